@@ -1,0 +1,61 @@
+/**
+ * Every failure a user can meet has one stable code here; the code's family decides the exit status
+ * (`cli/exit.ts`). Image codes fail one image, the other families end the run.
+ */
+export const errorFamilies = {
+  USAGE: 'usage',
+  NO_MATCH: 'usage',
+  CONFIG_INVALID: 'usage',
+
+  INPUT_NOT_FOUND: 'image',
+  INPUT_IS_FOLDER: 'image',
+  INPUT_UNREADABLE: 'image',
+  INPUT_EMPTY: 'image',
+  INPUT_UNSUPPORTED: 'image',
+  INPUT_CORRUPT: 'image',
+  INPUT_TOO_LARGE: 'image',
+  INPUT_CHANGED: 'image',
+  MEMORY_BUDGET: 'image',
+  OUTPUT_UNWRITABLE: 'image',
+  MODEL_OUTPUT: 'image',
+  MODEL_CRASHED: 'image',
+  LEASE_LOST: 'image',
+
+  MODEL_MISSING: 'model',
+  MODEL_INVALID: 'model',
+
+  STORE_UNAVAILABLE: 'store',
+  STORE_DENIED: 'store',
+  STORE_FULL: 'store',
+  STORE_OBJECT_MISSING: 'store',
+  STORE_CHECKSUM: 'store',
+
+  DATABASE_UNAVAILABLE: 'database',
+  DATABASE_DENIED: 'database',
+  DATABASE_LOCKED: 'database',
+  DATABASE_NOT_MIGRATED: 'database',
+  DATABASE_TOO_NEW: 'database',
+  DATABASE_DRIFT: 'database',
+  DATABASE_ERROR: 'database',
+} as const
+
+export type ErrorCode = keyof typeof errorFamilies
+export type ErrorFamily = (typeof errorFamilies)[ErrorCode]
+
+/** The one error class for everything a person can act on: a sentence, a stable code, a hint. */
+export class RmbgError extends Error {
+  readonly code: ErrorCode
+  /** What to do about it, as one more sentence. */
+  readonly hint: string | undefined
+
+  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, { cause: options.cause })
+    this.name = 'RmbgError'
+    this.code = code
+    this.hint = options.hint
+  }
+
+  get family(): ErrorFamily {
+    return errorFamilies[this.code]
+  }
+}

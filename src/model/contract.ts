@@ -1,0 +1,41 @@
+/** How raw model output becomes an alpha in 0..1; pinned per model file, never guessed from values. */
+export type OutputActivation = 'none' | 'sigmoid'
+
+/** Everything that decides what a model file computes. All of it is part of a job's `params`. */
+export interface ModelSpec {
+  /** Registry name, or the file's base name for a model given by path. */
+  name: string
+  /** Absolute path of the .onnx file. */
+  file: string
+  /** Hex SHA-256 of the file. */
+  sha256: string
+  /** Pixels; used where the file leaves its input size open, and checked where it fixes it. */
+  inputSize: { width: number; height: number }
+  /** Per channel R, G, B, applied to values already scaled to 0..1: (value - mean) / std. */
+  normalisation: { mean: [number, number, number]; std: [number, number, number] }
+  activation: OutputActivation
+  licence: string
+}
+
+/** An alpha matte at model size: row-major, width * height values, each clamped to 0..1, none NaN. */
+export interface Matte {
+  alpha: Float32Array<ArrayBuffer>
+  width: number
+  height: number
+}
+
+/** A loaded model. `predict` may be called concurrently; calls queue, for inference blocks its thread. */
+export interface MatteModel {
+  readonly spec: ModelSpec
+  /** Input size really used, in pixels. */
+  readonly inputSize: { width: number; height: number }
+  /** Execution provider really used, e.g. `cpu`. */
+  readonly provider: string
+  /**
+   * @param rgb 8-bit interleaved RGB, inputSize.width * inputSize.height * 3 bytes, on an ArrayBuffer of
+   *   its own: it is transferred to the worker and unusable afterwards.
+   * @throws RmbgError MODEL_OUTPUT (wrong shape, NaN) or MODEL_CRASHED (worker died, twice for this image)
+   */
+  predict(rgb: Uint8Array<ArrayBuffer>): Promise<Matte>
+  close(): Promise<void>
+}

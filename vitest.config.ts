@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    // End-to-end tests start the built CLI, which loads a model and opens a database.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    // Two cores: more files at once only makes every one of them slower.
+    maxWorkers: 2,
+  },
+})
