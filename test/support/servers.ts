@@ -1,0 +1,41 @@
+/**
+ * The real servers tests run against, named by environment variables that `.ci/run` sets:
+ * RMBG_TEST_DATABASE_URL (a role that may create databases), RMBG_TEST_S3_ENDPOINT (with AWS_ACCESS_KEY_ID,
+ * AWS_SECRET_ACCESS_KEY and S3_REGION beside it) and RMBG_TEST_REDIS_URL.
+ * In CI a missing server is a failure; elsewhere its tests are skipped with the reason in their title.
+ */
+import { randomBytes } from 'node:crypto'
+import postgres from 'postgres'
+import { describe } from 'vitest'
+
+function server(variable: string): string | undefined {
+  const value = process.env[variable]
+  if (!value && process.env.CI) throw new Error(`${variable} is not set: CI must start this server`)
+  return value || undefined
+}
+
+export const postgresUrl = server('RMBG_TEST_DATABASE_URL')
+export const s3Endpoint = server('RMBG_TEST_S3_ENDPOINT')
+export const redisUrl = server('RMBG_TEST_REDIS_URL')
+
+/** `describe` that runs only with the server, and otherwise shows what was skipped and why. */
+export function describeWith(variable: 'RMBG_TEST_DATABASE_URL' | 'RMBG_TEST_S3_ENDPOINT' | 'RMBG_TEST_REDIS_URL') {
+  return (title: string, suite: () => void) =>
+    process.env[variable] ? describe(title, suite) : describe.skip(`${title} (skipped: ${variable} is not set)`, suite)
+}
+
+/** Creates an empty database on the test server; `drop` removes it. */
+export async function freshDatabase(): Promise<{ url: string; drop: () => Promise<void> }> {
+  const admin = postgres(postgresUrl!, { max: 1, onnotice: () => {} })
+  const name = `rmbg_test_${randomBytes(6).toString('hex')}`
+  await admin`create database ${admin(name)}`
+  const url = new URL(postgresUrl!)
+  url.pathname = `/${name}`
+  return {
+    url: url.href,
+    drop: async () => {
+      await admin`drop database ${admin(name)} with (force)`
+      await admin.end()
+    },
+  }
+}
