@@ -1,0 +1,14 @@
+/**
+ * Where a worker thread's code is: beside the module that starts it, compiled or, in tests and `bin/dev.js`,
+ * as TypeScript that the thread has to load through tsx.
+ *
+ * @param name file name without extension, relative to `base`
+ * @param base the caller's `import.meta.url`
+ */
+export function threadEntry(name: string, base: string): { url: URL; execArgv: string[] } {
+  const fromSource = base.endsWith('.ts')
+  return {
+    url: new URL(`${name}${fromSource ? '.ts' : '.js'}`, base),
+    execArgv: fromSource ? ['--import', 'tsx'] : [],
+  }
+}
