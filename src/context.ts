@@ -1,0 +1,115 @@
+import type { ResolvedSettings } from './cli/settings.ts'
+import { databaseFolder, modelsFolder, storeFolder } from './cli/settings.ts'
+import type { Database } from './database/connect.ts'
+import type { MatteModel, ModelSpec } from './model/contract.ts'
+import type { ObjectKind, ObjectStore } from './store/contract.ts'
+import { objectKinds } from './store/contract.ts'
+
+/** What a command works with. Everything opens on first use, once, and closes in reverse order. */
+export interface Context {
+  store(): Promise<ObjectStore>
+  /** The database, migrated: an embedded one migrates itself, a server that lacks migrations is refused. */
+  database(): Promise<Database>
+  /** Finds and checks the model file without loading it. */
+  modelSpec(): Promise<ModelSpec>
+  model(): Promise<MatteModel>
+  close(): Promise<void>
+}
+
+/** The only place that chooses drivers; each is imported when it is first needed. */
+export function openContext(settings: ResolvedSettings): Context {
+  const closers: (() => Promise<void>)[] = []
+  const lazily = <T>(open: () => Promise<T>, close?: (value: T) => Promise<void>): (() => Promise<T>) => {
+    let opened: Promise<T> | undefined
+    return () => {
+      opened ??= open().then((value) => {
+        if (close) closers.push(() => close(value))
+        return value
+      })
+      return opened
+    }
+  }
+
+  const store = lazily(
+    () => openStore(settings),
+    (value) => value.close(),
+  )
+  const database = lazily(
+    async () => {
+      if (settings.databaseUrl) {
+        const { connectServer } = await import('./database/connect.ts')
+        const { assertMigrated } = await import('./database/migrate.ts')
+        const server = connectServer(settings.databaseUrl)
+        try {
+          await assertMigrated(server.sql)
+        } catch (error) {
+          await server.close()
+          throw error
+        }
+        return server
+      }
+      const { openEmbedded } = await import('./database/embedded.ts')
+      return openEmbedded(databaseFolder(settings.home))
+    },
+    (value) => value.close(),
+  )
+  const modelSpec = lazily(async () => {
+    const { resolveModel } = await import('./model/registry.ts')
+    return resolveModel(settings.model, { modelsFolder: modelsFolder(settings.home) })
+  })
+  const model = lazily(
+    async () => {
+      const { openModel } = await import('./model/session.ts')
+      return openModel(await modelSpec(), settings.threads === undefined ? {} : { threads: settings.threads })
+    },
+    (value) => value.close(),
+  )
+
+  return {
+    store,
+    database,
+    modelSpec,
+    model,
+    close: async () => {
+      for (const close of closers.splice(0).reverse()) await close()
+    },
+  }
+}
+
+async function openStore(settings: ResolvedSettings): Promise<ObjectStore> {
+  const buckets: Record<ObjectKind, string | undefined> = {
+    original: settings.s3BucketOriginal ?? settings.s3Bucket,
+    mask: settings.s3BucketMask ?? settings.s3Bucket,
+    processed: settings.s3BucketProcessed ?? settings.s3Bucket,
+  }
+  if (Object.values(buckets).every((bucket) => bucket === undefined)) {
+    const { directoryStore } = await import('./store/directory.ts')
+    return directoryStore(storeFolder(settings.home))
+  }
+  const { s3Store } = await import('./store/s3.ts')
+  const open = (bucket: string | undefined): ObjectStore => s3Store({ ...s3Options(settings), bucket: bucket! })
+  if (new Set(Object.values(buckets)).size === 1) return open(buckets.original)
+  const { routedStore } = await import('./store/routed.ts')
+  const missing = objectKinds.find((kind) => buckets[kind] === undefined)
+  if (missing) {
+    const { RmbgError } = await import('./errors.ts')
+    throw new RmbgError('CONFIG_INVALID', `No bucket is set for ${missing} objects.`, {
+      hint: `Set S3_BUCKET for all kinds, or S3_BUCKET_${missing.toUpperCase()}.`,
+    })
+  }
+  return routedStore({
+    original: open(buckets.original),
+    mask: open(buckets.mask),
+    processed: open(buckets.processed),
+  })
+}
+
+function s3Options(settings: ResolvedSettings) {
+  const { s3Endpoint: endpoint, s3Region: region, s3ForcePathStyle: forcePathStyle, s3Checksums: checksums } = settings
+  return {
+    ...(endpoint !== undefined && { endpoint }),
+    ...(region !== undefined && { region }),
+    ...(forcePathStyle !== undefined && { forcePathStyle }),
+    ...(checksums !== undefined && { checksums }),
+  }
+}
