@@ -87,7 +87,8 @@ async function openStore(settings: ResolvedSettings): Promise<ObjectStore> {
     return directoryStore(storeFolder(settings.home))
   }
   const { s3Store } = await import('./store/s3.ts')
-  const open = (bucket: string | undefined): ObjectStore => s3Store({ ...s3Options(settings), bucket: bucket! })
+  const open = (bucket: string | undefined): ObjectStore =>
+    s3Store({ ...s3Options(settings), bucket: bucket! })
   if (new Set(Object.values(buckets)).size === 1) return open(buckets.original)
   const { routedStore } = await import('./store/routed.ts')
   const missing = objectKinds.find((kind) => buckets[kind] === undefined)
@@ -105,7 +106,12 @@ async function openStore(settings: ResolvedSettings): Promise<ObjectStore> {
 }
 
 function s3Options(settings: ResolvedSettings) {
-  const { s3Endpoint: endpoint, s3Region: region, s3ForcePathStyle: forcePathStyle, s3Checksums: checksums } = settings
+  const {
+    s3Endpoint: endpoint,
+    s3Region: region,
+    s3ForcePathStyle: forcePathStyle,
+    s3Checksums: checksums,
+  } = settings
   return {
     ...(endpoint !== undefined && { endpoint }),
     ...(region !== undefined && { region }),

@@ -20,6 +20,7 @@ export const errorFamilies = {
   MODEL_OUTPUT: 'image',
   MODEL_CRASHED: 'image',
   LEASE_LOST: 'image',
+  UNEXPECTED: 'image',
 
   MODEL_MISSING: 'model',
   MODEL_INVALID: 'model',

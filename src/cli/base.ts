@@ -7,21 +7,28 @@ import { printable } from './printable.ts'
 /** What every command shares: how an error is told and which exit status it ends in. */
 export abstract class BaseCommand extends Command {
   /** One sentence and one hint on stderr; the stack only with DEBUG. */
-  protected override async catch(error: Error & { exitCode?: number; oclif?: { exit?: number } }): Promise<never> {
+  protected override async catch(
+    error: Error & { exitCode?: number; oclif?: { exit?: number } },
+  ): Promise<never> {
     // oclif's own errors (bad flags, this.exit) already know their sentence and status.
     if (error instanceof Errors.CLIError) throw error
     if (this.jsonEnabled()) this.logJson(this.toErrorJson(error))
     else {
       const known = error instanceof RmbgError ? error : undefined
-      this.logToStderr(`${pc.red('Error:')} ${printable(error.message)}${known ? pc.dim(` [${known.code}]`) : ''}`)
+      this.logToStderr(
+        `${pc.red('Error:')} ${printable(error.message)}${known ? pc.dim(` [${known.code}]`) : ''}`,
+      )
       if (known?.hint) this.logToStderr(printable(known.hint))
-      if (!known && !process.env.DEBUG) this.logToStderr('This is unexpected. Set DEBUG=* to see where it comes from.')
+      if (!known && !process.env.DEBUG)
+        this.logToStderr('This is unexpected. Set DEBUG=* to see where it comes from.')
     }
     if (process.env.DEBUG) this.logToStderr(error.stack ?? '')
     this.exit(statusOf(error))
   }
 
-  protected override toErrorJson(error: unknown): { error: { code: string; message: string; hint?: string } } {
+  protected override toErrorJson(error: unknown): {
+    error: { code: string; message: string; hint?: string }
+  } {
     return { error: describeError(error) }
   }
 }

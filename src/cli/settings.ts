@@ -104,7 +104,10 @@ async function readConfig(cwd: string): Promise<{ file: string; values: Record<s
   const own = 'rmbg.config.json'
   const ownValues = await readJson(join(cwd, own), own)
   const file = ownValues === undefined ? 'the rmbg key of package.json' : own
-  const values = ownValues ?? ((await readJson(join(cwd, 'package.json'), 'package.json')) as { rmbg?: unknown })?.rmbg ?? {}
+  const values =
+    ownValues ??
+    ((await readJson(join(cwd, 'package.json'), 'package.json')) as { rmbg?: unknown })?.rmbg ??
+    {}
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
     throw new RmbgError('CONFIG_INVALID', `${file} must hold a JSON object.`)
   }
@@ -123,7 +126,11 @@ async function readJson(path: string, shown: string): Promise<unknown> {
     content = await readFile(path, 'utf8')
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw new RmbgError('CONFIG_INVALID', `${shown} cannot be read (${(cause as NodeJS.ErrnoException).code}).`, { cause })
+    throw new RmbgError(
+      'CONFIG_INVALID',
+      `${shown} cannot be read (${(cause as NodeJS.ErrnoException).code}).`,
+      { cause },
+    )
   }
   try {
     return JSON.parse(content)

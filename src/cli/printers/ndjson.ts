@@ -1,0 +1,9 @@
+import type { Printer, PrinterOptions } from './printer.ts'
+
+/** One JSON object per event on stdout; `--quiet` leaves failures and the summary. */
+export function ndjsonPrinter({ quiet }: PrinterOptions): Printer {
+  return (event) => {
+    if (quiet && event.type !== 'summary' && !(event.type === 'image' && event.status === 'failed')) return
+    process.stdout.write(`${JSON.stringify(event)}\n`)
+  }
+}

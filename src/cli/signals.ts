@@ -1,0 +1,29 @@
+import { exitStatus } from './exit.ts'
+
+interface StopSignals {
+  /** Aborted by the first Ctrl-C or SIGTERM: take no new work, finish what is in flight. */
+  signal: AbortSignal
+  /** Exit status that tells which signal it was. */
+  status(): number
+  release(): void
+}
+
+/** The first signal asks for an orderly stop, the second ends the process at once. */
+export function onStopSignals(tell: (message: string) => void): StopSignals {
+  const controller = new AbortController()
+  let status: number = exitStatus.interrupted
+  const stop = (name: NodeJS.Signals) => {
+    status = name === 'SIGTERM' ? exitStatus.terminated : exitStatus.interrupted
+    if (controller.signal.aborted) process.exit(status)
+    tell(
+      'Stopping: images in work are finished first. Press Ctrl-C again to leave at once; nothing is lost either way.',
+    )
+    controller.abort()
+  }
+  process.on('SIGINT', stop).on('SIGTERM', stop)
+  return {
+    signal: controller.signal,
+    status: () => status,
+    release: () => void process.off('SIGINT', stop).off('SIGTERM', stop),
+  }
+}

@@ -1,0 +1,167 @@
+import { resolve } from 'node:path'
+import { Args, Flags } from '@oclif/core'
+import { BaseCommand, describeError } from '../cli/base.ts'
+import { exitStatus } from '../cli/exit.ts'
+import { linesPrinter } from '../cli/printers/lines.ts'
+import { ndjsonPrinter } from '../cli/printers/ndjson.ts'
+import { terminalPrinter } from '../cli/printers/terminal.ts'
+import { environmentVariable as env, resolveSettings, storeFolder } from '../cli/settings.ts'
+import { onStopSignals } from '../cli/signals.ts'
+import { openContext } from '../context.ts'
+import type { SummaryEvent } from '../events.ts'
+import { collectInputs } from '../inputs.ts'
+
+export default class Process extends BaseCommand {
+  static override summary = 'Remove the background of images.'
+  static override description =
+    `Stores three objects per image (original/, mask/, processed/) and logs every image as a job in the database.
+Running the same command again does only what is not done yet.
+
+Inputs are globs (quoted or not), files, folders (recursive) or - for a list on standard input.
+
+Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed, 4 database, 5 object store, 6 model, 130 stopped by Ctrl-C, 143 by SIGTERM.`
+  static override examples = [
+    '<%= config.bin %> process photos --output cutouts',
+    "<%= config.bin %> process 'photos/**/*.jpg' --tag spring --user anna",
+    'find . -name "*.png" -print0 | <%= config.bin %> process - --json',
+  ]
+  static override strict = false
+  static override args = {
+    inputs: Args.string({ description: 'globs, files, folders, or - for a list on standard input' }),
+  }
+  static override flags = {
+    'from-file': Flags.string({
+      helpValue: 'FILE',
+      description: 'read inputs from a list, one per line or NUL separated',
+    }),
+    ignore: Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      helpValue: 'GLOB',
+      description: `leave out what matches [env: ${env('ignore')}]`,
+    }),
+    output: Flags.string({
+      char: 'o',
+      helpValue: 'DIR',
+      description: `also write the cut-outs into a local folder that mirrors the inputs [env: ${env('output')}]`,
+    }),
+    model: Flags.string({
+      char: 'm',
+      helpValue: 'NAME|FILE.onnx',
+      description: `model to use [env: ${env('model')}]`,
+    }),
+    threads: Flags.integer({
+      min: 1,
+      description: `threads of one inference (default: all cores) [env: ${env('threads')}]`,
+    }),
+    concurrency: Flags.integer({
+      char: 'c',
+      min: 1,
+      description: `images in the pipeline at once (default: cores + 1) [env: ${env('concurrency')}]`,
+    }),
+    'max-memory': Flags.string({
+      helpValue: 'SIZE',
+      description: `memory for images in the pipeline, such as 4GB (default: half of what is available) [env: ${env('maxMemory')}]`,
+    }),
+    'max-pixels': Flags.integer({
+      min: 1,
+      description: `refuse images of more pixels (default: 256000000) [env: ${env('maxPixels')}]`,
+    }),
+    'allow-svg': Flags.boolean({
+      description: `render SVG files too; only for files you trust [env: ${env('allowSvg')}]`,
+    }),
+    'keep-hidden-color': Flags.boolean({
+      description: `keep the colour under fully transparent pixels [env: ${env('keepHiddenColor')}]`,
+    }),
+    user: Flags.string({
+      char: 'u',
+      helpValue: 'ID',
+      description: `user the jobs belong to (default: the user of this computer) [env: ${env('user')}]`,
+    }),
+    tag: Flags.string({
+      char: 't',
+      multiple: true,
+      multipleNonGreedy: true,
+      description: `tag every image; repeatable [env: ${env('tag')}]`,
+    }),
+    checksum: Flags.boolean({
+      description: 'compare contents instead of trusting path, size and time',
+      exclusive: ['force'],
+    }),
+    force: Flags.boolean({ description: 'do images again that are done' }),
+    'dry-run': Flags.boolean({ description: 'print what would be done' }),
+    'fail-fast': Flags.boolean({
+      description: 'stop taking images after the first failure',
+      exclusive: ['max-failures'],
+    }),
+    'max-failures': Flags.integer({
+      min: 1,
+      helpValue: 'N',
+      description: 'stop taking images after N failures',
+    }),
+    json: Flags.boolean({ description: 'print one JSON object per event (NDJSON)' }),
+    quiet: Flags.boolean({ char: 'q', description: 'print failures only', exclusive: ['verbose'] }),
+    verbose: Flags.boolean({ description: 'print details of every image' }),
+  }
+
+  async run(): Promise<void> {
+    const { flags, argv } = await this.parse(Process)
+    const settings = await resolveSettings(flags)
+    const outputFolder = settings.output === undefined ? undefined : resolve(settings.output)
+    const candidates = await collectInputs({
+      patterns: argv as string[],
+      ...(flags['from-file'] !== undefined && { fromFile: flags['from-file'] }),
+      stdin: process.stdin,
+      ignore: settings.ignore,
+      excludeFolders: [storeFolder(settings.home), ...(outputFolder === undefined ? [] : [outputFolder])],
+      cwd: process.cwd(),
+    })
+
+    const printer = flags.json
+      ? ndjsonPrinter
+      : process.stdout.isTTY && process.stderr.isTTY
+        ? terminalPrinter
+        : linesPrinter
+    const print = printer(flags)
+    const stop = onStopSignals((message) => print({ type: 'notice', message }))
+    const context = openContext(settings)
+    let summary: SummaryEvent
+    try {
+      const [modelSpec, store] = await Promise.all([context.modelSpec(), context.store()])
+      if (!flags['dry-run']) await store.check(stop.signal)
+      const database = await context.database()
+      const { runBatch } = await import('../pipeline.ts')
+      const { planOutputs } = await import('../outputs.ts')
+      const outputs = outputFolder === undefined ? undefined : planOutputs(candidates, outputFolder, 'png')
+      summary = await runBatch(
+        candidates,
+        { store, database, modelSpec, model: context.model },
+        {
+          user: settings.user,
+          tags: settings.tag,
+          concurrency: settings.concurrency,
+          maxMemory: settings.maxMemory,
+          maxPixels: settings.maxPixels,
+          allowSvg: settings.allowSvg ?? false,
+          keepHiddenColor: settings.keepHiddenColor ?? false,
+          outputOf: outputs && ((candidate) => outputs.get(candidate.path)!),
+          checksum: flags.checksum,
+          force: flags.force,
+          dryRun: flags['dry-run'],
+          maxFailures: flags['fail-fast'] ? 1 : (flags['max-failures'] ?? Number.POSITIVE_INFINITY),
+          signal: stop.signal,
+          onEvent: print,
+        },
+      )
+    } catch (error) {
+      if (flags.json) process.stdout.write(`${JSON.stringify({ type: 'error', ...describeError(error) })}\n`)
+      throw error
+    } finally {
+      await context.close()
+      stop.release()
+    }
+    print(summary)
+    if (summary.interrupted) this.exit(stop.status())
+    if (summary.failed > 0) this.exit(exitStatus.imagesFailed)
+  }
+}

@@ -1,0 +1,511 @@
+import { createHash } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+import { extname } from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Semaphore } from 'async-mutex'
+import pLimit from 'p-limit'
+import { v7 as uuidv7 } from 'uuid'
+import type { Database } from './database/connect.ts'
+import {
+  type CompletedJob,
+  claimJob,
+  completeJob,
+  failJob,
+  findCompletedBySource,
+  recordFailure,
+  releaseJobs,
+  renewLeases,
+  type SourceFile,
+} from './database/jobs.ts'
+import { processOwner } from './database/owner.ts'
+import { tagJobs } from './database/tags.ts'
+import { upsertUser } from './database/users.ts'
+import { type ErrorCode, errorFamilies, RmbgError } from './errors.ts'
+import type {
+  BatchEvent,
+  CompletedEvent,
+  FailedEvent,
+  PlannedEvent,
+  SkippedEvent,
+  SummaryEvent,
+} from './events.ts'
+import { compose } from './image/cutout.ts'
+import { decode, estimateBytes, readHeader, toModelInput } from './image/decode.ts'
+import { encodeCutout, encodeMask } from './image/formats.ts'
+import type { Candidate } from './inputs.ts'
+import type { MatteModel, ModelSpec } from './model/contract.ts'
+import { writeAtomically } from './outputs.ts'
+import { inspectSource, readSource } from './source.ts'
+import type { ObjectStore } from './store/contract.ts'
+import { contentTypeOf, objectKey } from './store/keys.ts'
+
+/** A job whose heartbeat is older than this belongs to a dead run and may be taken over. */
+const leaseMs = 60_000
+/** Candidates looked up in one round trip. */
+const chunkSize = 500
+/** Store failures in a row, each after the store's own retries, that end the run: the next would fail too. */
+const storeFailureLimit = 3
+
+export interface BatchServices {
+  store: ObjectStore
+  database: Database
+  modelSpec: ModelSpec
+  /** Loads the model on first use: a run with nothing to do never loads one. */
+  model: () => Promise<MatteModel>
+}
+
+export interface BatchOptions {
+  user: string
+  tags: readonly string[]
+  concurrency: number
+  maxMemory: number
+  maxPixels: number
+  allowSvg: boolean
+  keepHiddenColor: boolean
+  /** Local cut-out of a candidate, an absolute path, with `--output`. */
+  outputOf: ((candidate: Candidate) => string) | undefined
+  /** Compare contents instead of trusting path, size and time. */
+  checksum: boolean
+  force: boolean
+  dryRun: boolean
+  /** Stop taking images after this many failures. */
+  maxFailures: number
+  /** Aborted: take no new image, finish those in flight. */
+  signal: AbortSignal
+  onEvent: (event: BatchEvent) => void
+}
+
+/** One run over many images; everything `processOne` needs besides the image. */
+interface Batch extends BatchOptions, BatchServices {
+  run: { id: string; owner: string; leaseMs: number }
+  /** What influenced the result, as stored in `params`. */
+  params: Record<string, unknown>
+  /** SHA-256 of `params`: same fingerprint and same content mean the same result. */
+  fingerprint: string
+  /** Admits images by their estimated peak memory, in bytes, first come first served. */
+  memory: Semaphore
+}
+
+interface Image {
+  candidate: Candidate
+  /** The file as it was when the batch looked at it; `failure` when that was not possible. */
+  source: SourceFile | undefined
+  failure: RmbgError | undefined
+}
+
+/** `held`: another run works on it right now. `untaken`: the run was stopped before the image's turn. */
+type Outcome = CompletedEvent | SkippedEvent | FailedEvent | PlannedEvent | 'held' | 'untaken'
+
+/**
+ * ONE image, top to bottom: file -> pixels -> alpha matte -> mask and cut-out -> three stored objects -> a
+ * completed row. The row turns completed last, so a crash anywhere leaves objects without a claim to be
+ * complete, and the next run takes the same job, with the same keys, up again.
+ *
+ * @throws RmbgError when going on with other images makes no sense (database, model, store access)
+ */
+async function processOne(batch: Batch, image: Image): Promise<Outcome> {
+  const { store, database, run } = batch
+  const { shown: input, path } = image.candidate
+  const uploads: Promise<unknown>[] = []
+  let jobId: string | undefined
+  try {
+    if (!image.source) throw image.failure
+    const source = image.source
+    const header = await readHeader(path, batch)
+    const bytesNeeded = estimateBytes(header, source.size)
+    if (bytesNeeded > batch.maxMemory) throw overBudget(bytesNeeded, batch.maxMemory)
+
+    return await batch.memory.runExclusive(async (): Promise<Outcome> => {
+      if (batch.signal.aborted) return 'untaken'
+      const startedAt = performance.now()
+      const bytes = await readSource(source)
+      const contentSha256 = sha256(bytes)
+
+      const claim = await claimJob(database.sql, {
+        jobId: uuidv7(),
+        source,
+        contentSha256,
+        fingerprint: batch.fingerprint,
+        params: batch.params,
+        userId: batch.user,
+        originalPath: (id) => objectKey('original', id, header.extension),
+        imageWidth: header.width,
+        imageHeight: header.height,
+        fileSizeKb: Math.ceil(source.size / 1024),
+        run,
+        force: batch.force,
+      })
+      if (claim.state === 'held') return 'held'
+      if (claim.state === 'completed') return await skip(batch, image.candidate, claim.job, 'same-content')
+      jobId = claim.jobId
+      await tagJobs(database.sql, [jobId], batch.tags)
+      const upload = (key: string, body: Uint8Array, contentType: string, digest: string) => {
+        const stored = store.put(key, body, { contentType, sha256: digest })
+        stored.catch(() => {}) // awaited below; an error before that must not leave it unhandled
+        uploads.push(stored)
+      }
+
+      const originalPath = objectKey('original', jobId, header.extension)
+      upload(originalPath, bytes, contentTypeOf(header.extension), contentSha256)
+
+      const [model, pixels] = await Promise.all([batch.model(), decode(bytes, header)])
+      const matte = await model.predict(await toModelInput(pixels, model.inputSize))
+      const cutout = await compose(pixels, matte, batch)
+      const [mask, processed] = await Promise.all([
+        encodeMask(cutout),
+        encodeCutout(cutout, { format: 'png' }),
+      ])
+
+      const maskPath = objectKey('mask', jobId, mask.extension)
+      const maskSha256 = sha256(mask.bytes)
+      upload(maskPath, mask.bytes, mask.contentType, maskSha256)
+      const processedPath = objectKey('processed', jobId, processed.extension)
+      const processedSha256 = sha256(processed.bytes)
+      upload(processedPath, processed.bytes, processed.contentType, processedSha256)
+      const output = batch.outputOf?.(image.candidate)
+      if (output !== undefined) await writeAtomically(output, processed.bytes)
+      await Promise.all(uploads)
+
+      const processingTimeMs = Math.round(performance.now() - startedAt)
+      const completed = await completeJob(database.sql, {
+        jobId,
+        runId: run.id,
+        maskPath,
+        processedPath,
+        originalBytes: bytes.byteLength,
+        maskBytes: mask.bytes.byteLength,
+        processedBytes: processed.bytes.byteLength,
+        maskSha256,
+        processedSha256,
+        processingTimeMs,
+        executionProvider: model.provider,
+      })
+      // Another run believed this one dead and took the job over; it completes the row.
+      if (!completed) return 'held'
+      return {
+        type: 'image',
+        status: 'completed',
+        input,
+        jobId,
+        attempt: claim.attempt,
+        width: header.width,
+        height: header.height,
+        provider: model.provider,
+        processingTimeMs,
+        originalPath,
+        maskPath,
+        processedPath,
+        ...(output !== undefined && { output }),
+      }
+    }, bytesNeeded)
+  } catch (cause) {
+    await Promise.allSettled(uploads)
+    const error = asRmbgError(cause)
+    if (endsRun(error)) throw error
+    return fail(batch, image, jobId, error)
+  }
+}
+
+/** Many images through `processOne`, a bounded number at a time. */
+export async function runBatch(
+  candidates: readonly Candidate[],
+  services: BatchServices,
+  options: BatchOptions,
+): Promise<SummaryEvent> {
+  const startedAt = performance.now()
+  const params = parametersOf(services.modelSpec, options)
+  const batch: Batch = {
+    ...services,
+    ...options,
+    run: { id: uuidv7(), owner: processOwner(), leaseMs },
+    params,
+    fingerprint: sha256(JSON.stringify(params)),
+    memory: new Semaphore(options.maxMemory),
+  }
+  const { sql } = services.database
+  const tally = { completed: 0, skipped: 0, failed: 0, planned: 0 }
+  const failures: SummaryEvent['failures'] = []
+  const held: Image[] = []
+  const stopped = new AbortController()
+  const taking = () => !options.signal.aborted && !stopped.signal.aborted
+  let storeFailures = 0
+
+  const settle = (image: Image, outcome: Outcome) => {
+    if (outcome === 'untaken') return
+    if (outcome === 'held') return void held.push(image)
+    tally[outcome.status]++
+    if (outcome.status === 'completed') storeFailures = 0
+    options.onEvent(outcome)
+    if (outcome.status !== 'failed') return
+    failures.push({ input: outcome.input, code: outcome.code, message: outcome.message })
+    if (tally.failed >= options.maxFailures) stopped.abort()
+    if (errorFamilies[outcome.code as ErrorCode] === 'store' && ++storeFailures >= storeFailureLimit) {
+      throw new RmbgError(
+        outcome.code as ErrorCode,
+        `The object store failed ${storeFailures} images in a row, so the run stopped: ${outcome.message}`,
+      )
+    }
+  }
+
+  /** Takes images one by one as slots come free; the first error that ends the run ends the taking. */
+  const work = async (images: AsyncIterable<Image> | Iterable<Image>) => {
+    const limit = pLimit(options.concurrency)
+    const running = new Set<Promise<void>>()
+    const errors: unknown[] = []
+    const end = (error: unknown) => {
+      errors.push(error)
+      stopped.abort()
+    }
+    try {
+      for await (const image of images) {
+        if (!taking()) break
+        const task: Promise<void> = limit(async () => {
+          if (taking()) settle(image, await processOne(batch, image))
+        })
+          .catch(end)
+          .finally(() => running.delete(task))
+        running.add(task)
+        // Look no further ahead than the next image of each slot: memory stays flat however many there are.
+        if (running.size >= options.concurrency * 2) await Promise.race(running)
+      }
+    } catch (error) {
+      end(error)
+    }
+    await Promise.all(running)
+    if (errors.length > 0) throw errors[0]
+  }
+
+  options.onEvent({
+    type: 'start',
+    runId: batch.run.id,
+    images: candidates.length,
+    dryRun: options.dryRun,
+    model: services.modelSpec.name,
+    store: services.store.location,
+    database: services.database.location,
+    concurrency: options.concurrency,
+    maxMemoryBytes: options.maxMemory,
+  })
+
+  if (options.dryRun) {
+    for await (const image of unfinished(batch, candidates, settle)) settle(image, plan(batch, image))
+    return summary()
+  }
+
+  await upsertUser(sql, options.user)
+  const heartbeat = setInterval(() => {
+    // A missed beat is not an error: the next one follows long before the lease ends.
+    renewLeases(sql, batch.run.id, leaseMs).catch(() => {})
+  }, leaseMs / 4)
+  try {
+    await work(unfinished(batch, candidates, settle))
+    // What another live run holds is waited for: it gets completed there, or its lease ends and it is ours.
+    for (let round = 0; held.length > 0 && taking(); round++) {
+      if (round === 1) {
+        options.onEvent({
+          type: 'notice',
+          message: `Waiting for ${held.length} images that another run is working on.`,
+        })
+      }
+      if (round > 0) await sleep(1000, undefined, { signal: options.signal }).catch(() => {})
+      await work(held.splice(0))
+    }
+  } finally {
+    clearInterval(heartbeat)
+    await releaseJobs(sql, batch.run.id).catch(() => {}) // leases end by themselves where this fails
+    await services.database.flush()
+  }
+  return summary()
+
+  function summary(): SummaryEvent {
+    const elapsedMs = Math.round(performance.now() - startedAt)
+    const done = tally.completed + tally.skipped + tally.failed + tally.planned
+    return {
+      type: 'summary',
+      runId: batch.run.id,
+      images: candidates.length,
+      ...tally,
+      remaining: candidates.length - done,
+      interrupted: options.signal.aborted && done < candidates.length,
+      elapsedMs,
+      imagesPerSecond: Math.round((tally.completed / Math.max(elapsedMs, 1)) * 1e5) / 100,
+      failures,
+    }
+  }
+}
+
+/** Candidates that are not completed yet, looked up in chunks; the completed ones settle as skipped. */
+async function* unfinished(
+  batch: Batch,
+  candidates: readonly Candidate[],
+  settle: (image: Image, outcome: Outcome) => void,
+): AsyncGenerator<Image> {
+  const { sql } = batch.database
+  for (let start = 0; start < candidates.length; start += chunkSize) {
+    const images = await Promise.all(candidates.slice(start, start + chunkSize).map(inspect))
+    const sources = images.flatMap((image) => image.source ?? [])
+    const trustTimes = !batch.checksum && !batch.force
+    const jobs = trustTimes ? await findCompletedBySource(sql, batch.fingerprint, sources) : []
+    const jobOf = new Map(sources.map((source, index) => [source, jobs[index]]))
+    for (const image of images) {
+      if (batch.signal.aborted) return
+      const job = image.source && jobOf.get(image.source)
+      if (job) settle(image, await skip(batch, image.candidate, job, 'unchanged'))
+      else yield image
+    }
+  }
+}
+
+async function inspect(candidate: Candidate): Promise<Image> {
+  try {
+    return { candidate, source: await inspectSource(candidate.path), failure: undefined }
+  } catch (error) {
+    return { candidate, source: undefined, failure: asRmbgError(error) }
+  }
+}
+
+/** A finished image: its new tags are added and its local cut-out is there again if it was missing. */
+async function skip(
+  batch: Batch,
+  candidate: Candidate,
+  job: CompletedJob,
+  reason: SkippedEvent['reason'],
+): Promise<SkippedEvent | FailedEvent> {
+  const input = candidate.shown
+  const output = batch.outputOf?.(candidate)
+  try {
+    if (!batch.dryRun) {
+      await tagJobs(batch.database.sql, [job.jobId], batch.tags)
+      if (output !== undefined) await restoreOutput(batch, output, job)
+    }
+  } catch (cause) {
+    const error = asRmbgError(cause)
+    if (endsRun(error)) throw error
+    return failed(input, error, job.jobId)
+  }
+  return {
+    type: 'image',
+    status: 'skipped',
+    input,
+    reason,
+    jobId: job.jobId,
+    originalPath: job.originalPath,
+    maskPath: job.maskPath,
+    processedPath: job.processedPath,
+    ...(output !== undefined && { output }),
+  }
+}
+
+async function restoreOutput(batch: Batch, output: string, job: CompletedJob): Promise<void> {
+  const present = await stat(output).catch(() => undefined)
+  if (present?.size === job.processedBytes) return
+  const bytes = await buffer(await batch.store.get(job.processedPath))
+  if (sha256(bytes) !== job.processedSha256) {
+    throw new RmbgError(
+      'STORE_CHECKSUM',
+      `The stored cut-out ${job.processedPath} is not what was written.`,
+      {
+        hint: 'Run again with --force to make it anew.',
+      },
+    )
+  }
+  await writeAtomically(output, bytes)
+}
+
+function plan(batch: Batch, image: Image): PlannedEvent | FailedEvent {
+  const { candidate, source, failure } = image
+  if (!source) return failed(candidate.shown, failure!)
+  const output = batch.outputOf?.(candidate)
+  return {
+    type: 'image',
+    status: 'planned',
+    input: candidate.shown,
+    bytes: source.size,
+    ...(output !== undefined && { output }),
+  }
+}
+
+/** Logs the failure in the job's row, or in a row of its own when the image never got as far as a claim. */
+async function fail(
+  batch: Batch,
+  image: Image,
+  jobId: string | undefined,
+  error: RmbgError,
+): Promise<FailedEvent> {
+  const { sql } = batch.database
+  const { path, shown } = image.candidate
+  const errorCode = error.code
+  const errorMessage = error.message
+  if (jobId !== undefined) {
+    await failJob(sql, { jobId, runId: batch.run.id, errorCode, errorMessage })
+    return failed(shown, error, jobId)
+  }
+  const recorded = await recordFailure(sql, {
+    jobId: uuidv7(),
+    source: image.source ?? { path },
+    originalPath: (id) => objectKey('original', id, extensionInName(path)),
+    fingerprint: batch.fingerprint,
+    params: batch.params,
+    userId: batch.user,
+    run: batch.run,
+    errorCode,
+    errorMessage,
+  })
+  return failed(shown, error, recorded)
+}
+
+function failed(input: string, error: RmbgError, jobId?: string): FailedEvent {
+  return {
+    type: 'image',
+    status: 'failed',
+    input,
+    code: error.code,
+    message: error.message,
+    ...(error.hint !== undefined && { hint: error.hint }),
+    ...(jobId !== undefined && { jobId }),
+  }
+}
+
+/** Everything that changes the result and nothing else, in a fixed order: its digest is the fingerprint. */
+function parametersOf(spec: ModelSpec, options: BatchOptions): Record<string, unknown> {
+  const { name, sha256: digest, inputSize, normalisation, activation } = spec
+  return {
+    model: { name, sha256: digest, inputSize, normalisation, activation },
+    format: 'png',
+    keepHiddenColor: options.keepHiddenColor,
+  }
+}
+
+/** For a file whose content was never seen, its name has to say what it would have been. */
+function extensionInName(path: string): string {
+  const extension = extname(path).slice(1).toLowerCase()
+  return /^[a-z0-9]{1,8}$/.test(extension) ? extension : 'bin'
+}
+
+/** Whether the next image would meet the same error. */
+function endsRun(error: RmbgError): boolean {
+  const oneObject: ErrorCode[] = ['STORE_UNAVAILABLE', 'STORE_CHECKSUM', 'STORE_OBJECT_MISSING']
+  return error.family !== 'image' && !oneObject.includes(error.code)
+}
+
+/** A defect of ours met by one image must not stop the others; it fails that image, with its cause kept. */
+function asRmbgError(cause: unknown): RmbgError {
+  if (cause instanceof RmbgError) return cause
+  return new RmbgError(
+    'UNEXPECTED',
+    `Unexpected error: ${cause instanceof Error ? cause.message : String(cause)}`,
+    { cause },
+  )
+}
+
+function overBudget(bytesNeeded: number, maxMemory: number): RmbgError {
+  const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GB`
+  return new RmbgError(
+    'MEMORY_BUDGET',
+    `The image needs about ${gigabytes(bytesNeeded)} of memory, more than the budget of ${gigabytes(maxMemory)}.`,
+    { hint: 'Raise --max-memory, or make the image smaller.' },
+  )
+}
+
+const sha256 = (data: Uint8Array | string): string => createHash('sha256').update(data).digest('hex')
