@@ -5,6 +5,7 @@
  * In CI a missing server is a failure; elsewhere its tests are skipped with the reason in their title.
  */
 import { randomBytes } from 'node:crypto'
+import { CreateBucketCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3'
 import postgres from 'postgres'
 import { describe } from 'vitest'
 
@@ -19,9 +20,13 @@ export const s3Endpoint = server('RMBG_TEST_S3_ENDPOINT')
 export const redisUrl = server('RMBG_TEST_REDIS_URL')
 
 /** `describe` that runs only with the server, and otherwise shows what was skipped and why. */
-export function describeWith(variable: 'RMBG_TEST_DATABASE_URL' | 'RMBG_TEST_S3_ENDPOINT' | 'RMBG_TEST_REDIS_URL') {
+export function describeWith(
+  variable: 'RMBG_TEST_DATABASE_URL' | 'RMBG_TEST_S3_ENDPOINT' | 'RMBG_TEST_REDIS_URL',
+) {
   return (title: string, suite: () => void) =>
-    process.env[variable] ? describe(title, suite) : describe.skip(`${title} (skipped: ${variable} is not set)`, suite)
+    process.env[variable]
+      ? describe(title, suite)
+      : describe.skip(`${title} (skipped: ${variable} is not set)`, suite)
 }
 
 /** Creates an empty database on the test server; `drop` removes it. */
@@ -36,6 +41,34 @@ export async function freshDatabase(): Promise<{ url: string; drop: () => Promis
     drop: async () => {
       await admin`drop database ${admin(name)} with (force)`
       await admin.end()
+    },
+  }
+}
+
+/** Creates an empty bucket on the test store; `objects` counts what is in it. */
+export async function freshBucket(): Promise<{
+  bucket: string
+  /** Settings for the program under test. */
+  env: Record<string, string>
+  keys: () => Promise<string[]>
+}> {
+  const client = new S3Client({ endpoint: s3Endpoint!, region: 'us-east-1', forcePathStyle: true })
+  const bucket = `rmbg-test-${randomBytes(6).toString('hex')}`
+  await client.send(new CreateBucketCommand({ Bucket: bucket }))
+  return {
+    bucket,
+    env: {
+      S3_BUCKET: bucket,
+      S3_ENDPOINT: s3Endpoint!,
+      AWS_ACCESS_KEY_ID: process.env.AWS_ACCESS_KEY_ID!,
+      AWS_SECRET_ACCESS_KEY: process.env.AWS_SECRET_ACCESS_KEY!,
+    },
+    keys: async () => {
+      const keys: string[] = []
+      for await (const page of paginateListObjectsV2({ client }, { Bucket: bucket })) {
+        keys.push(...(page.Contents ?? []).map((object) => object.Key!))
+      }
+      return keys
     },
   }
 }

@@ -1,0 +1,53 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { execa, type Options, type Result, type ResultPromise } from 'execa'
+import { onTestFinished } from 'vitest'
+
+export const root = fileURLToPath(new URL('../../', import.meta.url))
+export const program = join(root, 'bin/run.js')
+
+/** The environment without anything that would connect a test to somebody's real data. */
+export function cleanEnvironment(): NodeJS.ProcessEnv {
+  const ours = /^(RMBG_|S3_|AWS_|DATABASE_URL$|REDIS_URL$|PG|FORCE_COLOR$|NODE_OPTIONS$|VITEST|NODE_ENV$)/
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)))
+}
+
+export interface Finished {
+  status: number | undefined
+  stdout: string
+  stderr: string
+}
+
+type CliOptions = Omit<Options, 'env'> & { env?: Record<string, string | undefined> }
+
+/** Starts the built program; `await finished(...)` for the end of it. */
+export function start(args: readonly string[], options: CliOptions = {}): ResultPromise {
+  return execa(process.execPath, [program, ...args], {
+    reject: false,
+    extendEnv: false,
+    stdin: 'ignore',
+    ...options,
+    env: { ...cleanEnvironment(), NO_COLOR: '1', ...options.env } as Record<string, string>,
+  } as Options) as ResultPromise
+}
+
+/** Runs the built program as a user would and waits for it. */
+export async function rmbg(args: readonly string[], options: CliOptions = {}): Promise<Finished> {
+  const result = (await start(args, options)) as Result
+  return { status: result.exitCode, stdout: String(result.stdout), stderr: String(result.stderr) }
+}
+
+/** A folder of its own for one test, removed afterwards. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'rmbg-test-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
+  return folder
+}
+
+export const jsonLines = (stdout: string): Record<string, any>[] =>
+  stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line))
