@@ -9,11 +9,13 @@ export interface ModelSpec {
   file: string
   /** Hex SHA-256 of the file. */
   sha256: string
-  /** Pixels; used where the file leaves its input size open, and checked where it fixes it. */
-  inputSize: { width: number; height: number }
+  /** Pixels; used where the file leaves its input size open, checked where it fixes it. Absent: the file fixes it. */
+  inputSize?: { width: number; height: number }
   /** Per channel R, G, B, applied to values already scaled to 0..1: (value - mean) / std. */
   normalisation: { mean: [number, number, number]; std: [number, number, number] }
   activation: OutputActivation
+  /** Name of the output that holds the mask; absent: the file's first. */
+  output?: string
   licence: string
 }
 

@@ -1,0 +1,152 @@
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import pLimit from 'p-limit'
+import { RmbgError } from '../errors.ts'
+import { threadEntry } from '../thread.ts'
+import type { MatteModel, ModelSpec } from './contract.ts'
+import type { ThreadAnswer, ThreadData, ThreadRequest } from './worker.ts'
+
+/**
+ * Loads a model into a thread of its own.
+ *
+ * The thread may die (out of memory, a fault in native code that it survives to report): it is then started
+ * again and the image it had is tried once more. An idle model does not keep the process alive.
+ *
+ * @param options.threads threads that ONNX Runtime uses within one image; default: all cores. One model with
+ *   all cores beats several with a share each (measured: design, section 2).
+ * @throws RmbgError MODEL_INVALID
+ */
+export async function openModel(spec: ModelSpec, options: { threads?: number } = {}): Promise<MatteModel> {
+  const start = () => startThread({ spec, threads: options.threads ?? availableParallelism() })
+  // One at a time, so that an image whose thread died is known by name.
+  const queue = pLimit(1)
+  let thread: InferenceThread | undefined = await start().catch((cause: Error) => {
+    if (cause instanceof RmbgError) throw cause
+    throw new RmbgError('MODEL_INVALID', `${spec.file} cannot be loaded: ${cause.message}`, { cause })
+  })
+  let closing: Promise<void> | undefined
+  const { inputSize, provider } = thread
+
+  async function attempt(rgb: Uint8Array<ArrayBuffer>): Promise<Float32Array<ArrayBuffer>> {
+    thread ??= await start()
+    try {
+      return await thread.run(rgb)
+    } catch (error) {
+      if (!isRefusal(error)) thread = undefined
+      throw error
+    }
+  }
+
+  async function predict(rgb: Uint8Array<ArrayBuffer>) {
+    const bytes = inputSize.width * inputSize.height * 3
+    if (rgb.byteLength !== bytes)
+      throw new RangeError(`Expected ${bytes} bytes of RGB but received ${rgb.byteLength}`)
+    if (closing) throw new Error('The model is closed')
+    // The first try gets a copy: what is transferred to a thread dies with it.
+    const alpha = await queue(() =>
+      attempt(rgb.slice()).catch((error) => {
+        if (isRefusal(error)) throw error
+        return attempt(rgb)
+      }),
+    ).catch((cause: Error) => {
+      if (isRefusal(cause)) throw cause
+      throw new RmbgError('MODEL_CRASHED', `Inference failed twice on this image: ${cause.message}`, {
+        hint: 'If memory ran out, use a smaller model or a lower concurrency.',
+        cause,
+      })
+    })
+    return { alpha, ...inputSize }
+  }
+
+  return {
+    spec,
+    inputSize,
+    provider,
+    predict,
+    close: () => {
+      // Behind everything already queued.
+      closing ??= queue(async () => thread?.close())
+      return closing
+    },
+  }
+}
+
+/** The thread is well, and said what is wrong with this image's mask. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof RmbgError && error.code === 'MODEL_OUTPUT'
+}
+
+interface InferenceThread {
+  inputSize: { width: number; height: number }
+  provider: string
+  /**
+   * @param rgb transferred
+   * @throws RmbgError MODEL_OUTPUT, or any other error when the thread died
+   */
+  run(rgb: Uint8Array<ArrayBuffer>): Promise<Float32Array<ArrayBuffer>>
+  close(): Promise<void>
+}
+
+async function startThread(data: ThreadData): Promise<InferenceThread> {
+  const { url, execArgv } = threadEntry('worker', import.meta.url)
+  const worker = new Worker(url, { workerData: data, execArgv, name: `model ${data.spec.name}` })
+
+  /** What the thread says next, or the error that ended it. */
+  let settle: { resolve: (answer: ThreadAnswer) => void; reject: (error: Error) => void } | undefined
+  let death: Error | undefined
+  const nextAnswer = () =>
+    new Promise<ThreadAnswer>((resolve, reject) => {
+      if (death) return reject(death)
+      worker.ref()
+      settle = { resolve, reject }
+    }).finally(() => {
+      settle = undefined
+      worker.unref()
+    })
+  const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+  const die = (error: Error) => {
+    death ??= error
+    settle?.reject(death)
+  }
+  worker.on('message', (answer: ThreadAnswer) => settle?.resolve(answer))
+  worker.on('error', die)
+  worker.on('messageerror', die)
+  worker.on('exit', (code) => die(new Error(`the inference thread ended with code ${code}`)))
+
+  const first = await nextAnswer()
+  if ('refused' in first) {
+    await worker.terminate()
+    throw fromThread(first.refused)
+  }
+  if (!('ready' in first)) throw new Error('the inference thread answered before it was ready')
+  const send = (request: ThreadRequest, transfer: ArrayBuffer[] = []) => worker.postMessage(request, transfer)
+
+  return {
+    ...first.ready,
+    run: async (rgb) => {
+      const pending = nextAnswer()
+      send({ rgb }, [rgb.buffer])
+      const answer = await pending
+      if ('alpha' in answer) return answer.alpha
+      throw 'refused' in answer ? fromThread(answer.refused) : new Error('the inference thread started twice')
+    },
+    close: async () => {
+      if (death) return
+      worker.ref()
+      send('close')
+      await ended
+    },
+  }
+}
+
+function fromThread({
+  code,
+  message,
+  hint,
+}: {
+  code: RmbgError['code']
+  message: string
+  hint: string | undefined
+}) {
+  return new RmbgError(code, message, hint === undefined ? {} : { hint })
+}

@@ -1,0 +1,127 @@
+/**
+ * The thread that runs inference, and the only importer of onnxruntime-node: its `run` blocks the thread that
+ * calls it for the whole inference (microsoft/onnxruntime #19611). Started by `session.ts`, one model each.
+ *
+ * An error that is not the model file's or the image's own ends the thread: after a failed allocation nothing
+ * in a session can be relied on.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import { env, InferenceSession, Tensor } from 'onnxruntime-node'
+import { RmbgError } from '../errors.ts'
+import type { ModelSpec } from './contract.ts'
+import { isMaskShape, readSignature } from './signature.ts'
+import { type InputValues, imagePacker, toAlpha } from './tensors.ts'
+
+export interface ThreadData {
+  spec: ModelSpec
+  threads: number
+}
+
+/** An image to run, 8-bit interleaved RGB, or the wish to end. */
+export type ThreadRequest = { rgb: Uint8Array<ArrayBuffer> } | 'close'
+
+/** One answer to being started, one to every image. */
+export type ThreadAnswer =
+  | { ready: { inputSize: { width: number; height: number }; provider: string } }
+  | { alpha: Float32Array<ArrayBuffer> }
+  | { refused: Pick<RmbgError, 'code' | 'message' | 'hint'> }
+
+const port = parentPort!
+const { spec, threads } = workerData as ThreadData
+const provider = 'cpu'
+
+const answer = (message: ThreadAnswer, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer)
+const refuse = (error: unknown) => {
+  if (!(error instanceof RmbgError)) throw error
+  answer({ refused: { code: error.code, message: error.message, hint: error.hint } })
+}
+
+// ONNX Runtime writes its warnings to the process's stderr, past every printer of ours.
+env.logLevel = 'fatal'
+
+try {
+  const model = await load()
+  answer({ ready: { inputSize: model.inputSize, provider } })
+  port.on('message', async (request: ThreadRequest) => {
+    if (request === 'close') {
+      await model.release()
+      port.close()
+      return
+    }
+    try {
+      const alpha = await model.run(request.rgb)
+      answer({ alpha }, [alpha.buffer])
+    } catch (error) {
+      refuse(error)
+    }
+  })
+} catch (error) {
+  refuse(error)
+}
+
+async function load() {
+  const session = await openSession()
+  const signature = readSignature(spec, session.inputMetadata, session.outputMetadata)
+  const { input, output, inputSize } = signature
+  const dimensions =
+    input.layout === 'nchw'
+      ? [1, 3, inputSize.height, inputSize.width]
+      : [1, inputSize.height, inputSize.width, 3]
+  const pack = imagePacker(signature, spec.normalisation)
+
+  async function run(rgb: Uint8Array): Promise<Float32Array<ArrayBuffer>> {
+    const feeds = { [input.name]: toTensor(input.type, pack(rgb), dimensions) }
+    const mask = (await session.run(feeds, [output.name]))[output.name]!
+    if (!isMaskShape(mask.dims, inputSize)) {
+      throw new RmbgError(
+        'MODEL_OUTPUT',
+        `The model gave a mask of shape ${mask.dims.join('x')} for an image of ${inputSize.width}x${inputSize.height} pixels.`,
+      )
+    }
+    const { buffer, byteOffset, length } = mask.data as Float32Array
+    const raw =
+      output.type === 'float16' ? new Uint16Array(buffer, byteOffset, length) : (mask.data as Float32Array)
+    return toAlpha(raw, spec.activation)
+  }
+
+  if (!signature.fixedSize) {
+    // The size is only somebody's word for it: one run tells now what every image would tell later.
+    await run(new Uint8Array(inputSize.width * inputSize.height * 3)).catch((cause: Error) => {
+      throw new RmbgError(
+        'MODEL_INVALID',
+        `${spec.file} does not run at ${inputSize.width}x${inputSize.height} pixels: ${firstLine(cause)}`,
+        { hint: 'Correct inputSize in the JSON file beside the model.', cause },
+      )
+    })
+  }
+  return { inputSize, run, release: () => session.release() }
+}
+
+async function openSession(): Promise<InferenceSession> {
+  try {
+    return await InferenceSession.create(spec.file, {
+      executionProviders: [provider],
+      intraOpNumThreads: threads,
+      logSeverityLevel: 4,
+    })
+  } catch (cause) {
+    throw new RmbgError(
+      'MODEL_INVALID',
+      `${spec.file} cannot be loaded as an ONNX model: ${firstLine(cause as Error)}`,
+      {
+        hint: 'The file may be damaged, incomplete or made for another runtime; get it again.',
+        cause,
+      },
+    )
+  }
+}
+
+function toTensor(type: 'float32' | 'float16' | 'uint8', values: InputValues, dimensions: number[]): Tensor {
+  if (type === 'float32') return new Tensor(type, values as Float32Array, dimensions)
+  if (type === 'float16') return new Tensor(type, values as Uint16Array, dimensions)
+  return new Tensor(type, values as Uint8Array, dimensions)
+}
+
+function firstLine(error: Error): string {
+  return `${error.message.split('\n')[0]!.trim().replace(/\.$/, '')}.`
+}
