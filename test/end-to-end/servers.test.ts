@@ -1,0 +1,199 @@
+/** `rmbg process` as it runs in production: PostgreSQL and an S3-compatible store, crashes included. */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { connectServer, type Database } from '../../src/database/connect.ts'
+import type { ObjectStore } from '../../src/store/contract.ts'
+import { s3Store } from '../../src/store/s3.ts'
+import { cleanEnvironment, jsonLines, program, rmbg, start, temporaryFolder } from '../support/cli.ts'
+import { brokenFiles, picture, writeMixedFiles } from '../support/images.ts'
+import { expectInvariants, jobRows } from '../support/records.ts'
+import { describeWith, freshBucket, freshDatabase, postgresUrl, s3Endpoint } from '../support/servers.ts'
+
+/** One database and one bucket for one test, and the settings that lead there. */
+async function installation() {
+  const folder = await temporaryFolder()
+  const database = await freshDatabase()
+  const bucket = await freshBucket()
+  const env = { RMBG_HOME: join(folder, '.home'), DATABASE_URL: database.url, ...bucket.env }
+  const connection: Database = connectServer(database.url)
+  const store: ObjectStore = s3Store({ bucket: bucket.bucket, endpoint: s3Endpoint! })
+  return {
+    folder,
+    env,
+    database,
+    bucket,
+    sql: connection.sql,
+    store,
+    close: async () => {
+      await store.close()
+      await connection.close()
+      await database.drop()
+    },
+  }
+}
+type Installation = Awaited<ReturnType<typeof installation>>
+
+/** Root may read everything; without this capability it may not, like any other user. */
+async function runAsOrdinaryUser(args: string[], { folder, env }: Installation) {
+  const command = [process.execPath, program, ...args]
+  const prefix =
+    process.getuid?.() === 0 ? ['setpriv', '--bounding-set', '-dac_override,-dac_read_search', '--'] : []
+  const [file, ...rest] = [...prefix, ...command]
+  const result = await execa(file!, rest, {
+    cwd: folder,
+    env: { ...cleanEnvironment(), ...env, NO_COLOR: '1' } as Record<string, string>,
+    extendEnv: false,
+    reject: false,
+    stdin: 'ignore',
+  })
+  return { status: result.exitCode, stdout: result.stdout, stderr: result.stderr }
+}
+
+const describeServers = postgresUrl
+  ? describeWith('RMBG_TEST_S3_ENDPOINT')
+  : describeWith('RMBG_TEST_DATABASE_URL')
+
+describeServers('200 mixed images, 20 of them broken', () => {
+  let site: Installation
+  beforeAll(async () => {
+    site = await installation()
+    await mkdir(join(site.folder, 'catalogue'))
+    await writeMixedFiles(join(site.folder, 'catalogue'), 180, 20)
+  })
+  afterAll(() => site.close())
+
+  it('need a migrated database, and say so', async () => {
+    const { status, stderr } = await rmbg(['process', 'catalogue'], { cwd: site.folder, env: site.env })
+    expect(status).toBe(4)
+    expect(stderr).toContain('rmbg migrate')
+    expect((await rmbg(['migrate', '--status'], { cwd: site.folder, env: site.env })).status).toBe(7)
+    expect((await rmbg(['migrate'], { cwd: site.folder, env: site.env })).status).toBe(0)
+    expect((await rmbg(['migrate', '--status'], { cwd: site.folder, env: site.env })).status).toBe(0)
+  })
+
+  it('become 180 completed rows with three verified objects each, and 20 failed rows with clear sentences', async () => {
+    const { status, stdout, stderr } = await runAsOrdinaryUser(['process', 'catalogue'], site)
+    expect(status, stderr).toBe(3)
+    expect(stdout).toContain('180 completed, 0 skipped, 20 failed of 200')
+    const rows = await expectInvariants(site.sql, site.store)
+    expect(rows.filter((row) => row.status === 'completed')).toHaveLength(180)
+    const failed = rows.filter((row) => row.status === 'failed')
+    expect(failed).toHaveLength(20)
+    for (const row of failed) {
+      const name = Object.keys(brokenFiles).find((kind) => row.source_path.endsWith(kind))!
+      expect(row.error_code, `${row.source_path}: ${row.error_message}`).toBe(brokenFiles[name]!.code)
+      expect(row.error_message, row.source_path).toMatch(/^[A-Z].{10,200}\.$/)
+    }
+    expect((await site.bucket.keys()).filter((key) => key.startsWith('mask/'))).toHaveLength(180)
+  })
+
+  it('run again do nothing', async () => {
+    const before = await jobRows(site.sql)
+    const { status, stdout } = await runAsOrdinaryUser(['process', 'catalogue'], site)
+    expect(status).toBe(3)
+    expect(stdout).toContain('0 completed, 180 skipped, 20 failed of 200')
+    const after = await jobRows(site.sql)
+    expect(after.filter((row) => row.status === 'completed')).toEqual(
+      before.filter((row) => row.status === 'completed'),
+    )
+    expect(after).toHaveLength(200)
+  })
+})
+
+async function writePictures(folder: string, count: number): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  for (let seed = 0; seed < count; seed++) {
+    await picture(seed)
+      .jpeg()
+      .toFile(join(folder, `${String(seed).padStart(3, '0')}.jpg`))
+  }
+}
+
+describeServers('two runs over one folder at the same time', () => {
+  it('do every image exactly once between them', async () => {
+    const site = await installation()
+    await writePictures(join(site.folder, 'photos'), 60)
+    await rmbg(['migrate'], { cwd: site.folder, env: site.env })
+    const runs = await Promise.all(
+      [1, 2].map(() => rmbg(['process', 'photos', '--json'], { cwd: site.folder, env: site.env })),
+    )
+    const summaries = runs.map(({ stdout }) => jsonLines(stdout).at(-1)!)
+    expect(
+      runs.map(({ status }) => status),
+      runs[0]!.stderr + runs[1]!.stderr,
+    ).toEqual([0, 0])
+    expect(summaries[0]!.completed + summaries[1]!.completed).toBe(60)
+    expect(summaries.map(({ completed, skipped }) => completed + skipped)).toEqual([60, 60])
+    const rows = await expectInvariants(site.sql, site.store)
+    expect(rows.map((row) => row.status)).toEqual(Array(60).fill('completed'))
+    await site.close()
+  })
+})
+
+describeServers('a run killed with SIGKILL', () => {
+  it('is completed by running the same command again, nothing lost and nothing doubled', async () => {
+    const site = await installation()
+    await writePictures(join(site.folder, 'photos'), 60)
+    await rmbg(['migrate'], { cwd: site.folder, env: site.env })
+    for (const delayMs of [700, 1100, 1500, 1900]) {
+      const run = start(['process', 'photos'], { cwd: site.folder, env: site.env })
+      await sleep(delayMs)
+      run.kill('SIGKILL')
+      await run
+      const acknowledged = (await jobRows(site.sql)).filter((row) => row.status === 'completed')
+      for (const row of acknowledged) expect(row.processed_path).not.toBeNull()
+    }
+    const { status, stdout, stderr } = await rmbg(['process', 'photos'], { cwd: site.folder, env: site.env })
+    expect(status, stderr).toBe(0)
+    expect(stdout).toContain('0 failed of 60')
+    const rows = await expectInvariants(site.sql, site.store)
+    expect(rows.map((row) => row.status)).toEqual(Array(60).fill('completed'))
+    await site.close()
+  })
+})
+
+describeServers('Ctrl-C', () => {
+  it('finishes what is in work, says how to go on, and leaves nothing half done', async () => {
+    const site = await installation()
+    await writePictures(join(site.folder, 'photos'), 200)
+    await rmbg(['migrate'], { cwd: site.folder, env: site.env })
+    const run = start(['process', 'photos'], { cwd: site.folder, env: site.env, buffer: true })
+    await new Promise<void>((resolve) => run.stdout!.once('data', () => resolve()))
+    run.kill('SIGINT')
+    const { exitCode, stdout, stderr } = await run
+    expect(exitCode, String(stderr)).toBe(130)
+    expect(String(stderr)).toContain('Stopping')
+    expect(String(stdout)).toContain('Run the same command again')
+    const rows = await expectInvariants(site.sql, site.store)
+    expect(rows.length).toBeLessThan(200)
+    expect(rows.filter((row) => row.status !== 'completed')).toEqual([])
+    expect((await rmbg(['process', 'photos'], { cwd: site.folder, env: site.env })).status).toBe(0)
+    expect((await expectInvariants(site.sql, site.store)).map((row) => row.status)).toEqual(
+      Array(200).fill('completed'),
+    )
+    await site.close()
+  })
+
+  it('twice leaves at once; SIGTERM stops in order too', async () => {
+    const site = await installation()
+    await writePictures(join(site.folder, 'photos'), 60)
+    await rmbg(['migrate'], { cwd: site.folder, env: site.env })
+    const run = start(['process', 'photos'], { cwd: site.folder, env: site.env })
+    await new Promise<void>((resolve) => run.stdout!.once('data', () => resolve()))
+    run.kill('SIGINT')
+    // Two signals sent in one breath arrive as one.
+    await new Promise<void>((resolve) => run.stderr!.on('data', (text) => /Stopping/.test(text) && resolve()))
+    run.kill('SIGINT')
+    expect((await run).exitCode).toBe(130)
+    const second = start(['process', 'photos'], { cwd: site.folder, env: site.env })
+    await new Promise<void>((resolve) => second.stdout!.once('data', () => resolve()))
+    second.kill('SIGTERM')
+    expect([143, 0]).toContain((await second).exitCode)
+    expect((await rmbg(['process', 'photos'], { cwd: site.folder, env: site.env })).status).toBe(0)
+    expect(await expectInvariants(site.sql, site.store)).toHaveLength(60)
+    await site.close()
+  })
+})

@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto'
+import { buffer } from 'node:stream/consumers'
+import type postgres from 'postgres'
+import { expect } from 'vitest'
+import type { ObjectStore } from '../../src/store/contract.ts'
+
+export interface JobRow {
+  job_id: string
+  status: string
+  user_id: string
+  source_path: string
+  original_path: string
+  mask_path: string | null
+  processed_path: string | null
+  image_width: number | null
+  image_height: number | null
+  file_size_kb: number | null
+  processing_time_ms: number | null
+  params: Record<string, any>
+  error_code: string | null
+  error_message: string | null
+  execution_provider: string | null
+  attempt: number
+  content_sha256: string | null
+  mask_sha256: string | null
+  processed_sha256: string | null
+}
+
+export async function jobRows(sql: postgres.Sql): Promise<JobRow[]> {
+  return await sql<JobRow[]>`
+    select job_id, status, user_id, source_path, original_path, mask_path, processed_path, image_width, image_height,
+      file_size_kb, processing_time_ms, params, error_code, error_message, execution_provider, attempt,
+      encode(content_sha256, 'hex') as content_sha256, encode(mask_sha256, 'hex') as mask_sha256,
+      encode(processed_sha256, 'hex') as processed_sha256
+    from image_process_jobs order by source_path, job_id`
+}
+
+/**
+ * The promise of the whole product: every completed row has its three objects, with the very bytes the row
+ * speaks of; no object is without a row; nothing is done twice.
+ */
+export async function expectInvariants(sql: postgres.Sql, store: ObjectStore): Promise<JobRow[]> {
+  const rows = await jobRows(sql)
+  const known = new Set<string>()
+  const done = new Set<string>()
+  for (const row of rows) {
+    for (const key of [row.original_path, row.mask_path, row.processed_path]) if (key) known.add(key)
+    // A job that died before it could say so has its keys by its id.
+    known.add(row.job_id)
+    if (row.status !== 'completed') continue
+    expect(await digest(store, row.original_path), row.source_path).toBe(row.content_sha256)
+    expect(await digest(store, row.mask_path!), row.source_path).toBe(row.mask_sha256)
+    expect(await digest(store, row.processed_path!), row.source_path).toBe(row.processed_sha256)
+    const work = `${row.content_sha256} ${JSON.stringify(row.params)}`
+    expect(done.has(work), `${row.source_path} was done twice`).toBe(false)
+    done.add(work)
+  }
+  for (const kind of ['original/', 'mask/', 'processed/']) {
+    for await (const { key } of store.list(kind)) {
+      const jobId = key.slice(key.lastIndexOf('/') + 1, key.lastIndexOf('.'))
+      expect(known.has(key) || known.has(jobId), `${key} has no row`).toBe(true)
+    }
+  }
+  return rows
+}
+
+async function digest(store: ObjectStore, key: string): Promise<string> {
+  return createHash('sha256')
+    .update(await buffer(await store.get(key)))
+    .digest('hex')
+}
