@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join, parse, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { RmbgError } from '../errors.ts'
@@ -83,11 +83,8 @@ export async function resolveModel(
       hint: 'Only ONNX models can be run.',
     })
   }
-  const stem = file.replace(/\.onnx$/i, '')
-  return toSpec(stem.split(/[\\/]/).at(-1)!, file, {
-    ...defaults,
-    ...(await readDescription(`${stem}.json`)),
-  })
+  const { dir, name } = parse(file)
+  return toSpec(name, file, { ...defaults, ...(await readDescription(join(dir, `${name}.json`))) })
 }
 
 type Described = Omit<ModelDescription, keyof typeof defaults> &

@@ -4,13 +4,16 @@ import pLimit from 'p-limit'
 import { RmbgError } from '../errors.ts'
 import { threadEntry } from '../thread.ts'
 import type { MatteModel, ModelSpec } from './contract.ts'
+import { sentence } from './sentence.ts'
 import type { ThreadAnswer, ThreadData, ThreadRequest } from './worker.ts'
 
 /**
  * Loads a model into a thread of its own.
  *
  * The thread may die (out of memory, a fault in native code that it survives to report): it is then started
- * again and the image it had is tried once more. An idle model does not keep the process alive.
+ * again and the image it had is tried once more. An idle model does not keep the process alive; one at work
+ * must be closed before `process.exit`, which aborts the process while a thread is in native code (signals that
+ * kill the process are fine).
  *
  * @param options.threads threads that ONNX Runtime uses within one image; default: all cores. One model with
  *   all cores beats several with a share each (measured: design, section 2).
@@ -22,7 +25,7 @@ export async function openModel(spec: ModelSpec, options: { threads?: number } =
   const queue = pLimit(1)
   let thread: InferenceThread | undefined = await start().catch((cause: Error) => {
     if (cause instanceof RmbgError) throw cause
-    throw new RmbgError('MODEL_INVALID', `${spec.file} cannot be loaded: ${cause.message}`, { cause })
+    throw new RmbgError('MODEL_INVALID', `${spec.file} cannot be loaded: ${sentence(cause)}`, { cause })
   })
   let closing: Promise<void> | undefined
   const { inputSize, provider } = thread
@@ -50,7 +53,7 @@ export async function openModel(spec: ModelSpec, options: { threads?: number } =
       }),
     ).catch((cause: Error) => {
       if (isRefusal(cause)) throw cause
-      throw new RmbgError('MODEL_CRASHED', `Inference failed twice on this image: ${cause.message}`, {
+      throw new RmbgError('MODEL_CRASHED', `Inference failed twice on this image: ${sentence(cause)}`, {
         hint: 'If memory ran out, use a smaller model or a lower concurrency.',
         cause,
       })
@@ -88,7 +91,10 @@ interface InferenceThread {
 }
 
 async function startThread(data: ThreadData): Promise<InferenceThread> {
-  const { url, execArgv } = threadEntry('worker', import.meta.url)
+  const { url } = threadEntry('worker', import.meta.url)
+  const execArgv = url.pathname.endsWith('.ts')
+    ? ['--import', new URL('tsx-in-thread.mjs', import.meta.url).href]
+    : []
   const worker = new Worker(url, { workerData: data, execArgv, name: `model ${data.spec.name}` })
 
   /** What the thread says next, or the error that ended it. */

@@ -9,6 +9,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { env, InferenceSession, Tensor } from 'onnxruntime-node'
 import { RmbgError } from '../errors.ts'
 import type { ModelSpec } from './contract.ts'
+import { sentence } from './sentence.ts'
 import { isMaskShape, readSignature } from './signature.ts'
 import { type InputValues, imagePacker, toAlpha } from './tensors.ts'
 
@@ -89,7 +90,7 @@ async function load() {
     await run(new Uint8Array(inputSize.width * inputSize.height * 3)).catch((cause: Error) => {
       throw new RmbgError(
         'MODEL_INVALID',
-        `${spec.file} does not run at ${inputSize.width}x${inputSize.height} pixels: ${firstLine(cause)}`,
+        `${spec.file} does not run at ${inputSize.width}x${inputSize.height} pixels: ${sentence(cause)}`,
         { hint: 'Correct inputSize in the JSON file beside the model.', cause },
       )
     })
@@ -107,7 +108,7 @@ async function openSession(): Promise<InferenceSession> {
   } catch (cause) {
     throw new RmbgError(
       'MODEL_INVALID',
-      `${spec.file} cannot be loaded as an ONNX model: ${firstLine(cause as Error)}`,
+      `${spec.file} cannot be loaded as an ONNX model: ${sentence(cause)}`,
       {
         hint: 'The file may be damaged, incomplete or made for another runtime; get it again.',
         cause,
@@ -120,8 +121,4 @@ function toTensor(type: 'float32' | 'float16' | 'uint8', values: InputValues, di
   if (type === 'float32') return new Tensor(type, values as Float32Array, dimensions)
   if (type === 'float16') return new Tensor(type, values as Uint16Array, dimensions)
   return new Tensor(type, values as Uint8Array, dimensions)
-}
-
-function firstLine(error: Error): string {
-  return `${error.message.split('\n')[0]!.trim().replace(/\.$/, '')}.`
 }

@@ -60,7 +60,11 @@ export function createGraph(name: string, description = ''): Graph {
       return initializer(`f${dims}:${floatData}`, { dims, dataType: DataType.FLOAT, floatData })
     },
     integers(values) {
-      return initializer(`i${values}`, { dims: [values.length], dataType: DataType.INT64, int64Data: [...values] })
+      return initializer(`i${values}`, {
+        dims: [values.length],
+        dataType: DataType.INT64,
+        int64Data: [...values],
+      })
     },
     op(type, operands, attributes = {}) {
       const value = `v${nodes.length}`
@@ -88,7 +92,9 @@ export function createGraph(name: string, description = ''): Graph {
 }
 
 function valueInfo(name: string, shape: Shape, type: ElementType) {
-  const dim = shape.map((length) => (typeof length === 'number' ? { dimValue: length } : { dimParam: length }))
+  const dim = shape.map((length) =>
+    typeof length === 'number' ? { dimValue: length } : { dimParam: length },
+  )
   return onnx.ValueInfoProto.create({
     name,
     type: { tensorType: { elemType: DataType[type], shape: { dim } } },
@@ -96,9 +102,14 @@ function valueInfo(name: string, shape: Shape, type: ElementType) {
 }
 
 function attribute(name: string, content: Attribute) {
-  if (typeof content === 'number') return onnx.AttributeProto.create({ name, type: AttributeType.INT, i: content })
+  if (typeof content === 'number')
+    return onnx.AttributeProto.create({ name, type: AttributeType.INT, i: content })
   if (typeof content === 'string') {
-    return onnx.AttributeProto.create({ name, type: AttributeType.STRING, s: new TextEncoder().encode(content) })
+    return onnx.AttributeProto.create({
+      name,
+      type: AttributeType.STRING,
+      s: new TextEncoder().encode(content),
+    })
   }
   return onnx.AttributeProto.create({ name, type: AttributeType.INTS, ints: [...content] })
 }
