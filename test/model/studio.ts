@@ -53,7 +53,10 @@ export function random(seed: number): () => number {
 const side = 640
 
 /** Renders at 640x640, then resizes picture and alpha to `size` squared as the pipeline does. */
-export async function render(shot: Shot, size: number): Promise<{ rgb: Uint8Array<ArrayBuffer>; alpha: Float32Array }> {
+export async function render(
+  shot: Shot,
+  size: number,
+): Promise<{ rgb: Uint8Array<ArrayBuffer>; alpha: Float32Array }> {
   const next = random(7)
   const gauss = () => Math.sqrt(-2 * Math.log(next() + 1e-12)) * Math.cos(2 * Math.PI * next())
   const rgb = Buffer.alloc(side * side * 3)
@@ -74,7 +77,10 @@ export async function render(shot: Shot, size: number): Promise<{ rgb: Uint8Arra
       const pixel = row * side + column
       for (let channel = 0; channel < 3; channel++) {
         const value = cover * front[channel]! * light + (1 - cover) * behind[channel]! * shade
-        rgb[pixel * 3 + channel] = Math.min(Math.max(Math.round(255 * (value + gauss() * (shot.noise ?? 0.004))), 0), 255)
+        rgb[pixel * 3 + channel] = Math.min(
+          Math.max(Math.round(255 * (value + gauss() * (shot.noise ?? 0.004))), 0),
+          255,
+        )
       }
       alpha[pixel] = Math.round(255 * cover)
     }
@@ -84,7 +90,11 @@ export async function render(shot: Shot, size: number): Promise<{ rgb: Uint8Arra
   const fit = { fit: 'fill', kernel: 'linear' } as const
   const [input, truth] = await Promise.all([
     picture.resize(size, size, fit).raw().toBuffer(),
-    sharp(alpha, { raw: { width: side, height: side, channels: 1 } }).resize(size, size, fit).toColourspace('b-w').raw().toBuffer(),
+    sharp(alpha, { raw: { width: side, height: side, channels: 1 } })
+      .resize(size, size, fit)
+      .toColourspace('b-w')
+      .raw()
+      .toBuffer(),
   ])
   return { rgb: Uint8Array.from(input), alpha: Float32Array.from(truth, (value) => value / 255) }
 }
@@ -96,7 +106,10 @@ const flat =
 const times = ([r, g, b]: Colour, factor: number): Colour => [r * factor, g * factor, b * factor]
 
 const bottle = union(box(0.5, 0.6, 0.14, 0.25, 0.05), box(0.5, 0.27, 0.05, 0.12, 0.02))
-const mug = union(box(0.45, 0.55, 0.17, 0.2, 0.03), (x, y) => Math.abs(Math.hypot(x - 0.64, y - 0.55) - 0.1) - 0.025)
+const mug = union(
+  box(0.45, 0.55, 0.17, 0.2, 0.03),
+  (x, y) => Math.abs(Math.hypot(x - 0.64, y - 0.55) - 0.1) - 0.025,
+)
 const chair = union(
   box(0.5, 0.5, 0.2, 0.03),
   box(0.32, 0.32, 0.015, 0.2),
@@ -110,7 +123,12 @@ const chair = union(
 const portrait = union(circle(0.5, 0.36, 0.15), box(0.5, 0.95, 0.33, 0.35, 0.2), box(0.5, 0.55, 0.06, 0.1))
 
 export const studio: Record<string, Shot> = {
-  'a red bottle on white': { subject: bottle, colour: flat(0.75, 0.12, 0.1), backdrop: flat(0.96, 0.96, 0.95), shadow: 0.15 },
+  'a red bottle on white': {
+    subject: bottle,
+    colour: flat(0.75, 0.12, 0.1),
+    backdrop: flat(0.96, 0.96, 0.95),
+    shadow: 0.15,
+  },
   'a green mug on a grey gradient with a soft shadow': {
     subject: mug,
     colour: flat(0.2, 0.55, 0.3),
@@ -120,7 +138,7 @@ export const studio: Record<string, Shot> = {
   },
   'a bottle on blue with a label as blue as the backdrop': {
     subject: bottle,
-    colour: (_, y) => (y > 0.55 && y < 0.68 ? [0.3, 0.5, 0.8] : [0.9, 0.85, 0.7]),
+    colour: (x, y) => (Math.abs(x - 0.5) < 0.1 && y > 0.55 && y < 0.68 ? [0.3, 0.5, 0.8] : [0.9, 0.85, 0.7]),
     backdrop: flat(0.28, 0.47, 0.76),
     noise: 0.01,
   },
@@ -138,12 +156,6 @@ export const studio: Record<string, Shot> = {
     noise: 0.012,
     jpegQuality: 85,
   },
-  'white on a whitish gradient': {
-    subject: mug,
-    colour: flat(0.99, 0.99, 0.98),
-    backdrop: (_, y) => times([0.93, 0.93, 0.94], 1 - 0.06 * y),
-    shadow: 0.1,
-  },
   'black on dark grey under a spotlight': {
     subject: bottle,
     colour: flat(0.06, 0.06, 0.07),
@@ -159,12 +171,24 @@ export const studio: Record<string, Shot> = {
   },
 }
 
+/** A shaded white subject whose outline is in places as bright as what is behind it. */
+export const whiteOnWhite: Shot = {
+  subject: mug,
+  colour: flat(0.97, 0.97, 0.96),
+  backdrop: (_, y) => times([0.97, 0.97, 0.98], 1 - 0.06 * y),
+  shadow: 0.1,
+}
+
 /** Pictures with nothing on them. */
 export const empty: Record<string, Shot> = {
   'white paper': { backdrop: flat(1, 1, 1), noise: 0 },
-  'black': { backdrop: flat(0, 0, 0), noise: 0 },
+  black: { backdrop: flat(0, 0, 0), noise: 0 },
   'a dark, noisy picture': { backdrop: flat(0.06, 0.06, 0.06), noise: 0.03 },
-  'a graded backdrop': { backdrop: (x, y) => times([0.7, 0.75, 0.8], 1.1 - 0.6 * ((x - 0.5) ** 2 + (y - 0.5) ** 2)), noise: 0.02, jpegQuality: 75 },
+  'a graded backdrop': {
+    backdrop: (x, y) => times([0.7, 0.75, 0.8], 1.1 - 0.6 * ((x - 0.5) ** 2 + (y - 0.5) ** 2)),
+    noise: 0.02,
+    jpegQuality: 75,
+  },
 }
 
 /** Intersection over union at alpha 0.5, and mean absolute error. */
