@@ -296,7 +296,7 @@ export async function runBatch(
   await upsertUser(sql, options.user)
   const heartbeat = setInterval(() => {
     // A missed beat is not an error: the next one follows long before the lease ends.
-    renewLeases(sql, batch.run.id, leaseMs).catch(() => {})
+    renewLeases(sql, batch.run).catch(() => {})
   }, leaseMs / 4)
   try {
     await work(unfinished(batch, candidates, settle))

@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type postgres from 'postgres'
+import { RmbgError } from '../errors.ts'
+import type { Database } from './connect.ts'
+import { databaseError } from './errors.ts'
+
+const folder = new URL('../../migrations/', import.meta.url)
+/** Any fixed number, the same in every release: migrators of one database meet at this lock. */
+const lockKey = 7_262_671_401
+
+export interface Migration {
+  /** Number and name, as the file: `0001_extensions`. */
+  name: string
+  sql: string
+  /** Hex SHA-256 of the file with line endings normalised. */
+  sha256: string
+  /** False when the file says it must run outside a transaction (its first line is `-- no-transaction`). */
+  transaction: boolean
+}
+
+export interface MigrationPlan {
+  applied: string[]
+  pending: Migration[]
+}
+
+/** The migrations this program ships, in order. */
+export async function shippedMigrations(from: URL = folder): Promise<Migration[]> {
+  const files = (await readdir(from)).filter((file) => /^\d{4}_\w+\.sql$/.test(file)).sort()
+  return Promise.all(
+    files.map(async (file) => {
+      const sql = (await readFile(new URL(file, from), 'utf8')).replaceAll('\r\n', '\n')
+      return {
+        name: file.slice(0, -'.sql'.length),
+        sql,
+        sha256: createHash('sha256').update(sql).digest('hex'),
+        transaction: !sql.startsWith('-- no-transaction'),
+      }
+    }),
+  )
+}
+
+/**
+ * What is applied and what is not. Reads only, so a role without any right to write may ask.
+ *
+ * @throws RmbgError DATABASE_DRIFT when an applied file was edited or a file older than an applied one is pending,
+ *   DATABASE_TOO_NEW when a migration is applied that this program does not know
+ */
+export async function planMigrations(sql: postgres.Sql, shipped?: Migration[]): Promise<MigrationPlan> {
+  const known = shipped ?? (await shippedMigrations())
+  const applied = await appliedMigrations(sql)
+  for (const { name, sha256 } of applied) {
+    const file = known.find((migration) => migration.name === name)
+    if (!file) {
+      throw new RmbgError(
+        'DATABASE_TOO_NEW',
+        `The database has the migration ${name}, which this program does not know.`,
+        {
+          hint: 'Update rmbg-batch to the release that migrated this database, or a later one.',
+        },
+      )
+    }
+    if (file.sha256 !== sha256) {
+      throw new RmbgError('DATABASE_DRIFT', `The migration ${name} was edited after it was applied.`, {
+        hint: 'Restore the file as it was released; changes belong in a new migration.',
+      })
+    }
+  }
+  const names = new Set(applied.map(({ name }) => name))
+  const pending = known.filter(({ name }) => !names.has(name))
+  const last = applied.at(-1)?.name
+  const late = pending.find(({ name }) => last !== undefined && name < last)
+  if (late) {
+    throw new RmbgError(
+      'DATABASE_DRIFT',
+      `The migration ${late.name} is older than ${last}, which is applied already.`,
+      {
+        hint: 'Give the file the next free number.',
+      },
+    )
+  }
+  return { applied: applied.map(({ name }) => name), pending }
+}
+
+/** @throws RmbgError DATABASE_NOT_MIGRATED, DATABASE_DRIFT or DATABASE_TOO_NEW */
+export async function assertMigrated(sql: postgres.Sql): Promise<void> {
+  const { pending } = await planMigrations(sql)
+  if (pending.length === 0) return
+  throw new RmbgError(
+    'DATABASE_NOT_MIGRATED',
+    `The database lacks ${pending.length} migrations of this program.`,
+    {
+      hint: 'Run rmbg migrate once, with the same DATABASE_URL.',
+    },
+  )
+}
+
+export interface ApplyOptions {
+  signal?: AbortSignal
+  onApplied?: (name: string) => void
+  onWaiting?: () => void
+  /** Tests bring their own. */
+  shipped?: Migration[]
+}
+
+/**
+ * Applies what is pending, each file and its record in one transaction. Of several migrators at once one works and
+ * the others wait by asking again: waiting inside the lock would hold a snapshot that CREATE INDEX CONCURRENTLY
+ * waits for in turn.
+ *
+ * @returns the names of what was applied, in order
+ * @throws RmbgError of family `database`; what was applied before stays applied
+ */
+export async function applyMigrations(database: Database, options: ApplyOptions = {}): Promise<string[]> {
+  const shipped = options.shipped ?? (await shippedMigrations())
+  const { pending } = await planMigrations(database.sql, shipped)
+  if (pending.length === 0) return []
+  const connection = await database.sql.reserve().catch((cause) => Promise.reject(databaseError(cause)))
+  try {
+    await lock(connection, options)
+    await connection`
+      create table if not exists schema_migrations (
+        name       text primary key,
+        sha256     text not null,
+        applied_at timestamptz not null default now()
+      )`
+    const done: string[] = []
+    // Planned again: another migrator may have done it all while this one waited.
+    for (const migration of (await planMigrations(connection, shipped)).pending) {
+      options.signal?.throwIfAborted()
+      await apply(connection, migration)
+      options.onApplied?.(migration.name)
+      done.push(migration.name)
+    }
+    return done
+  } finally {
+    await connection`select pg_advisory_unlock(${lockKey})`.catch(() => {}) // gone with the connection
+    connection.release()
+  }
+}
+
+async function lock(connection: postgres.ReservedSql, { signal, onWaiting }: ApplyOptions): Promise<void> {
+  for (let waiting = false; ; waiting = true) {
+    const [row] = await connection`select pg_try_advisory_lock(${lockKey}) as locked`
+    if (row!.locked) return
+    if (!waiting) onWaiting?.()
+    await sleep(200, undefined, signal && { signal })
+  }
+}
+
+async function apply(
+  connection: postgres.ReservedSql,
+  { name, sql, sha256, transaction }: Migration,
+): Promise<void> {
+  const record = () => connection`insert into schema_migrations (name, sha256) values (${name}, ${sha256})`
+  try {
+    if (!transaction) {
+      await connection.unsafe(sql)
+      await record()
+      return
+    }
+    await connection`begin`
+    await connection.unsafe(sql)
+    await record()
+    await connection`commit`
+  } catch (cause) {
+    await connection`rollback`.catch(() => {})
+    const error = databaseError(cause)
+    throw new RmbgError(
+      error.code,
+      `Migration ${name} failed${transaction ? ' and was undone' : ''}: ${error.message}`,
+      {
+        ...(error.hint !== undefined && { hint: error.hint }),
+        cause,
+      },
+    )
+  }
+}
+
+async function appliedMigrations(sql: postgres.Sql): Promise<{ name: string; sha256: string }[]> {
+  try {
+    const [table] = await sql`select to_regclass('schema_migrations') is not null as exists`
+    if (!table!.exists) return []
+    return await sql<
+      { name: string; sha256: string }[]
+    >`select name, sha256 from schema_migrations order by name`
+  } catch (cause) {
+    throw databaseError(cause)
+  }
+}
+
+/**
+ * Waits for a server that is still starting.
+ *
+ * @throws the last error when it does not answer within `seconds`, or at once when it answers with a refusal
+ */
+export async function waitForDatabase(sql: postgres.Sql, seconds: number): Promise<void> {
+  const deadline = Date.now() + seconds * 1000
+  for (;;) {
+    try {
+      await sql`select 1`
+      return
+    } catch (cause) {
+      const error = databaseError(cause)
+      if (error.code !== 'DATABASE_UNAVAILABLE' || Date.now() >= deadline) throw error
+      await sleep(Math.min(500, Math.max(0, deadline - Date.now())))
+    }
+  }
+}

@@ -1,0 +1,317 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { v7 as uuidv7 } from 'uuid'
+import { describe, expect, it } from 'vitest'
+import type { Database } from '../../src/database/connect.ts'
+import {
+  type ClaimRequest,
+  type Completion,
+  claimJob,
+  completeJob,
+  failJob,
+  findCompletedBySource,
+  type Run,
+  recordFailure,
+  releaseJobs,
+  renewLeases,
+} from '../../src/database/jobs.ts'
+import { processOwner } from '../../src/database/owner.ts'
+import { tagJobs } from '../../src/database/tags.ts'
+import { upsertUser } from '../../src/database/users.ts'
+import { onBothDatabases } from './databases.ts'
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+const someRun = (changes: Partial<Run> = {}): Run => ({
+  id: uuidv7(),
+  owner: processOwner(),
+  leaseMs: 60_000,
+  ...changes,
+})
+
+/** A claim of a file nobody else knows. */
+function request(changes: Partial<ClaimRequest> = {}): ClaimRequest {
+  const name = randomBytes(8).toString('hex')
+  return {
+    jobId: uuidv7(),
+    source: { path: `/photos/${name}.jpg`, size: 1000, mtimeNs: 1_700_000_000_123_456_789n },
+    contentSha256: sha256(name),
+    fingerprint: sha256('parameters'),
+    params: { model: { name: 'backdrop' } },
+    userId: 'anna',
+    originalPath: (id) => `original/${id}.jpg`,
+    imageWidth: 4,
+    imageHeight: 3,
+    fileSizeKb: 1,
+    run: someRun(),
+    force: false,
+    ...changes,
+  }
+}
+
+const completion = (jobId: string, run: Run): Completion => ({
+  jobId,
+  runId: run.id,
+  maskPath: `mask/${jobId}.png`,
+  processedPath: `processed/${jobId}.png`,
+  originalBytes: 1000,
+  maskBytes: 100,
+  processedBytes: 500,
+  maskSha256: sha256('mask'),
+  processedSha256: sha256('processed'),
+  processingTimeMs: 12,
+  executionProvider: 'cpu',
+})
+
+async function row(database: Database, jobId: string) {
+  const [found] = await database.sql`select * from image_process_jobs where job_id = ${jobId}`
+  return found!
+}
+
+async function claimed(database: Database, wanted: ClaimRequest): Promise<string> {
+  const claim = await claimJob(database.sql, wanted)
+  expect(claim.state).toBe('claimed')
+  return (claim as { jobId: string }).jobId
+}
+
+onBothDatabases('a claim', (database) => {
+  it('of something new inserts a job in work, leased to the run', async () => {
+    const wanted = request()
+    expect(await claimJob(database().sql, wanted)).toEqual({
+      state: 'claimed',
+      jobId: wanted.jobId,
+      attempt: 1,
+    })
+    expect(await row(database(), wanted.jobId)).toMatchObject({
+      status: 'processing',
+      original_path: `original/${wanted.jobId}.jpg`,
+      source_mtime_ns: '1700000000123456789',
+      params: { model: { name: 'backdrop' } },
+    })
+  })
+
+  it('of completed content gives that job, and the file is known by path, size and time from then on', async () => {
+    const first = request()
+    const jobId = await claimed(database(), first)
+    expect(await completeJob(database().sql, completion(jobId, first.run))).toBe(true)
+    const copy = request({ contentSha256: first.contentSha256 })
+    const sources = [
+      first.source,
+      copy.source,
+      { ...first.source, mtimeNs: 1n },
+      { ...first.source, size: 1 },
+    ]
+    const ids = async () =>
+      (await findCompletedBySource(database().sql, first.fingerprint, sources)).map((job) => job?.jobId)
+    expect(await ids()).toEqual([jobId, undefined, undefined, undefined])
+    expect(await claimJob(database().sql, copy)).toMatchObject({
+      state: 'completed',
+      job: {
+        jobId,
+        processedPath: `processed/${jobId}.png`,
+        processedBytes: 500,
+        processedSha256: sha256('processed'),
+      },
+    })
+    expect(await ids()).toEqual([jobId, jobId, undefined, undefined])
+    expect(await findCompletedBySource(database().sql, sha256('other parameters'), [first.source])).toEqual([
+      undefined,
+    ])
+  })
+
+  it('of completed content with force, or with other parameters, is a new job', async () => {
+    const first = request()
+    await completeJob(database().sql, completion(await claimed(database(), first), first.run))
+    const again = { ...first, jobId: uuidv7(), force: true }
+    expect(await claimed(database(), again)).toBe(again.jobId)
+    const other = { ...first, jobId: uuidv7(), fingerprint: sha256('others') }
+    expect(await claimed(database(), other)).toBe(other.jobId)
+  })
+
+  it('of what a live run holds is refused, also within that run', async () => {
+    const first = request()
+    await claimed(database(), first)
+    for (const run of [first.run, someRun()]) {
+      expect(await claimJob(database().sql, { ...first, jobId: uuidv7(), run, force: true })).toMatchObject({
+        state: 'held',
+        jobId: first.jobId,
+      })
+    }
+  })
+
+  it('repeated because its acknowledgement was lost is the same claim', async () => {
+    const first = request()
+    await claimed(database(), first)
+    expect(await claimJob(database().sql, first)).toEqual({
+      state: 'claimed',
+      jobId: first.jobId,
+      attempt: 1,
+    })
+  })
+
+  it.each([
+    ['whose lease has ended', { leaseMs: -1 }],
+    ['whose process is gone', { owner: processOwner().replace(/ \d+ /, ' 4194305 ') }],
+    ['whose pid is another process now', { owner: processOwner().replace(/ \d+$/, ' 1') }],
+  ])('takes over a job of a run %s, under the same id', async (_, dead) => {
+    const first = request({ run: someRun(dead) })
+    await claimed(database(), first)
+    const next = { ...first, jobId: uuidv7(), run: someRun() }
+    expect(await claimJob(database().sql, next)).toEqual({ state: 'claimed', jobId: first.jobId, attempt: 2 })
+    expect(
+      await completeJob(database().sql, completion(first.jobId, first.run)),
+      'the dead one woke up',
+    ).toBe(false)
+    expect(await completeJob(database().sql, completion(first.jobId, next.run))).toBe(true)
+  })
+
+  it('of 20 at the same moment is won by exactly one', async () => {
+    const first = request()
+    const claims = await Promise.all(
+      Array.from({ length: 20 }, () =>
+        claimJob(database().sql, { ...first, jobId: uuidv7(), run: someRun() }),
+      ),
+    )
+    expect(claims.map(({ state }) => state).sort()).toEqual(['claimed', ...Array(19).fill('held')])
+  })
+
+  it('uses the failed row of the same file again', async () => {
+    const first = request()
+    const jobId = await claimed(database(), first)
+    await failJob(database().sql, {
+      jobId,
+      runId: first.run.id,
+      errorCode: 'INPUT_CORRUPT',
+      errorMessage: 'Bad.',
+    })
+    expect(await row(database(), jobId)).toMatchObject({
+      status: 'failed',
+      error_code: 'INPUT_CORRUPT',
+      error_message: 'Bad.',
+    })
+    const again = { ...first, jobId: uuidv7(), run: someRun() }
+    expect(await claimJob(database().sql, again)).toEqual({ state: 'claimed', jobId, attempt: 2 })
+    expect(await row(database(), jobId)).toMatchObject({
+      status: 'processing',
+      error_code: null,
+      error_message: null,
+    })
+    // Other content would leave the objects of the old one behind under this id.
+    await failJob(database().sql, {
+      jobId,
+      runId: again.run.id,
+      errorCode: 'INPUT_CORRUPT',
+      errorMessage: 'Bad.',
+    })
+    const changed = { ...again, jobId: uuidv7(), contentSha256: sha256(jobId) }
+    expect(await claimed(database(), changed)).toBe(changed.jobId)
+  })
+})
+
+onBothDatabases('the end of a job', (database) => {
+  it('completed records keys, sizes, digests and the provider in one statement, and may be repeated', async () => {
+    const wanted = request()
+    const jobId = await claimed(database(), wanted)
+    expect(await completeJob(database().sql, completion(jobId, wanted.run))).toBe(true)
+    expect(await completeJob(database().sql, completion(jobId, wanted.run))).toBe(true)
+    const done = await row(database(), jobId)
+    expect(done).toMatchObject({
+      status: 'completed',
+      mask_path: `mask/${jobId}.png`,
+      execution_provider: 'cpu',
+      processing_time_ms: 12,
+      params: { model: { name: 'backdrop' }, provider: 'cpu' },
+    })
+    expect(done.completed_at >= done.created_at).toBe(true)
+    expect(await database().sql`select 1 from job_leases where job_id = ${jobId}`).toHaveLength(0)
+  })
+
+  it('failed before a claim is logged once per file, however often it is tried', async () => {
+    const source = { path: `/photos/${randomBytes(4).toString('hex')}.jpg` }
+    const failure = () => ({
+      ...request(),
+      source,
+      errorCode: 'INPUT_EMPTY',
+      errorMessage: `Empty ${'x'.repeat(5000)}`,
+    })
+    const first = await recordFailure(database().sql, failure())
+    expect(await recordFailure(database().sql, failure())).toBe(first)
+    const failed = await row(database(), first)
+    expect(failed).toMatchObject({ status: 'failed', attempt: 2, error_code: 'INPUT_EMPTY' })
+    expect(failed.error_message.length).toBe(1000)
+  })
+
+  it("released by an interrupted run is pending and anybody's", async () => {
+    const wanted = request()
+    const jobId = await claimed(database(), wanted)
+    await renewLeases(database().sql, wanted.run)
+    await releaseJobs(database().sql, wanted.run.id)
+    expect(await row(database(), jobId)).toMatchObject({ status: 'pending' })
+    expect(await claimJob(database().sql, { ...wanted, jobId: uuidv7(), run: someRun() })).toMatchObject({
+      jobId,
+      attempt: 2,
+    })
+  })
+
+  it('never leaves a completed row without its keys', async () => {
+    const wanted = request()
+    const jobId = await claimed(database(), wanted)
+    await expect(
+      database().sql`update image_process_jobs set status = 'completed' where job_id = ${jobId}`,
+    ).rejects.toThrow('completed_is_whole')
+  })
+})
+
+onBothDatabases('users and tags', (database) => {
+  it('are made known once', async () => {
+    await upsertUser(database().sql, 'anna')
+    await upsertUser(database().sql, 'anna')
+    expect(await database().sql`select username from users where user_id = 'anna'`).toEqual([
+      { username: 'anna' },
+    ])
+    const wanted = request()
+    const jobId = await claimed(database(), wanted)
+    await Promise.all(
+      [' spring', 'spring ', 'blue'].map((tag) => tagJobs(database().sql, [jobId], [tag, 'all'])),
+    )
+    const tags = await database()
+      .sql`select name from tags join image_tags using (tag_id) where job_id = ${jobId} order by name`
+    expect(tags.map(({ name }) => name)).toEqual(['all', 'blue', 'spring'])
+    await expect(tagJobs(database().sql, [jobId], [' '])).rejects.toMatchObject({ code: 'USAGE' })
+  })
+})
+
+onBothDatabases('on a table of 100,000 jobs', (database) => {
+  it('every question of a run is answered from an index', async () => {
+    const { sql } = database()
+    await sql`
+      insert into image_process_jobs (job_id, user_id, original_path, status, completed_at, mask_path, processed_path,
+        source_path, source_size, source_mtime_ns, content_sha256, fingerprint, error_message, created_at)
+      select gen_random_uuid(), 'user' || i % 50, 'original/' || i, case when i % 25 = 0 then 'failed' else 'completed' end,
+        now(), 'm', 'p', '/p/' || i || '.jpg', i, i, sha256(i::text::bytea), sha256('f'), 'x', now() - i * interval '1 s'
+      from generate_series(1, 100000) i`
+    await sql`
+      insert into known_sources select md5(source_path)::uuid, fingerprint, source_size, source_mtime_ns, job_id
+      from image_process_jobs where status = 'completed' on conflict do nothing`
+    await sql`analyze`
+    const plan = async (question: ReturnType<typeof sql>) =>
+      (await sql`explain ${question}`).map((line) => line['QUERY PLAN']).join('\n')
+    const plans = [
+      await plan(sql`select 1 from image_process_jobs j left join job_leases l using (job_id)
+        where content_sha256 = sha256('5') and fingerprint = sha256('f') and j.status <> 'failed'`),
+      await plan(sql`select 1 from image_process_jobs where md5(source_path) = md5('/p/25.jpg')
+        and fingerprint = sha256('f') and status = 'failed'`),
+      await plan(sql`select 1 from jsonb_to_recordset('[{"path": "/p/3.jpg"}]') as w(path text)
+        join known_sources k on k.path_md5 = md5(w.path)::uuid and k.fingerprint = sha256('f')
+        join image_process_jobs j on j.job_id = k.job_id`),
+      await plan(sql`delete from job_leases where run_id = gen_random_uuid()`),
+    ]
+    for (const text of plans) expect(text).not.toContain('Seq Scan on image_process_jobs')
+    for (const text of plans.slice(0, 3)) expect(text).toMatch(/Index (Only )?Scan/)
+    expect(plans[2]).not.toContain('Seq Scan on known_sources')
+  })
+})
+
+describe('the owner of a lease', () => {
+  it('is one word of printable text', () => {
+    expect(processOwner()).toMatch(/^\S+ \d+ \S*$/)
+  })
+})
