@@ -149,7 +149,7 @@ async function processOne(batch: Batch, image: Image): Promise<Outcome> {
       const originalPath = objectKey('original', jobId, header.extension)
       upload(originalPath, bytes, contentTypeOf(header.extension), contentSha256)
 
-      const [model, pixels] = await Promise.all([batch.model(), decode(bytes, header)])
+      const [model, pixels] = await Promise.all([batch.model(), decode(bytes)])
       const matte = await model.predict(await toModelInput(pixels, model.inputSize))
       const cutout = await compose(pixels, matte, batch)
       const [mask, processed] = await Promise.all([

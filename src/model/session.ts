@@ -91,10 +91,7 @@ interface InferenceThread {
 }
 
 async function startThread(data: ThreadData): Promise<InferenceThread> {
-  const { url } = threadEntry('worker', import.meta.url)
-  const execArgv = url.pathname.endsWith('.ts')
-    ? ['--import', new URL('tsx-in-thread.mjs', import.meta.url).href]
-    : []
+  const { url, execArgv } = threadEntry('worker', import.meta.url)
   const worker = new Worker(url, { workerData: data, execArgv, name: `model ${data.spec.name}` })
 
   /** What the thread says next, or the error that ended it. */
