@@ -1,0 +1,217 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { access, constants, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join, resolve, sep } from 'node:path'
+import { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
+import { RmbgError } from '../errors.ts'
+import type { ObjectStore, StoredObject } from './contract.ts'
+import { assertKey, contentTypeOf } from './keys.ts'
+
+/** Unfinished objects wait here, on the same file system, out of the way of listings. */
+const staging = '.incoming'
+/** Nothing is in the staging folder for longer than a put takes; what is older was left by a killed process. */
+const stagingMs = 24 * 60 * 60 * 1000
+
+/**
+ * Objects as files below a folder, named by their keys and readable by their owner only. A file appears complete and
+ * flushed to disk, by being renamed into place.
+ *
+ * @param folder absolute; made when missing
+ */
+export function directoryStore(folder: string): ObjectStore {
+  const root = resolve(folder)
+  const pathOf = (key: string) => {
+    assertKey(key)
+    return join(root, ...key.split('/'))
+  }
+
+  return {
+    location: root,
+
+    check: async () => {
+      try {
+        await mkdir(join(root, staging), { recursive: true, mode: 0o700 })
+        await access(join(root, staging), constants.W_OK)
+        await clearStaging(join(root, staging))
+      } catch (cause) {
+        throw storeError(root, cause)
+      }
+    },
+
+    put: async (key, body, { sha256, signal }) => {
+      const target = pathOf(key)
+      const temporary = join(root, staging, randomBytes(12).toString('hex'))
+      try {
+        await mkdir(join(root, staging), { recursive: true, mode: 0o700 })
+        await mkdir(dirname(target), { recursive: true, mode: 0o700 })
+        const size = await writeFlushed(temporary, body, sha256, signal)
+        await rename(temporary, target)
+        await syncFolder(dirname(target))
+        return { key, size, lastModified: new Date(), contentType: contentTypeOf(key), sha256 }
+      } catch (cause) {
+        await rm(temporary, { force: true }).catch(() => {})
+        throw storeError(root, cause, key)
+      }
+    },
+
+    get: async (key) => {
+      const stream = createReadStream(pathOf(key))
+      await new Promise<void>((resolve, reject) =>
+        stream.once('open', () => resolve()).once('error', reject),
+      ).catch((cause) => {
+        throw storeError(root, cause, key)
+      })
+      return stream
+    },
+
+    head: async (key) => {
+      try {
+        const file = await stat(pathOf(key))
+        return file.isFile() ? described(key, file.size, file.mtime) : undefined
+      } catch (cause) {
+        if (isAbsent(cause)) return undefined
+        throw storeError(root, cause, key)
+      }
+    },
+
+    list: async function* (prefix, signal) {
+      try {
+        yield* walk(root, '', prefix, signal)
+      } catch (cause) {
+        throw storeError(root, cause)
+      }
+    },
+
+    remove: async (keys) => {
+      for (const key of keys) {
+        try {
+          await rm(pathOf(key), { force: true })
+        } catch (cause) {
+          if (!isAbsent(cause)) throw storeError(root, cause, key)
+        }
+      }
+    },
+
+    close: async () => {},
+  }
+}
+
+const described = (key: string, size: number, lastModified: Date): StoredObject => ({
+  key,
+  size,
+  lastModified,
+  contentType: contentTypeOf(key),
+})
+
+/** @returns bytes written */
+async function writeFlushed(
+  path: string,
+  body: Uint8Array | Readable,
+  sha256: string,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const hash = createHash('sha256')
+  const handle = await open(path, 'wx+', 0o600)
+  let size = 0
+  try {
+    for await (const chunk of body instanceof Readable ? body : [body]) {
+      signal?.throwIfAborted()
+      await handle.writeFile(chunk)
+      size += chunk.length
+    }
+    // What is read back is what a reader will get: it is checked, not what was sent.
+    const written = handle.createReadStream({ start: 0, autoClose: false })
+    written.on('data', (chunk) => hash.update(chunk))
+    await finished(written)
+    if (hash.digest('hex') !== sha256) {
+      throw new RmbgError('STORE_CHECKSUM', 'What was written is not what should have been.', {
+        hint: 'Check the disk; run the command again.',
+      })
+    }
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  return size
+}
+
+/** A rename is on disk when its folder is. Not every platform can sync a folder. */
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r').catch(() => undefined)
+  await handle?.sync().catch(() => {})
+  await handle?.close()
+}
+
+async function clearStaging(path: string): Promise<void> {
+  for await (const entry of await opendir(path)) {
+    const file = join(path, entry.name)
+    const { mtimeMs } = await stat(file).catch(() => ({ mtimeMs: Date.now() }))
+    if (Date.now() - mtimeMs > stagingMs) await rm(file, { force: true })
+  }
+}
+
+/** Objects below a folder in key order; folders that cannot hold the prefix are not entered. */
+async function* walk(
+  root: string,
+  folder: string,
+  prefix: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<StoredObject> {
+  signal?.throwIfAborted()
+  const entries = []
+  try {
+    for await (const entry of await opendir(join(root, folder))) entries.push(entry)
+  } catch (cause) {
+    if (isAbsent(cause)) return
+    throw cause
+  }
+  // A folder sorts as its keys do, by the slash behind its name.
+  const keyed = entries.map((entry) => ({
+    entry,
+    key: `${folder}${entry.name}${entry.isDirectory() ? '/' : ''}`,
+  }))
+  keyed.sort((a, b) => (a.key < b.key ? -1 : 1))
+  for (const { entry, key } of keyed) {
+    if (entry.isDirectory()) {
+      if (entry.name !== staging && (key.startsWith(prefix) || prefix.startsWith(key))) {
+        yield* walk(root, key, prefix, signal)
+      }
+    } else if (key.startsWith(prefix)) {
+      const file = await stat(join(root, ...key.split('/'))).catch(() => undefined)
+      if (file) yield described(key, file.size, file.mtime)
+    }
+  }
+}
+
+const isAbsent = (cause: unknown): boolean =>
+  ['ENOENT', 'ENOTDIR'].includes((cause as NodeJS.ErrnoException).code ?? '')
+
+function storeError(root: string, cause: unknown, key?: string): Error {
+  if (cause instanceof RmbgError || (cause as Error).name === 'AbortError') return cause as Error
+  const { code, message } = cause as NodeJS.ErrnoException
+  const where = `the store in ${root.endsWith(sep) ? root : root + sep}`
+  switch (code) {
+    case 'ENOENT':
+      return new RmbgError('STORE_OBJECT_MISSING', `The object ${key} is not in ${where}.`, { cause })
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new RmbgError('STORE_FULL', `The disk of ${where} is full.`, {
+        hint: 'Make room and run the command again.',
+        cause,
+      })
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return new RmbgError('STORE_DENIED', `There is no permission to write to ${where} (${code}).`, {
+        hint: 'Check its owner, or choose another RMBG_HOME.',
+        cause,
+      })
+    default:
+      return new RmbgError(
+        'STORE_UNAVAILABLE',
+        `${where.replace('the', 'The')} failed (${code ?? message}).`,
+        { cause },
+      )
+  }
+}

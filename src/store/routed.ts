@@ -1,0 +1,38 @@
+import { RmbgError } from '../errors.ts'
+import { type ObjectKind, type ObjectStore, objectKinds } from './contract.ts'
+
+/** One store per kind of object, chosen by the first segment of the key. */
+export function routedStore(stores: Record<ObjectKind, ObjectStore>): ObjectStore {
+  const kindOf = (key: string): ObjectKind | undefined =>
+    objectKinds.find((kind) => key.startsWith(`${kind}/`))
+  const storeOf = (key: string): ObjectStore => {
+    const kind = kindOf(key)
+    if (!kind) throw new RmbgError('STORE_DENIED', `${JSON.stringify(key)} is no key of an object.`)
+    return stores[kind]
+  }
+  const each = async (action: (store: ObjectStore) => Promise<void>): Promise<void> => {
+    await Promise.all(Object.values(stores).map(action))
+  }
+  return {
+    location: [...new Set(objectKinds.map((kind) => stores[kind].location))].join(', '),
+    check: (signal) => each((store) => store.check(signal)),
+    put: async (key, body, options) => storeOf(key).put(key, body, options),
+    get: async (key, signal) => storeOf(key).get(key, signal),
+    head: async (key, signal) => storeOf(key).head(key, signal),
+    list: async function* (prefix, signal) {
+      // Kinds in key order; a prefix may be of one kind or, like the empty one, of all.
+      for (const kind of [...objectKinds].sort()) {
+        const root = `${kind}/`
+        if (root.startsWith(prefix)) yield* stores[kind].list(root, signal)
+        else if (prefix.startsWith(root)) yield* stores[kind].list(prefix, signal)
+      }
+    },
+    remove: async (keys, signal) => {
+      for (const kind of objectKinds) {
+        const own = keys.filter((key) => kindOf(key) === kind)
+        if (own.length > 0) await stores[kind].remove(own, signal)
+      }
+    },
+    close: () => each((store) => store.close()),
+  }
+}

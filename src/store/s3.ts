@@ -1,0 +1,256 @@
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import {
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  paginateListObjectsV2,
+  S3Client,
+} from '@aws-sdk/client-s3'
+import { Upload } from '@aws-sdk/lib-storage'
+import { RmbgError } from '../errors.ts'
+import type { ObjectStore, PutOptions } from './contract.ts'
+import { assertKey } from './keys.ts'
+import { s3Error } from './s3-errors.ts'
+
+export interface S3Options {
+  bucket: string
+  /** Absent: AWS. */
+  endpoint?: string
+  /** Default: as the AWS SDK finds it; `us-east-1` with an endpoint, for it is part of every signature. */
+  region?: string
+  /** Default: on with an endpoint, except for those of AWS and Aliyun, which want the bucket in the host name. */
+  forcePathStyle?: boolean
+  /**
+   * The SDK's own integrity mode. Default: `when_supported` on AWS; `when_required` with an endpoint, because servers
+   * such as Ceph 16 answer 411 to the trailing checksums of streamed puts. Content-MD5 is sent in either.
+   */
+  checksums?: 'when_supported' | 'when_required'
+}
+
+/** Larger bodies, and streams, go in parts: a lost connection then costs one part. */
+const partBytes = 8 * 2 ** 20
+const largeBytes = 2 * partBytes
+/** What DeleteObjects takes at most. */
+const deleteBatch = 1000
+
+/**
+ * A bucket of any S3-compatible store. Credentials come from the AWS default chain only. Every put carries a
+ * Content-MD5 that the server verifies, and what it reports back (size, and the ETag where that is an MD5) is
+ * compared. Transient failures (500, 503 SlowDown, resets, time-outs) are retried with backoff by the SDK.
+ */
+export function s3Store(options: S3Options): ObjectStore {
+  const { bucket, endpoint } = options
+  const place = endpoint === undefined ? `s3://${bucket}` : `s3://${bucket} at ${new URL(endpoint).origin}`
+  const client = s3Client(options)
+  const told = async <T>(action: Promise<T>, key?: string): Promise<T> => {
+    try {
+      return await action
+    } catch (cause) {
+      throw s3Error(cause, place, key)
+    }
+  }
+  const abort = (signal: AbortSignal | undefined) => (signal ? { abortSignal: signal } : {})
+  const head: ObjectStore['head'] = async (key, signal) => {
+    assertKey(key)
+    try {
+      const found = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }), abort(signal))
+      return {
+        key,
+        size: found.ContentLength!,
+        lastModified: found.LastModified!,
+        ...(found.ContentType !== undefined && { contentType: found.ContentType }),
+        ...(found.Metadata?.sha256 !== undefined && { sha256: found.Metadata.sha256 }),
+      }
+    } catch (cause) {
+      const error = s3Error(cause, place, key)
+      // HEAD has no body to name an error, so a bucket that is missing looks the same; `check` tells that.
+      if (error instanceof RmbgError && error.code === 'STORE_OBJECT_MISSING') return undefined
+      throw error
+    }
+  }
+
+  return {
+    location: place,
+
+    check: async (signal) => {
+      await told(client.send(new HeadBucketCommand({ Bucket: bucket }), abort(signal)))
+    },
+
+    put: async (key, body, put) => {
+      assertKey(key)
+      if (body instanceof Uint8Array && body.byteLength < largeBytes) {
+        await told(putWhole(key, body, put), key)
+        const { contentType, sha256 } = put
+        return { key, size: body.byteLength, lastModified: new Date(), contentType, sha256 }
+      }
+      await told(putInParts(key, body, put), key)
+      // Many servers give an object of several parts an ETag that proves nothing, so its size is asked for.
+      const stored = await head(key, put.signal)
+      if (!stored || (body instanceof Uint8Array && stored.size !== body.byteLength))
+        throw mismatch(key, place)
+      return stored
+    },
+
+    get: async (key, signal) => {
+      assertKey(key)
+      const answer = await told(
+        client.send(new GetObjectCommand({ Bucket: bucket, Key: key }), abort(signal)),
+        key,
+      )
+      return answer.Body as Readable
+    },
+
+    head,
+
+    list: async function* (prefix, signal) {
+      try {
+        for await (const page of paginateListObjectsV2(
+          { client },
+          { Bucket: bucket, Prefix: prefix },
+          abort(signal),
+        )) {
+          for (const { Key, Size, LastModified } of page.Contents ?? []) {
+            yield { key: Key!, size: Size!, lastModified: LastModified! }
+          }
+        }
+      } catch (cause) {
+        throw s3Error(cause, place)
+      }
+    },
+
+    remove: async (keys, signal) => {
+      keys.forEach(assertKey)
+      for (let start = 0; start < keys.length; start += deleteBatch) {
+        const Objects = keys.slice(start, start + deleteBatch).map((Key) => ({ Key }))
+        const { Errors } = await told(
+          client.send(
+            new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } }),
+            abort(signal),
+          ),
+        )
+        const refused = Errors?.find(({ Code }) => Code !== 'NoSuchKey')
+        if (refused) throw s3Error({ name: refused.Code, message: refused.Message }, place, refused.Key)
+      }
+    },
+
+    close: async () => client.destroy(),
+  }
+
+  async function putWhole(
+    Key: string,
+    body: Uint8Array,
+    { contentType, sha256, signal }: PutOptions,
+  ): Promise<void> {
+    if (createHash('sha256').update(body).digest('hex') !== sha256) throw mismatch(Key, place)
+    const md5 = createHash('md5').update(body).digest()
+    const { ETag } = await client.send(
+      new PutObjectCommand({
+        Bucket: bucket,
+        Key,
+        Body: body,
+        ContentType: contentType,
+        ContentMD5: md5.toString('base64'),
+        Metadata: { sha256 },
+      }),
+      abort(signal),
+    )
+    // With SSE-KMS and on some servers the ETag is not an MD5; then the server's own check of Content-MD5 stands.
+    const etag = ETag?.replaceAll('"', '')
+    if (
+      endpoint !== undefined &&
+      etag !== undefined &&
+      /^[0-9a-f]{32}$/.test(etag) &&
+      etag !== md5.toString('hex')
+    ) {
+      throw mismatch(Key, place)
+    }
+  }
+
+  async function putInParts(
+    Key: string,
+    body: Uint8Array | Readable,
+    { contentType, sha256, signal }: PutOptions,
+  ): Promise<void> {
+    if (body instanceof Uint8Array && createHash('sha256').update(body).digest('hex') !== sha256)
+      throw mismatch(Key, place)
+    const upload = new Upload({
+      client,
+      params: {
+        Bucket: bucket,
+        Key,
+        Body:
+          body instanceof Uint8Array
+            ? body
+            : Readable.from(checked(body, sha256, mismatch(Key, place)), { objectMode: false }),
+        ContentType: contentType,
+        Metadata: { sha256 },
+      },
+      partSize: partBytes,
+      queueSize: 3,
+      leavePartsOnError: false,
+    })
+    const stop = () => void upload.abort()
+    signal?.addEventListener('abort', stop)
+    try {
+      signal?.throwIfAborted()
+      await upload.done()
+    } finally {
+      signal?.removeEventListener('abort', stop)
+    }
+  }
+}
+
+/** Passes a stream on and fails it at its end when it was not what it should be, so that it is never completed. */
+async function* checked(body: Readable, sha256: string, error: Error): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256')
+  for await (const chunk of body) {
+    hash.update(chunk)
+    yield chunk
+  }
+  if (hash.digest('hex') !== sha256) throw error
+}
+
+function s3Client({ endpoint, region, forcePathStyle, checksums }: S3Options): S3Client {
+  const isVirtualHosted =
+    endpoint === undefined || /\.(amazonaws\.com(\.cn)?|aliyuncs\.com)$/.test(new URL(endpoint).hostname)
+  const mode = (checksums ?? (endpoint === undefined ? 'when_supported' : 'when_required')).toUpperCase() as
+    | 'WHEN_SUPPORTED'
+    | 'WHEN_REQUIRED'
+  const resolvedRegion =
+    region ?? (endpoint === undefined ? undefined : (process.env.AWS_REGION ?? 'us-east-1'))
+  const client = new S3Client({
+    ...(endpoint !== undefined && { endpoint }),
+    ...(resolvedRegion !== undefined && { region: resolvedRegion }),
+    forcePathStyle: forcePathStyle ?? !isVirtualHosted,
+    requestChecksumCalculation: mode,
+    responseChecksumValidation: mode,
+    maxAttempts: 6,
+    requestHandler: {
+      connectionTimeout: 5_000,
+      requestTimeout: 60_000,
+      httpsAgent: { maxSockets: 64 },
+      httpAgent: { maxSockets: 64 },
+    },
+  })
+  // lib-storage computes no digest of its parts that every server verifies.
+  client.middlewareStack.add(
+    (next) => (args) => {
+      const input = args.input as { Body?: unknown; ContentMD5?: string; PartNumber?: number }
+      if (input.PartNumber !== undefined && input.Body instanceof Uint8Array) {
+        input.ContentMD5 = createHash('md5').update(input.Body).digest('base64')
+      }
+      return next(args)
+    },
+    { step: 'initialize', name: 'contentMd5OfParts' },
+  )
+  return client
+}
+
+function mismatch(key: string, place: string): RmbgError {
+  return new RmbgError('STORE_CHECKSUM', `What arrived in ${place} as ${key} is not what was sent.`, {
+    hint: 'Run the command again; if it stays so, check the network and the store.',
+  })
+}
