@@ -30,7 +30,7 @@ import type {
   SkippedEvent,
   SummaryEvent,
 } from './events.ts'
-import { compose } from './image/cutout.ts'
+import { closePixelThreads, compose } from './image/cutout.ts'
 import { decode, estimateBytes, readHeader, toModelInput } from './image/decode.ts'
 import { encodeCutout, encodeMask } from './image/formats.ts'
 import type { Candidate } from './inputs.ts'
@@ -83,7 +83,7 @@ interface Batch extends BatchOptions, BatchServices {
   params: Record<string, unknown>
   /** SHA-256 of `params`: same fingerprint and same content mean the same result. */
   fingerprint: string
-  /** Admits images by their estimated peak memory, in bytes, first come first served. */
+  /** Admits images by their estimated peak memory, in MiB (its cost grows with the count), in their order. */
   memory: Semaphore
 }
 
@@ -198,7 +198,7 @@ async function processOne(batch: Batch, image: Image): Promise<Outcome> {
         processedPath,
         ...(output !== undefined && { output }),
       }
-    }, bytesNeeded)
+    }, mebibytes(bytesNeeded))
   } catch (cause) {
     await Promise.allSettled(uploads)
     const error = asRmbgError(cause)
@@ -221,7 +221,7 @@ export async function runBatch(
     run: { id: uuidv7(), owner: processOwner(), leaseMs },
     params,
     fingerprint: sha256(JSON.stringify(params)),
-    memory: new Semaphore(options.maxMemory),
+    memory: new Semaphore(mebibytes(options.maxMemory)),
   }
   const { sql } = services.database
   const tally = { completed: 0, skipped: 0, failed: 0, planned: 0 }
@@ -314,6 +314,7 @@ export async function runBatch(
   } finally {
     clearInterval(heartbeat)
     await releaseJobs(sql, batch.run.id).catch(() => {}) // leases end by themselves where this fails
+    await closePixelThreads()
     await services.database.flush()
   }
   return summary()
@@ -507,5 +508,7 @@ function overBudget(bytesNeeded: number, maxMemory: number): RmbgError {
     { hint: 'Raise --max-memory, or make the image smaller.' },
   )
 }
+
+const mebibytes = (bytes: number): number => Math.ceil(bytes / 2 ** 20)
 
 const sha256 = (data: Uint8Array | string): string => createHash('sha256').update(data).digest('hex')

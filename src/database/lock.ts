@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RmbgError } from '../errors.ts'
-import { ownerIsDead, processOwner } from './owner.ts'
+import { ownerIsDead, ownerIsOfEarlierBoot, processOwner } from './owner.ts'
 
 interface Holder {
   owner: string
@@ -14,6 +14,8 @@ interface Holder {
 
 /** Longer than two contenders can keep backing off from one another. */
 const attempts = 100
+/** Nobody needs longer from creating an announcement to filling it: an empty one of this age was abandoned. */
+const abandonedMs = 10_000
 
 /**
  * Takes a folder for this process alone: PGlite itself takes no lock, and two processes on one folder silently lose
@@ -36,16 +38,16 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
     since: new Date().toISOString(),
     command: ['rmbg', process.argv[2]].filter(Boolean).join(' '),
   }
-  const content = JSON.stringify(holder)
+  const file = [JSON.stringify(holder), { mode: 0o600, flag: 'wx' }] as const
   const release = async () => {
     await rm(held, { force: true })
     await rm(announced, { force: true })
   }
   for (let attempt = 0; attempt < attempts; attempt++) {
-    await writeFile(announced, content, { mode: 0o600 })
+    await writeFile(announced, ...file)
     const others = await liveOthers(locks, name)
     if (others.length === 0) {
-      await writeFile(held, content, { mode: 0o600 })
+      await writeFile(held, ...file)
       return release
     }
     await release()
@@ -68,8 +70,9 @@ async function liveOthers(
     const content = await readFile(path, 'utf8').catch(() => undefined)
     if (content === undefined) continue // withdrawn this moment
     const holder = parse(content)
-    // A half-written announcement is of a contender that is writing it now, or died in doing so.
-    const dead = holder ? ownerIsDead(holder.owner) : pidIsGone(Number.parseInt(file, 10))
+    const dead = holder
+      ? ownerIsDead(holder.owner) || ownerIsOfEarlierBoot(holder.owner)
+      : await isAbandoned(path)
     if (dead) await rm(path, { force: true })
     else others.push({ holder, isHeld: file.endsWith('.held') })
   }
@@ -84,12 +87,9 @@ function parse(content: string): Holder | undefined {
   }
 }
 
-function pidIsGone(pid: number): boolean {
-  try {
-    return !process.kill(pid, 0)
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH'
-  }
+async function isAbandoned(path: string): Promise<boolean> {
+  const created = await stat(path).catch(() => undefined)
+  return created !== undefined && Date.now() - created.mtimeMs > abandonedMs
 }
 
 function locked(folder: string, locks: string, holder: Holder | undefined): RmbgError {

@@ -1,39 +1,75 @@
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 
 /**
- * Who this process is, in one word for locks and leases: host, boot and pid namespace (pids mean something only
- * within them), pid, and start time (pids come again).
+ * Who this process is, in one line for locks and leases: host, machine, boot and pid namespace (pids mean
+ * something only within those), pid, and start time (pids come again).
  */
 export function processOwner(): string {
   return [place(), process.pid, startTime(process.pid)].join(' ')
 }
 
-/** Whether the process is certainly gone. One of another machine may live: only its lease can tell. */
+/**
+ * Whether the process is certainly gone: it was of this boot and this pid namespace, and its pid is free or belongs
+ * to a process started at another time. One of anywhere else may live: only its lease can tell.
+ */
 export function ownerIsDead(owner: string): boolean {
   const [where, pid, startedAt] = owner.split(' ')
-  if (where !== place()) return rebootedSince(where!)
+  if (where !== place()) return false
   const started = startTime(Number(pid))
   return started === undefined || (startedAt !== '' && started !== '' && started !== startedAt)
 }
 
-/** The same host in an earlier boot: nothing of it lives. */
-function rebootedSince(where: string): boolean {
-  const [host, boot] = where.split('/')
-  const [thisHost, thisBoot] = place().split('/')
-  return boot !== undefined && thisBoot !== undefined && host === thisHost && boot !== thisBoot
+/**
+ * Whether the process was of this machine before it was started anew. Good for what lies on the machine's own disk;
+ * too bold for leases in a shared database, where clones of one machine may meet.
+ */
+export function ownerIsOfEarlierBoot(owner: string): boolean {
+  const [host, machine, boot, namespace] = owner.split(' ')[0]!.split('/')
+  const [thisHost, thisMachine, thisBoot, thisNamespace] = place().split('/')
+  const inContainer = process.platform === 'linux' && thisNamespace !== initialNamespace
+  if (inContainer || boot === '' || thisBoot === '' || thisMachine === '') return false
+  return host === thisHost && machine === thisMachine && namespace === thisNamespace && boot !== thisBoot
 }
 
+/** Of the machine itself, in every Linux: PROC_PID_INIT_INO in include/linux/proc_ns.h. */
+const initialNamespace = 'pid:[4026531836]'
+
+let cachedPlace: string | undefined
+
+/** `host/machine/boot/namespace`; what a system has no notion of is empty. */
 function place(): string {
-  const parts = [hostname()]
+  cachedPlace ??= [hostname(), ...machineBootNamespace()].join('/').replaceAll(' ', '_')
+  return cachedPlace
+}
+
+function machineBootNamespace(): [machine: string, boot: string, namespace: string] {
   if (process.platform === 'linux') {
-    parts.push(
-      readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
-      readlinkSync('/proc/self/ns/pid'),
-    )
+    return [
+      // The machine id is confidential (machine-id(5)): only a digest of our own leaves the machine.
+      digest(attempt(() => readFileSync('/etc/machine-id', 'utf8').trim())),
+      attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()),
+      attempt(() => readlinkSync('/proc/self/ns/pid')),
+    ]
   }
-  return parts.join('/').replaceAll(' ', '_')
+  if (process.platform === 'darwin') {
+    const boot = attempt(() => execFileSync('sysctl', ['-n', 'kern.bootsessionuuid'], { encoding: 'utf8' }))
+    return [digest(hostname()), boot.trim(), '']
+  }
+  return ['', '', '']
+}
+
+const digest = (text: string): string =>
+  text && createHash('sha256').update(`rmbg ${text}`).digest('hex').slice(0, 12)
+
+function attempt(read: () => string): string {
+  try {
+    return read()
+  } catch {
+    return ''
+  }
 }
 
 /** When the process started, in whatever unit the system counts; '' where it cannot be known; undefined when it is gone. */
@@ -43,19 +79,20 @@ function startTime(pid: number): string | undefined {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined
   }
-  try {
-    if (process.platform === 'linux') {
-      // The command in field 2 may hold spaces and brackets: fields are counted behind the last bracket.
-      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')
-      return fields[0] === 'Z' ? undefined : fields[19]!
-    }
-    if (process.platform === 'darwin') {
-      return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' })
-        .trim()
-        .replaceAll(' ', '_')
-    }
-  } catch {
-    return process.platform === 'linux' ? undefined : ''
+  if (process.platform === 'linux') {
+    // The command in field 2 may hold spaces and brackets: fields are counted behind the last bracket.
+    const fields = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'))
+      .split(') ')
+      .at(-1)!
+      .split(' ')
+    const isZombie = fields[0] === 'Z'
+    return isZombie ? undefined : (fields[19] ?? '')
+  }
+  if (process.platform === 'darwin') {
+    const started = attempt(() =>
+      execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }),
+    )
+    return started.trim().replaceAll(/\s+/g, '_')
   }
   return ''
 }
