@@ -36,12 +36,21 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
   async run(): Promise<MigrateResult> {
     const { flags } = await this.parse(Migrate)
     const settings = await resolveSettings(flags)
-    const { applyMigrations, planMigrations, waitForDatabase } = await import('../database/migrate.ts')
-    const database = await open(settings.databaseUrl, settings.home)
+    const { applyMigrations, planMigrations, shippedMigrations, waitForDatabase } = await import(
+      '../database/migrate.ts'
+    )
+    const onlyLooks = flags.status || flags['dry-run']
+    const database = await open(settings.databaseUrl, databaseFolder(settings.home), { create: !onlyLooks })
     try {
-      await waitForDatabase(database.sql, flags.wait)
-      const { applied, pending } = await planMigrations(database.sql)
-      const result = { database: database.location, applied, pending: pending.map(({ name }) => name) }
+      if (database) await waitForDatabase(database.sql, flags.wait)
+      const { applied, pending } = database
+        ? await planMigrations(database.sql)
+        : { applied: [], pending: await shippedMigrations() }
+      const result = {
+        database: database?.location ?? 'no embedded database yet',
+        applied,
+        pending: pending.map(({ name }) => name),
+      }
       if (flags['dry-run']) {
         for (const { name, sql } of pending) this.log(`-- ${name}\n${sql}`)
         if (pending.length === 0) this.logToStderr('Nothing to do: the database is up to date.')
@@ -53,27 +62,33 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
         if (pending.length > 0) process.exitCode = exitStatus.migrationsPending
         return result
       }
-      const done = await applyMigrations(database, {
+      const done = await applyMigrations(database!, {
         onApplied: (name) => this.log(`applied  ${name}`),
         onWaiting: () => this.logToStderr('Waiting for another migrator to finish.'),
       })
       this.logToStderr(
         done.length > 0
-          ? `The database is up to date: ${database.location}`
+          ? `The database is up to date: ${result.database}`
           : 'Nothing to do: the database is up to date.',
       )
       return { ...result, applied: [...applied, ...done], pending: [] }
     } finally {
-      await database.close()
+      await database?.close()
     }
   }
 }
 
-async function open(databaseUrl: string | undefined, home: string): Promise<Database> {
+/** @returns undefined for an embedded database that is not there and is not to be created */
+async function open(
+  databaseUrl: string | undefined,
+  folder: string,
+  { create }: { create: boolean },
+): Promise<Database | undefined> {
   if (databaseUrl) {
     const { connectServer } = await import('../database/connect.ts')
     return connectServer(databaseUrl)
   }
-  const { openEmbedded } = await import('../database/embedded.ts')
-  return openEmbedded(databaseFolder(home))
+  const { embeddedExists, openEmbedded } = await import('../database/embedded.ts')
+  if (!create && !(await embeddedExists(folder))) return undefined
+  return openEmbedded(folder, { migrate: false })
 }

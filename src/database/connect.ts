@@ -1,5 +1,5 @@
 import postgres from 'postgres'
-import { databaseError } from './errors.ts'
+import { RmbgError } from '../errors.ts'
 
 export interface Database {
   sql: postgres.Sql
@@ -18,18 +18,17 @@ export interface ServerOptions {
 /**
  * Connects to a PostgreSQL server, lazily: an unreachable server shows at the first query.
  *
- * @param url `postgres://user:password@host:port/database?sslmode=require`; `prepare=false` in the query string
- *   is for poolers that cannot keep prepared statements
+ * @param url `postgres://user:password@host:port/database?sslmode=verify-full`; `prepare=false` in the query string
+ *   is for poolers that cannot keep prepared statements. Authorities besides the public ones: NODE_EXTRA_CA_CERTS
  * @throws RmbgError DATABASE_UNAVAILABLE when the URL is no PostgreSQL URL
  */
 export function connectServer(url: string, { maxConnections = 10 }: ServerOptions = {}): Database {
-  let parsed: URL
-  try {
-    parsed = new URL(url)
-    if (!/^postgres(ql)?:$/.test(parsed.protocol)) throw new Error(`unexpected protocol ${parsed.protocol}`)
-  } catch {
-    throw databaseError({ code: 'INVALID_URL' }, 'the database')
+  if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) {
+    throw new RmbgError('DATABASE_UNAVAILABLE', 'DATABASE_URL is not a PostgreSQL URL.', {
+      hint: 'It looks like postgres://user:password@host:5432/database; encode special characters in the password.',
+    })
   }
+  const parsed = new URL(url)
   const location = `${parsed.protocol}//${parsed.host}${parsed.pathname}`
   const prepare = parsed.searchParams.get('prepare') !== 'false'
   parsed.searchParams.delete('prepare') // the rest are settings that the server would be asked to apply
@@ -37,6 +36,8 @@ export function connectServer(url: string, { maxConnections = 10 }: ServerOption
     max: maxConnections,
     prepare,
     connect_timeout: 10,
+    // Whoever waits for a server asks again by itself; postgres.js alone would end up asking every 20 s.
+    backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 1),
     onnotice: () => {},
     connection: { application_name: 'rmbg' },
   })

@@ -1,6 +1,5 @@
-import { mkdir, open, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Duplex } from 'node:stream'
 import { PGlite } from '@electric-sql/pglite'
 import { pg_trgm } from '@electric-sql/pglite/contrib/pg_trgm'
 import { pgcrypto } from '@electric-sql/pglite/contrib/pgcrypto'
@@ -9,93 +8,102 @@ import { RmbgError } from '../errors.ts'
 import type { Database } from './connect.ts'
 import { lockFolder } from './lock.ts'
 import { applyMigrations } from './migrate.ts'
+import { PgliteSocket } from './pglite-socket.ts'
 
 /** The cluster's format belongs to this release of PGlite; another one may not read it. */
 const pgliteVersion = '0.5.8'
 
+/** Whether there is a database to open; `openEmbedded` would otherwise create one. */
+export async function embeddedExists(folder: string): Promise<boolean> {
+  return (await stat(join(folder, 'cluster')).catch(() => undefined)) !== undefined
+}
+
 /**
  * Opens, and on first use creates, the embedded PostgreSQL in a folder: PGlite in this process, spoken to by the same
- * postgres.js client as a server. It migrates itself. It belongs to one process at a time.
+ * postgres.js client as a server. It belongs to one process at a time, and to one user of the machine.
  *
- * @throws RmbgError DATABASE_LOCKED when a live process has it, DATABASE_TOO_NEW when another release wrote it
+ * @param options.migrate false leaves the schema as it is; otherwise the database migrates itself
+ * @throws RmbgError DATABASE_LOCKED when a live process has it, DATABASE_TOO_NEW when another release wrote it,
+ *   DATABASE_DENIED or DATABASE_ERROR when the folder or what is in it is of no use
  */
-export async function openEmbedded(folder: string): Promise<Database> {
-  // Photographs' names and users are private: nobody else on the machine may read them.
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const unlock = await lockFolder(folder)
+export async function openEmbedded(folder: string, { migrate = true } = {}): Promise<Database> {
+  const closers: (() => Promise<unknown>)[] = []
+  const close = async () => {
+    for (const closeOne of closers.splice(0).reverse()) await closeOne()
+  }
   try {
-    await checkVersion(folder)
+    // Names of photographs and users are private: nobody else on the machine may read them.
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    closers.push(await lockFolder(folder))
     const cluster = join(folder, 'cluster')
-    await mkdir(cluster, { recursive: true, mode: 0o700 })
-    const pglite = await PGlite.create({ dataDir: cluster, extensions: { pg_trgm, pgcrypto } })
+    if (await embeddedExists(folder)) await checkVersion(folder)
+    else await createCluster(folder, cluster)
+    const pglite = await openCluster(cluster)
+    closers.push(() => pglite.close())
     const sql = postgres({
       max: 1, // PGlite is one session
       onnotice: () => {},
       idle_timeout: 0,
       max_lifetime: null,
-      socket: () => sessionOf(pglite),
+      socket: () => new PgliteSocket(pglite),
     } as postgres.Options<Record<string, never>>) as postgres.Sql
+    closers.push(() => sql.end({ timeout: 5 }))
     const database: Database = {
       sql,
       kind: 'embedded',
       location: `embedded database in ${folder}`,
       flush: async () => {
-        await sql`analyze`
+        await tidy(sql)
         await sql`checkpoint`
         await syncTree(cluster)
       },
-      close: async () => {
-        await sql.end({ timeout: 5 })
-        await pglite.close()
-        await unlock()
-      },
+      close,
     }
-    await applyMigrations(database)
+    if (migrate) await applyMigrations(database)
     return database
-  } catch (error) {
-    await unlock()
-    throw error
+  } catch (cause) {
+    await close().catch(() => {}) // what went wrong first is what matters
+    throw folderError(folder, cause)
   }
 }
 
-/** A byte stream that answers like a PostgreSQL server. */
-function sessionOf(pglite: PGlite): Duplex {
-  const stream = new Duplex({
-    read() {},
-    write(message: Buffer, _encoding, done) {
-      pglite.execProtocolRaw(message).then(
-        (answer) => {
-          stream.push(Buffer.from(answer))
-          done()
-        },
-        (error) => done(error),
-      )
-    },
-    final(done) {
-      stream.push(null)
-      done()
-    },
-  })
-  // postgres.js treats what `socket` returns as a connected socket.
-  return Object.assign(stream, { setKeepAlive() {}, setNoDelay() {}, ref() {}, unref() {} })
+const openCluster = (cluster: string): Promise<PGlite> =>
+  PGlite.create({ dataDir: cluster, extensions: { pg_trgm, pgcrypto } })
+
+/** Creation takes seconds and may be interrupted: the cluster gets its name when it is whole and on disk. */
+async function createCluster(folder: string, cluster: string): Promise<void> {
+  const unfinished = join(folder, 'cluster.new')
+  await rm(unfinished, { recursive: true, force: true })
+  await mkdir(unfinished, { mode: 0o700 })
+  await (await openCluster(unfinished)).close()
+  await chmod(unfinished, 0o700)
+  await syncTree(unfinished)
+  await writeFile(join(folder, 'pglite-version'), `${pgliteVersion}\n`, { mode: 0o600, flush: true })
+  await rename(unfinished, cluster)
+  await sync(folder)
 }
 
 async function checkVersion(folder: string): Promise<void> {
   const file = join(folder, 'pglite-version')
-  const written = await readFile(file, 'utf8').catch(() => undefined)
-  if (written === undefined) {
-    await writeFile(`${file}.new`, `${pgliteVersion}\n`, { mode: 0o600 })
-    await rename(`${file}.new`, file)
-  } else if (written.trim() !== pgliteVersion) {
-    throw new RmbgError(
-      'DATABASE_TOO_NEW',
-      `The embedded database in ${folder} was written by PGlite ${written.trim()}; this program has ${pgliteVersion}.`,
-      { hint: 'Use the rmbg release that wrote it, or another RMBG_HOME.' },
-    )
-  }
+  const written = (await readFile(file, 'utf8').catch(() => 'an unknown release')).trim()
+  if (written === pgliteVersion) return
+  throw new RmbgError(
+    'DATABASE_TOO_NEW',
+    `The embedded database in ${folder} was written by PGlite ${written}; this program has ${pgliteVersion}.`,
+    { hint: 'Use the rmbg release that wrote it, or another RMBG_HOME.' },
+  )
 }
 
-/** PGlite itself never calls fsync, so after a checkpoint its files are flushed here. */
+/** What autovacuum does on a server, by its own thresholds: PGlite has no background processes. */
+async function tidy(sql: postgres.Sql): Promise<void> {
+  await sql`select pg_stat_force_next_flush()`
+  const due = await sql`
+    select relname as name from pg_stat_user_tables
+    where n_dead_tup > 50 + 0.2 * n_live_tup or n_mod_since_analyze > 50 + 0.1 * n_live_tup`
+  for (const { name } of due) await sql`vacuum (analyze) ${sql(name)}`
+}
+
+/** PGlite never calls fsync, so after a checkpoint its files are flushed here. */
 async function syncTree(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name)
@@ -106,7 +114,34 @@ async function syncTree(folder: string): Promise<void> {
 }
 
 async function sync(path: string): Promise<void> {
-  const handle = await open(path, 'r').catch(() => undefined) // a file may vanish in a checkpoint
-  await handle?.sync().catch(() => {}) // folders cannot be synced on every platform
-  await handle?.close()
+  // Windows syncs no folder, and no file that is open for reading only.
+  const isFile = (await stat(path)).isFile()
+  if (process.platform === 'win32' && !isFile) return
+  const handle = await open(path, process.platform === 'win32' ? 'r+' : 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function folderError(folder: string, cause: unknown): RmbgError {
+  if (cause instanceof RmbgError) return cause
+  const { code, message } = cause as NodeJS.ErrnoException
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+    return new RmbgError('DATABASE_DENIED', `There is no permission to write to ${folder} (${code}).`, {
+      hint: 'Check its owner, choose another RMBG_HOME, or set DATABASE_URL to a PostgreSQL server.',
+      cause,
+    })
+  }
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new RmbgError('DATABASE_UNAVAILABLE', `The disk of ${folder} is full.`, {
+      hint: 'Make room there, or choose another RMBG_HOME.',
+      cause,
+    })
+  }
+  return new RmbgError('DATABASE_ERROR', `The embedded database in ${folder} cannot be opened: ${message}.`, {
+    hint: 'If it is damaged, move the folder away to start with an empty one, or restore a backup.',
+    cause,
+  })
 }

@@ -1,5 +1,5 @@
 import pRetry from 'p-retry'
-import { RmbgError } from '../errors.ts'
+import { type ErrorCode, RmbgError } from '../errors.ts'
 
 interface Cause {
   code?: string
@@ -8,115 +8,145 @@ interface Cause {
   port?: number
 }
 
-const unreachable = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOENT',
-  'CONNECT_TIMEOUT',
-  'CONNECTION_CLOSED',
-  'CONNECTION_ENDED',
-  'CONNECTION_DESTROYED',
-  '57P01',
-  '57P02',
-  '57P03',
-  '08000',
-  '08001',
-  '08003',
-  '08004',
-  '08006',
-  '53300',
+interface Telling {
+  code: ErrorCode
+  /** @param place the server, at the start of a sentence; @param reason what the server or system said */
+  sentence: (place: string, reason: string) => string
+  hint: string
+}
+
+const unreachable: Telling = {
+  code: 'DATABASE_UNAVAILABLE',
+  sentence: (place, reason) => `${place} cannot be reached: ${reason}.`,
+  hint: 'Check DATABASE_URL and that the server is running.',
+}
+const starting: Telling = {
+  code: 'DATABASE_UNAVAILABLE',
+  sentence: (place) => `${place} is starting or shutting down.`,
+  hint: 'Try again in a moment; rmbg migrate --wait 60 waits for it.',
+}
+const refusedLogin: Telling = {
+  code: 'DATABASE_DENIED',
+  sentence: (place, reason) => `${place} refused the login: ${reason}.`,
+  hint: 'Check user, password and sslmode in DATABASE_URL.',
+}
+const notMigrated: Telling = {
+  code: 'DATABASE_NOT_MIGRATED',
+  sentence: (_, reason) => `The database lacks a table or column: ${reason}.`,
+  hint: 'Run rmbg migrate, with the same DATABASE_URL.',
+}
+const untrusted: Telling = {
+  code: 'DATABASE_DENIED',
+  sentence: (place, reason) => `The certificate of ${lowerFirst(place)} is not trusted: ${reason}.`,
+  hint: 'Name the file of its authority in NODE_EXTRA_CA_CERTS, or correct the host in DATABASE_URL.',
+}
+
+/** By SQLSTATE, or the code of a system or driver error. */
+const tellings: Record<string, Telling> = {
+  ECONNREFUSED: unreachable,
+  ECONNRESET: unreachable,
+  EPIPE: unreachable,
+  ENOTFOUND: unreachable,
+  EAI_AGAIN: unreachable,
+  ETIMEDOUT: unreachable,
+  EHOSTUNREACH: unreachable,
+  ENETUNREACH: unreachable,
+  ENOENT: unreachable, // a socket file
+  CONNECT_TIMEOUT: unreachable,
+  CONNECTION_CLOSED: unreachable,
+  CONNECTION_ENDED: unreachable,
+  CONNECTION_DESTROYED: unreachable,
+  '08000': unreachable,
+  '08001': unreachable,
+  '08003': unreachable,
+  '08004': unreachable,
+  '08006': unreachable,
+  '57P01': starting,
+  '57P02': starting,
+  '57P03': starting,
+  '28000': refusedLogin,
+  '28P01': refusedLogin,
+  '42P01': notMigrated,
+  '42703': notMigrated,
+  SELF_SIGNED_CERT_IN_CHAIN: untrusted,
+  DEPTH_ZERO_SELF_SIGNED_CERT: untrusted,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
+  CERT_HAS_EXPIRED: untrusted,
+  ERR_TLS_CERT_ALTNAME_INVALID: untrusted,
+  '53300': {
+    code: 'DATABASE_UNAVAILABLE',
+    sentence: (place) => `${place} has no connection left to give.`,
+    hint: 'Close other clients, or raise max_connections.',
+  },
+  '3D000': {
+    code: 'DATABASE_DENIED',
+    sentence: (place) => `${place} has no database of that name.`,
+    hint: 'Create it, or correct DATABASE_URL.',
+  },
+  '42501': {
+    code: 'DATABASE_DENIED',
+    sentence: (_, reason) => `The database role lacks a right: ${reason}.`,
+    hint: 'Grant it, or use another role in DATABASE_URL.',
+  },
+  '25006': {
+    code: 'DATABASE_DENIED',
+    sentence: () => 'The database is read-only.',
+    hint: 'Point DATABASE_URL at the primary server.',
+  },
+  '53100': {
+    code: 'DATABASE_ERROR',
+    sentence: () => 'The disk of the database is full.',
+    hint: 'Make room there and run the command again.',
+  },
+  '57014': {
+    code: 'DATABASE_ERROR',
+    sentence: (_, reason) => `The database cancelled a statement: ${reason}.`,
+    hint: 'Look at statement_timeout and at what blocks it: rmbg never needs long.',
+  },
+}
+
+/** Worth another try: the server was away or busy, or two transactions stood in each other's way. */
+const passing = new Set([
+  ...Object.entries(tellings).flatMap(([code, { code: kind }]) =>
+    kind === 'DATABASE_UNAVAILABLE' ? code : [],
+  ),
+  '40001',
+  '40P01',
 ])
+/** These say that this program itself closed the connection. */
+for (const code of ['CONNECTION_ENDED', 'CONNECTION_DESTROYED']) passing.delete(code)
 
 /**
  * A PostgreSQL or connection error as a sentence. Nothing of the connection string is repeated: only the host
- * and port the driver itself names.
+ * and port that the driver names.
  */
-export function databaseError(cause: unknown, place?: string): RmbgError {
+export function databaseError(cause: unknown): RmbgError {
   if (cause instanceof RmbgError) return cause
-  const { code = '', message = '', address, port } = cause as Cause
-  const where =
-    place ?? (address === undefined ? 'the database' : `the database at ${address}${port ? `:${port}` : ''}`)
-  const made = (kind: ConstructorParameters<typeof RmbgError>[0], sentence: string, hint: string) =>
-    new RmbgError(kind, sentence, { hint, cause })
-  if (code === 'INVALID_URL') {
-    return made(
-      'DATABASE_UNAVAILABLE',
-      'DATABASE_URL is not a PostgreSQL URL.',
-      'It looks like postgres://user:password@host:5432/database.',
-    )
-  }
-  if (code === '57P03')
-    return made(
-      'DATABASE_UNAVAILABLE',
-      `${capital(where)} is still starting or shutting down.`,
-      'Try again, or use rmbg migrate --wait 60.',
-    )
-  if (code === '53300')
-    return made(
-      'DATABASE_UNAVAILABLE',
-      `${capital(where)} has no connection left to give.`,
-      'Close other clients, or raise max_connections.',
-    )
-  if (unreachable.has(code))
-    return made(
-      'DATABASE_UNAVAILABLE',
-      `Cannot reach ${where} (${code}).`,
-      'Check DATABASE_URL and that the server is running.',
-    )
-  if (code === '28P01' || code === '28000')
-    return made(
-      'DATABASE_DENIED',
-      `${capital(where)} refused the user or password.`,
-      'Check the user and password in DATABASE_URL.',
-    )
-  if (code === '3D000')
-    return made(
-      'DATABASE_DENIED',
-      `${capital(where)} has no database of that name.`,
-      'Create it, or correct DATABASE_URL.',
-    )
-  if (code === '42501')
-    return made(
-      'DATABASE_DENIED',
-      `The database role lacks a right: ${message}.`,
-      'Grant it, or use another role in DATABASE_URL.',
-    )
-  if (code === '42P01' || code === '42703')
-    return made(
-      'DATABASE_NOT_MIGRATED',
-      `The database lacks a table or column: ${message}.`,
-      'Run rmbg migrate.',
-    )
-  if (code === '53100')
-    return made(
-      'DATABASE_UNAVAILABLE',
-      'The disk of the database is full.',
-      'Make room there and run the command again.',
-    )
-  if (code === '57014')
-    return made(
-      'DATABASE_ERROR',
-      'The database cancelled a statement that took too long.',
-      'Look at statement_timeout and at what blocks it: rmbg never needs long.',
-    )
-  if (code === '25006')
-    return made('DATABASE_DENIED', 'The database is read-only.', 'Point DATABASE_URL at the primary server.')
-  return made(
+  // Node tries all addresses of a name and reports them together.
+  const {
+    code = '',
+    message,
+    address,
+    port,
+  } = (cause instanceof AggregateError ? { code: (cause as Cause).code, ...cause.errors[0] } : cause) as Cause
+  const reason = message || code || String(cause)
+  const at = address === undefined ? '' : ` at ${address}${port === undefined ? '' : `:${port}`}`
+  const place = `The database server${at}`
+  const telling = tellings[code]
+  if (telling)
+    return new RmbgError(telling.code, telling.sentence(place, reason), { hint: telling.hint, cause })
+  return new RmbgError(
     'DATABASE_ERROR',
-    `The database reported an error: ${message || String(cause)}${code ? ` (${code})` : ''}.`,
-    'Set DEBUG=* to see where it comes from.',
+    `The database reported an error: ${reason}${code && ` (${code})`}.`,
+    {
+      hint: 'Set DEBUG=* to see where it comes from.',
+      cause,
+    },
   )
 }
 
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
-
-const retryMs = 60_000
+const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)
 
 /**
  * Runs statements again when the connection was lost under them, for up to a minute: a restarted server costs a
@@ -129,8 +159,8 @@ export async function withDatabase<T>(question: () => Promise<T>): Promise<T> {
     retries: 12,
     minTimeout: 100,
     maxTimeout: 8_000,
-    maxRetryTime: retryMs,
+    maxRetryTime: 60_000,
     randomize: true,
-    shouldRetry: ({ error }) => error instanceof RmbgError && error.code === 'DATABASE_UNAVAILABLE',
+    shouldRetry: ({ error }) => passing.has((error.cause as Cause | undefined)?.code ?? ''),
   })
 }

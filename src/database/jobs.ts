@@ -109,59 +109,99 @@ interface Holder {
  * Claims of the same work queue behind one advisory lock, so that exactly one of them wins.
  */
 export function claimJob(sql: postgres.Sql, request: ClaimRequest): Promise<Claim> {
-  const { contentSha256, fingerprint, source, run } = request
   return withDatabase(() =>
     sql.begin(async (tx): Promise<Claim> => {
-      await tx`select pg_advisory_xact_lock(hashtextextended(${contentSha256 + fingerprint}, 0))`
-      const same = await tx<(CompletedJob & Holder)[]>`
-        select ${completedColumns(tx)}, j.status, j.attempt, l.owner, l.claim_id as "claimId",
-          coalesce(l.lease_until > clock_timestamp(), false) as "isLive"
-        from image_process_jobs j left join job_leases l using (job_id)
-        where j.content_sha256 = decode(${contentSha256}, 'hex') and j.fingerprint = decode(${fingerprint}, 'hex')
-          and j.status <> 'failed'
-        order by j.created_at desc`
-      const done = same.find(({ status }) => status === 'completed')
-      if (done && !request.force) {
-        await rememberSource(tx, request, done.jobId)
-        return { state: 'completed', job: done }
+      for (;;) {
+        const claim = await decideClaim(tx, request)
+        if (claim) return claim
       }
-      const active = same.find(({ status }) => status !== 'completed')
-      // This very claim went through before, and only its acknowledgement was lost.
-      if (active?.claimId === request.jobId)
-        return { state: 'claimed', jobId: active.jobId, attempt: active.attempt }
-      if (active?.isLive && !ownerIsDead(active.owner!))
-        return { state: 'held', jobId: active.jobId, owner: active.owner! }
-
-      const before = active?.jobId ?? (await failedJob(tx, request))
-      const [job] =
-        before === undefined
-          ? await tx`
-              insert into image_process_jobs (job_id, user_id, original_path, status, started_at, params, image_width,
-                image_height, file_size_kb, source_path, source_size, source_mtime_ns, content_sha256, fingerprint, run_id)
-              values (${request.jobId}, ${request.userId}, ${request.originalPath(request.jobId)}, 'processing',
-                clock_timestamp(), ${tx.json(request.params as postgres.JSONValue)}, ${request.imageWidth},
-                ${request.imageHeight}, ${request.fileSizeKb}, ${source.path}, ${source.size}, ${String(source.mtimeNs)},
-                decode(${contentSha256}, 'hex'), decode(${fingerprint}, 'hex'), ${run.id})
-              returning job_id as "jobId", attempt`
-          : await tx`
-              update image_process_jobs
-              set status = 'processing', started_at = clock_timestamp(), attempt = attempt + 1, run_id = ${run.id},
-                user_id = ${request.userId}, original_path = ${request.originalPath(before)},
-                image_width = ${request.imageWidth}, image_height = ${request.imageHeight},
-                file_size_kb = ${request.fileSizeKb}, source_path = ${source.path}, source_size = ${source.size},
-                source_mtime_ns = ${String(source.mtimeNs)}, content_sha256 = decode(${contentSha256}, 'hex'),
-                error_code = null, error_message = null
-              where job_id = ${before}
-              returning job_id as "jobId", attempt`
-      await tx`
-        insert into job_leases (job_id, run_id, claim_id, owner, lease_until)
-        values (${job!.jobId}, ${run.id}, ${request.jobId}, ${run.owner}, clock_timestamp() + ${run.leaseMs} * interval '1 millisecond')
-        on conflict (job_id) do update
-        set run_id = excluded.run_id, claim_id = excluded.claim_id, owner = excluded.owner, lease_until = excluded.lease_until`
-      return { state: 'claimed', jobId: job!.jobId, attempt: job!.attempt }
     }),
   ) as Promise<Claim>
 }
+
+/** @returns undefined when the job in question ended while this claim looked at it: look again */
+async function decideClaim(tx: postgres.TransactionSql, request: ClaimRequest): Promise<Claim | undefined> {
+  const { contentSha256, fingerprint } = request
+  // Both go out at once; the second runs when the lock is ours, and so sees what its last holder did.
+  const [, same] = await Promise.all([
+    tx`select pg_advisory_xact_lock(hashtextextended(${contentSha256 + fingerprint}, 0))`,
+    tx<(CompletedJob & Holder)[]>`
+      select ${completedColumns(tx)}, j.status, j.attempt, l.owner, l.claim_id as "claimId",
+        coalesce(l.lease_until > clock_timestamp(), false) as "isLive"
+      from image_process_jobs j left join job_leases l using (job_id)
+      where j.content_sha256 = decode(${contentSha256}, 'hex') and j.fingerprint = decode(${fingerprint}, 'hex')
+        and j.status <> 'failed'
+      order by j.status = 'processing' desc, j.created_at desc`,
+  ])
+  const done = same.find(({ status }) => status === 'completed')
+  if (done && !request.force) {
+    await rememberSource(tx, request, done.jobId)
+    return { state: 'completed', job: done }
+  }
+  const active = same.find(({ status }) => status !== 'completed')
+  if (!active) {
+    const failed = await failedJob(tx, request)
+    return failed === undefined ? insertJob(tx, request) : takeUpJob(tx, request, failed)
+  }
+  // This very claim went through before, and only its acknowledgement was lost.
+  if (active.claimId === request.jobId) {
+    return { state: 'claimed', jobId: active.jobId, attempt: active.attempt }
+  }
+  if (active.isLive && !ownerIsDead(active.owner!)) {
+    return { state: 'held', jobId: active.jobId, owner: active.owner! }
+  }
+  if (active.claimId !== null) {
+    // Whoever deletes the lease has the job: its holder may be alive after all and completing it right now.
+    const ended = await tx`
+      delete from job_leases where job_id = ${active.jobId} and claim_id = ${active.claimId} returning job_id`
+    if (ended.length === 0) return undefined
+  }
+  return takeUpJob(tx, request, active.jobId)
+}
+
+async function insertJob(tx: postgres.TransactionSql, request: ClaimRequest): Promise<Claim> {
+  const { jobId, source, run } = request
+  await tx`
+    with job as (
+      insert into image_process_jobs (job_id, user_id, original_path, status, started_at, params, image_width,
+        image_height, file_size_kb, source_path, source_size, source_mtime_ns, content_sha256, fingerprint, run_id)
+      values (${jobId}, ${request.userId}, ${request.originalPath(jobId)}, 'processing', clock_timestamp(),
+        ${tx.json(request.params as postgres.JSONValue)}, ${request.imageWidth}, ${request.imageHeight},
+        ${request.fileSizeKb}, ${source.path}, ${source.size}, ${String(source.mtimeNs)},
+        decode(${request.contentSha256}, 'hex'), decode(${request.fingerprint}, 'hex'), ${run.id})
+      returning job_id
+    )
+    ${insertLease(tx, request)}`
+  return { state: 'claimed', jobId, attempt: 1 }
+}
+
+/** Takes up a job that nobody holds, with the file as it is now. */
+async function takeUpJob(tx: postgres.TransactionSql, request: ClaimRequest, jobId: string): Promise<Claim> {
+  const { source, run } = request
+  const [job] = await tx`
+    with job as (
+      update image_process_jobs
+      set status = 'processing', started_at = clock_timestamp(), attempt = attempt + 1, run_id = ${run.id},
+        user_id = ${request.userId}, original_path = ${request.originalPath(jobId)},
+        params = ${tx.json(request.params as postgres.JSONValue)}, image_width = ${request.imageWidth},
+        image_height = ${request.imageHeight}, file_size_kb = ${request.fileSizeKb}, source_path = ${source.path},
+        source_size = ${source.size}, source_mtime_ns = ${String(source.mtimeNs)},
+        content_sha256 = decode(${request.contentSha256}, 'hex'), error_code = null, error_message = null
+      where job_id = ${jobId}
+      returning job_id, attempt
+    ), lease as (
+      ${insertLease(tx, request)}
+    )
+    select attempt from job`
+  return { state: 'claimed', jobId, attempt: job!.attempt }
+}
+
+/** The lease of the row that the statement names `job`. */
+const insertLease = (tx: postgres.ISql, { jobId, run }: ClaimRequest) => tx`
+  insert into job_leases (job_id, run_id, claim_id, owner, lease_until)
+  select job_id, ${run.id}::uuid, ${jobId}::uuid, ${run.owner}::text,
+    clock_timestamp() + ${run.leaseMs} * interval '1 millisecond'
+  from job`
 
 /** A failed job of the same file, locked, whose objects (if any) are of the same content. */
 async function failedJob(
@@ -326,5 +366,8 @@ export async function renewLeases(sql: postgres.Sql, { id, leaseMs }: Run): Prom
     where run_id = ${id}`
 }
 
-const bounded = (sentence: string): string =>
-  sentence.length > 1000 ? `${sentence.slice(0, 999)}…` : sentence
+/** One line that fits the column; PostgreSQL takes no NUL in a text. */
+function bounded(sentence: string): string {
+  const line = sentence.replaceAll(/\p{Cc}+/gu, ' ')
+  return line.length > 1000 ? `${line.slice(0, 999)}…` : line
+}

@@ -16,7 +16,10 @@ export interface Migration {
   sql: string
   /** Hex SHA-256 of the file with line endings normalised. */
   sha256: string
-  /** False when the file says it must run outside a transaction (its first line is `-- no-transaction`). */
+  /**
+   * False when the file's first line is `-- no-transaction`. It then holds one statement that may be repeated (`if not
+   * exists`), for a crash may come between the statement and its record.
+   */
   transaction: boolean
 }
 
@@ -89,10 +92,8 @@ export async function assertMigrated(sql: postgres.Sql): Promise<void> {
   if (pending.length === 0) return
   throw new RmbgError(
     'DATABASE_NOT_MIGRATED',
-    `The database lacks ${pending.length} migrations of this program.`,
-    {
-      hint: 'Run rmbg migrate once, with the same DATABASE_URL.',
-    },
+    `The database lacks ${pending.length} of this program's migrations.`,
+    { hint: 'Run rmbg migrate once, with the same DATABASE_URL.' },
   )
 }
 
@@ -110,7 +111,7 @@ export interface ApplyOptions {
  * waits for in turn.
  *
  * @returns the names of what was applied, in order
- * @throws RmbgError of family `database`; what was applied before stays applied
+ * @throws RmbgError of family `database`, or the signal's reason; what was applied before stays applied
  */
 export async function applyMigrations(database: Database, options: ApplyOptions = {}): Promise<string[]> {
   const shipped = options.shipped ?? (await shippedMigrations())
@@ -119,12 +120,7 @@ export async function applyMigrations(database: Database, options: ApplyOptions 
   const connection = await database.sql.reserve().catch((cause) => Promise.reject(databaseError(cause)))
   try {
     await lock(connection, options)
-    await connection`
-      create table if not exists schema_migrations (
-        name       text primary key,
-        sha256     text not null,
-        applied_at timestamptz not null default now()
-      )`
+    await createRecords(connection)
     const done: string[] = []
     // Planned again: another migrator may have done it all while this one waited.
     for (const migration of (await planMigrations(connection, shipped)).pending) {
@@ -142,10 +138,25 @@ export async function applyMigrations(database: Database, options: ApplyOptions 
 
 async function lock(connection: postgres.ReservedSql, { signal, onWaiting }: ApplyOptions): Promise<void> {
   for (let waiting = false; ; waiting = true) {
-    const [row] = await connection`select pg_try_advisory_lock(${lockKey}) as locked`
+    const [row] = await connection`select pg_try_advisory_lock(${lockKey}) as locked`.catch((cause) =>
+      Promise.reject(databaseError(cause)),
+    )
     if (row!.locked) return
     if (!waiting) onWaiting?.()
     await sleep(200, undefined, signal && { signal })
+  }
+}
+
+async function createRecords(connection: postgres.ReservedSql): Promise<void> {
+  try {
+    await connection`
+      create table if not exists schema_migrations (
+        name       text primary key,
+        sha256     text not null,
+        applied_at timestamptz not null default now()
+      )`
+  } catch (cause) {
+    throw databaseError(cause)
   }
 }
 
@@ -166,16 +177,21 @@ async function apply(
     await connection`commit`
   } catch (cause) {
     await connection`rollback`.catch(() => {})
-    const error = databaseError(cause)
+    const { code, message, hint } = databaseError(cause)
     throw new RmbgError(
-      error.code,
-      `Migration ${name} failed${transaction ? ' and was undone' : ''}: ${error.message}`,
-      {
-        ...(error.hint !== undefined && { hint: error.hint }),
-        cause,
-      },
+      code === 'DATABASE_NOT_MIGRATED' ? 'DATABASE_ERROR' : code,
+      `Migration ${name} failed${transaction ? ' and was undone' : ''}: ${message}`,
+      { hint: hints[(cause as { code?: string }).code ?? ''] ?? hint!, cause },
     )
   }
+}
+
+/** What a failed migration most often means, by SQLSTATE. */
+const hints: Record<string, string> = {
+  '42P07':
+    'The database is in use by something else: give rmbg a database, or a schema in search_path, of its own.',
+  '0A000': "Install PostgreSQL's contrib package on the server: it brings pg_trgm and pgcrypto.",
+  '58P01': "Install PostgreSQL's contrib package on the server: it brings pg_trgm and pgcrypto.",
 }
 
 async function appliedMigrations(sql: postgres.Sql): Promise<{ name: string; sha256: string }[]> {

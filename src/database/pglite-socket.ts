@@ -24,7 +24,10 @@ export class PgliteSocket extends Duplex {
   override _read(): void {}
 
   override _write(message: Buffer, _encoding: BufferEncoding, done: (error?: Error) => void): void {
-    if (message[0] === terminate) return done() // the database outlives its sessions
+    if (message[0] === terminate) {
+      done() // the database outlives its sessions
+      return
+    }
     this.#pglite.execProtocolRaw(message).then(
       (answer) => {
         this.push(Buffer.from(answer))

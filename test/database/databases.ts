@@ -8,33 +8,57 @@ import { openEmbedded } from '../../src/database/embedded.ts'
 import { applyMigrations } from '../../src/database/migrate.ts'
 import { describeWith, freshDatabase } from '../support/servers.ts'
 
+interface Opened {
+  database: Database
+  drop: () => Promise<void>
+}
+
+/** The migrated databases of one test file: creating them takes seconds. */
+const opened = new Map<Database['kind'], Promise<Opened>>()
+
+afterAll(async () => {
+  for (const { database, drop } of await Promise.all(opened.values())) {
+    await database.close()
+    await drop()
+  }
+})
+
 /** The same suite on the embedded database and on a server: above them nobody may tell which it is. */
 export function onBothDatabases(title: string, suite: (database: () => Database) => void): void {
-  describe(`${title}, embedded`, () => {
-    const folder = join(tmpdir(), `rmbg-database-${uuidv7()}`)
-    let database: Database
-    beforeAll(async () => {
-      database = await openEmbedded(folder)
-    })
-    afterAll(async () => {
-      await database.close()
+  describe(`${title}, embedded`, () => suiteOn('embedded', openFreshEmbedded, suite))
+  describeWith('RMBG_TEST_DATABASE_URL')(`${title}, PostgreSQL`, () =>
+    suiteOn('server', openFreshServer, suite),
+  )
+}
+
+function suiteOn(
+  kind: Database['kind'],
+  open: () => Promise<Opened>,
+  suite: (database: () => Database) => void,
+) {
+  let database: Database
+  beforeAll(async () => {
+    if (!opened.has(kind)) opened.set(kind, open())
+    database = (await opened.get(kind)!).database
+  })
+  suite(() => database)
+}
+
+async function openFreshEmbedded(): Promise<Opened> {
+  const folder = join(tmpdir(), `rmbg-database-${uuidv7()}`)
+  const database = await openEmbedded(folder)
+  return {
+    database,
+    drop: async () => {
       await rm(folder, { recursive: true })
-    })
-    suite(() => database)
-  })
-  describeWith('RMBG_TEST_DATABASE_URL')(`${title}, PostgreSQL`, () => {
-    let database: Database
-    let drop: () => Promise<void>
-    beforeAll(async () => {
-      const fresh = await freshDatabase()
-      drop = fresh.drop
-      database = connectServer(fresh.url)
-      await applyMigrations(database)
-    })
-    afterAll(async () => {
-      await database.close()
-      await drop()
-    })
-    suite(() => database)
-  })
+      await rm(`${folder}.lock`, { recursive: true })
+    },
+  }
+}
+
+async function openFreshServer(): Promise<Opened> {
+  const { url, drop } = await freshDatabase()
+  const database = connectServer(url)
+  await applyMigrations(database)
+  return { database, drop }
 }
