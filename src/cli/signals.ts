@@ -14,16 +14,17 @@ export function onStopSignals(tell: (message: string) => void): StopSignals {
   let status: number = exitStatus.interrupted
   const stop = (name: NodeJS.Signals) => {
     status = name === 'SIGTERM' ? exitStatus.terminated : exitStatus.interrupted
-    if (controller.signal.aborted) process.exit(status)
+    if (controller.signal.aborted) {
+      // Not process.exit: that aborts with a core dump while a thread is in native code.
+      release()
+      process.kill(process.pid, name)
+    }
     tell(
       'Stopping: images in work are finished first. Press Ctrl-C again to leave at once; nothing is lost either way.',
     )
     controller.abort()
   }
+  const release = () => void process.off('SIGINT', stop).off('SIGTERM', stop)
   process.on('SIGINT', stop).on('SIGTERM', stop)
-  return {
-    signal: controller.signal,
-    status: () => status,
-    release: () => void process.off('SIGINT', stop).off('SIGTERM', stop),
-  }
+  return { signal: controller.signal, status: () => status, release }
 }

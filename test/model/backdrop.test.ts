@@ -4,6 +4,7 @@ import { backdropModel, size } from '../../src/model/builtin/backdrop.ts'
 import type { MatteModel } from '../../src/model/contract.ts'
 import { knownModels, resolveModel } from '../../src/model/registry.ts'
 import { openModel } from '../../src/model/session.ts'
+import { picture } from '../support/images.ts'
 import { compare, empty, render, studio, whiteOnWhite } from './studio.ts'
 
 let model: MatteModel
@@ -59,4 +60,13 @@ describe('finds nothing where there is nothing', () => {
     // Not one visible pixel in a thousand, and no noise blown up.
     expect(alpha.filter((value) => value > 0.02).length).toBeLessThan(alpha.length / 1000)
   })
+})
+
+it('copes with drawings, whose backdrop has no noise at all', async () => {
+  for (let seed = 0; seed < 40; seed++) {
+    const rgb = await picture(seed).resize(size, size, { fit: 'fill' }).raw().toBuffer()
+    const { alpha } = await model.predict(new Uint8Array(rgb))
+    expect(alpha[(size / 2) * size + size / 2], `picture ${seed}`).toBeGreaterThan(0.95)
+    expect(alpha[5 * size + 5], `picture ${seed}`).toBeLessThan(0.05)
+  }
 })

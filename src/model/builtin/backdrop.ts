@@ -72,7 +72,8 @@ export function backdropModel(): Uint8Array {
   const opponents = constant([0.299, 0.587, 0.114, 0.6, -0.6, 0, 0.35, 0.35, -0.7], [3, 3, 1, 1])
   const colour = op('Conv', [image, opponents])
   const cells = meanPool(colour, cell, cell, cell)
-  const cellVariance = sum(sub(meanPool(square(colour), cell, cell, cell), square(cells)), [1])
+  // On a flat backdrop rounding makes it negative, and its root would be no number.
+  const cellVariance = max(sum(sub(meanPool(square(colour), cell, cell, cell), square(cells)), [1]), 0)
 
   const centres = Array.from({ length: grid }, (_, i) => (2 * i + 1) / grid - 1)
   const zeros = new Array(grid).fill(0)
