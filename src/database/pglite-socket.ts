@@ -41,15 +41,6 @@ export class PgliteSocket extends Duplex {
     done()
     this.destroy()
   }
-
-  /** PGlite has one session for ever: what a lost connection left open would swallow the next one's commits. */
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    const rolledBack = this.#pglite.closed ? Promise.resolve() : this.#pglite.exec('rollback')
-    rolledBack.then(
-      () => done(error),
-      () => done(error),
-    )
-  }
 }
 
 function stopped(cause: Error): RmbgError {

@@ -221,6 +221,8 @@ function s3Client({ endpoint, region, forcePathStyle, checksums }: S3Options): S
     | 'WHEN_REQUIRED'
   const resolvedRegion =
     region ?? (endpoint === undefined ? undefined : (process.env.AWS_REGION ?? 'us-east-1'))
+  // A notice about future Node releases, for those who pin our dependencies, not for those who run the program.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
   const client = new S3Client({
     ...(endpoint !== undefined && { endpoint }),
     ...(resolvedRegion !== undefined && { region: resolvedRegion }),

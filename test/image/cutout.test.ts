@@ -1,0 +1,156 @@
+import sharp from 'sharp'
+import { afterAll, describe, expect, it } from 'vitest'
+import { type CompositeTask, composite } from '../../src/image/composite.ts'
+import { closePixelThreads, compose } from '../../src/image/cutout.ts'
+import { encodeCutout, encodeMask } from '../../src/image/formats.ts'
+
+afterAll(closePixelThreads)
+
+/** Numbers that look random and are the same every time. */
+function noise(length: number, seed: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length)
+  let state = seed
+  for (let index = 0; index < length; index++) {
+    state = (state * 1103515245 + 12345) % 2 ** 31
+    bytes[index] = state >> 16
+  }
+  return bytes
+}
+
+const ramp = (length: number, seed: number) =>
+  Float32Array.from(noise(length, seed), (value) => Math.min(1, Math.max(0, (value - 60) / 140)))
+
+/** The obvious way: every target pixel on its own, area averages first, then bilinear. */
+function reference(task: CompositeTask): number[] {
+  const { width, height, matteWidth, matteHeight } = task
+  const average = (from: number, to: number, limit: number, value: (index: number) => number) => {
+    let [sum, weight] = [0, 0]
+    for (let i = Math.floor(from); i < to && i < limit; i++) {
+      const share = Math.min(i + 1, to) - Math.max(i, from)
+      sum += value(i) * share
+      weight += share
+    }
+    return sum / weight
+  }
+  const [w, h] = [Math.min(width, matteWidth), Math.min(height, matteHeight)]
+  const small = (x: number, y: number) =>
+    average((y * matteHeight) / h, ((y + 1) * matteHeight) / h, matteHeight, (j) =>
+      average(
+        (x * matteWidth) / w,
+        ((x + 1) * matteWidth) / w,
+        matteWidth,
+        (i) => task.alpha[j * matteWidth + i]!,
+      ),
+    )
+  const cache = Array.from({ length: w * h }, (_, index) => small(index % w, Math.floor(index / w)))
+  const values = []
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const u = Math.min(Math.max(((x + 0.5) * w) / width - 0.5, 0), w - 1)
+      const v = Math.min(Math.max(((y + 0.5) * h) / height - 0.5, 0), h - 1)
+      const [i, j] = [Math.floor(u), Math.floor(v)]
+      const [i2, j2] = [Math.min(i + 1, w - 1), Math.min(j + 1, h - 1)]
+      const top = cache[j * w + i]! * (1 - (u - i)) + cache[j * w + i2]! * (u - i)
+      const bottom = cache[j2 * w + i]! * (1 - (u - i)) + cache[j2 * w + i2]! * (u - i)
+      const own = task.channels === 4 ? task.data[(y * width + x) * 4 + 3]! / 255 : 1
+      values.push((top * (1 - (v - j)) + bottom * (v - j)) * own * 255)
+    }
+  }
+  return values
+}
+
+function someTask(
+  width: number,
+  height: number,
+  channels: 3 | 4,
+  matteWidth: number,
+  matteHeight: number,
+): CompositeTask {
+  return {
+    data: noise(width * height * channels, 5),
+    width,
+    height,
+    channels,
+    alpha: ramp(matteWidth * matteHeight, 9),
+    matteWidth,
+    matteHeight,
+    keepHiddenColor: false,
+  }
+}
+
+describe('mask and cut-out', () => {
+  it.each([
+    [1, 1, 3, 8, 8],
+    [1, 500, 3, 16, 16],
+    [37, 3, 4, 16, 16],
+    [40, 30, 3, 16, 16],
+    [40, 30, 4, 100, 90],
+    [40, 90, 4, 64, 64],
+    [64, 64, 3, 64, 64],
+  ] as const)(
+    '%ix%i with %i channels from a matte of %ix%i are what the plain arithmetic gives',
+    (width, height, channels, matteWidth, matteHeight) => {
+      const task = someTask(width, height, channels, matteWidth, matteHeight)
+      const expected = reference(task)
+      const { mask, rgba } = composite(task)
+      for (const [index, value] of expected.entries()) {
+        // Half a level of rounding, and what single precision costs.
+        expect(Math.abs(mask[index]! - value), `pixel ${index}`).toBeLessThanOrEqual(0.502)
+        expect(rgba[index * 4 + 3]).toBe(mask[index])
+        const colour = [...rgba.subarray(index * 4, index * 4 + 3)]
+        expect(colour).toEqual(
+          mask[index] === 0 ? [0, 0, 0] : [...task.data.subarray(index * channels, index * channels + 3)],
+        )
+      }
+    },
+  )
+
+  it('keep the colour under alpha 0 when asked to', () => {
+    const task = { ...someTask(20, 20, 3, 8, 8), alpha: new Float32Array(64), keepHiddenColor: true }
+    const { rgba } = composite(task)
+    expect([...rgba.subarray(0, 4)]).toEqual([...task.data.subarray(0, 3), 0])
+  })
+
+  it('never stretch a faint or even matte', () => {
+    for (const value of [0, 0.1, 0.5, 1]) {
+      const { mask } = composite({ ...someTask(50, 40, 3, 8, 8), alpha: new Float32Array(64).fill(value) })
+      expect(new Set(mask)).toEqual(new Set([Math.round(value * 255)]))
+    }
+  })
+
+  it('are the same from threads, many at a time', async () => {
+    const sizes = Array.from({ length: 12 }, (_, index) => [30 + index, 20 + index] as const)
+    const cutouts = await Promise.all(
+      sizes.map(([width, height]) => {
+        const { data, alpha } = someTask(width, height, 3, 16, 16)
+        return compose(
+          { data, width, height, channels: 3 },
+          { alpha, width: 16, height: 16 },
+          { keepHiddenColor: false },
+        )
+      }),
+    )
+    for (const [index, [width, height]] of sizes.entries()) {
+      const expected = composite(someTask(width, height, 3, 16, 16))
+      expect(Buffer.compare(cutouts[index]!.rgba, expected.rgba)).toBe(0)
+      expect(Buffer.compare(cutouts[index]!.mask, expected.mask)).toBe(0)
+    }
+  })
+})
+
+describe('encoding', () => {
+  it('loses nothing: a grey PNG of one channel, and an RGBA PNG', async () => {
+    const cutout = composite(someTask(61, 43, 3, 16, 16))
+    const mask = await encodeMask(cutout)
+    expect(mask).toMatchObject({ extension: 'png', contentType: 'image/png' })
+    expect(await sharp(mask.bytes).metadata()).toMatchObject({
+      width: 61,
+      height: 43,
+      channels: 1,
+      depth: 'uchar',
+    })
+    expect(Buffer.compare(await sharp(mask.bytes).toColourspace('b-w').raw().toBuffer(), cutout.mask)).toBe(0)
+    const processed = await encodeCutout(cutout, { format: 'png' })
+    expect(Buffer.compare(await sharp(processed.bytes).raw().toBuffer(), cutout.rgba)).toBe(0)
+  })
+})

@@ -1,0 +1,163 @@
+/** Pictures of every kind become upright 8-bit sRGB, or fail with one sentence. */
+import sharp, { type Sharp } from 'sharp'
+import { describe, expect, it } from 'vitest'
+import { decode, readHeader, toModelInput } from '../../src/image/decode.ts'
+import { goodFormats, picture } from '../support/images.ts'
+
+const limits = { maxPixels: 1e8, allowSvg: false }
+const red = { r: 200, g: 40, b: 30 }
+const flat = (width = 8, height = 6, background: object = red): Sharp =>
+  sharp({ create: { width, height, channels: 3, background } })
+
+async function pixel(bytes: Uint8Array, x = 0, y = 0): Promise<number[]> {
+  const { data, width, channels } = await decode(bytes)
+  return [...data.subarray((y * width + x) * channels, (y * width + x + 1) * channels)]
+}
+
+/** Lossless paths may round; JPEG and profile conversions may be off by a few levels. */
+function near(actual: number[], expected: number[], tolerance: number): void {
+  expect(actual).toHaveLength(expected.length)
+  for (const [index, value] of expected.entries()) {
+    expect(Math.abs(actual[index]! - value), `${actual} is not ${expected}`).toBeLessThanOrEqual(tolerance)
+  }
+}
+
+describe('every kind of picture', () => {
+  it.each(Object.entries(goodFormats))('%s is read with its size and its colours', async (name, make) => {
+    const bytes = await make(3)
+    const header = await readHeader(bytes, limits)
+    const image = await decode(bytes)
+    const turned = name.startsWith('turned')
+    expect(image).toMatchObject({ width: turned ? 120 : 160, height: turned ? 160 : 120 })
+    expect(header).toMatchObject({ width: image.width, height: image.height })
+    expect(image.channels, name).toBe(name.startsWith('alpha') ? 4 : 3)
+    expect(image.data.byteLength).toBe(image.width * image.height * image.channels)
+    const reference = await picture(3).raw().toBuffer()
+    const at = (x: number, y: number) => (turned ? (160 - 1 - y) * 0 + x * 0 : (y * 160 + x) * 3)
+    // A corner of the backdrop; grey keeps its lightness only, CMYK cannot hold every colour.
+    const expected = [...reference.subarray(at(2, 2), at(2, 2) + 3)]
+    const got = [...image.data.subarray((2 * image.width + 2) * image.channels).subarray(0, 3)]
+    if (!name.startsWith('grey')) near(got, expected, name.startsWith('cmyk') ? 16 : 6)
+  })
+
+  it('16 bit is scaled, not cut off', async () => {
+    for (const bytes of [
+      await flat().toColourspace('rgb16').png().toBuffer(),
+      await flat().toColourspace('rgb16').tiff().toBuffer(),
+    ]) {
+      expect((await readHeader(bytes, limits)).bitDepth).toBe(16)
+      near(await pixel(bytes), [200, 40, 30], 1)
+    }
+  })
+
+  it('grey becomes three equal channels, with and without alpha', async () => {
+    const grey = Buffer.alloc(12, 90)
+    const bytes = await sharp(grey, { raw: { width: 4, height: 3, channels: 1 } })
+      .png()
+      .toBuffer()
+    expect(await pixel(bytes)).toEqual([90, 90, 90])
+    const two = Buffer.from([90, 128, 90, 128])
+    const withAlpha = await sharp(two, { raw: { width: 2, height: 1, channels: 2 } })
+      .png()
+      .toBuffer()
+    expect(await pixel(withAlpha)).toEqual([90, 90, 90, 128])
+  })
+
+  it('wide colours are converted by their profile on purpose', async () => {
+    const p3 = await flat(8, 6, { r: 0, g: 200, b: 0 }).withIccProfile('p3').png().toBuffer()
+    near(await pixel(p3), [0, 200, 0], 3)
+    // The same numbers mean other colours without the profile.
+    const { data } = await sharp(p3, { ignoreIcc: true }).raw().toBuffer({ resolveWithObject: true })
+    expect(Math.abs(data[0]! - 0) + Math.abs(data[1]! - 200)).toBeGreaterThan(10)
+  })
+
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])('orientation %i is baked in', async (orientation) => {
+    // The top left corner of the upright picture is red.
+    const upright = await flat(6, 4, { r: 0, g: 0, b: 0 })
+      .composite([{ input: await flat(2, 2).png().toBuffer(), left: 0, top: 0 }])
+      .png()
+      .toBuffer()
+    const undo: Record<number, (image: Sharp) => Sharp> = {
+      1: (i) => i,
+      2: (i) => i.flop(),
+      3: (i) => i.rotate(180),
+      4: (i) => i.flip(),
+      5: (i) => i.rotate(90).flop(),
+      6: (i) => i.rotate(270),
+      7: (i) => i.rotate(270).flop(),
+      8: (i) => i.rotate(90),
+    }
+    const stored = await sharp(await undo[orientation]!(sharp(upright)).png().toBuffer())
+      .withMetadata({ orientation })
+      .png()
+      .toBuffer()
+    expect(await readHeader(stored, limits)).toMatchObject({ width: 6, height: 4 })
+    expect(await pixel(stored)).toEqual([200, 40, 30])
+  })
+})
+
+describe('what cannot be read', () => {
+  const refused = async (bytes: Uint8Array, changes: object = {}) => {
+    const error = await readHeader(bytes, { ...limits, ...changes })
+      .then(() => decode(bytes))
+      .catch((error) => error)
+    expect(error.message, String(error)).toMatch(/^[A-Z].*\.$/)
+    return error.code
+  }
+
+  it.each(['jpeg', 'png', 'webp', 'tiff', 'gif'] as const)(
+    'a %s cut off anywhere is never half a picture',
+    async (format) => {
+      const noise = Buffer.from(Array.from({ length: 64 * 64 * 3 }, (_, index) => (index * 7919) % 251))
+      const bytes = await sharp(noise, { raw: { width: 64, height: 64, channels: 3 } })
+        .toFormat(format)
+        .toBuffer()
+      for (const share of [0.02, 0.3, 0.6, 0.9]) {
+        expect(await refused(bytes.subarray(0, Math.floor(bytes.length * share))), `${share}`).toMatch(
+          /^INPUT_(CORRUPT|UNSUPPORTED)$/,
+        )
+      }
+    },
+  )
+
+  it('other content, drawings, HEIC and bombs are told apart', async () => {
+    expect(await refused(Buffer.from('a shopping list, not a picture'))).toBe('INPUT_UNSUPPORTED')
+    expect(await refused(Buffer.from('PK\u0003\u0004 and so on and so forth'))).toBe('INPUT_UNSUPPORTED')
+    const svg = Buffer.from(
+      '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9" fill="red"/></svg>',
+    )
+    expect(await refused(svg)).toBe('INPUT_UNSUPPORTED')
+    await readHeader(svg, { ...limits, allowSvg: true })
+    expect((await decode(svg)).width).toBe(9)
+    const large = await flat(400, 300).png().toBuffer()
+    expect(await refused(large, { maxPixels: 119_999 })).toBe('INPUT_TOO_LARGE')
+    await readHeader(large, { ...limits, maxPixels: 120_000 })
+  })
+})
+
+describe('the input of a model', () => {
+  it('is stretched to its size, also from 1x1 and 1x5000, in a buffer that may be given away', async () => {
+    for (const [width, height] of [
+      [1, 1],
+      [1, 5000],
+      [5000, 1],
+      [31, 17],
+    ] as const) {
+      const image = await decode(await flat(width, height).png().toBuffer())
+      const rgb = await toModelInput(image, { width: 64, height: 64 })
+      expect(rgb.byteLength).toBe(64 * 64 * 3)
+      expect(rgb.buffer.byteLength).toBe(rgb.byteLength)
+      expect([...rgb.subarray(0, 3)]).toEqual([200, 40, 30])
+    }
+  })
+
+  it('shows white where the picture is transparent', async () => {
+    const bytes = await sharp(Buffer.from([10, 20, 30, 0, 10, 20, 30, 255]), {
+      raw: { width: 2, height: 1, channels: 4 },
+    })
+      .png()
+      .toBuffer()
+    const rgb = await toModelInput(await decode(bytes), { width: 2, height: 1 })
+    expect([...rgb]).toEqual([255, 255, 255, 10, 20, 30])
+  })
+})
