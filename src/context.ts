@@ -22,10 +22,12 @@ export function openContext(settings: ResolvedSettings): Context {
   const lazily = <T>(open: () => Promise<T>, close?: (value: T) => Promise<void>): (() => Promise<T>) => {
     let opened: Promise<T> | undefined
     return () => {
-      opened ??= open().then((value) => {
-        if (close) closers.push(() => close(value))
-        return value
-      })
+      if (!opened) {
+        const opening = open()
+        opened = opening
+        // Also what is still being opened is waited for and closed; a failure to open was told already.
+        if (close) closers.push(() => opening.then(close, () => {}))
+      }
       return opened
     }
   }

@@ -1,5 +1,5 @@
 /** The lock of the embedded database, between real processes. */
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
@@ -56,12 +56,4 @@ it('is given to one at a time, however many ask at once, also when a dead one ha
   times.sort(([a], [b]) => a - b)
   for (const [index, [held]] of times.entries())
     if (index > 0) expect(held).toBeGreaterThanOrEqual(times[index - 1]![1])
-})
-
-it('is not disturbed by half a file of a process that died in announcing itself', async () => {
-  const folder = join(await temporaryFolder(), 'database')
-  const release = await lockFolder(folder)
-  await release()
-  await writeFile(join(`${folder}.lock`, '4194305-abc'), '{"own')
-  await (await lockFolder(folder))()
 })

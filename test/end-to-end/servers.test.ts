@@ -1,5 +1,6 @@
 /** `rmbg process` as it runs in production: PostgreSQL and an S3-compatible store, crashes included. */
-import { mkdir } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
@@ -7,14 +8,14 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { connectServer, type Database } from '../../src/database/connect.ts'
 import type { ObjectStore } from '../../src/store/contract.ts'
 import { s3Store } from '../../src/store/s3.ts'
-import { cleanEnvironment, jsonLines, program, rmbg, start, temporaryFolder } from '../support/cli.ts'
+import { cleanEnvironment, jsonLines, program, rmbg, start } from '../support/cli.ts'
 import { brokenFiles, picture, writeMixedFiles } from '../support/images.ts'
 import { expectInvariants, jobRows } from '../support/records.ts'
 import { describeWith, freshBucket, freshDatabase, postgresUrl, s3Endpoint } from '../support/servers.ts'
 
 /** One database and one bucket for one test, and the settings that lead there. */
 async function installation() {
-  const folder = await temporaryFolder()
+  const folder = await mkdtemp(join(tmpdir(), 'rmbg-site-'))
   const database = await freshDatabase()
   const bucket = await freshBucket()
   const env = { RMBG_HOME: join(folder, '.home'), DATABASE_URL: database.url, ...bucket.env }
@@ -31,6 +32,7 @@ async function installation() {
       await store.close()
       await connection.close()
       await database.drop()
+      await rm(folder, { recursive: true })
     },
   }
 }

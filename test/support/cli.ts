@@ -46,6 +46,7 @@ export async function temporaryFolder(): Promise<string> {
   return folder
 }
 
+// biome-ignore lint/suspicious/noExplicitAny: tests look into whatever the program printed
 export const jsonLines = (stdout: string): Record<string, any>[] =>
   stdout
     .split('\n')

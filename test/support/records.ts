@@ -16,6 +16,7 @@ export interface JobRow {
   image_height: number | null
   file_size_kb: number | null
   processing_time_ms: number | null
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever was stored
   params: Record<string, any>
   error_code: string | null
   error_message: string | null
