@@ -146,6 +146,12 @@ export function databaseError(cause: unknown): RmbgError {
   )
 }
 
+/**
+ * Whether the connection is gone. On a connection of `sql.reserve()` nothing more may then be sent: postgres.js 3.4.9
+ * ends the process by an exception nobody can catch (porsager/postgres #1208), in `sql.begin()` by its own rollback.
+ */
+export const connectionIsLost = (error: RmbgError): boolean => error.code === 'DATABASE_UNAVAILABLE'
+
 const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)
 
 /**

@@ -30,10 +30,19 @@ export interface Run {
   leaseMs: number
 }
 
-const completedColumns = (sql: postgres.ISql) => sql`
-  j.job_id as "jobId", j.original_path as "originalPath", j.mask_path as "maskPath",
-  j.processed_path as "processedPath", j.processed_bytes::float8 as "processedBytes",
-  encode(j.processed_sha256, 'hex') as "processedSha256"`
+const completedColumns = (sql: postgres.Sql, job: postgres.PendingQuery<postgres.Row[]>) => sql`
+  ${job}.job_id as "jobId", ${job}.original_path as "originalPath", ${job}.mask_path as "maskPath",
+  ${job}.processed_path as "processedPath", ${job}.processed_bytes::float8 as "processedBytes",
+  encode(${job}.processed_sha256, 'hex') as "processedSha256"`
+
+const completedJob = (row: postgres.Row): CompletedJob => ({
+  jobId: row.jobId,
+  originalPath: row.originalPath,
+  maskPath: row.maskPath,
+  processedPath: row.processedPath,
+  processedBytes: row.processedBytes,
+  processedSha256: row.processedSha256,
+})
 
 /**
  * Which of the files are known to be completed with these parameters, told by path, size and time alone.
@@ -55,17 +64,17 @@ export async function findCompletedBySource(
     mtime: String(mtimeNs),
   }))
   const rows = await withDatabase(
-    () => sql<(CompletedJob & { index: number })[]>`
+    () => sql`
       with wanted as (
         select * from jsonb_to_recordset(${sql.json(wanted)}) as w(index int, path text, size bigint, mtime bigint)
       )
-      select w.index, ${completedColumns(sql)}
+      select w.index, ${completedColumns(sql, sql`j`)}
       from wanted w
       join known_sources k on k.path_md5 = md5(w.path)::uuid and k.fingerprint = decode(${fingerprint}, 'hex')
         and k.source_size = w.size and k.source_mtime_ns = w.mtime
       join image_process_jobs j on j.job_id = k.job_id and j.status = 'completed'`,
   )
-  const found = new Map(rows.map(({ index, ...job }) => [index, job]))
+  const found = new Map(rows.map((row) => [row.index, completedJob(row)]))
   return sources.map((_, index) => found.get(index))
 }
 
@@ -94,141 +103,52 @@ export type Claim =
   | { state: 'completed'; job: CompletedJob }
   | { state: 'held'; jobId: string; owner: string }
 
-interface Holder {
-  status: string
-  attempt: number
-  owner: string | null
-  claimId: string | null
-  isLive: boolean
-}
-
 /**
  * Gives this run the work of one content with one set of parameters, or says who has it or had it:
  * completed before (under whatever path), held by a live run, or claimed, be it as a new job, as the
  * job of a run that died, or as one that failed before. A job taken up again keeps its id and so its keys.
- * Claims of the same work queue behind one advisory lock, so that exactly one of them wins.
+ * Of any number of claims at the same moment exactly one wins; the rules are in migrations/0009_claim_job.sql.
  */
-export function claimJob(sql: postgres.Sql, request: ClaimRequest): Promise<Claim> {
-  return withDatabase(() =>
-    sql.begin(async (tx): Promise<Claim> => {
-      for (;;) {
-        const claim = await decideClaim(tx, request)
-        if (claim) return claim
-      }
-    }),
-  ) as Promise<Claim>
-}
-
-/** @returns undefined when the job in question ended while this claim looked at it: look again */
-async function decideClaim(tx: postgres.TransactionSql, request: ClaimRequest): Promise<Claim | undefined> {
-  const { contentSha256, fingerprint } = request
-  // Both go out at once; the second runs when the lock is ours, and so sees what its last holder did.
-  const [, same] = await Promise.all([
-    tx`select pg_advisory_xact_lock(hashtextextended(${contentSha256 + fingerprint}, 0))`,
-    tx<(CompletedJob & Holder)[]>`
-      select ${completedColumns(tx)}, j.status, j.attempt, l.owner, l.claim_id as "claimId",
-        coalesce(l.lease_until > clock_timestamp(), false) as "isLive"
-      from image_process_jobs j left join job_leases l using (job_id)
-      where j.content_sha256 = decode(${contentSha256}, 'hex') and j.fingerprint = decode(${fingerprint}, 'hex')
-        and j.status <> 'failed'
-      order by j.status = 'processing' desc, j.created_at desc`,
-  ])
-  const done = same.find(({ status }) => status === 'completed')
-  if (done && !request.force) {
-    await rememberSource(tx, request, done.jobId)
-    return { state: 'completed', job: done }
-  }
-  const active = same.find(({ status }) => status !== 'completed')
-  if (!active) {
-    const failed = await failedJob(tx, request)
-    return failed === undefined ? insertJob(tx, request) : takeUpJob(tx, request, failed)
-  }
-  // This very claim went through before, and only its acknowledgement was lost.
-  if (active.claimId === request.jobId) {
-    return { state: 'claimed', jobId: active.jobId, attempt: active.attempt }
-  }
-  if (active.isLive && !ownerIsDead(active.owner!)) {
-    return { state: 'held', jobId: active.jobId, owner: active.owner! }
-  }
-  if (active.claimId !== null) {
-    // Whoever deletes the lease has the job: its holder may be alive after all and completing it right now.
-    const ended = await tx`
-      delete from job_leases where job_id = ${active.jobId} and claim_id = ${active.claimId} returning job_id`
-    if (ended.length === 0) return undefined
-  }
-  return takeUpJob(tx, request, active.jobId)
-}
-
-async function insertJob(tx: postgres.TransactionSql, request: ClaimRequest): Promise<Claim> {
-  const { jobId, source, run } = request
-  await tx`
-    with job as (
-      insert into image_process_jobs (job_id, user_id, original_path, status, started_at, params, image_width,
-        image_height, file_size_kb, source_path, source_size, source_mtime_ns, content_sha256, fingerprint, run_id)
-      values (${jobId}, ${request.userId}, ${request.originalPath(jobId)}, 'processing', clock_timestamp(),
-        ${tx.json(request.params as postgres.JSONValue)}, ${request.imageWidth}, ${request.imageHeight},
-        ${request.fileSizeKb}, ${source.path}, ${source.size}, ${String(source.mtimeNs)},
-        decode(${request.contentSha256}, 'hex'), decode(${request.fingerprint}, 'hex'), ${run.id})
-      returning job_id
+export async function claimJob(sql: postgres.Sql, request: ClaimRequest): Promise<Claim> {
+  const { source, run, originalPath, ...rest } = request
+  const sent = sql.json({
+    ...rest,
+    runId: run.id,
+    owner: run.owner,
+    leaseMs: run.leaseMs,
+    sourcePath: source.path,
+    sourceSize: source.size,
+    sourceMtimeNs: String(source.mtimeNs),
+    originalPath: originalPath(request.jobId),
+  } as postgres.JSONValue)
+  const ask = async (gone: string | null) => {
+    const [answer] = await withDatabase(
+      () => sql`
+        select state, owner, claim_id as "claimId", (job).attempt, ${completedColumns(sql, sql`(job)`)}
+        from claim_job(${sent}, ${gone})`,
     )
-    ${insertLease(tx, request)}`
-  return { state: 'claimed', jobId, attempt: 1 }
+    return answer!
+  }
+  let answer = await ask(null)
+  if (answer.state === 'held' && ownerIsDead(answer.owner)) answer = await ask(answer.claimId)
+  const { state, jobId, attempt, owner } = answer
+  if (state === 'held') return { state, jobId, owner }
+  if (state === 'completed') return { state, job: completedJob(answer) }
+  if (answer.originalPath !== originalPath(jobId)) await correctOriginalPath(sql, request, jobId)
+  return { state, jobId, attempt }
 }
 
-/** Takes up a job that nobody holds, with the file as it is now. */
-async function takeUpJob(tx: postgres.TransactionSql, request: ClaimRequest, jobId: string): Promise<Claim> {
-  const { source, run } = request
-  const [job] = await tx`
-    with job as (
-      update image_process_jobs
-      set status = 'processing', started_at = clock_timestamp(), attempt = attempt + 1, run_id = ${run.id},
-        user_id = ${request.userId}, original_path = ${request.originalPath(jobId)},
-        params = ${tx.json(request.params as postgres.JSONValue)}, image_width = ${request.imageWidth},
-        image_height = ${request.imageHeight}, file_size_kb = ${request.fileSizeKb}, source_path = ${source.path},
-        source_size = ${source.size}, source_mtime_ns = ${String(source.mtimeNs)},
-        content_sha256 = decode(${request.contentSha256}, 'hex'), error_code = null, error_message = null
-      where job_id = ${jobId}
-      returning job_id, attempt
-    ), lease as (
-      ${insertLease(tx, request)}
-    )
-    select attempt from job`
-  return { state: 'claimed', jobId, attempt: job!.attempt }
-}
-
-/** The lease of the row that the statement names `job`. */
-const insertLease = (tx: postgres.ISql, { jobId, run }: ClaimRequest) => tx`
-  insert into job_leases (job_id, run_id, claim_id, owner, lease_until)
-  select job_id, ${run.id}::uuid, ${jobId}::uuid, ${run.owner}::text,
-    clock_timestamp() + ${run.leaseMs} * interval '1 millisecond'
-  from job`
-
-/** A failed job of the same file, locked, whose objects (if any) are of the same content. */
-async function failedJob(
-  tx: postgres.TransactionSql,
-  { source, fingerprint, contentSha256 }: ClaimRequest,
-): Promise<string | undefined> {
-  const [row] = await tx`
-    select job_id as "jobId" from image_process_jobs
-    where md5(source_path) = md5(${source.path}) and fingerprint = decode(${fingerprint}, 'hex') and status = 'failed'
-      and source_path = ${source.path}
-      and (content_sha256 is null or content_sha256 = decode(${contentSha256}, 'hex'))
-    order by created_at desc limit 1
-    for update`
-  return row?.jobId
-}
-
-/** From now on this file is known to be done without being read. */
-async function rememberSource(
-  tx: postgres.ISql,
-  { source, fingerprint }: { source: SourceFile; fingerprint: string },
+/** The row of a file that could not be read before names its original by a guess. */
+async function correctOriginalPath(
+  sql: postgres.Sql,
+  { run, originalPath }: ClaimRequest,
   jobId: string,
 ): Promise<void> {
-  await tx`
-    insert into known_sources (path_md5, fingerprint, source_size, source_mtime_ns, job_id)
-    values (md5(${source.path})::uuid, decode(${fingerprint}, 'hex'), ${source.size}, ${String(source.mtimeNs)}, ${jobId})
-    on conflict (path_md5, fingerprint) do update
-    set source_size = excluded.source_size, source_mtime_ns = excluded.source_mtime_ns, job_id = excluded.job_id`
+  await withDatabase(
+    () => sql`
+      update image_process_jobs set original_path = ${originalPath(jobId)}
+      where job_id = ${jobId} and run_id = ${run.id} and status = 'processing'`,
+  )
 }
 
 export interface Completion {
@@ -322,31 +242,37 @@ export async function recordFailure(sql: postgres.Sql, failure: UnclaimedFailure
   const { source, fingerprint, run } = failure
   const size = source.size ?? null
   const mtimeNs = source.mtimeNs === undefined ? null : String(source.mtimeNs)
-  return withDatabase(() =>
-    sql.begin(async (tx) => {
-      await tx`select pg_advisory_xact_lock(hashtextextended(${source.path + fingerprint}, 1))`
-      const [again] = await tx`
+  const message = bounded(failure.errorMessage)
+  const [row] = await withDatabase(
+    () => sql`
+      with again as (
         update image_process_jobs
         set attempt = attempt + 1, run_id = ${run.id}, user_id = ${failure.userId}, source_size = ${size},
-          source_mtime_ns = ${mtimeNs}, error_code = ${failure.errorCode},
-          error_message = ${bounded(failure.errorMessage)}
+          source_mtime_ns = ${mtimeNs}, error_code = ${failure.errorCode}, error_message = ${message}
         where job_id = (
           select job_id from image_process_jobs
           where md5(source_path) = md5(${source.path}) and fingerprint = decode(${fingerprint}, 'hex')
             and status = 'failed' and source_path = ${source.path}
           order by created_at desc limit 1)
-        returning job_id as "jobId"`
-      if (again) return again.jobId as string
-      await tx`
-        insert into image_process_jobs (job_id, user_id, original_path, status, params, source_path, source_size,
+          and status = 'failed'
+        returning job_id
+      ), made as (
+        insert into image_process_jobs as j (job_id, user_id, original_path, status, params, source_path, source_size,
           source_mtime_ns, fingerprint, run_id, file_size_kb, error_code, error_message)
-        values (${failure.jobId}, ${failure.userId}, ${failure.originalPath(failure.jobId)}, 'failed',
-          ${tx.json(failure.params as postgres.JSONValue)}, ${source.path}, ${size}, ${mtimeNs},
-          decode(${fingerprint}, 'hex'), ${run.id}, ${size === null ? null : Math.ceil(size / 1024)},
-          ${failure.errorCode}, ${bounded(failure.errorMessage)})`
-      return failure.jobId
-    }),
-  ) as Promise<string>
+        select ${failure.jobId}, ${failure.userId}, ${failure.originalPath(failure.jobId)}, 'failed',
+          ${sql.json(failure.params as postgres.JSONValue)}, ${source.path}, ${size}::bigint, ${mtimeNs}::bigint,
+          decode(${fingerprint}, 'hex'), ${run.id}, ${size === null ? null : Math.ceil(size / 1024)}::integer,
+          ${failure.errorCode}, ${message}
+        where not exists (select from again)
+        on conflict (md5(source_path), fingerprint) where status = 'failed' and content_sha256 is null do update
+        set attempt = j.attempt + 1, run_id = excluded.run_id, user_id = excluded.user_id,
+          source_size = excluded.source_size, source_mtime_ns = excluded.source_mtime_ns,
+          error_code = excluded.error_code, error_message = excluded.error_message
+        returning job_id
+      )
+      select job_id from again union all select job_id from made`,
+  )
+  return row!.job_id
 }
 
 /** An interrupted run lets go of what it did not finish: the jobs are pending again and anybody's. */

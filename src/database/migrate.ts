@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
 import type { Database } from './connect.ts'
-import { databaseError } from './errors.ts'
+import { connectionIsLost, databaseError } from './errors.ts'
 
 const folder = new URL('../../migrations/', import.meta.url)
 /** Any fixed number, the same in every release: migrators of one database meet at this lock. */
@@ -118,6 +118,7 @@ export async function applyMigrations(database: Database, options: ApplyOptions 
   const { pending } = await planMigrations(database.sql, shipped)
   if (pending.length === 0) return []
   const connection = await database.sql.reserve().catch((cause) => Promise.reject(databaseError(cause)))
+  let lost = false
   try {
     await lock(connection, options)
     await createRecords(connection)
@@ -130,9 +131,14 @@ export async function applyMigrations(database: Database, options: ApplyOptions 
       done.push(migration.name)
     }
     return done
+  } catch (error) {
+    lost = error instanceof RmbgError && connectionIsLost(error)
+    throw error
   } finally {
-    await connection`select pg_advisory_unlock(${lockKey})`.catch(() => {}) // gone with the connection
-    connection.release()
+    if (!lost) {
+      await connection`select pg_advisory_unlock(${lockKey})`
+      connection.release()
+    }
   }
 }
 
@@ -176,8 +182,9 @@ async function apply(
     await record()
     await connection`commit`
   } catch (cause) {
-    await connection`rollback`.catch(() => {})
-    const { code, message, hint } = databaseError(cause)
+    const error = databaseError(cause)
+    if (!connectionIsLost(error)) await connection`rollback`
+    const { code, message, hint } = error
     throw new RmbgError(
       code === 'DATABASE_NOT_MIGRATED' ? 'DATABASE_ERROR' : code,
       `Migration ${name} failed${transaction ? ' and was undone' : ''}: ${message}`,

@@ -1,0 +1,101 @@
+-- Giving out work takes a lock, a look and a change: as one function they are one statement, one round trip and one
+-- transaction that no lost connection can leave half done, through a pooler too.
+
+-- A file that cannot be read has no content to be known by: it fails once, however many runs try it at the same moment.
+create unique index image_process_jobs_unreadable_idx on image_process_jobs (md5(source_path), fingerprint)
+  where status = 'failed' and content_sha256 is null;
+
+-- request: jobId (for a new row, and the name of this claim), userId, runId, owner, leaseMs, force, params,
+--   contentSha256 and fingerprint (hex), originalPath, imageWidth, imageHeight, fileSizeKb, sourcePath, sourceSize,
+--   sourceMtimeNs
+-- gone: the claim whose lease runs still, but whose process the caller knows to be dead
+-- state: claimed; completed (job is that row); held (by owner, under claim_id)
+create function claim_job(request jsonb, gone uuid)
+  returns table (state text, owner text, claim_id uuid, job image_process_jobs)
+  language plpgsql
+  set enable_seqscan = off -- plans are kept for a session, which may begin with empty tables and fill them
+as $$
+#variable_conflict use_column
+declare
+  this_claim constant uuid := request ->> 'jobId';
+  content    constant bytea := decode(request ->> 'contentSha256', 'hex');
+  parameters constant bytea := decode(request ->> 'fingerprint', 'hex');
+  active     record;
+  again      uuid; -- the job to take up again
+begin
+  -- Claims of the same work queue here; the statements below see what the one before did.
+  perform pg_advisory_xact_lock(hashtextextended((request ->> 'contentSha256') || (request ->> 'fingerprint'), 0));
+  loop
+    if not (request ->> 'force')::boolean then
+      select j.* into job from image_process_jobs j
+      where j.content_sha256 = content and j.fingerprint = parameters and j.status = 'completed'
+      order by j.created_at desc limit 1;
+      if found then
+        -- From now on this file is known to be done without being read.
+        insert into known_sources (path_md5, fingerprint, source_size, source_mtime_ns, job_id)
+        values (md5(request ->> 'sourcePath')::uuid, parameters, (request ->> 'sourceSize')::bigint,
+          (request ->> 'sourceMtimeNs')::bigint, job.job_id)
+        on conflict (path_md5, fingerprint) do update
+        set source_size = excluded.source_size, source_mtime_ns = excluded.source_mtime_ns, job_id = excluded.job_id;
+        state := 'completed';
+        return next;
+        return;
+      end if;
+    end if;
+
+    select j.job_id, l.claim_id, l.owner, l.lease_until > clock_timestamp() as is_live into active
+    from image_process_jobs j left join job_leases l on l.job_id = j.job_id
+    where j.content_sha256 = content and j.fingerprint = parameters and j.status in ('pending', 'processing')
+    order by j.status = 'processing' desc, j.created_at desc limit 1;
+    if not found then
+      -- The failed job of the same file, whose objects, if it has any, are of this content.
+      select job_id into again from image_process_jobs
+      where md5(source_path) = md5(request ->> 'sourcePath') and fingerprint = parameters and status = 'failed'
+        and source_path = request ->> 'sourcePath' and (content_sha256 is null or content_sha256 = content)
+      order by created_at desc limit 1
+      for update;
+      exit;
+    end if;
+    if active.claim_id = this_claim then
+      -- It went through before, and only its acknowledgement was lost.
+      select j.* into job from image_process_jobs j where j.job_id = active.job_id;
+      state := 'claimed';
+      return next;
+      return;
+    end if;
+    if active.is_live and active.claim_id is distinct from gone then
+      select j.* into job from image_process_jobs j where j.job_id = active.job_id;
+      state := 'held';
+      owner := active.owner;
+      claim_id := active.claim_id;
+      return next;
+      return;
+    end if;
+    again := active.job_id;
+    exit when active.claim_id is null;
+    -- Whoever deletes the lease has the job: its holder may be alive after all and complete it at this moment.
+    delete from job_leases where job_id = active.job_id and claim_id = active.claim_id;
+    exit when found;
+  end loop;
+
+  insert into image_process_jobs as j (job_id, user_id, original_path, status, started_at, params, image_width,
+    image_height, file_size_kb, source_path, source_size, source_mtime_ns, content_sha256, fingerprint, run_id)
+  values (coalesce(again, this_claim), request ->> 'userId', request ->> 'originalPath', 'processing',
+    clock_timestamp(), request -> 'params', (request ->> 'imageWidth')::integer,
+    (request ->> 'imageHeight')::integer, (request ->> 'fileSizeKb')::integer, request ->> 'sourcePath',
+    (request ->> 'sourceSize')::bigint, (request ->> 'sourceMtimeNs')::bigint, content, parameters,
+    (request ->> 'runId')::uuid)
+  on conflict (job_id) do update
+  set status = 'processing', started_at = excluded.started_at, attempt = j.attempt + 1, run_id = excluded.run_id,
+    user_id = excluded.user_id, params = excluded.params, image_width = excluded.image_width,
+    image_height = excluded.image_height, file_size_kb = excluded.file_size_kb, source_path = excluded.source_path,
+    source_size = excluded.source_size, source_mtime_ns = excluded.source_mtime_ns,
+    content_sha256 = excluded.content_sha256, error_code = null, error_message = null
+  returning j.* into job;
+  insert into job_leases (job_id, run_id, claim_id, owner, lease_until)
+  values (job.job_id, job.run_id, this_claim, request ->> 'owner',
+    clock_timestamp() + (request ->> 'leaseMs')::double precision * interval '1 millisecond');
+  state := 'claimed';
+  return next;
+end
+$$;
