@@ -1,5 +1,12 @@
-import { describe, expect, it, onTestFinished } from 'vitest'
+/** Migrations, on both databases; and what only a server can show: several migrators, few rights, late starts. */
+import { randomBytes } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { connectServer, type Database } from '../../src/database/connect.ts'
+import { openEmbedded } from '../../src/database/embedded.ts'
 import {
   applyMigrations,
   assertMigrated,
@@ -8,185 +15,255 @@ import {
   shippedMigrations,
   waitForDatabase,
 } from '../../src/database/migrate.ts'
-import { describeWith, freshDatabase, postgresUrl } from '../support/servers.ts'
+import { temporaryFolder } from '../support/cli.ts'
+import { describeWith, freshDatabase } from '../support/servers.ts'
 import { onBothDatabases } from './databases.ts'
+import { line, startProcess } from './processes/process.ts'
+import { startProxy } from './proxy.ts'
 
-const migration = (name: string, sql: string): Migration => ({
+const migration = (name: string, sql: string, changes: Partial<Migration> = {}): Migration => ({
   name,
   sql,
-  sha256: `digest of ${sql}`,
-  transaction: !sql.startsWith('-- no-transaction'),
+  sha256: name.padEnd(64, '0'),
+  transaction: true,
+  ...changes,
+})
+const first = migration('0001_first', 'create table first (n integer); insert into first values (1);')
+const second = migration('0002_second', 'create table second (n integer);')
+const index = migration('0002_index', 'create index concurrently if not exists i on first (n)', {
+  transaction: false,
 })
 
-/** An empty database on the server, gone after the test. */
-async function empty(): Promise<Database & { url: string }> {
-  const { url, drop } = await freshDatabase()
-  const database = connectServer(url)
-  onTestFinished(async () => {
-    await database.close()
-    await drop()
-  })
-  return { ...database, url }
+async function tables({ sql }: Database): Promise<string[]> {
+  const rows = await sql`select tablename from pg_tables where schemaname = current_schema() order by 1`
+  return rows.map(({ tablename }) => tablename)
 }
 
-onBothDatabases('a migrated database', (database) => {
-  it('has the tables, columns and types of the design', async () => {
-    const columns = await database().sql`
-      select table_name || '.' || column_name as name, udt_name || coalesce('(' || character_maximum_length || ')', '') as type
-      from information_schema.columns where table_schema = 'public'`
-    const types = Object.fromEntries(columns.map(({ name, type }) => [name, type]))
-    expect(types).toMatchObject({
-      'image_process_jobs.job_id': 'uuid',
-      'image_process_jobs.user_id': 'varchar(64)',
-      'image_process_jobs.original_path': 'varchar(512)',
-      'image_process_jobs.mask_path': 'varchar(512)',
-      'image_process_jobs.processed_path': 'varchar(512)',
-      'image_process_jobs.status': 'varchar(32)',
-      'image_process_jobs.created_at': 'timestamptz',
-      'image_process_jobs.completed_at': 'timestamptz',
-      'image_process_jobs.processing_time_ms': 'int4',
-      'image_process_jobs.image_width': 'int4',
-      'image_process_jobs.image_height': 'int4',
-      'image_process_jobs.file_size_kb': 'int4',
-      'image_process_jobs.params': 'jsonb',
-      'image_process_jobs.error_message': 'text',
-      'users.user_id': 'varchar(64)',
-      'users.username': 'varchar(128)',
-      'users.email': 'varchar(256)',
-      'users.created_at': 'timestamptz',
-      'users.last_login': 'timestamptz',
-      'tags.tag_id': 'int4',
-      'tags.name': 'varchar(64)',
-      'image_tags.job_id': 'uuid',
-      'image_tags.tag_id': 'int4',
-      'processing_stats.stat_date': 'date',
-      'processing_stats.total_jobs': 'int4',
-      'processing_stats.completed_jobs': 'int4',
-      'processing_stats.avg_processing_time_ms': 'numeric',
-      'processing_stats.error_rate': 'numeric',
-    })
-  })
-
-  it('has the indexes of the design and the better ones', async () => {
-    const indexes = await database()
-      .sql`select indexdef from pg_indexes where schemaname = 'public' order by 1`
-    const text = indexes
-      .map(({ indexdef }) => indexdef.replace(/^CREATE (UNIQUE )?INDEX \S+ ON public\./, ''))
-      .join('\n')
-    for (const definition of [
-      'image_process_jobs USING btree (status)',
-      'image_process_jobs USING btree (user_id)',
-      'image_process_jobs USING btree (created_at)',
-      "image_process_jobs USING btree (completed_at) WHERE ((status)::text = 'completed'::text)",
-      'image_process_jobs USING btree (user_id, created_at)',
-      'image_process_jobs USING gin (params)',
-      'image_process_jobs USING btree (((file_size_kb > 4096)))',
-      'tags USING gin (name gin_trgm_ops)',
-      'image_process_jobs USING btree (created_at, job_id)',
-      'image_process_jobs USING btree (user_id, created_at, job_id)',
-      'image_tags USING btree (tag_id)',
-    ]) {
-      expect(text).toContain(definition)
-    }
-  })
-
-  it('refuses what the design forbids', async () => {
-    const { sql } = database()
-    const insert = (status: string) => sql`
-      insert into image_process_jobs (job_id, user_id, original_path, status) values (gen_random_uuid(), 'u', 'o', ${status})`
-    await expect(insert('done')).rejects.toMatchObject({ code: '23514' })
-    await expect(insert('completed')).rejects.toMatchObject({ code: '23514' })
-    await expect(insert('failed')).rejects.toMatchObject({ code: '23514' })
-    await insert('pending')
-  })
-
-  it('is left alone by a second migrator', async () => {
-    await assertMigrated(database().sql)
+onBothDatabases('the shipped migrations', (database) => {
+  it('are all applied, in order, and nothing is left to do', async () => {
+    const names = (await shippedMigrations()).map(({ name }) => name)
+    expect(await planMigrations(database().sql)).toEqual({ applied: names, pending: [] })
     expect(await applyMigrations(database())).toEqual([])
-    expect((await planMigrations(database().sql)).pending).toEqual([])
+    await assertMigrated(database().sql)
   })
 })
 
-describeWith('RMBG_TEST_DATABASE_URL')('migrating a server', () => {
-  it('is done once by several migrators at the same moment', async () => {
-    const { url } = await empty()
-    const databases = [1, 2, 3, 4].map(() => connectServer(url))
-    const applied = await Promise.all(databases.map((database) => applyMigrations(database)))
-    await Promise.all(databases.map((database) => database.close()))
-    const names = (await shippedMigrations()).map(({ name }) => name)
-    expect(applied.flat().sort()).toEqual(names)
+onBothDatabases('migrations', (database) => {
+  beforeEach(async () => {
+    const { sql, kind } = database()
+    const schema = `s${randomBytes(4).toString('hex')}`
+    await sql`create schema ${sql(schema)}`
+    // Every connection made from now on, and the one that an embedded database has.
+    sql.options.connection.search_path = schema
+    if (kind === 'embedded') await sql`select set_config('search_path', ${schema}, false)`
+    else await sql`select pg_terminate_backend(pg_backend_pid())`.catch(() => {})
   })
 
-  it('plans for a role that may only read, and writes nothing', async () => {
-    const database = await empty()
-    const names = (await shippedMigrations()).map(({ name }) => name)
-    await database.sql`alter role current_user set default_transaction_read_only = off`
-    const url = new URL(database.url)
-    url.searchParams.set('options', '-c default_transaction_read_only=on')
-    const reader = connectServer(url.href)
-    onTestFinished(() => reader.close())
-    expect((await planMigrations(reader.sql)).pending.map(({ name }) => name)).toEqual(names)
-    expect(await database.sql`select 1 from pg_tables where schemaname = 'public'`).toHaveLength(0)
-    await expect(assertMigrated(reader.sql)).rejects.toMatchObject({ code: 'DATABASE_NOT_MIGRATED' })
-  })
-
-  it('leaves nothing of a file that fails, and everything before it', async () => {
-    const database = await empty()
-    const shipped = [
-      migration('0001_one', 'create table one ()'),
-      migration('0002_two', 'create table two (); select 1 / 0'),
-    ]
-    await expect(applyMigrations(database, { shipped })).rejects.toThrow(
-      'Migration 0002_two failed and was undone',
-    )
-    const tables = await database.sql`select tablename from pg_tables where schemaname = 'public' order by 1`
-    expect(tables.map(({ tablename }) => tablename)).toEqual(['one', 'schema_migrations'])
-    expect((await planMigrations(database.sql, shipped)).pending.map(({ name }) => name)).toEqual([
-      '0002_two',
-    ])
-  })
-
-  it('runs a file outside a transaction when the file says so', async () => {
-    const database = await empty()
-    const shipped = [
-      migration('0001_one', 'create table one (a int)'),
-      migration('0002_index', '-- no-transaction\ncreate index concurrently one_a on one (a)'),
-    ]
-    expect(await applyMigrations(database, { shipped })).toHaveLength(2)
-  })
-
-  it('refuses a database that drifted, is newer, or has a gap', async () => {
-    const database = await empty()
-    const one = migration('0001_one', 'select 1')
-    const three = migration('0003_three', 'select 3')
-    await applyMigrations(database, { shipped: [one, three] })
-    const plan = (shipped: Migration[]) => planMigrations(database.sql, shipped)
-    await expect(plan([{ ...one, sha256: 'other' }, three])).rejects.toMatchObject({ code: 'DATABASE_DRIFT' })
-    await expect(plan([one])).rejects.toMatchObject({ code: 'DATABASE_TOO_NEW' })
-    await expect(plan([one, migration('0002_two', 'select 2'), three])).rejects.toMatchObject({
-      code: 'DATABASE_DRIFT',
+  it('say what is pending, and write nothing in saying so', async () => {
+    const { applied, pending } = await planMigrations(database().sql, [first, second])
+    expect([applied, pending.map(({ name }) => name)]).toEqual([[], ['0001_first', '0002_second']])
+    expect(await tables(database())).toEqual([])
+    await expect(assertMigrated(database().sql)).rejects.toMatchObject({
+      code: 'DATABASE_NOT_MIGRATED',
+      hint: expect.stringContaining('rmbg migrate'),
     })
   })
 
-  it('waits for a server that starts, but not for one that refuses', async () => {
-    const dead = connectServer('postgres://anna:s3cret@127.0.0.1:9/x')
-    const since = Date.now()
-    const error = await waitForDatabase(dead.sql, 1).catch((error) => error)
-    expect(error).toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
-    expect(Date.now() - since).toBeGreaterThanOrEqual(900)
-    expect(`${error.message} ${error.hint} ${dead.location}`).not.toContain('s3cret')
-    const url = new URL(postgresUrl!)
-    url.pathname = '/no_such_database'
-    const refusing = connectServer(url.href)
-    await expect(waitForDatabase(refusing.sql, 30)).rejects.toMatchObject({ code: 'DATABASE_DENIED' })
-    await dead.close()
-    await refusing.close()
+  it('are applied once, each told as it is done', async () => {
+    const told: string[] = []
+    const options = { shipped: [first, second], onApplied: (name: string) => told.push(name) }
+    expect(await applyMigrations(database(), options)).toEqual(['0001_first', '0002_second'])
+    expect(await applyMigrations(database(), options)).toEqual([])
+    expect(told).toEqual(['0001_first', '0002_second'])
+    expect(await tables(database())).toEqual(['first', 'schema_migrations', 'second'])
+  })
+
+  it('that fail leave nothing of themselves and all of those before', async () => {
+    const broken = migration('0002_broken', 'create table half (n integer); select 1/0;')
+    await expect(applyMigrations(database(), { shipped: [first, broken] })).rejects.toMatchObject({
+      code: 'DATABASE_ERROR',
+      message: expect.stringMatching(/0002_broken failed and was undone: .*division by zero/),
+    })
+    expect(await tables(database())).toEqual(['first', 'schema_migrations'])
+    expect(await applyMigrations(database(), { shipped: [first, second] })).toEqual(['0002_second'])
+  })
+
+  it('that meet a table of somebody else say that the database is in use', async () => {
+    await database().sql`create table first (n integer)`
+    await expect(applyMigrations(database(), { shipped: [first] })).rejects.toMatchObject({
+      hint: expect.stringContaining('of its own'),
+    })
+  })
+
+  it('that were edited after they were applied are refused', async () => {
+    await applyMigrations(database(), { shipped: [first] })
+    const edited = { ...first, sha256: 'f'.repeat(64) }
+    await expect(applyMigrations(database(), { shipped: [edited, second] })).rejects.toMatchObject({
+      code: 'DATABASE_DRIFT',
+      message: expect.stringContaining('0001_first'),
+    })
+    expect(await tables(database())).not.toContain('second')
+  })
+
+  it('of a newer program are refused', async () => {
+    await applyMigrations(database(), { shipped: [first, second] })
+    await expect(planMigrations(database().sql, [first])).rejects.toMatchObject({
+      code: 'DATABASE_TOO_NEW',
+      message: expect.stringContaining('0002_second'),
+    })
+  })
+
+  it('that come late, with a number before an applied one, are refused', async () => {
+    await applyMigrations(database(), { shipped: [second] })
+    await expect(applyMigrations(database(), { shipped: [first, second] })).rejects.toMatchObject({
+      code: 'DATABASE_DRIFT',
+      message: expect.stringContaining('0001_first is older than 0002_second'),
+    })
+  })
+
+  it('run outside a transaction where they must, and stop where they are told to', async () => {
+    const stop = new AbortController()
+    const shipped = [first, index, migration('0003_third', 'create table third (n integer)')]
+    const onApplied = (name: string) => name === '0002_index' && stop.abort(new Error('stopped'))
+    await expect(applyMigrations(database(), { shipped, onApplied, signal: stop.signal })).rejects.toThrow(
+      'stopped',
+    )
+    expect((await planMigrations(database().sql, shipped)).applied).toEqual(['0001_first', '0002_index'])
   })
 })
 
-describe('shipped files', () => {
-  it('are numbered without gaps', async () => {
+describe('migration files', () => {
+  it('are the same with any line endings, and only a first line takes them out of their transaction', async () => {
+    const folder = await temporaryFolder()
+    const unix = '-- no-transaction\nselect 1;\nselect 2;\n'
+    await writeFile(join(folder, '0001_unix.sql'), unix)
+    await writeFile(join(folder, '0002_windows.sql'), unix.replaceAll('\n', '\r\n'))
+    await writeFile(join(folder, '0003_inside.sql'), 'select 1; -- no-transaction\n')
+    await writeFile(join(folder, 'notes.txt'), '')
+    const [one, two, three, ...others] = await shippedMigrations(pathToFileURL(`${folder}/`))
+    expect(one!.sha256).toBe(two!.sha256)
+    expect([one, two, three].map((file) => file!.transaction)).toEqual([false, false, true])
+    expect(others).toEqual([])
+  })
+
+  it('are numbered without a gap', async () => {
     const numbers = (await shippedMigrations()).map(({ name }) => Number(name.slice(0, 4)))
     expect(numbers).toEqual(numbers.map((_, index) => index + 1))
+  })
+})
+
+describe('an embedded database whose migrator is killed', () => {
+  it('has the whole of a migration or nothing', async () => {
+    const home = await temporaryFolder()
+    const migrations = join(home, 'migrations')
+    await mkdir(migrations)
+    await writeFile(join(migrations, '0001_first.sql'), first.sql)
+    await writeFile(
+      join(migrations, '0002_long.sql'),
+      'create table long (n integer); insert into long select generate_series(1, 20000000);',
+    )
+    const folder = join(home, 'database')
+    const migrator = startProcess('migrate.ts', folder, migrations)
+    expect([await line(migrator), await line(migrator)]).toEqual(['open', '0001_first'])
+    await sleep(300)
+    await migrator.kill()
+    const database = await openEmbedded(folder, { migrate: false })
+    expect(await tables(database)).toEqual(['first', 'schema_migrations'])
+    await database.close()
+  })
+})
+
+describeWith('RMBG_TEST_DATABASE_URL')('a server', () => {
+  let fresh: Awaited<ReturnType<typeof freshDatabase>>
+  beforeAll(async () => {
+    fresh = await freshDatabase()
+  })
+  afterAll(() => fresh.drop())
+
+  const connectTo = (url: string): Database => {
+    const database = connectServer(url)
+    onTestFinished(() => database.close())
+    return database
+  }
+  /** A schema of its own for one test, as a URL that leads into it. */
+  const inSchema = async (): Promise<URL> => {
+    const schema = `s${randomBytes(4).toString('hex')}`
+    await connectTo(fresh.url).sql.unsafe(`create schema ${schema}`)
+    const url = new URL(fresh.url)
+    url.searchParams.set('search_path', schema)
+    return url
+  }
+
+  it('migrated by four at once has every migration once', async () => {
+    const { href } = await inSchema()
+    const slow = migration('0001_slow', 'select pg_sleep(0.3); create table slow (n integer);')
+    let waiting = 0
+    const options = { shipped: [slow, second], onWaiting: () => waiting++ }
+    const done = await Promise.all([1, 2, 3, 4].map(() => applyMigrations(connectTo(href), options)))
+    expect(done.flat().sort()).toEqual(['0001_slow', '0002_second'])
+    expect(waiting).toBe(3)
+  })
+
+  it('builds an index concurrently while other migrators wait', async () => {
+    const { href } = await inSchema()
+    const shipped = [first, index]
+    const done = await Promise.all([1, 2, 3, 4].map(() => applyMigrations(connectTo(href), { shipped })))
+    expect(done.flat().sort()).toEqual(['0001_first', '0002_index'])
+  })
+
+  it('that ends the connection in the middle of a migration keeps nothing of it', async () => {
+    const database = connectTo((await inSchema()).href)
+    const killing = migration(
+      '0002_killing',
+      'create table half (n integer); select pg_terminate_backend(pg_backend_pid());',
+    )
+    await expect(applyMigrations(database, { shipped: [first, killing] })).rejects.toMatchObject({
+      code: 'DATABASE_UNAVAILABLE',
+    })
+    expect(await tables(database)).toEqual(['first', 'schema_migrations'])
+    expect(await applyMigrations(database, { shipped: [first, second] })).toEqual(['0002_second'])
+  })
+
+  it('tells a role without rights to write what is pending, and refuses it the rest with a sentence', async () => {
+    const url = await inSchema()
+    await applyMigrations(connectTo(url.href), { shipped: [first] })
+    const role = `reader_${randomBytes(4).toString('hex')}`
+    const schema = url.searchParams.get('search_path')!
+    const { sql } = connectTo(fresh.url)
+    await sql.unsafe(
+      `create role ${role} login password 'secret'; alter role ${role} set default_transaction_read_only = on;
+       grant usage on schema ${schema} to ${role}; grant select on all tables in schema ${schema} to ${role}`,
+    )
+    url.username = role
+    url.password = 'secret'
+    const reader = connectServer(url.href)
+    const { applied, pending } = await planMigrations(reader.sql, [first, second])
+    expect([applied, pending]).toEqual([['0001_first'], [second]])
+    await expect(applyMigrations(reader, { shipped: [first, second] })).rejects.toMatchObject({
+      code: 'DATABASE_DENIED',
+    })
+    await reader.close()
+    await sql.unsafe(`drop owned by ${role}; drop role ${role}`)
+  })
+
+  it('that is still starting is waited for', async () => {
+    const proxy = await startProxy(fresh.url)
+    const { sql } = connectTo(proxy.url)
+    await proxy.stop()
+    await expect(waitForDatabase(sql, 1)).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
+    const waiting = waitForDatabase(sql, 20)
+    await sleep(1000)
+    await proxy.start()
+    await waiting
+  })
+
+  it('that refuses is not waited for', async () => {
+    const nowhere = new URL(fresh.url)
+    nowhere.pathname = '/no_such_database'
+    const asked = performance.now()
+    await expect(waitForDatabase(connectTo(nowhere.href).sql, 20)).rejects.toMatchObject({
+      code: 'DATABASE_DENIED',
+    })
+    expect(performance.now() - asked).toBeLessThan(5000)
   })
 })
