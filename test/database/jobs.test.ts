@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { v7 as uuidv7 } from 'uuid'
-import { describe, expect, it } from 'vitest'
-import type { Database } from '../../src/database/connect.ts'
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { connectServer, type Database } from '../../src/database/connect.ts'
 import {
   type ClaimRequest,
   type Completion,
@@ -14,10 +15,13 @@ import {
   releaseJobs,
   renewLeases,
 } from '../../src/database/jobs.ts'
+import { applyMigrations } from '../../src/database/migrate.ts'
 import { processOwner } from '../../src/database/owner.ts'
 import { tagJobs } from '../../src/database/tags.ts'
 import { upsertUser } from '../../src/database/users.ts'
+import { describeWith, freshDatabase } from '../support/servers.ts'
 import { onBothDatabases } from './databases.ts'
+import { startProxy } from './proxy.ts'
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 const someRun = (changes: Partial<Run> = {}): Run => ({
@@ -279,7 +283,7 @@ onBothDatabases('users and tags', (database) => {
   })
 })
 
-onBothDatabases('on a table of 100,000 jobs', (database) => {
+onBothDatabases('on tables of 100,000 jobs', (database) => {
   it('every question of a run is answered from an index', async () => {
     const { sql } = database()
     await sql`
@@ -292,26 +296,161 @@ onBothDatabases('on a table of 100,000 jobs', (database) => {
       insert into known_sources select md5(source_path)::uuid, fingerprint, source_size, source_mtime_ns, job_id
       from image_process_jobs where status = 'completed' on conflict do nothing`
     await sql`analyze`
-    const plan = async (question: ReturnType<typeof sql>) =>
-      (await sql`explain ${question}`).map((line) => line['QUERY PLAN']).join('\n')
-    const plans = [
-      await plan(sql`select 1 from image_process_jobs j left join job_leases l using (job_id)
-        where content_sha256 = sha256('5') and fingerprint = sha256('f') and j.status <> 'failed'`),
-      await plan(sql`select 1 from image_process_jobs where md5(source_path) = md5('/p/25.jpg')
-        and fingerprint = sha256('f') and status = 'failed'`),
-      await plan(sql`select 1 from jsonb_to_recordset('[{"path": "/p/3.jpg"}]') as w(path text)
-        join known_sources k on k.path_md5 = md5(w.path)::uuid and k.fingerprint = sha256('f')
-        join image_process_jobs j on j.job_id = k.job_id`),
-      await plan(sql`delete from job_leases where run_id = gen_random_uuid()`),
-    ]
-    for (const text of plans) expect(text).not.toContain('Seq Scan on image_process_jobs')
-    for (const text of plans.slice(0, 3)) expect(text).toMatch(/Index (Only )?Scan/)
-    expect(plans[2]).not.toContain('Seq Scan on known_sources')
+    const before = await sequentialScans(database())
+
+    const run = someRun()
+    const first = request({ run })
+    // More often than the five times after which PostgreSQL keeps one plan for any values.
+    for (let time = 0; time < 8; time++) {
+      const wanted = request({ run })
+      await completeJob(sql, completion(await claimed(database(), wanted), run))
+      await claimJob(sql, { ...wanted, jobId: uuidv7() })
+      await findCompletedBySource(sql, wanted.fingerprint, [wanted.source, first.source])
+      const failing = request({ run })
+      const jobId = await claimed(database(), failing)
+      await failJob(sql, { jobId, runId: run.id, errorCode: 'INPUT_CORRUPT', errorMessage: 'Bad.' })
+      await claimJob(sql, { ...failing, jobId: uuidv7() })
+      await recordFailure(sql, { ...request({ run }), errorCode: 'INPUT_EMPTY', errorMessage: 'Empty.' })
+    }
+    await renewLeases(sql, run)
+    await releaseJobs(sql, run.id)
+
+    expect(await sequentialScans(database())).toEqual(before)
   })
 })
 
-describe('the owner of a lease', () => {
-  it('is one word of printable text', () => {
-    expect(processOwner()).toMatch(/^\S+ \d+ \S*$/)
+/** How often the large tables were read from end to end, as PostgreSQL itself counts it. */
+async function sequentialScans({ sql }: Database): Promise<Record<string, number>> {
+  // Each backend reports its own share, and only when it is asked to while it is idle between two statements.
+  await Promise.all(Array.from({ length: 20 }, () => sql`select pg_stat_force_next_flush(), pg_sleep(0.01)`))
+  await Promise.all(Array.from({ length: 20 }, () => sql`select pg_stat_clear_snapshot(), pg_sleep(0.01)`))
+  const rows = await sql`
+    select relname, seq_scan::int as scans from pg_stat_user_tables
+    where relname in ('image_process_jobs', 'known_sources')`
+  return Object.fromEntries(rows.map(({ relname, scans }) => [relname, scans]))
+}
+
+onBothDatabases('two runs that disagree whether one of them is dead', (database) => {
+  it('never both complete the job, and never leave it undone', async () => {
+    for (let round = 0; round < 30; round++) {
+      const first = request({ run: someRun({ leaseMs: -1 }) })
+      const jobId = await claimed(database(), first)
+      const next = { ...first, jobId: uuidv7(), run: someRun() }
+      const [completed, claim] = await Promise.all([
+        completeJob(database().sql, completion(jobId, first.run)),
+        claimJob(database().sql, next),
+      ])
+      expect(claim.state).toBe(completed ? 'completed' : 'claimed')
+      const leases = await database().sql`select run_id from job_leases where job_id = ${jobId}`
+      expect(leases).toEqual(completed ? [] : [{ run_id: next.run.id }])
+    }
+  })
+})
+
+onBothDatabases('failures of one file told by many runs at once', (database) => {
+  it('are one row', async () => {
+    const wanted = request()
+    const ids = await Promise.all(
+      Array.from({ length: 10 }, () =>
+        recordFailure(database().sql, {
+          ...wanted,
+          jobId: uuidv7(),
+          run: someRun(),
+          errorCode: 'INPUT_EMPTY',
+          errorMessage: 'The file is\0empty.',
+        }),
+      ),
+    )
+    expect(new Set(ids).size).toBe(1)
+    expect(await row(database(), ids[0]!)).toMatchObject({ attempt: 10, error_message: 'The file is empty.' })
+  })
+
+  it('leave completed and active rows of the file as they are', async () => {
+    const done = request()
+    await completeJob(database().sql, completion(await claimed(database(), done), done.run))
+    const active = request({ source: done.source })
+    await claimed(database(), active)
+    const failure = { ...request({ source: done.source }), errorCode: 'INPUT_EMPTY', errorMessage: 'Empty.' }
+    const failed = await recordFailure(database().sql, failure)
+    const rows = await database().sql`
+      select job_id, status from image_process_jobs where source_path = ${done.source.path} order by created_at`
+    expect(rows).toEqual([
+      { job_id: done.jobId, status: 'completed' },
+      { job_id: active.jobId, status: 'processing' },
+      { job_id: failed, status: 'failed' },
+    ])
+  })
+
+  it('end when it can be read: the row becomes its job, with the name its original deserves', async () => {
+    const unreadable = request({ originalPath: (id) => `original/${id}.bin` })
+    const failed = await recordFailure(database().sql, {
+      ...unreadable,
+      errorCode: 'INPUT_UNREADABLE',
+      errorMessage: 'No permission.',
+    })
+    const readable = { ...unreadable, jobId: uuidv7(), originalPath: (id: string) => `original/${id}.png` }
+    expect(await claimJob(database().sql, readable)).toEqual({ state: 'claimed', jobId: failed, attempt: 2 })
+    expect(await row(database(), failed)).toMatchObject({
+      status: 'processing',
+      original_path: `original/${failed}.png`,
+      error_message: null,
+    })
+  })
+})
+
+describeWith('RMBG_TEST_DATABASE_URL')('over a connection that breaks', () => {
+  let fresh: Awaited<ReturnType<typeof freshDatabase>>
+  beforeAll(async () => {
+    fresh = await freshDatabase()
+    const database = connectServer(fresh.url)
+    await applyMigrations(database)
+    await database.close()
+  })
+  afterAll(() => fresh.drop())
+
+  const throughProxy = async () => {
+    const proxy = await startProxy(fresh.url)
+    const database = connectServer(proxy.url)
+    onTestFinished(() => database.close())
+    return { proxy, database }
+  }
+
+  it('a claim and a completion whose answers were lost are found to have happened', async () => {
+    const { proxy, database } = await throughProxy()
+    const wanted = request()
+    proxy.loseAnswerTo(wanted.jobId)
+    expect(await claimJob(database.sql, wanted)).toEqual({
+      state: 'claimed',
+      jobId: wanted.jobId,
+      attempt: 1,
+    })
+    proxy.loseAnswerTo(`mask/${wanted.jobId}`)
+    expect(await completeJob(database.sql, completion(wanted.jobId, wanted.run))).toBe(true)
+    expect(await row(database, wanted.jobId)).toMatchObject({ status: 'completed', attempt: 1 })
+  })
+
+  it('40 jobs are all completed once, though the server is away twice', async () => {
+    const { proxy, database } = await throughProxy()
+    const run = someRun()
+    const work = Promise.all(
+      Array.from({ length: 40 }, async (_, index) => {
+        await sleep(index * 50)
+        const wanted = request({ run })
+        const jobId = await claimed(database, wanted)
+        await sleep(100)
+        return completeJob(database.sql, completion(jobId, run))
+      }),
+    )
+    for (const pause of [300, 700]) {
+      await sleep(pause)
+      await proxy.stop()
+      await sleep(500)
+      await proxy.start()
+    }
+    expect(await work).toEqual(Array(40).fill(true))
+    const [count] = await database.sql`
+      select count(*)::int as jobs, count(distinct content_sha256)::int as contents from image_process_jobs
+      where run_id = ${run.id} and status = 'completed'`
+    expect(count).toEqual({ jobs: 40, contents: 40 })
   })
 })

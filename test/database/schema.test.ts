@@ -1,0 +1,165 @@
+/** The schema: the user's design, exactly, with what later migrations add; the same on both databases. */
+import { expect, it } from 'vitest'
+import type { Database } from '../../src/database/connect.ts'
+import { onBothDatabases } from './databases.ts'
+
+/** Name, type, "not null" and default, as the design states them. */
+const design: Record<string, string[]> = {
+  image_process_jobs: [
+    'job_id uuid not null',
+    'user_id character varying(64) not null',
+    'original_path character varying(512) not null',
+    'mask_path character varying(512)',
+    'processed_path character varying(512)',
+    'status character varying(32) not null',
+    'created_at timestamp with time zone not null default now()', // "not null" is ours: no page would show the row
+    'completed_at timestamp with time zone',
+    'processing_time_ms integer',
+    'image_width integer',
+    'image_height integer',
+    'file_size_kb integer',
+    'params jsonb',
+    'error_message text',
+  ],
+  users: [
+    'user_id character varying(64) not null',
+    'username character varying(128) not null',
+    'email character varying(256)',
+    'created_at timestamp with time zone default now()',
+    'last_login timestamp with time zone',
+  ],
+  tags: [
+    "tag_id integer not null default nextval('tags_tag_id_seq'::regclass)",
+    'name character varying(64) not null',
+  ],
+  image_tags: ['job_id uuid not null', 'tag_id integer not null'],
+  processing_stats: [
+    'stat_date date not null',
+    'total_jobs integer default 0',
+    'completed_jobs integer default 0',
+    'avg_processing_time_ms numeric(10,2)',
+    'error_rate numeric(5,2)',
+  ],
+}
+
+const designIndexes = [
+  'CREATE INDEX image_process_jobs_status_idx ON image_process_jobs USING btree (status)',
+  'CREATE INDEX image_process_jobs_user_id_idx ON image_process_jobs USING btree (user_id)',
+  'CREATE INDEX image_process_jobs_created_at_idx ON image_process_jobs USING btree (created_at)',
+  "CREATE INDEX image_process_jobs_completed_at_idx ON image_process_jobs USING btree (completed_at) WHERE ((status)::text = 'completed'::text)",
+  'CREATE INDEX image_process_jobs_user_id_created_at_idx ON image_process_jobs USING btree (user_id, created_at)',
+  'CREATE INDEX image_process_jobs_params_idx ON image_process_jobs USING gin (params)',
+  'CREATE INDEX image_process_jobs_large_idx ON image_process_jobs USING btree (((file_size_kb > 4096)))',
+  'CREATE INDEX tags_name_trgm_idx ON tags USING gin (name gin_trgm_ops)',
+]
+
+async function columns({ sql }: Database): Promise<Record<string, string[]>> {
+  const rows = await sql`
+    select c.relname as table, a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
+      || case when a.attnotnull then ' not null' else '' end
+      || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '') as column
+    from pg_class c
+    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
+    where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace
+    order by c.relname collate "C", a.attnum`
+  const tables: Record<string, string[]> = {}
+  for (const { table, column } of rows) tables[table] = [...(tables[table] ?? []), column]
+  return tables
+}
+
+async function lines({ sql }: Database, kind: 'indexes' | 'constraints' | 'extensions'): Promise<string[]> {
+  const rows = {
+    // An index of a constraint is told with the constraint.
+    indexes: () => sql`
+      select replace(pg_get_indexdef(i.indexrelid), ' public.', ' ') as line from pg_index i
+      join pg_class c on c.oid = i.indrelid and c.relnamespace = 'public'::regnamespace
+      where i.indisvalid and not exists (select from pg_constraint where conindid = i.indexrelid and contype in ('p', 'u'))`,
+    // PostgreSQL 18 lists "not null" (n) here too.
+    constraints: () => sql`
+      select conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) as line
+      from pg_constraint where connamespace = 'public'::regnamespace and contype <> 'n'`,
+    extensions: () => sql`select extname as line from pg_extension where extname <> 'plpgsql'`,
+  }
+  return (await rows[kind]()).map(({ line }) => line).sort()
+}
+
+onBothDatabases('the schema', (database) => {
+  it("begins every table of the design with the design's columns", async () => {
+    const actual = await columns(database())
+    for (const [table, wanted] of Object.entries(design)) {
+      expect(actual[table]!.slice(0, wanted.length), table).toEqual(wanted)
+    }
+  })
+
+  it('has every index and extension of the design', async () => {
+    expect(await lines(database(), 'indexes')).toEqual(expect.arrayContaining(designIndexes))
+    expect(await lines(database(), 'extensions')).toEqual(['pg_trgm', 'pgcrypto'])
+  })
+
+  it('compares user ids byte by byte', async () => {
+    const collations = await database().sql`
+      select table_name as table, collation_name as collation from information_schema.columns
+      where table_schema = 'public' and column_name = 'user_id' order by 1`
+    expect(collations).toEqual([
+      { table: 'image_process_jobs', collation: 'C' },
+      { table: 'users', collation: 'C' },
+    ])
+  })
+
+  it('is on both databases as it is written down here', async () => {
+    const text = [
+      ...Object.entries(await columns(database())).map(([table, list]) =>
+        [table, ...list.map((column) => `  ${column}`), ''].join('\n'),
+      ),
+      ...(await lines(database(), 'constraints')),
+      '',
+      ...(await lines(database(), 'indexes')),
+      '',
+    ].join('\n')
+    await expect(text).toMatchFileSnapshot('schema.txt')
+  })
+
+  it('has the same functions on both', async () => {
+    const functions = await database().sql`
+      select proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' as name from pg_proc p
+      where pronamespace = 'public'::regnamespace
+        and not exists (select from pg_depend where objid = p.oid and deptype = 'e')`
+    expect(functions).toEqual([{ name: 'claim_job(request jsonb, gone uuid)' }])
+  })
+})
+
+onBothDatabases('the tables', (database) => {
+  const insert = (changes: Record<string, unknown>) =>
+    database().sql`insert into image_process_jobs ${database().sql({
+      job_id: crypto.randomUUID(),
+      user_id: 'anna',
+      original_path: 'o',
+      status: 'pending',
+      ...changes,
+    })} returning job_id`
+
+  it.each([
+    ['a status nobody knows', { status: 'done' }, 'image_process_jobs_status_check'],
+    ['a completed job without its keys', { status: 'completed', mask_path: 'm' }, 'completed_is_whole'],
+    ['a failed job without a sentence', { status: 'failed' }, 'failed_says_why'],
+    ['a job completed before it was created', { completed_at: new Date(0) }, 'completed_after_created'],
+    ['a negative size', { source_size: -1 }, 'sizes_not_negative'],
+    ['a message that is no sentence', { error_message: 'x'.repeat(2001) }, 'error_message_is_a_sentence'],
+  ])('refuse %s', async (_, changes, constraint) => {
+    await expect(insert(changes)).rejects.toMatchObject({ code: '23514', constraint_name: constraint })
+  })
+
+  it('forget the tags, the lease and the known files of a job that is deleted', async () => {
+    const { sql } = database()
+    const [job] = await insert({})
+    const [tag] = await sql`insert into tags (name) values ('gone') returning tag_id`
+    await sql`insert into image_tags values (${job!.job_id}, ${tag!.tag_id})`
+    await sql`insert into job_leases values (${job!.job_id}, gen_random_uuid(), gen_random_uuid(), 'o', now())`
+    await sql`insert into known_sources values (gen_random_uuid(), ''::bytea, 1, 1, ${job!.job_id})`
+    await sql`delete from image_process_jobs where job_id = ${job!.job_id}`
+    for (const table of ['image_tags', 'job_leases', 'known_sources']) {
+      expect(await sql`select 1 from ${sql(table)} where job_id = ${job!.job_id}`, table).toHaveLength(0)
+    }
+  })
+})
