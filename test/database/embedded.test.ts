@@ -1,12 +1,11 @@
 /** The embedded database, in processes that live and in processes that are killed. */
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openEmbedded } from '../../src/database/embedded.ts'
-import { temporaryFolder } from '../support/cli.ts'
 import { line, startProcess } from './processes/process.ts'
 
 describe('the embedded database', () => {
@@ -15,9 +14,17 @@ describe('the embedded database', () => {
   beforeAll(async () => {
     home = await mkdtemp(join(tmpdir(), 'rmbg-test-'))
     folder = join(home, 'database')
-    await (await openEmbedded(folder)).close()
   })
   afterAll(() => rm(home, { recursive: true }))
+
+  it('is whole or not there when its creation is killed', async () => {
+    const creator = startProcess('insert.ts', folder)
+    while (!existsSync(join(folder, 'cluster.new', 'PG_VERSION'))) await sleep(5)
+    await creator.kill()
+    expect(existsSync(join(folder, 'cluster'))).toBe(false)
+    await (await openEmbedded(folder)).close()
+    expect(existsSync(join(folder, 'cluster.new'))).toBe(false)
+  })
 
   it('is private to its user', async () => {
     for (const path of [folder, join(folder, 'cluster'), `${folder}.lock`]) {
@@ -69,10 +76,10 @@ describe('the embedded database', () => {
   })
 
   it('loses no acknowledged row when its process is killed in the middle of writes', async () => {
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       const writer = startProcess('insert.ts', folder)
       expect(await line(writer)).toBe('open')
-      const stopAt = Date.now() + 150 + round * 200
+      const stopAt = Date.now() + 200 + round * 300
       let acknowledged = 0
       while (Date.now() < stopAt) acknowledged = Number(await line(writer))
       await writer.kill()
@@ -84,12 +91,19 @@ describe('the embedded database', () => {
     }
   })
 
-  it('is whole or not there when its creation is killed', async () => {
-    const young = join(await temporaryFolder(), 'database')
-    const creator = startProcess('insert.ts', young)
-    while (!existsSync(join(young, 'cluster.new', 'PG_VERSION'))) await sleep(5)
-    await creator.kill()
-    expect(existsSync(join(young, 'cluster'))).toBe(false)
-    await (await openEmbedded(young)).close()
+  it('has the whole of a migration or nothing when its migrator is killed', async () => {
+    const migrations = join(home, 'migrations')
+    await cp(new URL('../../migrations/', import.meta.url), migrations, { recursive: true })
+    await writeFile(
+      join(migrations, '9999_long.sql'),
+      'create table long (n integer); insert into long select generate_series(1, 20000000);',
+    )
+    const migrator = startProcess('migrate.ts', folder, migrations)
+    expect(await line(migrator)).toBe('open')
+    await sleep(300)
+    await migrator.kill()
+    const { sql, close } = await openEmbedded(folder)
+    expect(await sql`select to_regclass('long') as long`).toEqual([{ long: null }])
+    await close()
   })
 })

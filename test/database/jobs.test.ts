@@ -408,15 +408,15 @@ describeWith('RMBG_TEST_DATABASE_URL')('over a connection that breaks', () => {
   })
   afterAll(() => fresh.drop())
 
-  const throughProxy = async () => {
+  const throughProxy = async (maxConnections: number) => {
     const proxy = await startProxy(fresh.url)
-    const database = connectServer(proxy.url)
+    const database = connectServer(proxy.url, { maxConnections })
     onTestFinished(() => database.close())
     return { proxy, database }
   }
 
   it('a claim and a completion whose answers were lost are found to have happened', async () => {
-    const { proxy, database } = await throughProxy()
+    const { proxy, database } = await throughProxy(1)
     const wanted = request()
     proxy.loseAnswerTo(wanted.jobId)
     expect(await claimJob(database.sql, wanted)).toEqual({
@@ -430,7 +430,7 @@ describeWith('RMBG_TEST_DATABASE_URL')('over a connection that breaks', () => {
   })
 
   it('40 jobs are all completed once, though the server is away twice', async () => {
-    const { proxy, database } = await throughProxy()
+    const { proxy, database } = await throughProxy(10)
     const run = someRun()
     const work = Promise.all(
       Array.from({ length: 40 }, async (_, index) => {

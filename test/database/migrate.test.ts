@@ -1,12 +1,11 @@
 /** Migrations, on both databases; and what only a server can show: several migrators, few rights, late starts. */
 import { randomBytes } from 'node:crypto'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { connectServer, type Database } from '../../src/database/connect.ts'
-import { openEmbedded } from '../../src/database/embedded.ts'
 import {
   applyMigrations,
   assertMigrated,
@@ -18,7 +17,6 @@ import {
 import { temporaryFolder } from '../support/cli.ts'
 import { describeWith, freshDatabase } from '../support/servers.ts'
 import { onBothDatabases } from './databases.ts'
-import { line, startProcess } from './processes/process.ts'
 import { startProxy } from './proxy.ts'
 
 const migration = (name: string, sql: string, changes: Partial<Migration> = {}): Migration => ({
@@ -152,27 +150,6 @@ describe('migration files', () => {
   })
 })
 
-describe('an embedded database whose migrator is killed', () => {
-  it('has the whole of a migration or nothing', async () => {
-    const home = await temporaryFolder()
-    const migrations = join(home, 'migrations')
-    await mkdir(migrations)
-    await writeFile(join(migrations, '0001_first.sql'), first.sql)
-    await writeFile(
-      join(migrations, '0002_long.sql'),
-      'create table long (n integer); insert into long select generate_series(1, 20000000);',
-    )
-    const folder = join(home, 'database')
-    const migrator = startProcess('migrate.ts', folder, migrations)
-    expect([await line(migrator), await line(migrator)]).toEqual(['open', '0001_first'])
-    await sleep(300)
-    await migrator.kill()
-    const database = await openEmbedded(folder, { migrate: false })
-    expect(await tables(database)).toEqual(['first', 'schema_migrations'])
-    await database.close()
-  })
-})
-
 describeWith('RMBG_TEST_DATABASE_URL')('a server', () => {
   let fresh: Awaited<ReturnType<typeof freshDatabase>>
   beforeAll(async () => {
@@ -181,7 +158,7 @@ describeWith('RMBG_TEST_DATABASE_URL')('a server', () => {
   afterAll(() => fresh.drop())
 
   const connectTo = (url: string): Database => {
-    const database = connectServer(url)
+    const database = connectServer(url, { maxConnections: 1 })
     onTestFinished(() => database.close())
     return database
   }
@@ -220,6 +197,7 @@ describeWith('RMBG_TEST_DATABASE_URL')('a server', () => {
     await expect(applyMigrations(database, { shipped: [first, killing] })).rejects.toMatchObject({
       code: 'DATABASE_UNAVAILABLE',
     })
+    await database.sql`select 1`.catch(() => {}) // postgres.js tells the first query of the next connection, too
     expect(await tables(database)).toEqual(['first', 'schema_migrations'])
     expect(await applyMigrations(database, { shipped: [first, second] })).toEqual(['0002_second'])
   })
