@@ -27,11 +27,13 @@ export async function tagJobs(
   // In one order everywhere, so that two runs adding the same new tags cannot wait for each other in a circle.
   const names = [...new Set(tags.map(tagName))].sort()
   if (jobIds.length === 0 || names.length === 0) return
-  await withDatabase(async () => {
-    await sql`insert into tags (name) select unnest(${names}::text[]) on conflict (name) do nothing`
-    await sql`
+  await withDatabase(
+    () => sql`insert into tags (name) select unnest(${names}::text[]) on conflict (name) do nothing`,
+  )
+  await withDatabase(
+    () => sql`
       insert into image_tags (job_id, tag_id)
       select job_id, tag_id from unnest(${[...jobIds]}::uuid[]) as job_id, tags where tags.name = any (${names})
-      on conflict do nothing`
-  })
+      on conflict do nothing`,
+  )
 }

@@ -429,6 +429,22 @@ describeWith('RMBG_TEST_DATABASE_URL')('over a connection that breaks', () => {
     expect(await row(database, wanted.jobId)).toMatchObject({ status: 'completed', attempt: 1 })
   })
 
+  it('what one statement lost in the middle of its rows does not appear in the next', async () => {
+    const database = connectServer(fresh.url, { maxConnections: 1 })
+    onTestFinished(() => database.close())
+    const wanted = request()
+    await completeJob(database.sql, completion(await claimed(database, wanted), wanted.run))
+    for (const statement of [
+      'i / (50000 - i)',
+      'case i when 50000 then pg_terminate_backend(pg_backend_pid()) end',
+    ]) {
+      const breaking = database.sql.unsafe(`select i, ${statement} from generate_series(1, 50001) i`)
+      await expect(breaking).rejects.toThrow()
+      const found = await findCompletedBySource(database.sql, wanted.fingerprint, [wanted.source])
+      expect(found).toMatchObject([{ jobId: wanted.jobId }])
+    }
+  })
+
   it('40 jobs are all completed once, though the server is away twice', async () => {
     const { proxy, database } = await throughProxy(10)
     const run = someRun()

@@ -192,7 +192,7 @@ describeWith('RMBG_TEST_DATABASE_URL')('a server', () => {
     const database = connectTo((await inSchema()).href)
     const killing = migration(
       '0002_killing',
-      'create table half (n integer); select pg_terminate_backend(pg_backend_pid());',
+      'create table half (n integer); do $$ begin perform pg_terminate_backend(pg_backend_pid()); end $$;',
     )
     await expect(applyMigrations(database, { shipped: [first, killing] })).rejects.toMatchObject({
       code: 'DATABASE_UNAVAILABLE',
