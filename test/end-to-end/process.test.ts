@@ -250,6 +250,15 @@ describe('what goes wrong', () => {
     expect(jsonLines(few.stdout).at(-1)).toMatchObject({ failed: 5, remaining: 15 })
   })
 
+  it('refuses an image that is larger than the memory budget, and makes others wait for their share', async () => {
+    const { run, folder } = await desk()
+    await picture(9, 4000, 3000).jpeg().toFile(join(folder, 'photos/giant.jpg'))
+    const { status, stdout } = await run('process', 'photos', '--max-memory', '40MB', '--concurrency', '4')
+    expect(status).toBe(3)
+    expect(stdout).toContain('3 completed, 0 skipped, 1 failed of 4')
+    expect(stdout).toMatch(/giant\.jpg: The image needs about .* more than the budget .* \[MEMORY_BUDGET\]/)
+  })
+
   it.each([
     ['a wrong flag', ['process', 'photos', '--nonsense'], {}, 2, '--nonsense'],
     ['a wrong setting', ['process', 'photos'], { RMBG_CONCURRENCY: 'many' }, 2, 'RMBG_CONCURRENCY'],
