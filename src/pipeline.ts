@@ -288,36 +288,44 @@ export async function runBatch(
     maxMemoryBytes: options.maxMemory,
   })
 
-  if (options.dryRun) {
-    for await (const image of unfinished(batch, candidates, settle)) settle(image, plan(batch, image))
-    return summary()
-  }
-
-  await upsertUser(sql, options.user)
-  const heartbeat = setInterval(() => {
-    // A missed beat is not an error: the next one follows long before the lease ends.
-    renewLeases(sql, batch.run).catch(() => {})
-  }, leaseMs / 4)
   try {
-    await work(unfinished(batch, candidates, settle))
-    // What another live run holds is waited for: it gets completed there, or its lease ends and it is ours.
-    for (let round = 0; held.length > 0 && taking(); round++) {
-      if (round === 1) {
-        options.onEvent({
-          type: 'notice',
-          message: `Waiting for ${held.length} images that another run is working on.`,
-        })
-      }
-      if (round > 0) await sleep(1000, undefined, { signal: options.signal }).catch(() => {})
-      await work(held.splice(0))
+    if (options.dryRun) {
+      for await (const image of unfinished(batch, candidates, settle)) settle(image, plan(batch, image))
+    } else {
+      await doAll()
     }
   } finally {
-    clearInterval(heartbeat)
-    await releaseJobs(sql, batch.run.id).catch(() => {}) // leases end by themselves where this fails
-    await closePixelThreads()
-    await services.database.flush()
+    // Also when an error ends the run: what was done until then is done.
+    options.onEvent(summary())
   }
   return summary()
+
+  async function doAll(): Promise<void> {
+    await upsertUser(sql, options.user)
+    const heartbeat = setInterval(() => {
+      // A missed beat is not an error: the next one follows long before the lease ends.
+      renewLeases(sql, batch.run).catch(() => {})
+    }, leaseMs / 4)
+    try {
+      await work(unfinished(batch, candidates, settle))
+      // What another live run holds is waited for: it gets completed there, or its lease ends and it is ours.
+      for (let round = 0; held.length > 0 && taking(); round++) {
+        if (round === 1) {
+          options.onEvent({
+            type: 'notice',
+            message: `Waiting for ${held.length} images that another run is working on.`,
+          })
+        }
+        if (round > 0) await sleep(1000, undefined, { signal: options.signal }).catch(() => {})
+        await work(held.splice(0))
+      }
+    } finally {
+      clearInterval(heartbeat)
+      await releaseJobs(sql, batch.run.id).catch(() => {}) // leases end by themselves where this fails
+      await closePixelThreads()
+      await services.database.flush()
+    }
+  }
 
   function summary(): SummaryEvent {
     const elapsedMs = Math.round(performance.now() - startedAt)

@@ -160,7 +160,6 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
       await context.close()
       stop.release()
     }
-    print(summary)
     if (summary.interrupted) this.exit(stop.status())
     if (summary.failed > 0) this.exit(exitStatus.imagesFailed)
   }
