@@ -86,13 +86,20 @@ export async function resolveSettings(
   return { ...defaults(), ...given } as ResolvedSettings
 }
 
+/** What a usual photograph takes in the pipeline, in bytes. */
+const usualImageBytes = 2 ** 28
+
 function defaults(): Pick<ResolvedSettings, Defaulted> {
+  const maxMemory = Math.floor(process.availableMemory() / 2)
   return {
     home: envPaths('rmbg', { suffix: '' }).data,
     model: 'backdrop',
     // One image in inference, the others being read, decoded, encoded and stored around it.
-    concurrency: Math.min(Math.max(availableParallelism() + 1, 2), 32),
-    maxMemory: Math.floor(process.availableMemory() / 2),
+    concurrency: Math.max(
+      1,
+      Math.min(availableParallelism() + 1, 32, Math.floor(maxMemory / usualImageBytes)),
+    ),
+    maxMemory,
     maxPixels: 256_000_000,
     user: userInfo().username.slice(0, 64),
     ignore: [],

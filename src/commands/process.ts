@@ -57,7 +57,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     concurrency: Flags.integer({
       char: 'c',
       min: 1,
-      description: `images in the pipeline at once (default: cores + 1) [env: ${env('concurrency')}]`,
+      description: `images in the pipeline at once (default: cores + 1, fewer where memory is short) [env: ${env('concurrency')}]`,
     }),
     'max-memory': Flags.string({
       helpValue: 'SIZE',
