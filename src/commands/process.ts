@@ -85,12 +85,14 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
       description: `tag every image; repeatable [env: ${env('tag')}]`,
     }),
     checksum: Flags.boolean({
+      default: false,
       description: 'compare contents instead of trusting path, size and time',
       exclusive: ['force'],
     }),
-    force: Flags.boolean({ description: 'do images again that are done' }),
-    'dry-run': Flags.boolean({ description: 'print what would be done' }),
+    force: Flags.boolean({ default: false, description: 'do images again that are done' }),
+    'dry-run': Flags.boolean({ default: false, description: 'print what would be done' }),
     'fail-fast': Flags.boolean({
+      default: false,
       description: 'stop taking images after the first failure',
       exclusive: ['max-failures'],
     }),
@@ -99,9 +101,14 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
       helpValue: 'N',
       description: 'stop taking images after N failures',
     }),
-    json: Flags.boolean({ description: 'print one JSON object per event (NDJSON)' }),
-    quiet: Flags.boolean({ char: 'q', description: 'print failures only', exclusive: ['verbose'] }),
-    verbose: Flags.boolean({ description: 'print details of every image' }),
+    json: Flags.boolean({ default: false, description: 'print one JSON object per event (NDJSON)' }),
+    quiet: Flags.boolean({
+      default: false,
+      char: 'q',
+      description: 'print failures only',
+      exclusive: ['verbose'],
+    }),
+    verbose: Flags.boolean({ default: false, description: 'print details of every image' }),
   }
 
   async run(): Promise<void> {
