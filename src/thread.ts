@@ -1,5 +1,5 @@
 /**
- * Where a worker thread's code is: beside the module that starts it, compiled or, in tests and `bin/dev.js`,
+ * Where a worker thread's code is: beside the module that starts it, compiled or, in tests,
  * as TypeScript that the thread has to load through tsx.
  *
  * @param name file name without extension, relative to `base`
