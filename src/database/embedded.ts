@@ -8,7 +8,7 @@ import { RmbgError } from '../errors.ts'
 import type { Database } from './connect.ts'
 import { lockFolder } from './lock.ts'
 import { applyMigrations } from './migrate.ts'
-import { PgliteSocket } from './pglite-socket.ts'
+import { type Engine, PgliteSocket } from './pglite-socket.ts'
 
 /** The cluster's format belongs to this release of PGlite; another one may not read it. */
 const pgliteVersion = '0.5.8'
@@ -38,16 +38,16 @@ export async function openEmbedded(folder: string, { migrate = true } = {}): Pro
     const cluster = join(folder, 'cluster')
     if (await embeddedExists(folder)) await checkVersion(folder)
     else await createCluster(folder, cluster)
-    const pglite = await openCluster(cluster)
-    closers.push(() => pglite.close())
+    const engine: Engine = { pglite: await openCluster(cluster) }
+    closers.push(async () => engine.failure ?? engine.pglite.close())
     const sql = postgres({
       max: 1, // PGlite is one session
       onnotice: () => {},
       idle_timeout: 0,
       max_lifetime: null,
-      socket: () => new PgliteSocket(pglite),
+      socket: () => new PgliteSocket(engine),
     } as postgres.Options<Record<string, never>>) as postgres.Sql
-    closers.push(() => sql.end({ timeout: 5 }))
+    closers.push(() => sql.end({ timeout: engine.failure ? 0 : 5 }))
     const database: Database = {
       sql,
       kind: 'embedded',
@@ -141,7 +141,7 @@ function folderError(folder: string, cause: unknown): RmbgError {
     })
   }
   return new RmbgError('DATABASE_ERROR', `The embedded database in ${folder} cannot be opened: ${message}.`, {
-    hint: 'If it is damaged, move the folder away to start with an empty one, or restore a backup.',
+    hint: 'Check that its disk has room. If it is damaged, restore a backup, or move the folder away to start anew.',
     cause,
   })
 }

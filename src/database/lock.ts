@@ -44,11 +44,17 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
     await rm(announced, { force: true })
   }
   for (let attempt = 0; attempt < attempts; attempt++) {
-    await writeFile(announced, ...file)
-    const others = await liveOthers(locks, name)
-    if (others.length === 0) {
-      await writeFile(held, ...file)
-      return release
+    let others: Awaited<ReturnType<typeof liveOthers>>
+    try {
+      await writeFile(announced, ...file)
+      others = await liveOthers(locks, name)
+      if (others.length === 0) {
+        await writeFile(held, ...file)
+        return release
+      }
+    } catch (error) {
+      await release() // a full disk leaves empty files
+      throw error
     }
     await release()
     const other = others.find(({ isHeld }) => isHeld)

@@ -1,11 +1,12 @@
 /** The embedded database, in processes that live and in processes that are killed. */
 import { existsSync } from 'node:fs'
-import { cp, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openEmbedded } from '../../src/database/embedded.ts'
+import { withDatabase } from '../../src/database/errors.ts'
 import { line, startProcess } from './processes/process.ts'
 
 describe('the embedded database', () => {
@@ -73,6 +74,23 @@ describe('the embedded database', () => {
       code: 'DATABASE_ERROR',
       message: expect.stringContaining(file),
     })
+  })
+
+  it('whose disk fails says so and ends, and has what it acknowledged when the disk is back', async () => {
+    const { sql, close } = await openEmbedded(folder)
+    await sql`insert into tags (name) values ('before the failure')`
+    const log = join(folder, 'cluster', 'pg_wal')
+    await rename(log, `${log}.gone`)
+    await sql`select pg_switch_wal()`
+    const failure = { code: 'DATABASE_ERROR', message: expect.stringMatching(/stopped: .*pg_wal/) }
+    const writing = withDatabase(() => sql`insert into tags (name) values ('after')`)
+    await expect(writing).rejects.toMatchObject(failure)
+    await expect(sql`select 1`, 'nothing waits for a dead database').rejects.toMatchObject(failure)
+    await close()
+    await rename(`${log}.gone`, log)
+    const again = await openEmbedded(folder)
+    expect(await again.sql`select 1 from tags where name = 'before the failure'`).toHaveLength(1)
+    await again.close()
   })
 
   it('loses no acknowledged row when its process is killed in the middle of writes', async () => {
