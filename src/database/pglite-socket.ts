@@ -50,7 +50,7 @@ export class PgliteSocket extends Duplex {
       reason = (cause as Error).message
     }
     if (reason === undefined) return
-    engine.failure = new RmbgError('DATABASE_ERROR', `The embedded database stopped: ${reason}.`, {
+    engine.failure = new RmbgError('DATABASE_UNAVAILABLE', `The embedded database stopped: ${reason}.`, {
       hint: 'What it acknowledged before is kept. Check that its disk has room and run the command again.',
     })
     throw engine.failure

@@ -82,7 +82,7 @@ describe('the embedded database', () => {
     const log = join(folder, 'cluster', 'pg_wal')
     await rename(log, `${log}.gone`)
     await sql`select pg_switch_wal()`
-    const failure = { code: 'DATABASE_ERROR', message: expect.stringMatching(/stopped: .*pg_wal/) }
+    const failure = { code: 'DATABASE_UNAVAILABLE', message: expect.stringMatching(/stopped: .*pg_wal/) }
     const writing = withDatabase(() => sql`insert into tags (name) values ('after')`)
     await expect(writing).rejects.toMatchObject(failure)
     await expect(sql`select 1`, 'nothing waits for a dead database').rejects.toMatchObject(failure)
