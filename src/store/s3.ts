@@ -3,8 +3,8 @@ import { Readable } from 'node:stream'
 import {
   DeleteObjectsCommand,
   GetObjectCommand,
-  HeadBucketCommand,
   HeadObjectCommand,
+  ListObjectsV2Command,
   PutObjectCommand,
   paginateListObjectsV2,
   S3Client,
@@ -76,7 +76,8 @@ export function s3Store(options: S3Options): ObjectStore {
     location: place,
 
     check: async (signal) => {
-      await told(client.send(new HeadBucketCommand({ Bucket: bucket }), abort(signal)))
+      // Not HeadBucket: an answer without a body cannot say what is wrong.
+      await told(client.send(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 }), abort(signal)))
     },
 
     put: async (key, body, put) => {

@@ -207,9 +207,10 @@ describeWith('RMBG_TEST_S3_ENDPOINT')('the S3 store', () => {
       try {
         const store = s3Store({ bucket, endpoint: s3Endpoint!, ...options })
         const body = randomBytes(3)
-        // HEAD answers carry no reason, so the put has it.
-        const error = await store.put('mask/x.png', body, png(body)).catch((error) => error)
+        const error = await store.check().catch((error) => error)
+        const late = await store.put('mask/x.png', body, png(body)).catch((error) => error)
         expect(`${error.message} ${error.hint}`).not.toContain('hidden')
+        expect(late.code).toBe(error.code)
         return `${error.code}: ${error.message}`
       } finally {
         process.env = before
