@@ -38,6 +38,8 @@ export function connectServer(url: string, { maxConnections = 10 }: ServerOption
     connect_timeout: 10,
     // Whoever waits for a server asks again by itself; postgres.js alone would end up asking every 20 s.
     backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 1),
+    // Asked for unawaited by postgres.js: a connection lost during it would end the process. Lists travel as JSON.
+    fetch_types: false,
     onnotice: () => {},
     connection: { application_name: 'rmbg' },
   })

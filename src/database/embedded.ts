@@ -42,6 +42,7 @@ export async function openEmbedded(folder: string, { migrate = true } = {}): Pro
     closers.push(async () => engine.failure ?? engine.pglite.close())
     const sql = postgres({
       max: 1, // PGlite is one session
+      fetch_types: false, // as on a server
       onnotice: () => {},
       idle_timeout: 0,
       max_lifetime: null,

@@ -28,12 +28,14 @@ export async function tagJobs(
   const names = [...new Set(tags.map(tagName))].sort()
   if (jobIds.length === 0 || names.length === 0) return
   await withDatabase(
-    () => sql`insert into tags (name) select unnest(${names}::text[]) on conflict (name) do nothing`,
+    () => sql`
+      insert into tags (name) select jsonb_array_elements_text(${sql.json(names)}) on conflict (name) do nothing`,
   )
   await withDatabase(
     () => sql`
       insert into image_tags (job_id, tag_id)
-      select job_id, tag_id from unnest(${[...jobIds]}::uuid[]) as job_id, tags where tags.name = any (${names})
+      select job_id::uuid, tag_id from jsonb_array_elements_text(${sql.json([...jobIds])}) as job_id, tags
+      where tags.name in ${sql(names)}
       on conflict do nothing`,
   )
 }

@@ -445,6 +445,13 @@ describeWith('RMBG_TEST_DATABASE_URL')('over a connection that breaks', () => {
     }
   })
 
+  it('a connection that ends before its first query does not end the process', async () => {
+    const { proxy, database } = await throughProxy(1)
+    proxy.loseAnswerTo('pg_catalog.pg_type')
+    const wanted = request()
+    expect(await claimJob(database.sql, wanted)).toMatchObject({ state: 'claimed', jobId: wanted.jobId })
+  })
+
   it('40 jobs are all completed once, though the server is away twice', async () => {
     const { proxy, database } = await throughProxy(10)
     const run = someRun()
