@@ -17,6 +17,8 @@ export const errorFamilies = {
   INPUT_CHANGED: 'image',
   MEMORY_BUDGET: 'image',
   OUTPUT_UNWRITABLE: 'image',
+  OUTPUT_TOO_LARGE: 'image',
+  MASK_MISSING: 'image',
   MODEL_OUTPUT: 'image',
   MODEL_CRASHED: 'image',
   LEASE_LOST: 'image',

@@ -1,5 +1,7 @@
 /** What the pipeline tells; printers (terminal, lines, NDJSON) listen. The objects are the NDJSON schema. */
-export type BatchEvent = StartEvent | ImageEvent | NoticeEvent | SummaryEvent
+import type { JobReview } from './database/jobs.ts'
+
+export type BatchEvent = StartEvent | ModelEvent | ImageEvent | NoticeEvent | SummaryEvent
 
 export interface StartEvent {
   type: 'start'
@@ -11,6 +13,13 @@ export interface StartEvent {
   database: string
   concurrency: number
   maxMemoryBytes: number
+}
+
+/** The model is loaded; from here on it is known where it really runs. */
+export interface ModelEvent {
+  type: 'model'
+  model: string
+  provider: string
 }
 
 interface ImageBase {
@@ -32,6 +41,7 @@ export interface CompletedEvent extends ImageBase {
   originalPath: string
   maskPath: string
   processedPath: string
+  review: JobReview
   /** Local cut-out, with `--output`. */
   output?: string
 }
@@ -44,6 +54,7 @@ export interface SkippedEvent extends ImageBase {
   originalPath: string
   maskPath: string
   processedPath: string
+  review: JobReview | null
   output?: string
 }
 
@@ -77,6 +88,8 @@ export interface SummaryEvent {
   skipped: number
   failed: number
   planned: number
+  /** Of the completed and skipped ones. */
+  needReview: number
   /** Images not taken up because the run was stopped. */
   remaining: number
   interrupted: boolean

@@ -3,6 +3,7 @@ import { dirname, relative, resolve, sep } from 'node:path'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import fastGlob from 'fast-glob'
+import { validate as isUuid } from 'uuid'
 import { RmbgError } from './errors.ts'
 import { isTemporaryName } from './outputs.ts'
 
@@ -14,6 +15,8 @@ export interface Candidate {
   shown: string
   /** Below the common folder of all inputs, with `/`: where its cut-out goes below `--output`. */
   relative: string
+  /** The input is the stored original of this job; `path` is its id. */
+  jobId?: string
 }
 
 export interface InputOptions {
@@ -24,6 +27,8 @@ export interface InputOptions {
   stdin: Readable
   /** Globs against the path relative to `cwd`; one without a slash matches names anywhere. */
   ignore: readonly string[]
+  /** Whether an id of a job stands for its stored original. */
+  takesJobs: boolean
   /** Absolute folders of our own output, never taken as input. */
   excludeFolders: readonly string[]
   cwd: string
@@ -57,10 +62,15 @@ export async function collectInputs(options: InputOptions): Promise<Candidate[]>
     })
   }
   const found: Found[] = []
+  const jobIds = new Set<string>()
   const unmatched: string[] = []
   for (const pattern of patterns) {
     if (pattern === '-') {
-      found.push(...(await listed(await text(options.stdin), options)))
+      found.push(...(await listed(await text(options.stdin), options, jobIds)))
+      continue
+    }
+    if (options.takesJobs && isUuid(pattern)) {
+      jobIds.add(pattern.toLowerCase())
       continue
     }
     const matches = await argument(pattern, options)
@@ -71,13 +81,15 @@ export async function collectInputs(options: InputOptions): Promise<Candidate[]>
     const content = await readFile(resolve(cwd, fromFile), 'utf8').catch((cause: NodeJS.ErrnoException) => {
       throw new RmbgError('USAGE', `The list ${fromFile} cannot be read (${cause.code}).`, { cause })
     })
-    found.push(...(await listed(content, options)))
+    found.push(...(await listed(content, options, jobIds)))
   }
   if (unmatched.length > 0) throw noMatch(unmatched)
 
   const paths = [...new Set(found.flatMap(({ files }) => files))]
   const taken = paths.filter((path) => !options.excludeFolders.some((folder) => isInside(path, folder)))
+  const jobs = [...jobIds].map((id) => ({ path: id, shown: id, relative: id, jobId: id }))
   if (taken.length === 0) {
+    if (jobs.length > 0) return jobs
     const names = [...patterns, ...(fromFile === undefined ? [] : [fromFile])]
     if (paths.length === 0) throw noMatch(names)
     throw new RmbgError(
@@ -89,9 +101,10 @@ export async function collectInputs(options: InputOptions): Promise<Candidate[]>
     )
   }
   const base = commonFolder(found.filter(({ files }) => files.length > 0).map((each) => each.base))
-  return taken
+  const files = taken
     .sort((a, b) => (a < b ? -1 : 1))
     .map((path) => ({ path, shown: shownFrom(cwd, path), relative: toSlashes(relative(base, path)) }))
+  return [...files, ...jobs]
 }
 
 async function argument(pattern: string, options: InputOptions): Promise<Found> {
@@ -111,11 +124,15 @@ async function folder(path: string, options: InputOptions): Promise<Found> {
 }
 
 /** Entries of a list are paths, not patterns; what does not exist stays in, to be reported as failed. */
-async function listed(content: string, options: InputOptions): Promise<Found[]> {
+async function listed(content: string, options: InputOptions, jobIds: Set<string>): Promise<Found[]> {
   const entries = content.replace(/^\uFEFF/, '').split(content.includes('\0') ? '\0' : /\r?\n/)
   const found: Found[] = []
   for (const entry of entries) {
     if (entry.trim() === '') continue
+    if (options.takesJobs && isUuid(entry.trim())) {
+      jobIds.add(entry.trim().toLowerCase())
+      continue
+    }
     const path = resolve(options.cwd, entry)
     const existing = await stat(path).catch(() => undefined)
     found.push(existing?.isDirectory() ? await folder(path, options) : { base: dirname(path), files: [path] })

@@ -1,22 +1,24 @@
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { extname } from 'node:path'
-import { buffer } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Semaphore } from 'async-mutex'
 import pLimit from 'p-limit'
 import { v7 as uuidv7 } from 'uuid'
 import type { Database } from './database/connect.ts'
+import type { JobReview } from './database/jobs.ts'
 import {
   type CompletedJob,
   claimJob,
   completeJob,
   failJob,
   findCompletedBySource,
+  findStoredContent,
+  findStoredJob,
   recordFailure,
   releaseJobs,
   renewLeases,
-  type SourceFile,
+  type StoredJob,
 } from './database/jobs.ts'
 import { processOwner } from './database/owner.ts'
 import { tagJobs } from './database/tags.ts'
@@ -30,15 +32,20 @@ import type {
   SkippedEvent,
   SummaryEvent,
 } from './events.ts'
+import type { CompositeOptions } from './image/composite.ts'
 import { closePixelThreads, compose } from './image/cutout.ts'
-import { decode, estimateBytes, readHeader, toModelInput } from './image/decode.ts'
-import { encodeCutout, encodeMask } from './image/formats.ts'
+import { type DecodedImage, decode, decodeMask, estimateBytes, toModelInput } from './image/decode.ts'
+import { type EncodedCutout, encodeCutout, encodeMask, workingDepth } from './image/formats.ts'
+import type { CutoutOptions } from './image/options.ts'
+import type { Review } from './image/review.ts'
+import { checkPicture, type PictureRules } from './image/rules.ts'
 import type { Candidate } from './inputs.ts'
 import type { MatteModel, ModelSpec } from './model/contract.ts'
 import { writeAtomically } from './outputs.ts'
-import { inspectSource, readSource } from './source.ts'
+import { inspectSource, type Source, storedSource } from './source.ts'
 import type { ObjectStore } from './store/contract.ts'
 import { contentTypeOf, objectKey } from './store/keys.ts'
+import { readStored } from './stored.ts'
 
 /** A job whose heartbeat is older than this belongs to a dead run and may be taken over. */
 const leaseMs = 60_000
@@ -50,9 +57,8 @@ const storeFailureLimit = 3
 export interface BatchServices {
   store: ObjectStore
   database: Database
-  modelSpec: ModelSpec
-  /** Loads the model on first use: a run with nothing to do never loads one. */
-  model: () => Promise<MatteModel>
+  /** What makes the mattes: a model, loaded on first use (a run with nothing to do never loads one), or stored masks. */
+  mattes: { spec: ModelSpec; model: () => Promise<MatteModel> } | 'stored'
 }
 
 export interface BatchOptions {
@@ -62,7 +68,11 @@ export interface BatchOptions {
   maxMemory: number
   maxPixels: number
   allowSvg: boolean
-  keepHiddenColor: boolean
+  cutout: CutoutOptions & CompositeOptions & { keepProfile: boolean }
+  /** The same, as kept in `params`. */
+  cutoutParams: Record<string, unknown>
+  /** A catalogue's rules, which every cut-out is checked against. */
+  rules: PictureRules | undefined
   /** Local cut-out of a candidate, an absolute path, with `--output`. */
   outputOf: ((candidate: Candidate) => string) | undefined
   /** Compare contents instead of trusting path, size and time. */
@@ -79,19 +89,27 @@ export interface BatchOptions {
 /** One run over many images; everything `processOne` needs besides the image. */
 interface Batch extends BatchOptions, BatchServices {
   run: { id: string; owner: string; leaseMs: number }
-  /** What influenced the result, as stored in `params`. */
-  params: Record<string, unknown>
-  /** SHA-256 of `params`: same fingerprint and same content mean the same result. */
-  fingerprint: string
+  model: () => Promise<MatteModel>
+  /** Of all its images, except where the model is that of a stored mask. */
+  work: Work
   /** Admits images by their estimated peak memory, in MiB (its cost grows with the count), in their order. */
   memory: Semaphore
 }
 
+interface Work {
+  /** What influences the result, as stored in `params`. */
+  params: Record<string, unknown>
+  /** SHA-256 of `params`: same fingerprint and same content mean the same result. */
+  fingerprint: string
+}
+
 interface Image {
   candidate: Candidate
-  /** The file as it was when the batch looked at it; `failure` when that was not possible. */
-  source: SourceFile | undefined
+  /** The original as it was when the batch looked at it; `failure` when that was not possible. */
+  source: Source | undefined
   failure: RmbgError | undefined
+  /** The job whose mask is to be used, where the input names one. */
+  job: StoredJob | undefined
 }
 
 /** `held`: another run works on it right now. `untaken`: the run was stopped before the image's turn. */
@@ -106,28 +124,34 @@ type Outcome = CompletedEvent | SkippedEvent | FailedEvent | PlannedEvent | 'hel
  */
 async function processOne(batch: Batch, image: Image): Promise<Outcome> {
   const { store, database, run } = batch
-  const { shown: input, path } = image.candidate
+  const { shown: input } = image.candidate
   const uploads: Promise<unknown>[] = []
   let jobId: string | undefined
   try {
     if (!image.source) throw image.failure
     const source = image.source
-    const header = await readHeader(path, batch)
-    const bytesNeeded = estimateBytes(header, source.size)
+    const header = await source.header(batch)
+    const depth = workingDepth(header.bitDepth, batch.cutout)
+    const { width: canvasWidth = 0, height: canvasHeight = 0 } = batch.cutout.size ?? {}
+    const canvasPixels = Math.max(canvasWidth, canvasHeight) ** 2
+    const bytesNeeded = estimateBytes(header, source.size, { depth, canvasPixels })
     if (bytesNeeded > batch.maxMemory) throw overBudget(bytesNeeded, batch.maxMemory)
 
     return await batch.memory.runExclusive(async (): Promise<Outcome> => {
       if (batch.signal.aborted) return 'untaken'
       const startedAt = performance.now()
-      const bytes = await readSource(source)
+      const bytes = await source.read()
       const contentSha256 = sha256(bytes)
+      const made =
+        batch.mattes === 'stored' ? (image.job ?? (await maskedJob(database, contentSha256))) : undefined
+      const { params, fingerprint } = made ? workOf({ model: made.model, ...batch.cutoutParams }) : batch.work
 
       const claim = await claimJob(database.sql, {
         jobId: uuidv7(),
         source,
         contentSha256,
-        fingerprint: batch.fingerprint,
-        params: batch.params,
+        fingerprint,
+        params,
         userId: batch.user,
         originalPath: (id) => objectKey('original', id, header.extension),
         imageWidth: header.width,
@@ -149,13 +173,15 @@ async function processOne(batch: Batch, image: Image): Promise<Outcome> {
       const originalPath = objectKey('original', jobId, header.extension)
       upload(originalPath, bytes, contentTypeOf(header.extension), contentSha256)
 
-      const [model, pixels] = await Promise.all([batch.model(), decode(bytes)])
-      const matte = await model.predict(await toModelInput(pixels, model.inputSize))
-      const cutout = await compose(pixels, matte, batch)
+      const pixels = await decode(bytes, { depth, keepProfile: batch.cutout.keepProfile })
+      const { matte, provider } = await matteOf(batch, pixels, made)
+      const { profile, metadata } = pixels
+      const cutout = await compose(pixels, matte, batch.cutout)
       const [mask, processed] = await Promise.all([
         encodeMask(cutout),
-        encodeCutout(cutout, { format: 'png' }),
+        encodeCutout(cutout, { profile, metadata }, batch.cutout),
       ])
+      const review = await reviewOf(cutout.review, processed, batch.rules)
 
       const maskPath = objectKey('mask', jobId, mask.extension)
       const maskSha256 = sha256(mask.bytes)
@@ -179,7 +205,8 @@ async function processOne(batch: Batch, image: Image): Promise<Outcome> {
         maskSha256,
         processedSha256,
         processingTimeMs,
-        executionProvider: model.provider,
+        executionProvider: provider,
+        review,
       })
       // Another run believed this one dead and took the job over; it completes the row.
       if (!completed) return 'held'
@@ -191,11 +218,12 @@ async function processOne(batch: Batch, image: Image): Promise<Outcome> {
         attempt: claim.attempt,
         width: header.width,
         height: header.height,
-        provider: model.provider,
+        provider,
         processingTimeMs,
         originalPath,
         maskPath,
         processedPath,
+        review,
         ...(output !== undefined && { output }),
       }
     }, mebibytes(bytesNeeded))
@@ -207,6 +235,41 @@ async function processOne(batch: Batch, image: Image): Promise<Outcome> {
   }
 }
 
+/** The job whose mask stands for inference on a content. */
+async function maskedJob(database: Database, contentSha256: string): Promise<StoredJob> {
+  const job = await findStoredContent(database.sql, contentSha256)
+  if (job) return job
+  throw new RmbgError('MASK_MISSING', 'No mask of this picture is stored.', {
+    hint: 'Process it without --from-mask first.',
+  })
+}
+
+/** The matte of a picture: from the model, or as it was stored. */
+async function matteOf(batch: Batch, pixels: DecodedImage, made: StoredJob | undefined) {
+  if (made) {
+    const mask = await decodeMask(await readStored(batch.store, made.maskPath, made.maskSha256), pixels)
+    return { matte: mask, provider: 'none' }
+  }
+  const model = await batch.model()
+  return { matte: await model.predict(await toModelInput(pixels, model.inputSize)), provider: model.provider }
+}
+
+/** The figures of the mask, and what a catalogue would say of the file. */
+async function reviewOf(
+  figures: Review,
+  processed: EncodedCutout,
+  rules: PictureRules | undefined,
+): Promise<JobReview> {
+  if (!rules) return { ...figures }
+  const { touches } = figures
+  const violations = await checkPicture(processed.bytes, rules, { scale: processed.scale, touches })
+  return {
+    ...figures,
+    violations: violations.map(({ rule, message }) => ({ rule, message })),
+    reasons: [...figures.reasons, ...(violations.length > 0 ? ['rules'] : [])],
+  }
+}
+
 /** Many images through `processOne`, a bounded number at a time. */
 export async function runBatch(
   candidates: readonly Candidate[],
@@ -214,17 +277,27 @@ export async function runBatch(
   options: BatchOptions,
 ): Promise<SummaryEvent> {
   const startedAt = performance.now()
-  const params = parametersOf(services.modelSpec, options)
+  const { mattes } = services
+  const model = once(async () => {
+    if (mattes === 'stored') throw new TypeError('Expected a model')
+    const opened = await mattes.model()
+    options.onEvent({ type: 'model', model: opened.spec.name, provider: opened.provider })
+    return opened
+  })
   const batch: Batch = {
     ...services,
     ...options,
     run: { id: uuidv7(), owner: processOwner(), leaseMs },
-    params,
-    fingerprint: sha256(JSON.stringify(params)),
+    work: workOf({
+      ...(mattes !== 'stored' && { model: modelParameters(mattes.spec) }),
+      ...options.cutoutParams,
+    }),
+    model,
     memory: new Semaphore(mebibytes(options.maxMemory)),
   }
   const { sql } = services.database
   const tally = { completed: 0, skipped: 0, failed: 0, planned: 0 }
+  let needReview = 0
   const failures: SummaryEvent['failures'] = []
   const held: Image[] = []
   const stopped = new AbortController()
@@ -236,6 +309,7 @@ export async function runBatch(
     if (outcome === 'held') return void held.push(image)
     tally[outcome.status]++
     if (outcome.status === 'completed') storeFailures = 0
+    if ('review' in outcome && outcome.review && outcome.review.reasons.length > 0) needReview++
     options.onEvent(outcome)
     if (outcome.status !== 'failed') return
     failures.push({ input: outcome.input, code: outcome.code, message: outcome.message })
@@ -281,7 +355,7 @@ export async function runBatch(
     runId: batch.run.id,
     images: candidates.length,
     dryRun: options.dryRun,
-    model: services.modelSpec.name,
+    model: mattes === 'stored' ? 'stored masks' : mattes.spec.name,
     store: services.store.location,
     database: services.database.location,
     concurrency: options.concurrency,
@@ -335,6 +409,7 @@ export async function runBatch(
       runId: batch.run.id,
       images: candidates.length,
       ...tally,
+      needReview,
       remaining: candidates.length - done,
       interrupted: options.signal.aborted && done < candidates.length,
       elapsedMs,
@@ -352,10 +427,13 @@ async function* unfinished(
 ): AsyncGenerator<Image> {
   const { sql } = batch.database
   for (let start = 0; start < candidates.length; start += chunkSize) {
-    const images = await Promise.all(candidates.slice(start, start + chunkSize).map(inspect))
+    const images = await Promise.all(
+      candidates.slice(start, start + chunkSize).map((candidate) => inspect(batch, candidate)),
+    )
     const sources = images.flatMap((image) => image.source ?? [])
-    const trustTimes = !batch.checksum && !batch.force
-    const jobs = trustTimes ? await findCompletedBySource(sql, batch.fingerprint, sources) : []
+    // A stored mask's parameters, and so the work's fingerprint, are known by the content only.
+    const trustTimes = !batch.checksum && !batch.force && batch.mattes !== 'stored'
+    const jobs = trustTimes ? await findCompletedBySource(sql, batch.work.fingerprint, sources) : []
     const jobOf = new Map(sources.map((source, index) => [source, jobs[index]]))
     for (const image of images) {
       if (batch.signal.aborted) return
@@ -366,11 +444,16 @@ async function* unfinished(
   }
 }
 
-async function inspect(candidate: Candidate): Promise<Image> {
+async function inspect(batch: Batch, candidate: Candidate): Promise<Image> {
   try {
-    return { candidate, source: await inspectSource(candidate.path), failure: undefined }
+    if (candidate.jobId === undefined) {
+      return { candidate, source: await inspectSource(candidate.path), failure: undefined, job: undefined }
+    }
+    const job = await findStoredJob(batch.database.sql, candidate.jobId)
+    if (job) return { candidate, source: storedSource(job, batch.store), failure: undefined, job }
+    throw new RmbgError('MASK_MISSING', 'There is no completed job of this id.')
   } catch (error) {
-    return { candidate, source: undefined, failure: asRmbgError(error) }
+    return { candidate, source: undefined, failure: asRmbgError(error), job: undefined }
   }
 }
 
@@ -402,6 +485,7 @@ async function skip(
     originalPath: job.originalPath,
     maskPath: job.maskPath,
     processedPath: job.processedPath,
+    review: job.review,
     ...(output !== undefined && { output }),
   }
 }
@@ -409,16 +493,7 @@ async function skip(
 async function restoreOutput(batch: Batch, output: string, job: CompletedJob): Promise<void> {
   const present = await stat(output).catch(() => undefined)
   if (present?.size === job.processedBytes) return
-  const bytes = await buffer(await batch.store.get(job.processedPath))
-  if (sha256(bytes) !== job.processedSha256) {
-    throw new RmbgError(
-      'STORE_CHECKSUM',
-      `The stored cut-out ${job.processedPath} is not what was written.`,
-      {
-        hint: 'Run again with --force to make it anew.',
-      },
-    )
-  }
+  const bytes = await readStored(batch.store, job.processedPath, job.processedSha256)
   await writeAtomically(output, bytes)
 }
 
@@ -454,8 +529,7 @@ async function fail(
     jobId: uuidv7(),
     source: image.source ?? { path },
     originalPath: (id) => objectKey('original', id, extensionInName(path)),
-    fingerprint: batch.fingerprint,
-    params: batch.params,
+    ...batch.work,
     userId: batch.user,
     run: batch.run,
     errorCode,
@@ -476,14 +550,18 @@ function failed(input: string, error: RmbgError, jobId?: string): FailedEvent {
   }
 }
 
-/** Everything that changes the result and nothing else, in a fixed order: its digest is the fingerprint. */
-function parametersOf(spec: ModelSpec, options: BatchOptions): Record<string, unknown> {
-  const { name, sha256: digest, inputSize, normalisation, activation } = spec
-  return {
-    model: { name, sha256: digest, inputSize, normalisation, activation },
-    format: 'png',
-    keepHiddenColor: options.keepHiddenColor,
-  }
+/** Everything of a model that changes the result. */
+function modelParameters({ name, sha256: digest, inputSize, normalisation, activation }: ModelSpec) {
+  return { name, sha256: digest, inputSize, normalisation, activation }
+}
+
+/** Everything that changes the result and nothing else; the digest does not depend on the order of keys. */
+function workOf(params: Record<string, unknown>): Work {
+  const sorted = (_key: string, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value
+  return { params, fingerprint: sha256(JSON.stringify(params, sorted)) }
 }
 
 /** For a file whose content was never seen, its name has to say what it would have been. */
@@ -520,3 +598,12 @@ function overBudget(bytesNeeded: number, maxMemory: number): RmbgError {
 const mebibytes = (bytes: number): number => Math.ceil(bytes / 2 ** 20)
 
 const sha256 = (data: Uint8Array | string): string => createHash('sha256').update(data).digest('hex')
+
+/** Asked again, it answers the same. */
+function once<T>(ask: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined
+  return () => {
+    answer ??= ask()
+    return answer
+  }
+}

@@ -1,10 +1,31 @@
 import { constants } from 'node:fs'
 import { access, open, stat } from 'node:fs/promises'
-import type { SourceFile } from './database/jobs.ts'
+import type { SourceFile, StoredJob } from './database/jobs.ts'
 import { RmbgError } from './errors.ts'
+import { type HeaderLimits, type ImageHeader, readHeader } from './image/decode.ts'
+import type { ObjectStore } from './store/contract.ts'
+import { readStored } from './stored.ts'
+
+/** An original, wherever it lies. */
+export interface Source extends SourceFile {
+  /** Reads no more than has to be. */
+  header(limits: HeaderLimits): Promise<ImageHeader>
+  /** Byte for byte. */
+  read(): Promise<Uint8Array>
+}
 
 /** Node reads at most this much into one buffer. */
 const maxFileBytes = 2 ** 31 - 1
+
+/** The original of a job, in the store; what is known of its file is what was known then. */
+export function storedSource(job: StoredJob, store: ObjectStore): Source {
+  let reading: Promise<Uint8Array> | undefined
+  const read = () => {
+    reading ??= readStored(store, job.originalPath, job.contentSha256)
+    return reading
+  }
+  return { ...job.source, read, header: async (limits) => readHeader(await read(), limits) }
+}
 
 /**
  * Looks at an input file without reading it.
@@ -12,7 +33,7 @@ const maxFileBytes = 2 ** 31 - 1
  * @throws RmbgError INPUT_NOT_FOUND, INPUT_IS_FOLDER, INPUT_UNREADABLE, INPUT_EMPTY, INPUT_UNSUPPORTED (no
  *   regular file) or INPUT_TOO_LARGE
  */
-export async function inspectSource(path: string): Promise<SourceFile> {
+export async function inspectSource(path: string): Promise<Source> {
   const file = await stat(path, { bigint: true }).catch((cause) => Promise.reject(unreadable(cause)))
   if (file.isDirectory()) {
     throw new RmbgError('INPUT_IS_FOLDER', 'This is a folder, not an image.', {
@@ -24,7 +45,8 @@ export async function inspectSource(path: string): Promise<SourceFile> {
   if (file.size === 0n) throw new RmbgError('INPUT_EMPTY', 'The file is empty (0 bytes).')
   if (file.size > maxFileBytes) throw new RmbgError('INPUT_TOO_LARGE', 'The file is larger than 2 GiB.')
   await access(path, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
-  return { path, size: Number(file.size), mtimeNs: file.mtimeNs }
+  const source = { path, size: Number(file.size), mtimeNs: file.mtimeNs }
+  return { ...source, header: (limits) => readHeader(path, limits), read: () => readSource(source) }
 }
 
 /**
@@ -32,7 +54,7 @@ export async function inspectSource(path: string): Promise<SourceFile> {
  *
  * @throws RmbgError INPUT_CHANGED when size or time differ from the inspection, before or after the read
  */
-export async function readSource(expected: SourceFile): Promise<Uint8Array> {
+async function readSource(expected: SourceFile): Promise<Uint8Array> {
   const handle = await open(expected.path).catch((cause) => Promise.reject(unreadable(cause)))
   try {
     const bytes = await handle.readFile()

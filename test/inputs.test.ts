@@ -16,7 +16,15 @@ async function tree(...paths: string[]): Promise<string> {
 }
 
 const collect = (cwd: string, patterns: string[], options: Partial<InputOptions> = {}) =>
-  collectInputs({ patterns, ignore: [], excludeFolders: [], stdin: Readable.from([]), cwd, ...options })
+  collectInputs({
+    patterns,
+    ignore: [],
+    excludeFolders: [],
+    takesJobs: false,
+    stdin: Readable.from([]),
+    cwd,
+    ...options,
+  })
 const shown = async (...args: Parameters<typeof collect>) =>
   (await collect(...args)).map((each) => each.shown)
 

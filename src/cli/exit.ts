@@ -10,6 +10,7 @@ export const exitStatus = {
   store: 5,
   model: 6,
   migrationsPending: 7,
+  reviewNeeded: 8,
   interrupted: 130,
   terminated: 143,
 } as const

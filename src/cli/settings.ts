@@ -1,22 +1,21 @@
 import { readFile } from 'node:fs/promises'
 import { availableParallelism, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
-import parseBytes from 'bytes'
 import envPaths from 'env-paths'
 import { z } from 'zod'
 import { RmbgError } from '../errors.ts'
+import { devices as deviceNames } from '../model/contract.ts'
+import { cutoutSettings } from './cutout-settings.ts'
+import { byteSize, flag, list, text } from './values.ts'
 
-const text = z.string().trim().min(1)
-const byteSize = z
-  .union([z.number(), text])
-  .transform((value) => parseBytes.parse(value))
-  .refine((bytes) => bytes !== null && bytes > 0, 'expected a size such as 4GB')
-  .transform((bytes) => Math.floor(bytes!))
-const flag = z.union([
-  z.boolean(),
-  z.stringbool({ truthy: ['true', '1', 'yes'], falsy: ['false', '0', 'no'] }),
-])
-const list = z.union([z.array(text), text.transform((value) => [value])])
+export { deviceNames }
+
+const percent = text.transform((value, context) => {
+  const [, number] = /^(\d+(?:\.\d+)?)%$/.exec(value) ?? []
+  if (number !== undefined && Number(number) <= 100) return Number(number)
+  context.addIssue({ code: 'custom', message: 'expected a share such as 5%' })
+  return z.NEVER
+})
 
 /**
  * Every setting, once: its name in `rmbg.config.json`, its environment variable and what it accepts.
@@ -35,12 +34,15 @@ const settings = {
   s3ForcePathStyle: { env: 'S3_FORCE_PATH_STYLE', schema: flag },
   s3Checksums: { env: 'S3_CHECKSUMS', schema: z.enum(['when_supported', 'when_required']) },
   model: { env: 'RMBG_MODEL', schema: text },
+  device: { env: 'RMBG_DEVICE', schema: z.enum(deviceNames) },
   threads: { env: 'RMBG_THREADS', schema: z.coerce.number().int().min(1).max(1024) },
   concurrency: { env: 'RMBG_CONCURRENCY', schema: z.coerce.number().int().min(1).max(256) },
   maxMemory: { env: 'RMBG_MAX_MEMORY', schema: byteSize },
   maxPixels: { env: 'RMBG_MAX_PIXELS', schema: z.coerce.number().int().min(1) },
   allowSvg: { env: 'RMBG_ALLOW_SVG', schema: flag },
-  keepHiddenColor: { env: 'RMBG_KEEP_HIDDEN_COLOR', schema: flag },
+  preset: { env: 'RMBG_PRESET', schema: text },
+  ...cutoutSettings,
+  failOnReview: { env: 'RMBG_FAIL_ON_REVIEW', schema: percent },
   ignore: { env: 'RMBG_IGNORE', schema: list },
   output: { env: 'RMBG_OUTPUT', schema: text },
   user: { env: 'RMBG_USER', schema: text.max(64) },

@@ -1,11 +1,14 @@
 import { resolve } from 'node:path'
 import { Args, Flags } from '@oclif/core'
 import { BaseCommand, describeError } from '../cli/base.ts'
+import { cutoutFlags } from '../cli/cutout-flags.ts'
+import { resolveCutout } from '../cli/cutout-settings.ts'
 import { exitStatus } from '../cli/exit.ts'
+import { loadPreset } from '../cli/presets.ts'
 import { linesPrinter } from '../cli/printers/lines.ts'
 import { ndjsonPrinter } from '../cli/printers/ndjson.ts'
 import { terminalPrinter } from '../cli/printers/terminal.ts'
-import { environmentVariable as env, resolveSettings, storeFolder } from '../cli/settings.ts'
+import { deviceNames, environmentVariable as env, resolveSettings, storeFolder } from '../cli/settings.ts'
 import { onStopSignals } from '../cli/signals.ts'
 import { openContext } from '../context.ts'
 import type { SummaryEvent } from '../events.ts'
@@ -19,7 +22,7 @@ Running the same command again does only what is not done yet.
 
 Inputs are globs (quoted or not), files, folders (recursive) or - for a list on standard input.
 
-Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed, 4 database, 5 object store, 6 model, 130 stopped by Ctrl-C, 143 by SIGTERM.`
+Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed, 4 database, 5 object store, 6 model, 8 too many cut-outs need review, 130 stopped by Ctrl-C, 143 by SIGTERM.`
   static override examples = [
     '<%= config.bin %> process photos --output cutouts',
     "<%= config.bin %> process 'photos/**/*.jpg' --tag spring --user anna",
@@ -70,8 +73,25 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     'allow-svg': Flags.boolean({
       description: `render SVG files too; only for files you trust [env: ${env('allowSvg')}]`,
     }),
-    'keep-hidden-color': Flags.boolean({
-      description: `keep the colour under fully transparent pixels [env: ${env('keepHiddenColor')}]`,
+    device: Flags.string({
+      options: [...deviceNames],
+      description: `what to run the model on; one that is named is never replaced by another (default: auto) [env: ${env('device')}]`,
+    }),
+    'from-mask': Flags.boolean({
+      default: false,
+      description:
+        'make cut-outs from stored originals and masks, without inference; inputs are files processed before, or ids of jobs',
+      exclusive: ['model', 'device', 'threads'],
+    }),
+    preset: Flags.string({
+      helpValue: 'NAME|FILE.json',
+      description: `make and check cut-outs as a catalogue asks for them; see "rmbg check --help" [env: ${env('preset')}]`,
+      helpGroup: 'CUT-OUT',
+    }),
+    ...cutoutFlags,
+    'fail-on-review': Flags.string({
+      helpValue: 'N%',
+      description: `exit with status 8 when more cut-outs than this share need review [env: ${env('failOnReview')}]`,
     }),
     user: Flags.string({
       char: 'u',
@@ -114,11 +134,14 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
   async run(): Promise<void> {
     const { flags, argv } = await this.parse(Process)
     const settings = await resolveSettings(flags)
+    const preset = settings.preset === undefined ? undefined : await loadPreset(settings.preset)
+    const cutout = await resolveCutout({ ...preset?.cutout, ...settings })
     const outputFolder = settings.output === undefined ? undefined : resolve(settings.output)
     const candidates = await collectInputs({
       patterns: argv as string[],
       ...(flags['from-file'] !== undefined && { fromFile: flags['from-file'] }),
       stdin: process.stdin,
+      takesJobs: flags['from-mask'],
       ignore: settings.ignore,
       excludeFolders: [storeFolder(settings.home), ...(outputFolder === undefined ? [] : [outputFolder])],
       cwd: process.cwd(),
@@ -134,15 +157,21 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     const context = openContext(settings)
     let summary: SummaryEvent
     try {
-      const [modelSpec, store] = await Promise.all([context.modelSpec(), context.store()])
+      const [mattes, store] = await Promise.all([
+        flags['from-mask']
+          ? ('stored' as const)
+          : context.modelSpec().then((spec) => ({ spec, model: context.model })),
+        context.store(),
+      ])
       if (!flags['dry-run']) await store.check(stop.signal)
       const database = await context.database()
       const { runBatch } = await import('../pipeline.ts')
       const { planOutputs } = await import('../outputs.ts')
-      const outputs = outputFolder === undefined ? undefined : planOutputs(candidates, outputFolder, 'png')
+      const outputs =
+        outputFolder === undefined ? undefined : planOutputs(candidates, outputFolder, cutout.extension)
       summary = await runBatch(
         candidates,
-        { store, database, modelSpec, model: context.model },
+        { store, database, mattes },
         {
           user: settings.user,
           tags: settings.tag,
@@ -150,7 +179,9 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
           maxMemory: settings.maxMemory,
           maxPixels: settings.maxPixels,
           allowSvg: settings.allowSvg ?? false,
-          keepHiddenColor: settings.keepHiddenColor ?? false,
+          cutout: cutout.options,
+          cutoutParams: cutout.params,
+          rules: preset?.check,
           outputOf: outputs && ((candidate) => outputs.get(candidate.path)!),
           checksum: flags.checksum,
           force: flags.force,
@@ -169,5 +200,15 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     }
     if (summary.interrupted) this.exit(stop.status())
     if (summary.failed > 0) this.exit(exitStatus.imagesFailed)
+    const { needReview, completed, skipped } = summary
+    if (
+      settings.failOnReview !== undefined &&
+      needReview * 100 > settings.failOnReview * (completed + skipped)
+    ) {
+      this.logToStderr(
+        `${needReview} of ${completed + skipped} cut-outs need review, more than ${settings.failOnReview}%.`,
+      )
+      this.exit(exitStatus.reviewNeeded)
+    }
   }
 }

@@ -2,6 +2,11 @@ import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
 import { ownerIsDead } from './owner.ts'
 
+/** What is known of a result's quality; `reasons` say why a person should look at it. */
+export interface JobReview extends Record<string, postgres.JSONValue> {
+  reasons: string[]
+}
+
 /** A file as it was when it was looked at. */
 export interface SourceFile {
   /** Absolute. */
@@ -20,6 +25,7 @@ export interface CompletedJob {
   processedBytes: number
   /** Hex. */
   processedSha256: string
+  review: JobReview | null
 }
 
 /** The run that claims and holds jobs. */
@@ -33,7 +39,7 @@ export interface Run {
 const completedColumns = (sql: postgres.Sql, job: postgres.PendingQuery<postgres.Row[]>) => sql`
   ${job}.job_id as "jobId", ${job}.original_path as "originalPath", ${job}.mask_path as "maskPath",
   ${job}.processed_path as "processedPath", ${job}.processed_bytes::float8 as "processedBytes",
-  encode(${job}.processed_sha256, 'hex') as "processedSha256"`
+  encode(${job}.processed_sha256, 'hex') as "processedSha256", ${job}.review`
 
 const completedJob = (row: postgres.Row): CompletedJob => ({
   jobId: row.jobId,
@@ -42,6 +48,7 @@ const completedJob = (row: postgres.Row): CompletedJob => ({
   processedPath: row.processedPath,
   processedBytes: row.processedBytes,
   processedSha256: row.processedSha256,
+  review: row.review,
 })
 
 /**
@@ -76,6 +83,53 @@ export async function findCompletedBySource(
   )
   const found = new Map(rows.map((row) => [row.index, completedJob(row)]))
   return sources.map((_, index) => found.get(index))
+}
+
+/** A completed job as the start of another cut-out. */
+export interface StoredJob {
+  jobId: string
+  source: SourceFile
+  originalPath: string
+  maskPath: string
+  /** Hex. */
+  contentSha256: string
+  maskSha256: string
+  /** What made the mask, as in `params`. */
+  model: Record<string, postgres.JSONValue>
+}
+
+const storedColumns = (sql: postgres.Sql) => sql`
+  job_id as "jobId", source_path as path, source_size::float8 as size, source_mtime_ns::text as "mtimeNs",
+  original_path as "originalPath", mask_path as "maskPath", encode(content_sha256, 'hex') as "contentSha256",
+  encode(mask_sha256, 'hex') as "maskSha256", params -> 'model' as model`
+
+function storedJob(row: postgres.Row | undefined): StoredJob | undefined {
+  if (!row) return undefined
+  const { path, size, mtimeNs, ...rest } = row
+  return { ...rest, source: { path, size, mtimeNs: BigInt(mtimeNs) } } as StoredJob
+}
+
+/** A completed job by its id. */
+export async function findStoredJob(sql: postgres.Sql, jobId: string): Promise<StoredJob | undefined> {
+  const [row] = await withDatabase(
+    () => sql`
+      select ${storedColumns(sql)} from image_process_jobs where job_id = ${jobId} and status = 'completed'`,
+  )
+  return storedJob(row)
+}
+
+/** The newest completed job of a content. */
+export async function findStoredContent(
+  sql: postgres.Sql,
+  contentSha256: string,
+): Promise<StoredJob | undefined> {
+  const [row] = await withDatabase(
+    () => sql`
+      select ${storedColumns(sql)} from image_process_jobs
+      where content_sha256 = decode(${contentSha256}, 'hex') and status = 'completed'
+      order by created_at desc limit 1`,
+  )
+  return storedJob(row)
 }
 
 export interface ClaimRequest {
@@ -164,6 +218,7 @@ export interface Completion {
   processedSha256: string
   processingTimeMs: number
   executionProvider: string
+  review: JobReview
 }
 
 /**
@@ -186,6 +241,7 @@ export async function completeJob(sql: postgres.Sql, completion: Completion): Pr
           processed_bytes = ${completion.processedBytes}, mask_sha256 = decode(${completion.maskSha256}, 'hex'),
           processed_sha256 = decode(${completion.processedSha256}, 'hex'),
           processing_time_ms = ${completion.processingTimeMs}, execution_provider = ${completion.executionProvider},
+          review = ${sql.json(completion.review)}, needs_review = ${completion.review.reasons.length > 0},
           params = params || jsonb_build_object('provider', ${completion.executionProvider}::text)
         from lease where j.job_id = lease.job_id
         returning j.*

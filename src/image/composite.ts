@@ -1,118 +1,127 @@
-/** Arithmetic on pixels, without libraries: runs in a thread of its own. */
+/** From picture and matte to mask and cut-out: arithmetic on pixels, without libraries; runs in a thread of its own. */
+import type { Samples } from './decode.ts'
+import { type MattePlane, resizeMatte } from './matte.ts'
+import { type Review, review } from './review.ts'
 
-export interface CompositeTask {
-  /** Interleaved 8-bit RGB or RGBA. */
-  data: Uint8Array<ArrayBuffer>
+export interface Picture {
+  /** Interleaved RGB or RGBA. */
+  data: Samples
   width: number
   height: number
   channels: 3 | 4
-  /** 0..1 at the model's size. */
-  alpha: Float32Array<ArrayBuffer>
-  matteWidth: number
-  matteHeight: number
+}
+
+export interface CompositeOptions {
+  /** Take the old background's colour out of soft edges. */
+  refine: boolean
   keepHiddenColor: boolean
+}
+
+export interface CompositeTask extends CompositeOptions {
+  picture: Picture
+  /** At the model's size; or a finished mask, with the picture's own transparency in it. */
+  matte: MattePlane | Uint8Array<ArrayBuffer>
+}
+
+/** In pixels. */
+export interface Box {
+  left: number
+  top: number
+  width: number
+  height: number
 }
 
 export interface Cutout {
   /** Alpha 0..255, width * height bytes. */
   mask: Uint8Array<ArrayBuffer>
-  /** Interleaved RGBA, width * height * 4 bytes. */
-  rgba: Uint8Array<ArrayBuffer>
+  /** Interleaved RGBA, width * height * 4 samples as deep as the picture's. */
+  rgba: Samples
   width: number
   height: number
+  /** Bounding box of what is visible; absent where nothing is. */
+  subject: Box | undefined
+  review: Review
 }
+
+/** Alpha (0..255) below which a pixel does not count as part of the subject. */
+const visibleFrom = 13
 
 /**
- * Brings the matte to the picture's size and makes mask and cut-out in one pass over the pixels. The matte is
- * interpolated bilinearly (pixel centres at .5, edges repeated) in floating point where the picture is larger, and
- * averaged over areas where it is smaller. A transparency the picture has already is multiplied with it.
- * Colour is untouched, except that it is cleared under alpha 0 unless asked to be kept.
+ * Mask and cut-out of a picture. A transparency the picture has already is multiplied with the matte. Colour is
+ * cleared under alpha 0 unless asked to be kept.
  */
-export function composite(task: CompositeTask): Cutout {
-  const { data, width, height, channels, keepHiddenColor } = task
-  const matte = shrinkRows(
-    shrinkColumns({ values: task.alpha, width: task.matteWidth, height: task.matteHeight }, width),
+export function composite({ picture, matte, keepHiddenColor }: CompositeTask): Cutout {
+  const { data, width, height } = picture
+  const alpha = data instanceof Uint16Array ? new Uint16Array(width * height) : new Uint8Array(width * height)
+  if (matte instanceof Uint8Array) fillFrom(matte, alpha)
+  else resizeMatte(matte, alpha, picture, picture.channels === 4 ? data : undefined)
+  const rgba = withAlpha(picture, alpha)
+  if (!keepHiddenColor) clearHidden(rgba, alpha)
+  const mask = alpha instanceof Uint16Array ? toBytes(alpha) : alpha
+  return {
+    mask,
+    rgba,
+    width,
     height,
-  )
-  const columns = positions(width, matte.width)
-  const rows = positions(height, matte.height)
+    subject: boundingBox(mask, width, height),
+    review: review({ ...picture, mask, rgba }),
+  }
+}
 
-  const mask = new Uint8Array(width * height)
-  const rgba = new Uint8Array(width * height * 4)
-  const pixels = new Uint32Array(rgba.buffer)
-  const row = new Float32Array(matte.width)
+function fillFrom(mask: Uint8Array, alpha: Samples): void {
+  const scale = alpha instanceof Uint16Array ? 257 : 1
+  for (let at = 0; at < alpha.length; at++) alpha[at] = mask[at]! * scale
+}
+
+function withAlpha({ data, channels }: Picture, alpha: Samples): Samples {
+  const rgba =
+    data instanceof Uint16Array ? new Uint16Array(alpha.length * 4) : new Uint8Array(alpha.length * 4)
+  if (rgba instanceof Uint8Array) {
+    // Little-endian, as on every platform Node runs on with onnxruntime and sharp.
+    const pixels = new Uint32Array(rgba.buffer)
+    for (let at = 0, from = 0; at < alpha.length; at++, from += channels) {
+      pixels[at] = data[from]! | (data[from + 1]! << 8) | (data[from + 2]! << 16) | (alpha[at]! << 24)
+    }
+    return rgba
+  }
+  for (let at = 0, from = 0, into = 0; at < alpha.length; at++, from += channels, into += 4) {
+    rgba[into] = data[from]!
+    rgba[into + 1] = data[from + 1]!
+    rgba[into + 2] = data[from + 2]!
+    rgba[into + 3] = alpha[at]!
+  }
+  return rgba
+}
+
+function clearHidden(rgba: Samples, alpha: Samples): void {
+  for (let at = 0; at < alpha.length; at++) if (alpha[at] === 0) rgba.fill(0, at * 4, at * 4 + 3)
+}
+
+function toBytes(alpha: Uint16Array): Uint8Array<ArrayBuffer> {
+  const mask = new Uint8Array(alpha.length)
+  for (let at = 0; at < alpha.length; at++) mask[at] = (alpha[at]! / 257 + 0.5) | 0
+  return mask
+}
+
+function boundingBox(mask: Uint8Array, width: number, height: number): Box | undefined {
+  const box = { left: width, top: height, right: -1, bottom: -1 }
   for (let y = 0; y < height; y++) {
-    const above = rows.first[y]! * matte.width
-    const below = rows.second[y]! * matte.width
-    const down = rows.weight[y]!
-    for (let i = 0; i < row.length; i++) {
-      const value = matte.values[above + i]!
-      row[i] = (value + (matte.values[below + i]! - value) * down) * 255
-    }
-    for (let x = 0, at = y * width, from = at * channels; x < width; x++, at++, from += channels) {
-      const left = row[columns.first[x]!]!
-      const value = left + (row[columns.second[x]!]! - left) * columns.weight[x]!
-      const alpha = channels === 4 ? (value * data[from + 3]! * (1 / 255) + 0.5) | 0 : (value + 0.5) | 0
-      mask[at] = alpha
-      // Little-endian, as on every platform Node runs on with onnxruntime and sharp.
-      if (alpha > 0 || keepHiddenColor) {
-        pixels[at] = data[from]! | (data[from + 1]! << 8) | (data[from + 2]! << 16) | (alpha << 24)
-      }
-    }
+    const start = y * width
+    let first = 0
+    while (first < width && mask[start + first]! < visibleFrom) first++
+    if (first === width) continue
+    let last = width - 1
+    while (mask[start + last]! < visibleFrom) last--
+    box.left = Math.min(box.left, first)
+    box.right = Math.max(box.right, last)
+    box.top = Math.min(box.top, y)
+    box.bottom = y
   }
-  return { mask, rgba, width, height }
-}
-
-interface Plane {
-  values: Float32Array<ArrayBuffer>
-  width: number
-  height: number
-}
-
-/** For each of `count` target pixels the two source pixels it lies between, and how far towards the second. */
-function positions(count: number, sourceCount: number) {
-  const first = new Uint32Array(count)
-  const second = new Uint32Array(count)
-  const weight = new Float32Array(count)
-  for (let i = 0; i < count; i++) {
-    const position = Math.min(Math.max(((i + 0.5) * sourceCount) / count - 0.5, 0), sourceCount - 1)
-    first[i] = Math.floor(position)
-    second[i] = Math.min(first[i]! + 1, sourceCount - 1)
-    weight[i] = position - first[i]!
+  if (box.right < 0) return undefined
+  return {
+    left: box.left,
+    top: box.top,
+    width: box.right - box.left + 1,
+    height: box.bottom - box.top + 1,
   }
-  return { first, second, weight }
-}
-
-/** Averages columns over areas until there are `width` of them; does nothing when there are no more. */
-function shrinkColumns(plane: Plane, width: number): Plane {
-  if (plane.width <= width) return plane
-  const values = new Float32Array(width * plane.height)
-  const scale = plane.width / width
-  for (let x = 0; x < width; x++) {
-    const from = x * scale
-    const to = from + scale
-    for (let source = Math.floor(from); source < to && source < plane.width; source++) {
-      const share = (Math.min(source + 1, to) - Math.max(source, from)) / scale
-      for (let y = 0; y < plane.height; y++)
-        values[y * width + x]! += plane.values[y * plane.width + source]! * share
-    }
-  }
-  return { values, width, height: plane.height }
-}
-
-/** The same for rows. */
-function shrinkRows(plane: Plane, height: number): Plane {
-  if (plane.height <= height) return plane
-  const { width } = plane
-  const values = new Float32Array(width * height)
-  const scale = plane.height / height
-  for (let y = 0; y < height; y++) {
-    const from = y * scale
-    const to = from + scale
-    for (let source = Math.floor(from); source < to && source < plane.height; source++) {
-      const share = (Math.min(source + 1, to) - Math.max(source, from)) / scale
-      for (let x = 0; x < width; x++) values[y * width + x]! += plane.values[source * width + x]! * share
-    }
-  }
-  return { values, width, height }
 }

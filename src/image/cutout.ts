@@ -2,8 +2,8 @@ import { availableParallelism } from 'node:os'
 import { Piscina } from 'piscina'
 import type { Matte } from '../model/contract.ts'
 import { threadEntry } from '../thread.ts'
-import type { CompositeTask, Cutout } from './composite.ts'
-import type { DecodedImage } from './decode.ts'
+import type { CompositeOptions, CompositeTask, Cutout } from './composite.ts'
+import type { DecodedImage, Samples } from './decode.ts'
 
 export type { Cutout } from './composite.ts'
 
@@ -29,25 +29,19 @@ function pixelThreads(): Piscina<CompositeTask, Cutout> {
  */
 export function compose(
   image: DecodedImage,
-  matte: Matte,
-  options: { keepHiddenColor: boolean },
+  matte: Matte | Uint8Array<ArrayBuffer>,
+  options: CompositeOptions,
 ): Promise<Cutout> {
   const { width, height, channels } = image
-  const { alpha, width: matteWidth, height: matteHeight } = matte
   const data = ownBuffer(image.data)
-  return pixelThreads().run(
-    {
-      data,
-      width,
-      height,
-      channels,
-      alpha,
-      matteWidth,
-      matteHeight,
-      keepHiddenColor: options.keepHiddenColor,
-    },
-    { transferList: [data.buffer, alpha.buffer] },
-  )
+  const task = {
+    picture: { data, width, height, channels },
+    matte:
+      matte instanceof Uint8Array ? matte : { values: matte.alpha, width: matte.width, height: matte.height },
+    ...options,
+  }
+  const matteBuffer = matte instanceof Uint8Array ? matte.buffer : matte.alpha.buffer
+  return pixelThreads().run(task, { transferList: [data.buffer, matteBuffer] })
 }
 
 /** Ends the threads; the next `compose` starts new ones. */
@@ -58,6 +52,6 @@ export async function closePixelThreads(): Promise<void> {
 }
 
 /** A small buffer may share Node's pool, which must not be given away. */
-function ownBuffer(data: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+function ownBuffer(data: Samples): Samples {
   return data.byteLength === data.buffer.byteLength ? data : data.slice()
 }

@@ -1,4 +1,4 @@
-import sharp, { type Metadata, type Sharp } from 'sharp'
+import sharp, { type CreateRaw, type Metadata, type Sharp } from 'sharp'
 import { RmbgError } from '../errors.ts'
 
 // Many images are in work at once: parallelism comes from them, and nothing is read twice.
@@ -17,12 +17,26 @@ export interface ImageHeader {
   bitDepth: number
 }
 
-/** An upright picture in 8-bit sRGB: row-major, interleaved RGB, or RGBA when the file has transparency. */
+/** Samples of 8 or 16 bits: 0..255 or 0..65535. */
+export type Samples = Uint8Array<ArrayBuffer> | Uint16Array<ArrayBuffer>
+
+/** An upright picture: row-major, interleaved RGB, or RGBA when the file has transparency; sRGB unless `profile`. */
 export interface DecodedImage {
-  data: Uint8Array<ArrayBuffer>
+  data: Samples
   width: number
   height: number
   channels: 3 | 4
+  /** The numbers are those of the file's own colour profile, which a PNG of one pixel carries here. */
+  profile?: Buffer | undefined
+  /** As found in the file. */
+  metadata: { exif?: Buffer | undefined; xmp?: Buffer | undefined }
+}
+
+export interface DecodeOptions {
+  /** Bits per sample. */
+  depth: 8 | 16
+  /** Leave colours in the file's own profile; pictures that are grey or CMYK become sRGB all the same. */
+  keepProfile: boolean
 }
 
 export interface HeaderLimits {
@@ -105,29 +119,49 @@ function headerError(cause: Error): RmbgError {
  * What one picture costs in memory at its peak, in bytes: file, decoded pixels, cut-out, mask, both encoded, and what
  * libvips works with. An upper estimate: admission by it keeps the whole run within a budget.
  * Measured: from 24 to 48 megapixels the peak of a run grows by 9 bytes per pixel; noisy pictures encode to more.
+ *
+ * @param depth bits per sample in work
+ * @param canvasPixels of the cut-out, where it is not the picture's size
  */
-export function estimateBytes(header: Pick<ImageHeader, 'width' | 'height'>, fileSize: number): number {
-  return header.width * header.height * 14 + 2 * fileSize + 16 * 2 ** 20
+export function estimateBytes(
+  header: Pick<ImageHeader, 'width' | 'height'>,
+  fileSize: number,
+  { depth = 8, canvasPixels = 0 }: { depth?: 8 | 16; canvasPixels?: number } = {},
+): number {
+  const perPixel = depth === 16 ? 26 : 14
+  return header.width * header.height * perPixel + canvasPixels * depth + 2 * fileSize + 16 * 2 ** 20
 }
 
 /**
- * Decodes a picture completely or not at all. Orientation is applied, colour profiles (and CMYK, grey, 16 bit) are
- * converted to 8-bit sRGB, of animations and documents the first frame or page is taken.
+ * Decodes a picture completely or not at all. Orientation is applied, colour profiles (and CMYK, grey) are converted
+ * to sRGB unless they are to be kept, of animations and documents the first frame or page is taken.
  *
  * @throws RmbgError INPUT_CORRUPT when data is missing or damaged, rather than a picture that is half grey
  */
-export async function decode(bytes: Uint8Array): Promise<DecodedImage> {
+export async function decode(
+  bytes: Uint8Array,
+  { depth, keepProfile }: DecodeOptions = { depth: 8, keepProfile: false },
+): Promise<DecodedImage> {
+  const options = { limitInputPixels: false, failOn: 'error' } as const
   try {
-    const { data, info } = await sharp(bytes, { limitInputPixels: false, failOn: 'error' })
-      .autoOrient()
-      .toColourspace('srgb')
-      .raw({ depth: 'uchar' })
+    const { icc, space, exif, xmp } = await sharp(bytes, options).metadata()
+    const kept = keepProfile && icc !== undefined && (space === 'srgb' || space === 'rgb16')
+    const upright = sharp(bytes, { ...options, ignoreIcc: kept }).autoOrient()
+    // libvips takes 16-bit pictures with a profile to P3, and from there where it is told.
+    const converted =
+      depth === 16 && icc && !kept ? upright.withIccProfile('srgb', { attach: false }) : upright
+    const { data, info } = await converted
+      .toColourspace(depth === 16 ? 'rgb16' : 'srgb')
+      .raw({ depth: depth === 16 ? 'ushort' : 'uchar' })
       .toBuffer({ resolveWithObject: true })
     const { width, height, channels } = info
     if (channels !== 3 && channels !== 4) {
       throw new RmbgError('INPUT_UNSUPPORTED', `The picture has ${channels} channels instead of 3 or 4.`)
     }
-    return { data: data as Uint8Array<ArrayBuffer>, width, height, channels }
+    const profile = kept
+      ? await sharp(bytes, options).resize(1, 1, { fit: 'fill' }).keepIccProfile().png().toBuffer()
+      : undefined
+    return { data: samples(data, depth), width, height, channels, profile, metadata: { exif, xmp } }
   } catch (cause) {
     if (cause instanceof RmbgError) throw cause
     throw new RmbgError('INPUT_CORRUPT', `The picture is damaged or cut off (${reason(cause as Error)}).`, {
@@ -135,6 +169,35 @@ export async function decode(bytes: Uint8Array): Promise<DecodedImage> {
       cause,
     })
   }
+}
+
+/**
+ * A stored mask.
+ *
+ * @returns alpha 0..255, width * height bytes
+ * @throws RmbgError MASK_MISSING when it is not of the picture's size
+ */
+export async function decodeMask(
+  bytes: Uint8Array,
+  { width, height }: { width: number; height: number },
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { data, info } = await sharp(bytes, { limitInputPixels: false })
+    .extractChannel(0)
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true })
+  if (info.width !== width || info.height !== height) {
+    throw new RmbgError(
+      'MASK_MISSING',
+      `The stored mask has ${info.width}x${info.height} pixels, not the picture's.`,
+    )
+  }
+  return new Uint8Array(data)
+}
+
+/** libvips' bytes as samples of their depth. */
+export function samples(data: Buffer, depth: 8 | 16): Samples {
+  const bytes = data as Buffer & Uint8Array<ArrayBuffer>
+  return depth === 16 ? new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2) : bytes
 }
 
 /**
@@ -148,20 +211,47 @@ export async function toModelInput(
   image: DecodedImage,
   size: { width: number; height: number },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const rgb = await fromRaw(image.data, image)
+  const resized = fromRaw(image.data, image)
     .flatten({ background: '#fff' })
     .resize({ ...size, fit: 'fill', kernel: 'linear' })
-    .raw()
-    .toBuffer()
-  return new Uint8Array(rgb)
+    .toColourspace('srgb')
+  const rgb = image.profile
+    ? sharp(
+        await inProfile(await resized.raw().toBuffer(), { ...size, channels: 3 }, image.profile)
+          .png()
+          .toBuffer(),
+      )
+    : resized
+  return new Uint8Array(await rgb.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer())
 }
 
 /** Pixels in memory as the start of a pipeline. */
 export function fromRaw(
-  data: Uint8Array,
+  data: Uint8Array | Uint16Array,
   { width, height, channels }: { width: number; height: number; channels: 1 | 3 | 4 },
 ): Sharp {
   return sharp(data, { raw: { width, height, channels }, limitInputPixels: false })
+}
+
+/**
+ * Pixels in memory with a colour profile attached, not converted: sharp can only keep a profile that came with a file,
+ * so the pixels are laid onto one that has it.
+ *
+ * @param profile a PNG of one pixel
+ */
+export function inProfile(
+  data: Uint8Array | Uint16Array,
+  { width, height, channels }: { width: number; height: number; channels: 3 | 4 },
+  profile: Buffer,
+): Sharp {
+  const depth = data instanceof Uint16Array ? 'ushort' : 'uchar'
+  const input = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+  const ground = sharp(profile).resize(width, height, { fit: 'fill' }).keepIccProfile()
+  const typed = depth === 'ushort' ? ground.toColourspace('rgb16') : ground
+  const laid = (channels === 4 ? typed.ensureAlpha() : typed.removeAlpha()).composite([
+    { input, raw: { width, height, channels, depth } as CreateRaw, blend: 'source' },
+  ])
+  return laid
 }
 
 /** libvips' words, cut to their first line without the name of its function. */

@@ -1,13 +1,23 @@
+import sharp, { type CreateRaw, type Sharp } from 'sharp'
+import { RmbgError } from '../errors.ts'
 import type { Cutout } from './composite.ts'
-import { fromRaw } from './decode.ts'
+import { type DecodedImage, fromRaw, inProfile, samples } from './decode.ts'
+import { isIdentity, type Layout, planLayout } from './layout.ts'
+import { metadataToKeep, withMetadata } from './metadata.ts'
+import { type Background, type CutoutFormat, type CutoutOptions, formats } from './options.ts'
 
 export interface Encoded {
   bytes: Uint8Array
   extension: string
   contentType: string
+  width: number
+  height: number
 }
 
-export type CutoutFormat = 'png'
+export interface EncodedCutout extends Encoded {
+  /** How much the picture was enlarged, 1 for not at all. */
+  scale: number
+}
 
 /**
  * Measured on 12 megapixels (shared research, sharp 0.35): level 6 takes 271 ms, level 1 takes 140 ms for 19 % more
@@ -15,17 +25,160 @@ export type CutoutFormat = 'png'
  */
 const png = { compressionLevel: 6, adaptiveFiltering: false }
 
+/** The least quality that `maxBytes` may lead to; below it products look broken. */
+const lowestQuality = 30
+
+const encoders: Record<CutoutFormat, (image: Sharp, quality: { quality?: number }) => Sharp> = {
+  png: (image) => image.png(png),
+  webp: (image, quality) => image.webp({ ...quality, smartSubsample: true }),
+  avif: (image, quality) => image.avif({ ...quality, chromaSubsampling: '4:4:4' }),
+  tiff: (image) => image.tiff({ compression: 'deflate', predictor: 'horizontal' }),
+  // Products have sharp coloured edges, which halved colour would smear.
+  jpeg: (image, quality) => image.jpeg({ ...quality, chromaSubsampling: '4:4:4', mozjpeg: true }),
+}
+
+/** Bits per sample that a picture keeps on its way: the file's 16 where the format can hold them. */
+export function workingDepth(bitDepth: number, { format }: Pick<CutoutOptions, 'format'>): 8 | 16 {
+  return bitDepth === 16 && (format === 'png' || format === 'tiff') ? 16 : 8
+}
+
 /** The alpha matte as an 8-bit grey PNG of the picture's size. */
 export async function encodeMask({ mask, width, height }: Cutout): Promise<Encoded> {
   const bytes = await fromRaw(mask, { width, height, channels: 1 }).toColourspace('b-w').png(png).toBuffer()
-  return { bytes, extension: 'png', contentType: 'image/png' }
+  return { bytes, extension: 'png', contentType: 'image/png', width, height }
 }
 
-/** The cut-out with its alpha channel, straight (not premultiplied), sRGB. */
+/**
+ * The cut-out as a file: laid out, put onto its background if it has one, with straight alpha if it has none.
+ *
+ * @param source the picture it came from: its profile and its metadata
+ * @throws RmbgError OUTPUT_TOO_LARGE
+ */
 export async function encodeCutout(
+  cutout: Cutout,
+  source: Pick<DecodedImage, 'profile' | 'metadata'>,
+  options: CutoutOptions,
+): Promise<EncodedCutout> {
+  const format = formats[options.format]
+  const layout = planLayout(cutout, cutout.subject, options)
+  const { width, height } = layout.canvas
+  if (Math.max(width, height) > format.longestSide) {
+    throw new RmbgError(
+      'OUTPUT_TOO_LARGE',
+      `The cut-out has ${width}x${height} pixels, and ${options.format.toUpperCase()} holds at most ${format.longestSide} a side.`,
+      { hint: 'Use --size, or --format png.' },
+    )
+  }
+  const background = options.background ?? (options.format === 'jpeg' ? white : undefined)
+  const kept = metadataToKeep(source.metadata, { keepAll: options.keepMetadata })
+  const drawn = await draw(cutout, layout, background, source.profile)
+  const encode = async (value: number | undefined): Promise<Buffer> =>
+    withMetadata(encoders[options.format](drawn.clone(), value ? { quality: value } : {}), kept).toBuffer()
+  const wanted = format.lossy ? (options.quality ?? format.defaultQuality) : undefined
+  const bytes = await withinBytes(encode, wanted, options.maxBytes)
+  return {
+    bytes,
+    extension: format.extension,
+    contentType: `image/${options.format}`,
+    width,
+    height,
+    scale: Math.max(layout.drawn.width / layout.region.width, layout.drawn.height / layout.region.height),
+  }
+}
+
+const white: Background = { colour: [255, 255, 255] }
+
+async function draw(
   { rgba, width, height }: Cutout,
-  { format }: { format: CutoutFormat },
-): Promise<Encoded> {
-  const bytes = await fromRaw(rgba, { width, height, channels: 4 }).toFormat(format, png).toBuffer()
-  return { bytes, extension: format, contentType: `image/${format}` }
+  layout: Layout,
+  background: Background | undefined,
+  profile: Buffer | undefined,
+): Promise<Sharp> {
+  const { region, drawn, canvas } = layout
+  const deep = rgba instanceof Uint16Array
+  const pixels = fromRaw(rgba, { width, height, channels: 4 })
+  const placed = isIdentity(layout)
+    ? pixels
+    : pixels.extract(region).resize(drawn.width, drawn.height, { fit: 'fill' })
+  const drawing = await onto(background, placed, layout, deep)
+  if (!profile) return deep ? drawing.toColourspace('rgb16') : drawing
+  const { data, info } = await drawing
+    .toColourspace(deep ? 'rgb16' : 'srgb')
+    .raw({ depth: deep ? 'ushort' : 'uchar' })
+    .toBuffer({ resolveWithObject: true })
+  const channels = info.channels as 3 | 4
+  return inProfile(samples(data, deep ? 16 : 8), { ...canvas, channels }, profile)
+}
+
+/** The cut-out on a canvas, which is clear, of one colour, or a picture (8 bits) that covers it. */
+async function onto(
+  background: Background | undefined,
+  placed: Sharp,
+  { drawn, canvas }: Layout,
+  deep: boolean,
+): Promise<Sharp> {
+  const { left, top } = drawn
+  const margins = {
+    left,
+    top,
+    right: canvas.width - left - drawn.width,
+    bottom: canvas.height - top - drawn.height,
+  }
+  if (background === undefined) return placed.extend({ ...margins, background: clear })
+  if ('colour' in background && !deep) {
+    const [r, g, b] = background.colour
+    return placed.flatten({ background: { r, g, b } }).extend({ ...margins, background: { r, g, b } })
+  }
+  const isDeep = deep && 'colour' in background
+  const depth = isDeep ? 'ushort' : 'uchar'
+  const input = await placed
+    .toColourspace(isDeep ? 'rgb16' : 'srgb')
+    .raw({ depth })
+    .toBuffer()
+  const raw = { width: drawn.width, height: drawn.height, channels: 4, depth } as CreateRaw
+  // sharp flattens 16 bits onto 65280 instead of 65535, so they are laid onto a canvas of our own.
+  const ground =
+    'colour' in background
+      ? fromRaw(canvasOf(canvas, background.colour), { ...canvas, channels: 3 }).toColourspace('rgb16')
+      : sharp(background.file, { limitInputPixels: false })
+          .autoOrient()
+          .flatten({ background: '#fff' })
+          .resize(canvas.width, canvas.height, { fit: 'cover' })
+          .toColourspace('srgb')
+  return ground.composite([{ input, raw, left, top }]).removeAlpha()
+}
+
+const clear = { r: 0, g: 0, b: 0, alpha: 0 }
+
+function canvasOf({ width, height }: { width: number; height: number }, colour: readonly number[]) {
+  const canvas = new Uint16Array(width * height * 3)
+  for (let at = 0; at < canvas.length; at++) canvas[at] = colour[at % 3]! * 257
+  return canvas
+}
+
+/** The best quality, by bisection, whose file is small enough. */
+async function withinBytes(
+  encode: (quality: number | undefined) => Promise<Buffer>,
+  wanted: number | undefined,
+  maxBytes: number | undefined,
+): Promise<Buffer> {
+  let best = await encode(wanted)
+  if (maxBytes === undefined || best.byteLength <= maxBytes) return best
+  const smallest = wanted === undefined ? best : await encode(lowestQuality)
+  if (smallest.byteLength > maxBytes) {
+    const size = (bytes: number) => `${Math.ceil(bytes / 1024).toLocaleString('en')} KB`
+    throw new RmbgError(
+      'OUTPUT_TOO_LARGE',
+      `The cut-out needs ${size(smallest.byteLength)}, more than the ${size(maxBytes)} allowed.`,
+      { hint: 'Use a smaller --size, or a format that compresses more.' },
+    )
+  }
+  best = smallest
+  for (let [low, high] = [lowestQuality, wanted!]; high - low > 2; ) {
+    const middle = Math.floor((low + high) / 2)
+    const bytes = await encode(middle)
+    if (bytes.byteLength <= maxBytes) [best, low] = [bytes, middle]
+    else high = middle
+  }
+  return best
 }

@@ -1,6 +1,10 @@
 /** How raw model output becomes an alpha in 0..1; pinned per model file, never guessed from values. */
 export type OutputActivation = 'none' | 'sigmoid'
 
+/** What inference can be asked to run on; `auto` is the best that this machine has. */
+export const devices = ['auto', 'cpu', 'cuda', 'tensorrt', 'directml', 'coreml', 'webgpu'] as const
+export type Device = (typeof devices)[number]
+
 /** Everything that decides what a model file computes. All of it is part of a job's `params`. */
 export interface ModelSpec {
   /** Registry name, or the file's base name for a model given by path. */

@@ -63,6 +63,7 @@ const completion = (jobId: string, run: Run): Completion => ({
   processedSha256: sha256('processed'),
   processingTimeMs: 12,
   executionProvider: 'cpu',
+  review: { subjectArea: 0.4, reasons: [] },
 })
 
 async function row(database: Database, jobId: string) {

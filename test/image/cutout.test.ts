@@ -3,6 +3,8 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { type CompositeTask, composite } from '../../src/image/composite.ts'
 import { closePixelThreads, compose } from '../../src/image/cutout.ts'
 import { encodeCutout, encodeMask } from '../../src/image/formats.ts'
+import type { MattePlane } from '../../src/image/matte.ts'
+import type { CutoutOptions } from '../../src/image/options.ts'
 
 afterAll(closePixelThreads)
 
@@ -21,8 +23,9 @@ const ramp = (length: number, seed: number) =>
   Float32Array.from(noise(length, seed), (value) => Math.min(1, Math.max(0, (value - 60) / 140)))
 
 /** The obvious way: every target pixel on its own, area averages first, then bilinear. */
-function reference(task: CompositeTask): number[] {
-  const { width, height, matteWidth, matteHeight } = task
+function reference(task: SomeTask): number[] {
+  const { width, height, channels, data } = task.picture
+  const { values: matte, width: matteWidth, height: matteHeight } = task.matte
   const average = (from: number, to: number, limit: number, value: (index: number) => number) => {
     let [sum, weight] = [0, 0]
     for (let i = Math.floor(from); i < to && i < limit; i++) {
@@ -39,7 +42,7 @@ function reference(task: CompositeTask): number[] {
         (x * matteWidth) / w,
         ((x + 1) * matteWidth) / w,
         matteWidth,
-        (i) => task.alpha[j * matteWidth + i]!,
+        (i) => matte[j * matteWidth + i]!,
       ),
     )
   const cache = Array.from({ length: w * h }, (_, index) => small(index % w, Math.floor(index / w)))
@@ -52,12 +55,14 @@ function reference(task: CompositeTask): number[] {
       const [i2, j2] = [Math.min(i + 1, w - 1), Math.min(j + 1, h - 1)]
       const top = cache[j * w + i]! * (1 - (u - i)) + cache[j * w + i2]! * (u - i)
       const bottom = cache[j2 * w + i]! * (1 - (u - i)) + cache[j2 * w + i2]! * (u - i)
-      const own = task.channels === 4 ? task.data[(y * width + x) * 4 + 3]! / 255 : 1
+      const own = channels === 4 ? data[(y * width + x) * 4 + 3]! / 255 : 1
       values.push((top * (1 - (v - j)) + bottom * (v - j)) * own * 255)
     }
   }
   return values
 }
+
+type SomeTask = CompositeTask & { matte: MattePlane }
 
 function someTask(
   width: number,
@@ -65,18 +70,20 @@ function someTask(
   channels: 3 | 4,
   matteWidth: number,
   matteHeight: number,
-): CompositeTask {
+): SomeTask {
   return {
-    data: noise(width * height * channels, 5),
-    width,
-    height,
-    channels,
-    alpha: ramp(matteWidth * matteHeight, 9),
-    matteWidth,
-    matteHeight,
+    picture: { data: noise(width * height * channels, 5), width, height, channels },
+    matte: { values: ramp(matteWidth * matteHeight, 9), width: matteWidth, height: matteHeight },
+    refine: false,
     keepHiddenColor: false,
   }
 }
+
+const even = (value: number): MattePlane => ({
+  values: new Float32Array(64).fill(value),
+  width: 8,
+  height: 8,
+})
 
 describe('mask and cut-out', () => {
   it.each([
@@ -99,21 +106,23 @@ describe('mask and cut-out', () => {
         expect(rgba[index * 4 + 3]).toBe(mask[index])
         const colour = [...rgba.subarray(index * 4, index * 4 + 3)]
         expect(colour).toEqual(
-          mask[index] === 0 ? [0, 0, 0] : [...task.data.subarray(index * channels, index * channels + 3)],
+          mask[index] === 0
+            ? [0, 0, 0]
+            : [...task.picture.data.subarray(index * channels, index * channels + 3)],
         )
       }
     },
   )
 
   it('keep the colour under alpha 0 when asked to', () => {
-    const task = { ...someTask(20, 20, 3, 8, 8), alpha: new Float32Array(64), keepHiddenColor: true }
+    const task = { ...someTask(20, 20, 3, 8, 8), matte: even(0), keepHiddenColor: true }
     const { rgba } = composite(task)
-    expect([...rgba.subarray(0, 4)]).toEqual([...task.data.subarray(0, 3), 0])
+    expect([...rgba.subarray(0, 4)]).toEqual([...task.picture.data.subarray(0, 3), 0])
   })
 
   it('never stretch a faint or even matte', () => {
     for (const value of [0, 0.1, 0.5, 1]) {
-      const { mask } = composite({ ...someTask(50, 40, 3, 8, 8), alpha: new Float32Array(64).fill(value) })
+      const { mask } = composite({ ...someTask(50, 40, 3, 8, 8), matte: even(value) })
       expect(new Set(mask)).toEqual(new Set([Math.round(value * 255)]))
     }
   })
@@ -122,21 +131,29 @@ describe('mask and cut-out', () => {
     const sizes = Array.from({ length: 12 }, (_, index) => [30 + index, 20 + index] as const)
     const cutouts = await Promise.all(
       sizes.map(([width, height]) => {
-        const { data, alpha } = someTask(width, height, 3, 16, 16)
+        const { picture, matte } = someTask(width, height, 3, 16, 16)
         return compose(
-          { data, width, height, channels: 3 },
-          { alpha, width: 16, height: 16 },
-          { keepHiddenColor: false },
+          { ...picture, metadata: {} },
+          { alpha: matte.values, width: 16, height: 16 },
+          { refine: false, keepHiddenColor: false },
         )
       }),
     )
     for (const [index, [width, height]] of sizes.entries()) {
       const expected = composite(someTask(width, height, 3, 16, 16))
-      expect(Buffer.compare(cutouts[index]!.rgba, expected.rgba)).toBe(0)
+      expect(cutouts[index]!.rgba).toEqual(expected.rgba)
       expect(Buffer.compare(cutouts[index]!.mask, expected.mask)).toBe(0)
     }
   })
 })
+
+const plain: CutoutOptions = {
+  format: 'png',
+  trim: false,
+  padding: { pixels: 0 },
+  fit: 'contain',
+  keepMetadata: false,
+}
 
 describe('encoding', () => {
   it('loses nothing: a grey PNG of one channel, and an RGBA PNG', async () => {
@@ -150,7 +167,7 @@ describe('encoding', () => {
       depth: 'uchar',
     })
     expect(Buffer.compare(await sharp(mask.bytes).toColourspace('b-w').raw().toBuffer(), cutout.mask)).toBe(0)
-    const processed = await encodeCutout(cutout, { format: 'png' })
-    expect(Buffer.compare(await sharp(processed.bytes).raw().toBuffer(), cutout.rgba)).toBe(0)
+    const processed = await encodeCutout(cutout, { metadata: {} }, plain)
+    expect(new Uint8Array(await sharp(processed.bytes).raw().toBuffer())).toEqual(cutout.rgba)
   })
 })

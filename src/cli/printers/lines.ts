@@ -1,4 +1,5 @@
-import type { FailedEvent, ImageEvent, StartEvent, SummaryEvent } from '../../events.ts'
+import type { JobReview } from '../../database/jobs.ts'
+import type { FailedEvent, ImageEvent, ModelEvent, StartEvent, SummaryEvent } from '../../events.ts'
 import { printable } from '../printable.ts'
 import type { Printer, PrinterOptions } from './printer.ts'
 
@@ -8,6 +9,9 @@ export function linesPrinter({ quiet, verbose }: PrinterOptions): Printer {
     switch (event.type) {
       case 'start':
         if (!quiet) process.stderr.write(startText(event, verbose))
+        break
+      case 'model':
+        if (!quiet) process.stderr.write(`${modelText(event)}\n`)
         break
       case 'image':
         if (!quiet || event.status === 'failed') process.stdout.write(`${imageLine(event, verbose)}\n`)
@@ -35,6 +39,9 @@ export function startText(event: StartEvent, verbose: boolean): string {
   return `${lines.join('\n')}\n`
 }
 
+export const modelText = ({ model, provider }: ModelEvent): string =>
+  `model ${printable(model)} runs on ${provider}`
+
 export function imageLine(event: ImageEvent, verbose: boolean): string {
   const input = printable(event.input)
   const output =
@@ -45,17 +52,25 @@ export function imageLine(event: ImageEvent, verbose: boolean): string {
       const detail = verbose
         ? ` (${event.width}x${event.height}, ${event.provider}, job ${event.jobId}, attempt ${event.attempt})`
         : ''
-      return `completed  ${input}${destination}  ${event.processingTimeMs} ms${detail}`
+      return `completed  ${input}${destination}  ${event.processingTimeMs} ms${detail}${reviewText(event.review)}`
     }
     case 'skipped': {
       const reason = event.reason === 'unchanged' ? 'done before' : 'same content done before'
-      return `skipped    ${input}${output}  ${reason}${verbose ? ` (job ${event.jobId})` : ''}`
+      return `skipped    ${input}${output}  ${reason}${verbose ? ` (job ${event.jobId})` : ''}${reviewText(event.review)}`
     }
     case 'planned':
       return `would do   ${input}${output}  ${event.bytes} bytes`
     case 'failed':
       return failureLine(event)
   }
+}
+
+/** Why a person should look at it. */
+function reviewText(review: JobReview | null): string {
+  if (!review || review.reasons.length === 0) return ''
+  const rules = (review.violations ?? []) as { message: string }[]
+  const reasons = review.reasons.filter((reason) => reason !== 'rules')
+  return `  [review: ${[...reasons, ...rules.map(({ message }) => message)].join('; ')}]`
 }
 
 export function failureLine(event: FailedEvent): string {
@@ -70,6 +85,7 @@ export function summaryText(event: SummaryEvent): string {
     `${event.skipped} skipped`,
     `${event.failed} failed`,
   ]
+  if (event.needReview > 0) counts.push(`${event.needReview} to review`)
   if (event.remaining > 0) counts.push(`${event.remaining} not started`)
   const seconds = (event.elapsedMs / 1000).toFixed(1)
   const rate = event.completed > 0 ? `, ${event.imagesPerSecond} images/s` : ''

@@ -1,7 +1,7 @@
 import { SingleBar } from 'cli-progress'
 import pc from 'picocolors'
 import { printable } from '../printable.ts'
-import { failureLine, imageLine, startText, summaryText } from './lines.ts'
+import { failureLine, imageLine, modelText, startText, summaryText } from './lines.ts'
 import type { Printer, PrinterOptions } from './printer.ts'
 
 /** A progress bar on stderr with count, rate, time left and failures; the summary on stdout. */
@@ -32,6 +32,9 @@ export function terminalPrinter({ quiet, verbose }: PrinterOptions): Printer {
         process.stderr.write(startText(event, verbose))
         dryRun = event.dryRun
         if (!dryRun) bar.start(event.images, 0, { rate: '', failed })
+        break
+      case 'model':
+        if (!quiet) above(modelText(event))
         break
       case 'image': {
         if (event.status === 'completed') completed++

@@ -1,0 +1,131 @@
+import { DOMParser, type Element, XMLSerializer } from '@xmldom/xmldom'
+import readExif from 'exif-reader'
+import type { Exif, Sharp } from 'sharp'
+
+/** What a cut-out says about its origin, ready to be written. */
+export interface KeptMetadata {
+  exif: Exif
+  /** An XMP packet. */
+  xmp: string | undefined
+}
+
+const dublinCore = 'http://purl.org/dc/elements/1.1/'
+
+/** Tags that describe the file they came from, not the picture; a thumbnail would show the old background. */
+const bound = new Set([
+  ...['Orientation', 'XResolution', 'YResolution', 'ResolutionUnit', 'YCbCrPositioning', 'Compression'],
+  ...['ImageWidth', 'ImageLength', 'BitsPerSample', 'PhotometricInterpretation', 'SamplesPerPixel'],
+  ...['StripOffsets', 'StripByteCounts', 'RowsPerStrip', 'PlanarConfiguration', 'ExifTag', 'GPSTag'],
+  ...['ExifVersion', 'ComponentsConfiguration', 'FlashpixVersion', 'ColorSpace', 'InteroperabilityTag'],
+  ...['PixelXDimension', 'PixelYDimension', 'JPEGInterchangeFormat', 'JPEGInterchangeFormatLength'],
+])
+
+/**
+ * The metadata that go on to a cut-out: who made it and whose it is, or with `keepAll` everything but the place
+ * (GPS, in EXIF and XMP), thumbnails, makers' private notes and what describes the old file. What cannot be read is
+ * left out: a damaged note must not fail a picture.
+ *
+ * @param source the blocks as sharp reads them
+ */
+export function metadataToKeep(
+  source: { exif?: Buffer | undefined; xmp?: Buffer | undefined },
+  { keepAll }: { keepAll: boolean },
+): KeptMetadata {
+  const exif = source.exif && attempt(() => readExif(source.exif!))
+  const xmp =
+    source.xmp && attempt(() => new DOMParser({ onError }).parseFromString(textOf(source.xmp!), 'text/xml'))
+  const image = textTags(exif?.Image)
+  if (keepAll) {
+    for (const element of [...(xmp?.getElementsByTagName('*') ?? [])]) removePlace(element)
+    return {
+      exif: { IFD0: image, IFD2: textTags(exif?.Photo) },
+      xmp: xmp && new XMLSerializer().serializeToString(xmp),
+    }
+  }
+  const list = (name: string) => {
+    const property = xmp?.getElementsByTagNameNS(dublinCore, name)[0]
+    return (
+      property &&
+      [...property.getElementsByTagName('rdf:li')].map((item) => item.textContent ?? '').join('; ')
+    )
+  }
+  const rights = list('rights') || image.Copyright
+  const creator = list('creator') || image.Artist
+  return {
+    exif: { IFD0: { ...(rights && { Copyright: rights }), ...(creator && { Artist: creator }) } },
+    xmp: rights || creator ? packet(rights, creator) : undefined,
+  }
+}
+
+/** Has the metadata written into the file; where there are none, none are. */
+export function withMetadata(image: Sharp, { exif, xmp }: KeptMetadata): Sharp {
+  const hasExif = Object.values(exif).some((tags) => tags && Object.keys(tags).length > 0)
+  const tagged = hasExif ? image.withExif(exif) : image
+  return xmp === undefined ? tagged : tagged.withXmp(xmp)
+}
+
+/** As libvips takes them: numbers in decimals, lists with blanks. */
+function textTags(tags: Record<string, unknown> | undefined): Record<string, string> {
+  const result: Record<string, string> = {}
+  for (const [name, value] of Object.entries(tags ?? {})) {
+    const text = bound.has(name) ? undefined : tagText(value)
+    if (text !== undefined) result[name] = text
+  }
+  return result
+}
+
+function tagText(value: unknown): string | undefined {
+  if (typeof value === 'number') return String(value)
+  if (typeof value === 'string') return value.replaceAll(/\p{Cc}+/gu, ' ').trim() || undefined
+  if (value instanceof Date && !Number.isNaN(value.getTime())) {
+    const [date, time] = value.toISOString().split(/[T.]/)
+    return `${date!.replaceAll('-', ':')} ${time}`
+  }
+  if (Array.isArray(value) && value.every((part) => typeof part === 'number')) return value.join(' ')
+  return undefined // bytes: private notes, thumbnails
+}
+
+/** Properties of XMP are elements or attributes, under whatever prefix. */
+function removePlace(element: Element): void {
+  const isPlace = (name: string | null) => /^GPS/i.test(name ?? '')
+  for (const attribute of [...element.attributes]) {
+    if (isPlace(attribute.localName)) element.removeAttributeNode(attribute)
+  }
+  if (isPlace(element.localName)) element.parentNode?.removeChild(element)
+}
+
+function packet(rights: string | undefined, creator: string | undefined): string {
+  const escaped = (text: string) =>
+    text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+  const property = (name: string, list: string, text: string | undefined, attributes = '') =>
+    text
+      ? `<dc:${name}><rdf:${list}><rdf:li${attributes}>${escaped(text)}</rdf:li></rdf:${list}></dc:${name}>`
+      : ''
+  return [
+    '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>',
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">',
+    `<rdf:Description rdf:about="" xmlns:dc="${dublinCore}">`,
+    property('rights', 'Alt', rights, ' xml:lang="x-default"'),
+    property('creator', 'Seq', creator),
+    '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>',
+  ].join('')
+}
+
+function textOf(bytes: Buffer): string {
+  const text = bytes.toString('utf8')
+  // Packets are padded with blanks and may have junk after their end.
+  const end = text.lastIndexOf('>')
+  return text.slice(text.indexOf('<'), end + 1)
+}
+
+function onError(level: string, message: string): void {
+  if (level !== 'warning') throw new SyntaxError(message)
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,264 @@
+/**
+ * What a mask tells about itself: figures by which the doubtful few of a thousand cut-outs are found without looking
+ * at all of them. Arithmetic only: runs in a pixel thread.
+ */
+
+export type FrameSide = 'top' | 'right' | 'bottom' | 'left'
+
+export type ReviewReason =
+  | 'empty-mask'
+  | 'full-mask'
+  | 'small-subject'
+  | 'touches-frame'
+  | 'many-islands'
+  | 'many-holes'
+  | 'soft-mask'
+  | 'halo'
+
+export interface Review {
+  /** Share of the frame that the subject covers, 0..1: the mean of alpha. */
+  subjectArea: number
+  /** Pixels neither clear nor opaque (alpha 13..242), as a share of all that are not clear, 0..1. */
+  softShare: number
+  /** Sides on which the subject leaves the frame. */
+  touches: FrameSide[]
+  /** Separate parts of the subject, specks left out. */
+  islands: number
+  /** Openings in the subject, pinholes left out. */
+  holes: number
+  /**
+   * How far the colours of the soft edge lie from the subject's own towards the old background's, 0 (the subject's) to
+   * 1 (the background's); null where there is no edge, or both have one colour.
+   */
+  haloScore: number | null
+  /** Why a person should look; empty when nothing is conspicuous. */
+  reasons: ReviewReason[]
+}
+
+export interface Reviewed {
+  /** Alpha 0..255. */
+  mask: Uint8Array
+  /** Interleaved RGBA of the cut-out. */
+  rgba: Uint8Array | Uint16Array
+  /** The picture as it was, interleaved, same scale as `rgba`. */
+  data: Uint8Array | Uint16Array
+  channels: 3 | 4
+  width: number
+  height: number
+}
+
+const clearBelow = 13
+const opaqueFrom = 243
+/** A side is touched when more of it than this is subject; a single noisy pixel is not enough. */
+const touchShare = 0.005
+/** Islands and holes smaller than this share of the frame are specks. */
+const speckShare = 0.0005
+
+/** The figures, and what is conspicuous about them. */
+export function review(reviewed: Reviewed): Review {
+  const { mask, width, height } = reviewed
+  let sum = 0
+  let clear = 0
+  let opaque = 0
+  for (const alpha of mask) {
+    sum += alpha
+    if (alpha < clearBelow) clear++
+    else if (alpha >= opaqueFrom) opaque++
+  }
+  const visible = mask.length - clear
+  const { islands, holes } = countRegions(mask, width, height)
+  const figures = {
+    subjectArea: rounded(sum / 255 / mask.length),
+    softShare: rounded(visible === 0 ? 0 : (visible - opaque) / visible),
+    touches: touchedSides(mask, width, height),
+    islands,
+    holes,
+    haloScore: halo(reviewed),
+  }
+  return { ...figures, reasons: conspicuous(figures) }
+}
+
+/** Chosen by looking at samples and photographs; figures are stored, so that anybody can ask for other limits. */
+function conspicuous(figures: Omit<Review, 'reasons'>): ReviewReason[] {
+  const { subjectArea, softShare, touches, islands, holes, haloScore } = figures
+  if (subjectArea < 0.001) return ['empty-mask']
+  if (subjectArea > 0.98) return ['full-mask']
+  const reasons: [ReviewReason, boolean][] = [
+    ['small-subject', subjectArea < 0.01],
+    // Portraits and busts leave at the bottom; whatever leaves elsewhere is cut off.
+    ['touches-frame', touches.some((side) => side !== 'bottom')],
+    ['many-islands', islands > 3],
+    ['many-holes', holes > 8],
+    ['soft-mask', softShare > 0.4],
+    ['halo', haloScore !== null && haloScore > 0.25],
+  ]
+  return reasons.filter(([, applies]) => applies).map(([reason]) => reason)
+}
+
+function touchedSides(mask: Uint8Array, width: number, height: number): FrameSide[] {
+  const share = (length: number, at: (i: number) => number) => {
+    let count = 0
+    for (let i = 0; i < length; i++) if (mask[at(i)]! >= 128) count++
+    return count / length
+  }
+  const sides: [FrameSide, number][] = [
+    ['top', share(width, (x) => x)],
+    ['right', share(height, (y) => y * width + width - 1)],
+    ['bottom', share(width, (x) => (height - 1) * width + x)],
+    ['left', share(height, (y) => y * width)],
+  ]
+  return sides.filter(([, touched]) => touched > touchShare).map(([side]) => side)
+}
+
+/** Parts and openings, counted on a grid of at most 512 cells a side. */
+function countRegions(mask: Uint8Array, width: number, height: number): { islands: number; holes: number } {
+  const cell = Math.ceil(Math.max(width, height) / 512)
+  const columns = Math.ceil(width / cell)
+  const rows = Math.ceil(height / cell)
+  const sums = new Uint32Array(columns * rows)
+  for (let y = 0, at = 0; y < height; y++) {
+    const row = Math.floor(y / cell) * columns
+    for (let x = 0; x < width; x++, at++) sums[row + Math.floor(x / cell)]! += mask[at]!
+  }
+  const isSubject = new Uint8Array(sums.length)
+  for (let row = 0, at = 0; row < rows; row++) {
+    const cellHeight = Math.min(cell, height - row * cell)
+    for (let column = 0; column < columns; column++, at++) {
+      const pixels = cellHeight * Math.min(cell, width - column * cell)
+      isSubject[at] = sums[at]! >= 127.5 * pixels ? 1 : 0
+    }
+  }
+  const smallest = Math.max(speckShare * sums.length, 1)
+  const regions = connectedRegions(isSubject, columns, rows).filter(({ size }) => size >= smallest)
+  return {
+    islands: regions.filter(({ value }) => value === 1).length,
+    holes: regions.filter(({ value, atFrame }) => value === 0 && !atFrame).length,
+  }
+}
+
+interface Region {
+  value: number
+  size: number
+  atFrame: boolean
+}
+
+/** Regions of equal value: subject connects over corners too, background does not, as a closed curve demands. */
+function connectedRegions(values: Uint8Array, columns: number, rows: number): Region[] {
+  const seen = new Uint8Array(values.length)
+  const stack = new Uint32Array(values.length)
+  const regions: Region[] = []
+  for (let start = 0; start < values.length; start++) {
+    if (seen[start]) continue
+    const region: Region = { value: values[start]!, size: 0, atFrame: false }
+    let depth = 0
+    const visit = (x: number, y: number) => {
+      if (x < 0 || y < 0 || x >= columns || y >= rows) return
+      const at = y * columns + x
+      if (seen[at] || values[at] !== region.value) return
+      seen[at] = 1
+      stack[depth++] = at
+    }
+    visit(start % columns, Math.floor(start / columns))
+    while (depth > 0) {
+      const at = stack[--depth]!
+      const x = at % columns
+      const y = (at - x) / columns
+      region.size++
+      region.atFrame ||= x === 0 || y === 0 || x === columns - 1 || y === rows - 1
+      visit(x - 1, y)
+      visit(x + 1, y)
+      visit(x, y - 1)
+      visit(x, y + 1)
+      if (region.value === 1) {
+        visit(x - 1, y - 1)
+        visit(x + 1, y - 1)
+        visit(x - 1, y + 1)
+        visit(x + 1, y + 1)
+      }
+    }
+    regions.push(region)
+  }
+  return regions
+}
+
+/** Cells a side on which the colours of subject and background are known; an edge looks two cells far. */
+const haloGrid = 96
+const haloReach = 2
+/** Colours nearer to each other than this (0..1, Euclidean) cannot tell a halo. */
+const leastContrast = 0.15
+
+/**
+ * Each soft pixel's place on the line from the mean colour of the opaque subject nearby to that of the clear
+ * background nearby, weighted by alpha (1 - alpha).
+ */
+function halo({ mask, rgba, data, channels, width, height }: Reviewed): number | null {
+  const maximum = rgba instanceof Uint16Array ? 65535 : 255
+  const cell = Math.max(Math.ceil(Math.max(width, height) / haloGrid), 1)
+  const columns = Math.ceil(width / cell)
+  const rows = Math.ceil(height / cell)
+  // Sums of red, green, blue and the count, of the subject and of the background.
+  const subject = new Float32Array(columns * rows * 4)
+  const background = new Float32Array(columns * rows * 4)
+  const soft: number[] = []
+  const stride = Math.max(1, Math.floor(mask.length / 4_000_000))
+  for (let y = 0; y < height; y += stride) {
+    for (let x = 0; x < width; x += stride) {
+      const at = y * width + x
+      const alpha = mask[at]!
+      if (alpha >= clearBelow && alpha < opaqueFrom) {
+        soft.push(at)
+        continue
+      }
+      const isSubject = alpha >= opaqueFrom
+      const sums = isSubject ? subject : background
+      const into = (Math.floor(y / cell) * columns + Math.floor(x / cell)) * 4
+      const from = isSubject ? at * 4 : at * channels
+      const source = isSubject ? rgba : data
+      for (let c = 0; c < 3; c++) sums[into + c]! += source[from + c]!
+      sums[into + 3]!++
+    }
+  }
+  if (soft.length === 0) return null
+  const inside = spread(subject, columns, rows)
+  const outside = spread(background, columns, rows)
+  let score = 0
+  let weights = 0
+  for (const at of soft) {
+    const x = at % width
+    const cellAt = (Math.floor((at - x) / width / cell) * columns + Math.floor(x / cell)) * 4
+    const [insideCount, outsideCount] = [inside[cellAt + 3]!, outside[cellAt + 3]!]
+    if (insideCount === 0 || outsideCount === 0) continue
+    let along = 0
+    let contrast = 0
+    for (let c = 0; c < 3; c++) {
+      const own = inside[cellAt + c]! / insideCount
+      const towards = outside[cellAt + c]! / outsideCount - own
+      along += (rgba[at * 4 + c]! - own) * towards
+      contrast += towards * towards
+    }
+    if (contrast < (leastContrast * maximum) ** 2) continue
+    const alpha = mask[at]! / 255
+    const weight = alpha * (1 - alpha)
+    score += weight * Math.min(Math.max(along / contrast, 0), 1)
+    weights += weight
+  }
+  return weights === 0 ? null : rounded(score / weights)
+}
+
+/** Every cell becomes the sum of its neighbourhood. */
+function spread(sums: Float32Array, columns: number, rows: number): Float32Array {
+  const result = new Float32Array(sums.length)
+  for (let y = 0; y < rows; y++) {
+    for (let x = 0; x < columns; x++) {
+      const into = (y * columns + x) * 4
+      for (let v = Math.max(y - haloReach, 0); v <= Math.min(y + haloReach, rows - 1); v++) {
+        for (let u = Math.max(x - haloReach, 0); u <= Math.min(x + haloReach, columns - 1); u++) {
+          for (let c = 0; c < 4; c++) result[into + c]! += sums[(v * columns + u) * 4 + c]!
+        }
+      }
+    }
+  }
+  return result
+}
+
+const rounded = (share: number): number => Math.round(share * 1e4) / 1e4
