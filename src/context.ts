@@ -62,7 +62,7 @@ export function openContext(settings: ResolvedSettings): Context {
   const model = lazily(
     async () => {
       const { openModel } = await import('./model/session.ts')
-      return openModel(await modelSpec(), settings.threads === undefined ? {} : { threads: settings.threads })
+      return openModel(await modelSpec(), { threads: settings.threads, device: settings.device })
     },
     (value) => value.close(),
   )

@@ -26,6 +26,7 @@ export const errorFamilies = {
 
   MODEL_MISSING: 'model',
   MODEL_INVALID: 'model',
+  DEVICE_UNAVAILABLE: 'model',
 
   STORE_UNAVAILABLE: 'store',
   STORE_DENIED: 'store',

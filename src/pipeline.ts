@@ -282,6 +282,7 @@ export async function runBatch(
     if (mattes === 'stored') throw new TypeError('Expected a model')
     const opened = await mattes.model()
     options.onEvent({ type: 'model', model: opened.spec.name, provider: opened.provider })
+    if (opened.notice !== undefined) options.onEvent({ type: 'notice', message: opened.notice })
     return opened
   })
   const batch: Batch = {

@@ -37,6 +37,8 @@ export interface MatteModel {
   readonly inputSize: { width: number; height: number }
   /** Execution provider really used, e.g. `cpu`. */
   readonly provider: string
+  /** What a person should know of the choice. */
+  readonly notice: string | undefined
   /**
    * @param rgb 8-bit interleaved RGB, inputSize.width * inputSize.height * 3 bytes, on an ArrayBuffer of
    *   its own: it is transferred to the worker and unusable afterwards.

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 import pLimit from 'p-limit'
 import { RmbgError } from '../errors.ts'
 import { threadEntry } from '../thread.ts'
-import type { MatteModel, ModelSpec } from './contract.ts'
+import type { Device, MatteModel, ModelSpec } from './contract.ts'
 import { sentence } from './sentence.ts'
 import type { ThreadAnswer, ThreadData, ThreadRequest } from './worker.ts'
 
@@ -17,10 +17,15 @@ import type { ThreadAnswer, ThreadData, ThreadRequest } from './worker.ts'
  *
  * @param options.threads threads that ONNX Runtime uses within one image; default: all cores. One model with
  *   all cores beats several with a share each (measured: design, section 2).
- * @throws RmbgError MODEL_INVALID
+ * @param options.device where to run; `auto` unless given
+ * @throws RmbgError MODEL_INVALID or DEVICE_UNAVAILABLE
  */
-export async function openModel(spec: ModelSpec, options: { threads?: number } = {}): Promise<MatteModel> {
-  const start = () => startThread({ spec, threads: options.threads ?? availableParallelism() })
+export async function openModel(
+  spec: ModelSpec,
+  options: { threads?: number | undefined; device?: Device | undefined } = {},
+): Promise<MatteModel> {
+  const { threads = availableParallelism(), device = 'auto' } = options
+  const start = () => startThread({ spec, threads, device })
   // One at a time, so that an image whose thread died is known by name.
   const queue = pLimit(1)
   let thread: InferenceThread | undefined = await start().catch((cause: Error) => {
@@ -28,7 +33,7 @@ export async function openModel(spec: ModelSpec, options: { threads?: number } =
     throw new RmbgError('MODEL_INVALID', `${spec.file} cannot be loaded: ${sentence(cause)}`, { cause })
   })
   let closing: Promise<void> | undefined
-  const { inputSize, provider } = thread
+  const { inputSize, provider, notice } = thread
 
   async function attempt(rgb: Uint8Array<ArrayBuffer>): Promise<Float32Array<ArrayBuffer>> {
     thread ??= await start()
@@ -65,6 +70,7 @@ export async function openModel(spec: ModelSpec, options: { threads?: number } =
     spec,
     inputSize,
     provider,
+    notice,
     predict,
     close: () => {
       // Behind everything already queued.
@@ -82,6 +88,7 @@ function isRefusal(error: unknown): boolean {
 interface InferenceThread {
   inputSize: { width: number; height: number }
   provider: string
+  notice?: string
   /**
    * @param rgb transferred
    * @throws RmbgError MODEL_OUTPUT, or any other error when the thread died

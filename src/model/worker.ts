@@ -5,10 +5,13 @@
  * An error that is not the model file's or the image's own ends the thread: after a failed allocation nothing
  * in a session can be relied on.
  */
+import { createRequire } from 'node:module'
+import { dirname } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
-import { env, InferenceSession, Tensor } from 'onnxruntime-node'
+import { env, InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node'
 import { RmbgError } from '../errors.ts'
-import type { ModelSpec } from './contract.ts'
+import type { Device, ModelSpec } from './contract.ts'
+import { openOnDevice } from './providers.ts'
 import { sentence } from './sentence.ts'
 import { isMaskShape, readSignature } from './signature.ts'
 import { type InputValues, imagePacker, toAlpha } from './tensors.ts'
@@ -16,6 +19,7 @@ import { type InputValues, imagePacker, toAlpha } from './tensors.ts'
 export interface ThreadData {
   spec: ModelSpec
   threads: number
+  device: Device
 }
 
 /** An image to run, 8-bit interleaved RGB, or the wish to end. */
@@ -23,13 +27,12 @@ export type ThreadRequest = { rgb: Uint8Array<ArrayBuffer> } | 'close'
 
 /** One answer to being started, one to every image. */
 export type ThreadAnswer =
-  | { ready: { inputSize: { width: number; height: number }; provider: string } }
+  | { ready: { inputSize: { width: number; height: number }; provider: string; notice?: string } }
   | { alpha: Float32Array<ArrayBuffer> }
   | { refused: Pick<RmbgError, 'code' | 'message' | 'hint'> }
 
 const port = parentPort!
-const { spec, threads } = workerData as ThreadData
-const provider = 'cpu'
+const { spec, threads, device } = workerData as ThreadData
 
 const answer = (message: ThreadAnswer, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer)
 const refuse = (error: unknown) => {
@@ -42,7 +45,7 @@ env.logLevel = 'fatal'
 
 try {
   const model = await load()
-  answer({ ready: { inputSize: model.inputSize, provider } })
+  answer({ ready: model.ready })
   port.on('message', async (request: ThreadRequest) => {
     if (request === 'close') {
       await model.release()
@@ -61,7 +64,7 @@ try {
 }
 
 async function load() {
-  const session = await openSession()
+  const { session, ...used } = await openSession()
   const signature = readSignature(spec, session.inputMetadata, session.outputMetadata)
   const { input, output, inputSize } = signature
   const dimensions =
@@ -95,17 +98,19 @@ async function load() {
       )
     })
   }
-  return { inputSize, run, release: () => session.release() }
+  return { ready: { inputSize, ...used }, run, release: () => session.release() }
 }
 
-async function openSession(): Promise<InferenceSession> {
-  try {
-    return await InferenceSession.create(spec.file, {
-      executionProviders: [provider],
+function openSession() {
+  const packageFolder = dirname(dirname(createRequire(import.meta.url).resolve('onnxruntime-node')))
+  const open = (executionProviders: string[]) =>
+    InferenceSession.create(spec.file, {
+      executionProviders,
       intraOpNumThreads: threads,
       logSeverityLevel: 4,
     })
-  } catch (cause) {
+  return openOnDevice(device, open, listSupportedBackends(), packageFolder).catch((cause: Error) => {
+    if (cause instanceof RmbgError) throw cause
     throw new RmbgError(
       'MODEL_INVALID',
       `${spec.file} cannot be loaded as an ONNX model: ${sentence(cause)}`,
@@ -114,7 +119,7 @@ async function openSession(): Promise<InferenceSession> {
         cause,
       },
     )
-  }
+  })
 }
 
 function toTensor(type: 'float32' | 'float16' | 'uint8', values: InputValues, dimensions: number[]): Tensor {
