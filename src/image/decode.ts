@@ -1,4 +1,5 @@
-import sharp, { type CreateRaw, type Metadata, type Sharp } from 'sharp'
+import { crc32, deflateSync } from 'node:zlib'
+import sharp, { type Metadata, type Sharp } from 'sharp'
 import { RmbgError } from '../errors.ts'
 
 // Many images are in work at once: parallelism comes from them, and nothing is read twice.
@@ -26,7 +27,7 @@ export interface DecodedImage {
   width: number
   height: number
   channels: 3 | 4
-  /** The numbers are those of the file's own colour profile, which a PNG of one pixel carries here. */
+  /** ICC, where the numbers are those of the file's own colour space. */
   profile?: Buffer | undefined
   /** As found in the file. */
   metadata: { exif?: Buffer | undefined; xmp?: Buffer | undefined }
@@ -147,9 +148,9 @@ export async function decode(
     const { icc, space, exif, xmp } = await sharp(bytes, options).metadata()
     const kept = keepProfile && icc !== undefined && (space === 'srgb' || space === 'rgb16')
     const upright = sharp(bytes, { ...options, ignoreIcc: kept }).autoOrient()
-    // libvips takes 16-bit pictures with a profile to P3, and from there where it is told.
+    // sharp takes 16-bit pictures that have a profile to P3, and only where it is told from there to sRGB.
     const converted =
-      depth === 16 && icc && !kept ? upright.withIccProfile('srgb', { attach: false }) : upright
+      space === 'rgb16' && icc && !kept ? upright.withIccProfile('srgb', { attach: false }) : upright
     const { data, info } = await converted
       .toColourspace(depth === 16 ? 'rgb16' : 'srgb')
       .raw({ depth: depth === 16 ? 'ushort' : 'uchar' })
@@ -158,9 +159,7 @@ export async function decode(
     if (channels !== 3 && channels !== 4) {
       throw new RmbgError('INPUT_UNSUPPORTED', `The picture has ${channels} channels instead of 3 or 4.`)
     }
-    const profile = kept
-      ? await sharp(bytes, options).resize(1, 1, { fit: 'fill' }).keepIccProfile().png().toBuffer()
-      : undefined
+    const profile = kept ? icc : undefined
     return { data: samples(data, depth), width, height, channels, profile, metadata: { exif, xmp } }
   } catch (cause) {
     if (cause instanceof RmbgError) throw cause
@@ -215,13 +214,7 @@ export async function toModelInput(
     .flatten({ background: '#fff' })
     .resize({ ...size, fit: 'fill', kernel: 'linear' })
     .toColourspace('srgb')
-  const rgb = image.profile
-    ? sharp(
-        await inProfile(await resized.raw().toBuffer(), { ...size, channels: 3 }, image.profile)
-          .png()
-          .toBuffer(),
-      )
-    : resized
+  const rgb = image.profile ? await inProfile(resized, image.profile) : resized
   return new Uint8Array(await rgb.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer())
 }
 
@@ -234,24 +227,23 @@ export function fromRaw(
 }
 
 /**
- * Pixels in memory with a colour profile attached, not converted: sharp can only keep a profile that came with a file,
- * so the pixels are laid onto one that has it.
- *
- * @param profile a PNG of one pixel
+ * An image with a colour profile attached and its numbers as they are. sharp can convert to a profile and keep one that
+ * came with a file, so it is given a file: a PNG, not compressed, with the profile in its iCCP chunk.
  */
-export function inProfile(
-  data: Uint8Array | Uint16Array,
-  { width, height, channels }: { width: number; height: number; channels: 3 | 4 },
-  profile: Buffer,
-): Sharp {
-  const depth = data instanceof Uint16Array ? 'ushort' : 'uchar'
-  const input = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-  const ground = sharp(profile).resize(width, height, { fit: 'fill' }).keepIccProfile()
-  const typed = depth === 'ushort' ? ground.toColourspace('rgb16') : ground
-  const laid = (channels === 4 ? typed.ensureAlpha() : typed.removeAlpha()).composite([
-    { input, raw: { width, height, channels, depth } as CreateRaw, blend: 'source' },
+export async function inProfile(image: Sharp, profile: Buffer): Promise<Sharp> {
+  const png = await image.png({ compressionLevel: 0 }).toBuffer()
+  const type = Buffer.from('iCCP')
+  const data = Buffer.concat([Buffer.from('icc\0\0', 'latin1'), deflateSync(profile)])
+  const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)]
+  length.writeUInt32BE(data.length)
+  checksum.writeUInt32BE(crc32(Buffer.concat([type, data])))
+  const signatureAndHeader = 33
+  const file = Buffer.concat([
+    png.subarray(0, signatureAndHeader),
+    ...[length, type, data, checksum],
+    png.subarray(signatureAndHeader),
   ])
-  return laid
+  return sharp(file, { limitInputPixels: false })
 }
 
 /** libvips' words, cut to their first line without the name of its function. */

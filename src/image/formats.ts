@@ -1,7 +1,7 @@
-import sharp, { type CreateRaw, type Sharp } from 'sharp'
+import sharp, { type Sharp } from 'sharp'
 import { RmbgError } from '../errors.ts'
-import type { Cutout } from './composite.ts'
-import { type DecodedImage, fromRaw, inProfile, samples } from './decode.ts'
+import type { Box, Cutout } from './composite.ts'
+import { type DecodedImage, fromRaw, inProfile, type Samples, samples } from './decode.ts'
 import { isIdentity, type Layout, planLayout } from './layout.ts'
 import { metadataToKeep, withMetadata } from './metadata.ts'
 import { type Background, type CutoutFormat, type CutoutOptions, formats } from './options.ts'
@@ -94,20 +94,15 @@ async function draw(
   background: Background | undefined,
   profile: Buffer | undefined,
 ): Promise<Sharp> {
-  const { region, drawn, canvas } = layout
+  const { region, drawn } = layout
   const deep = rgba instanceof Uint16Array
   const pixels = fromRaw(rgba, { width, height, channels: 4 })
   const placed = isIdentity(layout)
     ? pixels
     : pixels.extract(region).resize(drawn.width, drawn.height, { fit: 'fill' })
-  const drawing = await onto(background, placed, layout, deep)
-  if (!profile) return deep ? drawing.toColourspace('rgb16') : drawing
-  const { data, info } = await drawing
-    .toColourspace(deep ? 'rgb16' : 'srgb')
-    .raw({ depth: deep ? 'ushort' : 'uchar' })
-    .toBuffer({ resolveWithObject: true })
-  const channels = info.channels as 3 | 4
-  return inProfile(samples(data, deep ? 16 : 8), { ...canvas, channels }, profile)
+  const space = deep ? 'rgb16' : 'srgb'
+  const drawing = (await onto(background, placed, layout, deep)).toColourspace(space)
+  return profile ? (await inProfile(drawing, profile)).keepIccProfile().toColourspace(space) : drawing
 }
 
 /** The cut-out on a canvas, which is clear, of one colour, or a picture (8 bits) that covers it. */
@@ -129,31 +124,43 @@ async function onto(
     const [r, g, b] = background.colour
     return placed.flatten({ background: { r, g, b } }).extend({ ...margins, background: { r, g, b } })
   }
-  const isDeep = deep && 'colour' in background
-  const depth = isDeep ? 'ushort' : 'uchar'
-  const input = await placed
-    .toColourspace(isDeep ? 'rgb16' : 'srgb')
-    .raw({ depth })
-    .toBuffer()
-  const raw = { width: drawn.width, height: drawn.height, channels: 4, depth } as CreateRaw
-  // sharp flattens 16 bits onto 65280 instead of 65535, so they are laid onto a canvas of our own.
-  const ground =
-    'colour' in background
-      ? fromRaw(canvasOf(canvas, background.colour), { ...canvas, channels: 3 }).toColourspace('rgb16')
-      : sharp(background.file, { limitInputPixels: false })
-          .autoOrient()
-          .flatten({ background: '#fff' })
-          .resize(canvas.width, canvas.height, { fit: 'cover' })
-          .toColourspace('srgb')
-  return ground.composite([{ input, raw, left, top }]).removeAlpha()
+  if ('colour' in background) {
+    const pixels = await placed.toColourspace('rgb16').raw({ depth: 'ushort' }).toBuffer()
+    return fromRaw(ontoColour(samples(pixels, 16), drawn, canvas, background.colour), {
+      ...canvas,
+      channels: 3,
+    })
+  }
+  const input = await placed.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer()
+  return sharp(background.file, { limitInputPixels: false })
+    .autoOrient()
+    .flatten({ background: '#fff' })
+    .resize(canvas.width, canvas.height, { fit: 'cover' })
+    .toColourspace('srgb')
+    .composite([{ input, raw: { width: drawn.width, height: drawn.height, channels: 4 }, left, top }])
+    .removeAlpha()
 }
 
 const clear = { r: 0, g: 0, b: 0, alpha: 0 }
 
-function canvasOf({ width, height }: { width: number; height: number }, colour: readonly number[]) {
-  const canvas = new Uint16Array(width * height * 3)
-  for (let at = 0; at < canvas.length; at++) canvas[at] = colour[at % 3]! * 257
-  return canvas
+/** In 16 bits, which sharp composites in 8, and flattens onto 65280 instead of 65535. */
+function ontoColour(
+  rgba: Samples,
+  drawn: Box,
+  canvas: { width: number; height: number },
+  colour: readonly number[],
+): Uint16Array {
+  const ground = colour.map((value) => value * 257)
+  const result = new Uint16Array(canvas.width * canvas.height * 3)
+  for (let at = 0; at < result.length; at++) result[at] = ground[at % 3]!
+  for (let y = 0, from = 0; y < drawn.height; y++) {
+    let into = ((drawn.top + y) * canvas.width + drawn.left) * 3
+    for (let x = 0; x < drawn.width; x++, from += 4, into += 3) {
+      const alpha = rgba[from + 3]! / 65535
+      for (let c = 0; c < 3; c++) result[into + c] = ground[c]! + (rgba[from + c]! - ground[c]!) * alpha + 0.5
+    }
+  }
+  return result
 }
 
 /** The best quality, by bisection, whose file is small enough. */
