@@ -1,5 +1,6 @@
 /** From picture and matte to mask and cut-out: arithmetic on pixels, without libraries; runs in a thread of its own. */
 import type { Samples } from './decode.ts'
+import { estimateForeground } from './foreground.ts'
 import { type MattePlane, resizeMatte } from './matte.ts'
 import { type Review, review } from './review.ts'
 
@@ -47,15 +48,17 @@ export interface Cutout {
 const visibleFrom = 13
 
 /**
- * Mask and cut-out of a picture. A transparency the picture has already is multiplied with the matte. Colour is
- * cleared under alpha 0 unless asked to be kept.
+ * Mask and cut-out of a picture. A transparency the picture has already is multiplied with the matte. Colours
+ * of pixels that are partly transparent are the subject's own unless not wanted (`refine`), those of opaque ones are
+ * untouched, and those under alpha 0 are cleared unless asked to be kept.
  */
-export function composite({ picture, matte, keepHiddenColor }: CompositeTask): Cutout {
+export function composite({ picture, matte, refine, keepHiddenColor }: CompositeTask): Cutout {
   const { data, width, height } = picture
   const alpha = data instanceof Uint16Array ? new Uint16Array(width * height) : new Uint8Array(width * height)
   if (matte instanceof Uint8Array) fillFrom(matte, alpha)
   else resizeMatte(matte, alpha, picture, picture.channels === 4 ? data : undefined)
   const rgba = withAlpha(picture, alpha)
+  if (refine) estimateForeground({ pixels: data, ...picture, alpha }, { pixels: rgba, channels: 4 })
   if (!keepHiddenColor) clearHidden(rgba, alpha)
   const mask = alpha instanceof Uint16Array ? toBytes(alpha) : alpha
   return {
