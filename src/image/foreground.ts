@@ -17,7 +17,7 @@ const referenceSide = 1024
 const wideWindow = 97
 const narrowWindow = 7
 /** Cells of the fine grid along the longer side; four by four of them make a cell of the coarse grid. */
-const fineCells = 512
+const fineCells = 384
 const cellsInCell = 4
 
 /** How strongly a wide window is held to its weighted means: at least this much, and more where it fits badly. */

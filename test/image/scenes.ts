@@ -189,10 +189,12 @@ export function blend(
   alpha: Uint8Array,
   background: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(foreground, (value, index) => {
-    const a = alpha[Math.floor(index / 3)]! / 255
-    return Math.round(a * value + (1 - a) * background[index]!)
-  })
+  const result = new Uint8Array(foreground.length)
+  for (let i = 0; i < result.length; i++) {
+    const a = alpha[Math.floor(i / 3)]! / 255
+    result[i] = Math.round(a * foreground[i]! + (1 - a) * background[i]!)
+  }
+  return result
 }
 
 /** Mean absolute difference per channel, in levels of 255, of pixels that are neither in nor out. */
