@@ -2,16 +2,17 @@ import { availableParallelism } from 'node:os'
 import { Piscina } from 'piscina'
 import type { Matte } from '../model/contract.ts'
 import { threadEntry } from '../thread.ts'
-import type { CompositeOptions, CompositeTask, Cutout } from './composite.ts'
-import type { DecodedImage, Samples } from './decode.ts'
+import type { CompositeOptions, Cutout } from './composite.ts'
+import { type DecodedImage, type Samples, toSrgb } from './decode.ts'
+import type { ResampleTask } from './pixel-thread.ts'
 
 export type { Cutout } from './composite.ts'
 
-let threads: Piscina<CompositeTask, Cutout> | undefined
+let threads: Piscina | undefined
 
-function pixelThreads(): Piscina<CompositeTask, Cutout> {
+function pixelThreads(): Piscina {
   if (threads) return threads
-  const { url, execArgv } = threadEntry('composite-thread', import.meta.url)
+  const { url, execArgv } = threadEntry('pixel-thread', import.meta.url)
   threads = new Piscina({
     filename: url.href,
     execArgv,
@@ -21,6 +22,27 @@ function pixelThreads(): Piscina<CompositeTask, Cutout> {
     idleTimeout: 10_000,
   })
   return threads
+}
+
+/**
+ * The picture as a model sees it: stretched to the model's size, in sRGB. See `resample` for the arithmetic, which is
+ * done in a thread; until then the image's pixels are away.
+ *
+ * @returns interleaved 8-bit RGB, width * height * 3 bytes, on an ArrayBuffer of its own
+ */
+export async function toModelInput(
+  image: DecodedImage,
+  { width, height }: { width: number; height: number },
+): Promise<Uint8Array<ArrayBuffer>> {
+  const data = ownBuffer(image.data)
+  const picture = { data, width: image.width, height: image.height, channels: image.channels }
+  const task: ResampleTask = { picture, width, height }
+  const result: { rgb: Uint8Array<ArrayBuffer>; data: Samples } = await pixelThreads().run(task, {
+    name: 'shrink',
+    transferList: [data.buffer],
+  })
+  image.data = result.data
+  return image.profile ? toSrgb(result.rgb, { width, height }, image.profile) : result.rgb
 }
 
 /**
@@ -41,7 +63,7 @@ export function compose(
     ...options,
   }
   const matteBuffer = matte instanceof Uint8Array ? matte.buffer : matte.alpha.buffer
-  return pixelThreads().run(task, { transferList: [data.buffer, matteBuffer] })
+  return pixelThreads().run(task, { name: 'compose', transferList: [data.buffer, matteBuffer] })
 }
 
 /** Ends the threads; the next `compose` starts new ones. */

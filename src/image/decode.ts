@@ -199,23 +199,14 @@ export function samples(data: Buffer, depth: 8 | 16): Samples {
   return depth === 16 ? new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2) : bytes
 }
 
-/**
- * The picture as a model sees it: stretched to the model's size (RMBG-2.0 was shown stretched pictures), bilinear
- * with antialiasing as in PIL and torchvision. What is transparent is white: the colour stored under it is
- * arbitrary, and a subject on white is what models know best.
- *
- * @returns interleaved 8-bit RGB, width * height * 3 bytes, on an ArrayBuffer of its own
- */
-export async function toModelInput(
-  image: DecodedImage,
+/** 8-bit RGB in another colour space, as sRGB. */
+export async function toSrgb(
+  rgb: Uint8Array,
   size: { width: number; height: number },
+  profile: Buffer,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const resized = fromRaw(image.data, image)
-    .flatten({ background: '#fff' })
-    .resize({ ...size, fit: 'fill', kernel: 'linear' })
-    .toColourspace('srgb')
-  const rgb = image.profile ? await inProfile(resized, image.profile) : resized
-  return new Uint8Array(await rgb.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer())
+  const image = await inProfile(fromRaw(rgb, { ...size, channels: 3 }), profile)
+  return new Uint8Array(await image.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer())
 }
 
 /** Pixels in memory as the start of a pipeline. */
