@@ -33,8 +33,8 @@ import type {
   SummaryEvent,
 } from './events.ts'
 import type { CompositeOptions } from './image/composite.ts'
-import { closePixelThreads, compose } from './image/cutout.ts'
-import { type DecodedImage, decode, decodeMask, estimateBytes, toModelInput } from './image/decode.ts'
+import { closePixelThreads, compose, toModelInput } from './image/cutout.ts'
+import { type DecodedImage, decode, decodeMask, estimateBytes } from './image/decode.ts'
 import { type EncodedCutout, encodeCutout, encodeMask, workingDepth } from './image/formats.ts'
 import type { CutoutOptions } from './image/options.ts'
 import type { Review } from './image/review.ts'
