@@ -50,7 +50,7 @@ const colours = 6
  * Sources: Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021; Germer et al., "Fast Multi-Level
  * Foreground Estimation", ICPR 2020 (arXiv 2006.14970).
  *
- * Takes two reads of the picture around soft pixels and less than 4 MB, whatever the picture's size.
+ * Takes two reads of the picture around soft pixels and less than 2 MB, whatever the picture's size.
  *
  * @param target interleaved RGB or RGBA of the same size and depth; may be `task.pixels` itself
  */

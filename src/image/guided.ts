@@ -30,7 +30,7 @@ const coefficients = 7
  * explains; the rest is the matte itself, interpolated bilinearly, so that texture which has nothing to do with the
  * edge is kept out. Where the matte is 0 or 1 all around (to half a level of 255), the result is exactly 0 or 255.
  *
- * Takes 44 bytes per pixel of the matte beside the result; nothing else grows with the picture.
+ * Takes 56 bytes per pixel of the matte beside the result; nothing else grows with the picture.
  *
  * Source: He and Sun, "Fast Guided Filter", arXiv 1505.00996; He, Sun and Tang, "Guided Image Filtering", PAMI 2013.
  *
