@@ -78,6 +78,8 @@ export type ImageEvent = CompletedEvent | SkippedEvent | FailedEvent | PlannedEv
 export interface NoticeEvent {
   type: 'notice'
   message: string
+  /** Said even when `--quiet` asks for silence. */
+  important?: boolean
 }
 
 export interface SummaryEvent {

@@ -281,7 +281,7 @@ export async function runBatch(
   const model = once(async () => {
     if (mattes === 'stored') throw new TypeError('Expected a model')
     const opened = await mattes.model()
-    options.onEvent({ type: 'model', model: opened.spec.name, provider: opened.provider })
+    options.onEvent({ type: 'model', model: nameOf(opened.spec), provider: opened.provider })
     if (opened.notice !== undefined) options.onEvent({ type: 'notice', message: opened.notice })
     return opened
   })
@@ -356,12 +356,16 @@ export async function runBatch(
     runId: batch.run.id,
     images: candidates.length,
     dryRun: options.dryRun,
-    model: mattes === 'stored' ? 'stored masks' : mattes.spec.name,
+    model: mattes === 'stored' ? 'stored masks' : nameOf(mattes.spec),
     store: services.store.location,
     database: services.database.location,
     concurrency: options.concurrency,
     maxMemoryBytes: options.maxMemory,
   })
+
+  if (mattes !== 'stored' && mattes.spec.notice !== undefined) {
+    options.onEvent({ type: 'notice', message: mattes.spec.notice, important: true })
+  }
 
   try {
     if (options.dryRun) {
@@ -551,9 +555,18 @@ function failed(input: string, error: RmbgError, jobId?: string): FailedEvent {
   }
 }
 
+const nameOf = ({ name, variant }: ModelSpec): string => (variant === undefined ? name : `${name}:${variant}`)
+
 /** Everything of a model that changes the result. */
-function modelParameters({ name, sha256: digest, inputSize, normalisation, activation }: ModelSpec) {
-  return { name, sha256: digest, inputSize, normalisation, activation }
+function modelParameters({ name, variant, sha256: digest, inputSize, normalisation, activation }: ModelSpec) {
+  return {
+    name,
+    ...(variant !== undefined && { variant }),
+    sha256: digest,
+    inputSize,
+    normalisation,
+    activation,
+  }
 }
 
 /** Everything that changes the result and nothing else; the digest does not depend on the order of keys. */

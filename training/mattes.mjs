@@ -10,7 +10,10 @@ const [, , size] = session.inputMetadata[0].shape
 /** NumPy's format, version 1: the header's length is at byte 8, the data follow it. */
 const body = (file) => {
   const bytes = readFileSync(file)
-  return { header: bytes.subarray(0, 10 + bytes.readUInt16LE(8)), data: bytes.subarray(10 + bytes.readUInt16LE(8)) }
+  return {
+    header: bytes.subarray(0, 10 + bytes.readUInt16LE(8)),
+    data: bytes.subarray(10 + bytes.readUInt16LE(8)),
+  }
 }
 
 /** Pixels are written last, three times as many as alphas. */
@@ -39,7 +42,8 @@ while (done.size < Number(last)) {
   const input = new Float32Array(pixels * 3)
   for (let image = 0; image < data.length / pixels / 3; image++) {
     const from = image * pixels * 3
-    for (let i = 0; i < pixels; i++) for (let c = 0; c < 3; c++) input[c * pixels + i] = data[from + i * 3 + c] / 255
+    for (let i = 0; i < pixels; i++)
+      for (let c = 0; c < 3; c++) input[c * pixels + i] = data[from + i * 3 + c] / 255
     const { alpha } = await session.run({ image: new Tensor('float32', input, [1, 3, size, size]) })
     for (let i = 0; i < pixels; i++) mattes[image * pixels + i] = Math.round(alpha.data[i] * 255)
   }

@@ -34,6 +34,8 @@ const settings = {
   s3ForcePathStyle: { env: 'S3_FORCE_PATH_STYLE', schema: flag },
   s3Checksums: { env: 'S3_CHECKSUMS', schema: z.enum(['when_supported', 'when_required']) },
   model: { env: 'RMBG_MODEL', schema: text },
+  hfToken: { env: 'HF_TOKEN', schema: text },
+  hfEndpoint: { env: 'HF_ENDPOINT', schema: z.url({ protocol: /^https?$/ }) },
   device: { env: 'RMBG_DEVICE', schema: z.enum(deviceNames) },
   threads: { env: 'RMBG_THREADS', schema: z.coerce.number().int().min(1).max(1024) },
   concurrency: { env: 'RMBG_CONCURRENCY', schema: z.coerce.number().int().min(1).max(256) },
@@ -53,7 +55,16 @@ type Settings = typeof settings
 export type SettingName = keyof Settings
 /** Settings as given by somebody; what nobody gave is absent. */
 export type GivenSettings = { [Name in SettingName]?: z.infer<Settings[Name]['schema']> }
-type Defaulted = 'home' | 'model' | 'concurrency' | 'maxMemory' | 'maxPixels' | 'user' | 'ignore' | 'tag'
+type Defaulted =
+  | 'home'
+  | 'model'
+  | 'hfEndpoint'
+  | 'concurrency'
+  | 'maxMemory'
+  | 'maxPixels'
+  | 'user'
+  | 'ignore'
+  | 'tag'
 export type ResolvedSettings = GivenSettings & Required<Pick<GivenSettings, Defaulted>>
 
 /** The environment variable of a setting, for a flag's help. */
@@ -95,7 +106,8 @@ function defaults(): Pick<ResolvedSettings, Defaulted> {
   const maxMemory = Math.floor(process.availableMemory() / 2)
   return {
     home: envPaths('rmbg', { suffix: '' }).data,
-    model: 'backdrop',
+    model: 'auto',
+    hfEndpoint: 'https://huggingface.co',
     // One image in inference, the others being read, decoded, encoded and stored around it.
     concurrency: Math.max(
       1,

@@ -51,7 +51,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     model: Flags.string({
       char: 'm',
       helpValue: 'NAME|FILE.onnx',
-      description: `model to use [env: ${env('model')}]`,
+      description: `model to use; auto is RMBG-2.0 where it is installed, else the built-in one; see "rmbg model list" (default: auto) [env: ${env('model')}]`,
     }),
     threads: Flags.integer({
       min: 1,

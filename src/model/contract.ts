@@ -9,6 +9,8 @@ export type Device = (typeof devices)[number]
 export interface ModelSpec {
   /** Registry name, or the file's base name for a model given by path. */
   name: string
+  /** Which of a model's published files, e.g. `q4f16`. */
+  variant?: string
   /** Absolute path of the .onnx file. */
   file: string
   /** Hex SHA-256 of the file. */
@@ -21,6 +23,8 @@ export interface ModelSpec {
   /** Name of the output that holds the mask; absent: the file's first. */
   output?: string
   licence: string
+  /** What a person should know of the choice. */
+  notice?: string
 }
 
 /** An alpha matte at model size: row-major, width * height values, each clamped to 0..1, none NaN. */

@@ -1,32 +1,29 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { join, parse, resolve } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { RmbgError } from '../errors.ts'
 import type { ModelSpec } from './contract.ts'
 import { type ModelDescription, readDescription } from './description.ts'
+import { digestOf, modelPaths, readOrigin, sha256Of } from './installed.ts'
+import { fetchableModels, findFetchable } from './known.ts'
 
-export interface KnownModel
+/** A model that ships with the package. */
+export interface BuiltinModel
   extends Required<Omit<ModelDescription, 'output'>>,
     Pick<ModelDescription, 'output'> {
   /** One line for people. */
   summary: string
-  /** Where it comes from. */
-  source: string
-  /** The file, which ships with the package. */
+  /** The file. */
   file: URL
   /** Bytes. */
   size: number
 }
 
-/** The models known by name. */
-export const knownModels: Readonly<Record<string, KnownModel>> = {
+/** The models that ship. */
+export const builtinModels: Readonly<Record<string, BuiltinModel>> = {
   backdrop: {
     summary:
       'Subjects on a plain or graded studio backdrop, told by the statistics of the border; nothing learned.',
-    source: 'src/model/builtin/backdrop.ts of this project',
     file: new URL('../../src/model/builtin/backdrop.onnx', import.meta.url),
     size: 84_000,
     inputSize: [384, 384],
@@ -37,6 +34,11 @@ export const knownModels: Readonly<Record<string, KnownModel>> = {
   },
 }
 
+/** What `auto` takes where RMBG-2.0 is not installed. */
+export const builtinDefault = 'backdrop'
+/** What `auto` looks for first. */
+const best = 'rmbg-2.0'
+
 /** What holds for a model given by path where the JSON file beside it is silent. */
 const defaults = {
   mean: [0.485, 0.456, 0.406],
@@ -46,10 +48,12 @@ const defaults = {
 } satisfies ModelDescription
 
 /**
- * Finds a model without loading it: a registry name, the path of an .onnx file (anything that ends so or holds
- * a slash), or the bare name of a file that somebody put into the models folder. A file may have a JSON file of
- * the same name beside it (`description.ts`); without one it is taken to want ImageNet's normalisation and to
- * give alpha as it is.
+ * Finds a model without loading it: `auto`, the name of one that ships or was fetched (`rmbg-2.0`, `rmbg-2.0:q4f16`),
+ * the path of an .onnx file (anything that ends so or holds a slash), or the bare name of a file that somebody put
+ * into the models folder. A file may have a JSON file of the same name beside it (`description.ts`); without one it
+ * is taken to want ImageNet's normalisation and to give alpha as it is.
+ *
+ * Only `auto` chooses: a model that is named is used or refused.
  *
  * @throws RmbgError MODEL_MISSING, or MODEL_INVALID where the file or its JSON cannot be used
  */
@@ -57,22 +61,62 @@ export async function resolveModel(
   nameOrPath: string,
   options: { modelsFolder: string },
 ): Promise<ModelSpec> {
+  if (nameOrPath === 'auto') return resolveAuto(options.modelsFolder)
   const isPath = /[\\/]|\.onnx$/i.test(nameOrPath)
-  const known = isPath || !Object.hasOwn(knownModels, nameOrPath) ? undefined : knownModels[nameOrPath]
-  if (known) return toSpec(nameOrPath, fileURLToPath(known.file), known)
+  const builtin = Object.hasOwn(builtinModels, nameOrPath) ? builtinModels[nameOrPath] : undefined
+  if (builtin && !isPath) {
+    const file = fileURLToPath(builtin.file)
+    return toSpec(nameOrPath, file, await sha256Of(file), builtin)
+  }
+  const fetched = isPath ? undefined : await resolveFetched(nameOrPath, options.modelsFolder)
+  return fetched ?? resolveFile(nameOrPath, isPath, options.modelsFolder)
+}
 
-  const file = isPath ? resolve(nameOrPath) : join(options.modelsFolder, `${nameOrPath}.onnx`)
+async function resolveAuto(modelsFolder: string): Promise<ModelSpec> {
+  for (const variant of Object.keys(fetchableModels[best]!.variants)) {
+    if (await readOrigin(modelsFolder, best, variant)) {
+      return (await resolveFetched(`${best}:${variant}`, modelsFolder))!
+    }
+  }
+  return {
+    ...(await resolveModel(builtinDefault, { modelsFolder })),
+    notice:
+      `RMBG-2.0 is not installed: the small built-in model "${builtinDefault}" is used, which is good for products on plain ` +
+      `backdrops and not for much else. Get the real thing with: rmbg model pull ${best}`,
+  }
+}
+
+/** @returns undefined for a name nobody knows */
+async function resolveFetched(nameAndVariant: string, modelsFolder: string): Promise<ModelSpec | undefined> {
+  const found = findFetchable(nameAndVariant)
+  if (!found) return undefined
+  const { name, model } = found
+  // Without a variant, any that is installed will do, the best first.
+  const wanted = nameAndVariant.includes(':') ? [found.variant] : Object.keys(model.variants)
+  for (const variant of wanted) {
+    const origin = await readOrigin(modelsFolder, name, variant)
+    if (!origin) continue
+    const { file } = modelPaths(modelsFolder, name, variant)
+    return { ...toSpec(name, file, await digestOf(file, origin), model), variant }
+  }
+  throw new RmbgError('MODEL_MISSING', `The model ${nameAndVariant} is not installed.`, {
+    hint: `Get it with: rmbg model pull ${nameAndVariant}`,
+  })
+}
+
+async function resolveFile(nameOrPath: string, isPath: boolean, modelsFolder: string): Promise<ModelSpec> {
+  const file = isPath ? resolve(nameOrPath) : join(modelsFolder, `${nameOrPath}.onnx`)
   const stats = await stat(file).catch((cause) => {
     const { code } = cause as NodeJS.ErrnoException
     if (code !== 'ENOENT' && code !== 'ENOTDIR') {
       throw new RmbgError('MODEL_INVALID', `${file} cannot be read (${code}).`, { cause })
     }
-    const names = Object.keys(knownModels).join(', ')
+    const names = [...Object.keys(builtinModels), ...Object.keys(fetchableModels)].join(', ')
     throw new RmbgError(
       'MODEL_MISSING',
       isPath ? `There is no model file ${file}.` : `There is no model named "${nameOrPath}".`,
       {
-        hint: `Known models: ${names}. Or give the path of an .onnx file, or put one into ${options.modelsFolder}.`,
+        hint: `Known models: ${names}. Or give the path of an .onnx file, or put one into ${modelsFolder}.`,
         cause,
       },
     )
@@ -84,33 +128,23 @@ export async function resolveModel(
     })
   }
   const { dir, name } = parse(file)
-  return toSpec(name, file, { ...defaults, ...(await readDescription(join(dir, `${name}.json`))) })
+  const description = { ...defaults, ...(await readDescription(join(dir, `${name}.json`))) }
+  return toSpec(name, file, await sha256Of(file), description)
 }
 
 type Described = Omit<ModelDescription, keyof typeof defaults> &
   Required<Pick<ModelDescription, keyof typeof defaults>>
 
-async function toSpec(name: string, file: string, described: Described): Promise<ModelSpec> {
+function toSpec(name: string, file: string, sha256: string, described: Described): ModelSpec {
   const { inputSize, mean, std, activation, output, licence } = described
   return {
     name,
     file,
-    sha256: await sha256Of(file),
+    sha256,
     ...(inputSize && { inputSize: { width: inputSize[0], height: inputSize[1] } }),
     normalisation: { mean, std },
     activation,
     ...(output !== undefined && { output }),
     licence,
   }
-}
-
-async function sha256Of(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  try {
-    await pipeline(createReadStream(file), hash)
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    throw new RmbgError('MODEL_INVALID', `${file} cannot be read (${code}).`, { cause })
-  }
-  return hash.digest('hex')
 }

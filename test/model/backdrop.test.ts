@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { backdropModel, size } from '../../src/model/builtin/backdrop.ts'
 import type { MatteModel } from '../../src/model/contract.ts'
-import { knownModels, resolveModel } from '../../src/model/registry.ts'
+import { builtinModels, resolveModel } from '../../src/model/registry.ts'
 import { openModel } from '../../src/model/session.ts'
 import { picture } from '../support/images.ts'
 import { compare, empty, render, studio, whiteOnWhite } from './studio.ts'
@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => model.close())
 
 it('is what its script writes, byte for byte, and small', async () => {
-  const shipped = await readFile(knownModels.backdrop!.file)
+  const shipped = await readFile(builtinModels.backdrop!.file)
   expect(shipped.equals(backdropModel())).toBe(true)
   expect(shipped.byteLength).toBeLessThan(100_000)
 })

@@ -3,7 +3,7 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { RmbgError } from '../../src/errors.ts'
-import { knownModels, resolveModel } from '../../src/model/registry.ts'
+import { builtinModels, resolveModel } from '../../src/model/registry.ts'
 import { openModel } from '../../src/model/session.ts'
 import { model, modelFolder, redChannel } from './graphs.ts'
 
@@ -24,7 +24,7 @@ const refusal = async (promise: Promise<unknown>): Promise<RmbgError> => {
 }
 
 describe('a model by name', () => {
-  it.each(Object.entries(knownModels))(
+  it.each(Object.entries(builtinModels))(
     '%s: its file is there, of the stated size, and fits its entry',
     async (name, known) => {
       expect((await stat(known.file)).size).toBe(known.size)

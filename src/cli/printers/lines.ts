@@ -1,5 +1,13 @@
+import pc from 'picocolors'
 import type { JobReview } from '../../database/jobs.ts'
-import type { FailedEvent, ImageEvent, ModelEvent, StartEvent, SummaryEvent } from '../../events.ts'
+import type {
+  FailedEvent,
+  ImageEvent,
+  ModelEvent,
+  NoticeEvent,
+  StartEvent,
+  SummaryEvent,
+} from '../../events.ts'
 import { printable } from '../printable.ts'
 import type { Printer, PrinterOptions } from './printer.ts'
 
@@ -17,7 +25,7 @@ export function linesPrinter({ quiet, verbose }: PrinterOptions): Printer {
         if (!quiet || event.status === 'failed') process.stdout.write(`${imageLine(event, verbose)}\n`)
         break
       case 'notice':
-        if (!quiet) process.stderr.write(`${printable(event.message)}\n`)
+        if (!quiet || event.important) process.stderr.write(`${noticeText(event)}\n`)
         break
       case 'summary':
         if (!quiet || event.failed > 0) process.stdout.write(summaryText(event))
@@ -41,6 +49,10 @@ export function startText(event: StartEvent, verbose: boolean): string {
 
 export const modelText = ({ model, provider }: ModelEvent): string =>
   `model ${printable(model)} runs on ${provider}`
+
+/** What must not be overlooked stands out. */
+export const noticeText = ({ message, important }: NoticeEvent): string =>
+  important ? `${pc.bold(pc.yellow('NOTICE:'))} ${printable(message)}` : printable(message)
 
 export function imageLine(event: ImageEvent, verbose: boolean): string {
   const input = printable(event.input)

@@ -1,7 +1,6 @@
 import { SingleBar } from 'cli-progress'
 import pc from 'picocolors'
-import { printable } from '../printable.ts'
-import { failureLine, imageLine, modelText, startText, summaryText } from './lines.ts'
+import { failureLine, imageLine, modelText, noticeText, startText, summaryText } from './lines.ts'
 import type { Printer, PrinterOptions } from './printer.ts'
 
 /** A progress bar on stderr with count, rate, time left and failures; the summary on stdout. */
@@ -48,7 +47,7 @@ export function terminalPrinter({ quiet, verbose }: PrinterOptions): Printer {
         break
       }
       case 'notice':
-        if (!quiet) above(pc.yellow(printable(event.message)))
+        if (!quiet || event.important) above(pc.yellow(noticeText(event)))
         break
       case 'summary':
         if (!quiet && !dryRun) bar.stop()

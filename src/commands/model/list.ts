@@ -1,0 +1,23 @@
+import { BaseCommand } from '../../cli/base.ts'
+import { megabytes } from '../../cli/megabytes.ts'
+import { modelsFolder, resolveSettings } from '../../cli/settings.ts'
+import type { ListedModel } from '../../model/list.ts'
+
+export default class ModelList extends BaseCommand {
+  static override summary = 'List the models that ship, are installed or can be fetched.'
+  static override examples = ['<%= config.bin %> model list', '<%= config.bin %> model list --json']
+  static override enableJsonFlag = true
+
+  async run(): Promise<ListedModel[]> {
+    await this.parse(ModelList)
+    const { home } = await resolveSettings({})
+    const { listModels } = await import('../../model/list.ts')
+    const models = await listModels(modelsFolder(home))
+    const width = Math.max(...models.map(({ name }) => name.length))
+    for (const { name, state, size, licence, summary } of models) {
+      const columns = [name.padEnd(width), state.padEnd(9), megabytes(size).padStart(7), licence]
+      this.log(`${columns.join('  ')}${summary ? `\n${' '.repeat(width + 2)}${summary}` : ''}`)
+    }
+    return models
+  }
+}

@@ -1,0 +1,23 @@
+import { Args } from '@oclif/core'
+import { BaseCommand } from '../../cli/base.ts'
+import { modelsFolder, resolveSettings } from '../../cli/settings.ts'
+
+export default class ModelPath extends BaseCommand {
+  static override summary = "Print where a model's file is."
+  static override examples = ['<%= config.bin %> model path rmbg-2.0']
+  static override enableJsonFlag = true
+  static override args = {
+    name: Args.string({ required: true, description: 'a model that ships or is installed, or auto' }),
+  }
+
+  async run(): Promise<{ name: string; variant?: string; file: string; sha256: string }> {
+    const { args } = await this.parse(ModelPath)
+    const { home } = await resolveSettings({})
+    const { resolveModel } = await import('../../model/registry.ts')
+    const { name, variant, file, sha256 } = await resolveModel(args.name, {
+      modelsFolder: modelsFolder(home),
+    })
+    this.log(file)
+    return { name, ...(variant !== undefined && { variant }), file, sha256 }
+  }
+}

@@ -1,0 +1,21 @@
+import { Args } from '@oclif/core'
+import { BaseCommand } from '../../cli/base.ts'
+import { modelsFolder, resolveSettings } from '../../cli/settings.ts'
+
+export default class ModelRemove extends BaseCommand {
+  static override summary = 'Delete an installed model.'
+  static override examples = ['<%= config.bin %> model remove rmbg-2.0:q4f16']
+  static override enableJsonFlag = true
+  static override args = {
+    name: Args.string({ required: true, description: 'a model; all its variants unless one is named' }),
+  }
+
+  async run(): Promise<{ removed: string[] }> {
+    const { args } = await this.parse(ModelRemove)
+    const { home } = await resolveSettings({})
+    const { removeModel } = await import('../../model/verify.ts')
+    const removed = await removeModel(modelsFolder(home), args.name)
+    for (const file of removed) this.log(`removed  ${file}`)
+    return { removed }
+  }
+}

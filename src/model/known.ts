@@ -1,0 +1,225 @@
+/** Models that can be fetched: where they lie, what they are, and what their makers allow. */
+import type { ModelDescription } from './description.ts'
+
+export interface Variant {
+  /** Path in the repository, or a whole URL. */
+  file: string
+  /** Bytes. */
+  size?: number
+  /** Hex, where two independent sources agree (noted beside the entry); checked while fetching. */
+  sha256?: string
+  /** Hex, as rembg checks its own downloads. */
+  md5?: string
+}
+
+export interface FetchableModel
+  extends Required<Pick<ModelDescription, 'mean' | 'std' | 'activation' | 'licence'>> {
+  /** One line for people. */
+  summary: string
+  /** Repository on Hugging Face that relative files are in. */
+  huggingFace?: string
+  /** The same repository on ModelScope, asked when Hugging Face cannot be reached. */
+  modelScope?: string
+  /** Where the licence can be read. */
+  page: string
+  /** Using it commercially needs an agreement with its makers. */
+  nonCommercial: boolean
+  /** The makers want to know who fetches it: an account, accepted terms and a token. */
+  gated: boolean
+  inputSize: [number, number]
+  /** The first is the one meant when none is named; `auto` prefers them in this order. */
+  variants: Record<string, Variant>
+}
+
+const imageNet = {
+  mean: [0.485, 0.456, 0.406] as [number, number, number],
+  std: [0.229, 0.224, 0.225] as [number, number, number],
+}
+const rembg = (file: string) => `https://github.com/danielgatis/rembg/releases/download/v0.0.0/${file}`
+
+export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
+  'rmbg-2.0': {
+    summary:
+      'BRIA RMBG-2.0, the best there is for most pictures; 4 GB of memory and seconds per image on a CPU.',
+    huggingFace: 'briaai/RMBG-2.0',
+    modelScope: 'AI-ModelScope/RMBG-2.0',
+    page: 'https://huggingface.co/briaai/RMBG-2.0',
+    licence: 'CC-BY-NC-4.0',
+    nonCommercial: true,
+    gated: true,
+    inputSize: [1024, 1024],
+    ...imageNet,
+    activation: 'none',
+    // fp32: rembg's source and an LFS pointer agree; quantized: an LFS pointer and DeploySharp's release notes; q4f16: an
+    // LFS pointer and two projects' catalogues. Sizes of the others are not known to the byte.
+    variants: {
+      fp32: {
+        file: 'onnx/model.onnx',
+        size: 1_024_331_469,
+        sha256: '5b486f08200f513f460da46dd701db5fbb47d79b4be4b708a19444bcd4e79958',
+      },
+      fp16: { file: 'onnx/model_fp16.onnx', size: 513_576_499 },
+      quantized: {
+        file: 'onnx/model_quantized.onnx',
+        size: 366_087_549,
+        sha256: 'fcea23951a378f92634834888896cc1eec54655366ae6e949282646ce17c5420',
+      },
+      q4f16: {
+        file: 'onnx/model_q4f16.onnx',
+        size: 233_815_293,
+        sha256: '8bfeb5f93220eb19f6747c217b62cf04342840c4e973f55bf64e9762919f446d',
+      },
+      int8: { file: 'onnx/model_int8.onnx' },
+      uint8: { file: 'onnx/model_uint8.onnx' },
+      q4: { file: 'onnx/model_q4.onnx' },
+      bnb4: { file: 'onnx/model_bnb4.onnx' },
+    },
+  },
+  'rmbg-1.4': {
+    summary: 'BRIA RMBG-1.4, its smaller predecessor.',
+    huggingFace: 'briaai/RMBG-1.4',
+    page: 'https://huggingface.co/briaai/RMBG-1.4',
+    licence: 'BRIA RMBG-1.4 (non-commercial)',
+    nonCommercial: true,
+    gated: false,
+    inputSize: [1024, 1024],
+    mean: [0.5, 0.5, 0.5],
+    std: [1, 1, 1],
+    activation: 'none',
+    // fp32: DeploySharp's release notes and another project's catalogue agree.
+    variants: {
+      fp32: {
+        file: 'onnx/model.onnx',
+        size: 176_153_355,
+        sha256: '8cafcf770b06757c4eaced21b1a88e57fd2b66de01b8045f35f01535ba742e0f',
+      },
+      fp16: { file: 'onnx/model_fp16.onnx' },
+      quantized: { file: 'onnx/model_quantized.onnx' },
+    },
+  },
+  'birefnet-general': {
+    summary: 'BiRefNet, the architecture RMBG-2.0 is built on, with open weights.',
+    page: 'https://github.com/ZhengPeng7/BiRefNet',
+    licence: 'MIT',
+    nonCommercial: false,
+    gated: false,
+    inputSize: [1024, 1024],
+    ...imageNet,
+    activation: 'sigmoid',
+    variants: {
+      fp32: {
+        file: rembg('BiRefNet-general-epoch_244.onnx'),
+        size: 972_666_916,
+        md5: '7a35a0141cbbc80de11d9c9a28f52697',
+      },
+    },
+  },
+  'birefnet-general-lite': {
+    summary: 'BiRefNet with a small backbone.',
+    page: 'https://github.com/ZhengPeng7/BiRefNet',
+    licence: 'MIT',
+    nonCommercial: false,
+    gated: false,
+    inputSize: [1024, 1024],
+    ...imageNet,
+    activation: 'sigmoid',
+    variants: {
+      fp32: {
+        file: rembg('BiRefNet-general-bb_swin_v1_tiny-epoch_232.onnx'),
+        size: 224_005_088,
+        md5: '4fab47adc4ff364be1713e97b7e66334',
+      },
+    },
+  },
+  'isnet-general-use': {
+    summary: 'ISNet, fine edges at middling cost.',
+    page: 'https://github.com/xuebinqin/DIS',
+    licence: 'Apache-2.0',
+    nonCommercial: false,
+    gated: false,
+    inputSize: [1024, 1024],
+    mean: [0.5, 0.5, 0.5],
+    std: [1, 1, 1],
+    activation: 'none',
+    variants: {
+      fp32: {
+        file: rembg('isnet-general-use.onnx'),
+        size: 178_648_008,
+        md5: 'fc16ebd8b0c10d971d3513d564d01e29',
+      },
+    },
+  },
+  u2net: {
+    summary: 'U²-Net, the classic.',
+    page: 'https://github.com/xuebinqin/U-2-Net',
+    licence: 'Apache-2.0',
+    nonCommercial: false,
+    gated: false,
+    inputSize: [320, 320],
+    ...imageNet,
+    activation: 'none',
+    variants: {
+      fp32: { file: rembg('u2net.onnx'), size: 175_997_641, md5: '60024c5c889badc19c04ad937298a77b' },
+    },
+  },
+  u2netp: {
+    summary: 'U²-Net in 5 MB: fast, coarse.',
+    page: 'https://github.com/xuebinqin/U-2-Net',
+    licence: 'Apache-2.0',
+    nonCommercial: false,
+    gated: false,
+    inputSize: [320, 320],
+    ...imageNet,
+    activation: 'none',
+    // Stated alike by half a dozen projects that ship it, one of them with rembg's MD5 beside it.
+    variants: {
+      fp32: {
+        file: rembg('u2netp.onnx'),
+        size: 4_574_861,
+        sha256: '309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8',
+        md5: '8e83ca70e441ab06c318d82300c84806',
+      },
+    },
+  },
+  silueta: {
+    summary: 'U²-Net, reduced to 43 MB.',
+    page: 'https://github.com/xuebinqin/U-2-Net/issues/295',
+    licence: 'Apache-2.0',
+    nonCommercial: false,
+    gated: false,
+    inputSize: [320, 320],
+    ...imageNet,
+    activation: 'none',
+    variants: {
+      fp32: { file: rembg('silueta.onnx'), size: 44_173_029, md5: '55e59e0d8062d2f5d013f4725ee84782' },
+    },
+  },
+  modnet: {
+    summary: 'MODNet: people only, fast.',
+    huggingFace: 'Xenova/modnet',
+    page: 'https://github.com/ZHKKKe/MODNet',
+    licence: 'Apache-2.0',
+    nonCommercial: false,
+    gated: false,
+    inputSize: [512, 512],
+    mean: [0.5, 0.5, 0.5],
+    std: [0.5, 0.5, 0.5],
+    activation: 'none',
+    variants: {
+      fp32: { file: 'onnx/model.onnx' },
+      fp16: { file: 'onnx/model_fp16.onnx' },
+      quantized: { file: 'onnx/model_quantized.onnx' },
+    },
+  },
+}
+
+/** `rmbg-2.0` or `rmbg-2.0:q4f16`, if it is among them. */
+export function findFetchable(
+  nameAndVariant: string,
+): { name: string; model: FetchableModel; variant: string } | undefined {
+  const [name = '', variant, more] = nameAndVariant.split(':')
+  const model = Object.hasOwn(fetchableModels, name) ? fetchableModels[name] : undefined
+  if (!model || more !== undefined) return undefined
+  const chosen = variant ?? Object.keys(model.variants)[0]!
+  return Object.hasOwn(model.variants, chosen) ? { name, model, variant: chosen } : undefined
+}

@@ -1,0 +1,46 @@
+import { fileURLToPath } from 'node:url'
+import { modelPaths, readOrigin } from './installed.ts'
+import { fetchableModels } from './known.ts'
+import { builtinModels } from './registry.ts'
+
+export interface ListedModel {
+  /** As it is named on the command line. */
+  name: string
+  state: 'built-in' | 'installed' | 'available'
+  /** Bytes, where known. */
+  size?: number
+  licence: string
+  /** Only with the first variant of a model. */
+  summary?: string
+  /** Where there is one. */
+  file?: string
+}
+
+/** Everything that can be named, what ships first. */
+export async function listModels(modelsFolder: string): Promise<ListedModel[]> {
+  const models: ListedModel[] = Object.entries(builtinModels).map(
+    ([name, { size, licence, summary, file }]) => ({
+      name,
+      state: 'built-in',
+      size,
+      licence,
+      summary,
+      file: fileURLToPath(file),
+    }),
+  )
+  for (const [name, { variants, licence, summary }] of Object.entries(fetchableModels)) {
+    for (const [index, [variant, { size }]] of Object.entries(variants).entries()) {
+      const origin = await readOrigin(modelsFolder, name, variant)
+      const known = origin?.size ?? size
+      models.push({
+        name: index === 0 ? name : `${name}:${variant}`,
+        state: origin ? 'installed' : 'available',
+        ...(known !== undefined && { size: known }),
+        licence,
+        ...(index === 0 && { summary }),
+        ...(origin && { file: modelPaths(modelsFolder, name, variant).file }),
+      })
+    }
+  }
+  return models
+}
