@@ -44,7 +44,7 @@ export async function pullModel(nameAndVariant: string, options: PullOptions): P
   if (installed) return { ...installed, name, variant, file, wasInstalled: true }
 
   if (model.nonCommercial && !(await options.acceptsLicence(model, name))) {
-    throw new RmbgError('MODEL_LICENCE', `${licenceSentence(name, model)} It was not accepted.`, {
+    throw new RmbgError('MODEL_LICENCE', `The licence of ${name} (${model.licence}) was not accepted.`, {
       hint: 'Accept it with --accept-license.',
     })
   }
