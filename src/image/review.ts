@@ -78,7 +78,10 @@ export function review(reviewed: Reviewed): Review {
   return { ...figures, reasons: conspicuous(figures) }
 }
 
-/** Chosen by looking at samples and photographs; figures are stored, so that anybody can ask for other limits. */
+/**
+ * Chosen by looking at samples and photographs. Of the halo: a cut-out with its old background's colour left in scores
+ * 0.5 on an even edge. Figures are stored, so that anybody can ask for other limits.
+ */
 function conspicuous(figures: Omit<Review, 'reasons'>): ReviewReason[] {
   const { subjectArea, softShare, touches, islands, holes, haloScore } = figures
   if (subjectArea < 0.001) return ['empty-mask']
@@ -90,7 +93,7 @@ function conspicuous(figures: Omit<Review, 'reasons'>): ReviewReason[] {
     ['many-islands', islands > 3],
     ['many-holes', holes > 8],
     ['soft-mask', softShare > 0.4],
-    ['halo', haloScore !== null && haloScore > 0.25],
+    ['halo', haloScore !== null && haloScore > 0.35],
   ]
   return reasons.filter(([, applies]) => applies).map(([reason]) => reason)
 }

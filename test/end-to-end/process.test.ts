@@ -1,55 +1,11 @@
 /** `rmbg process` as a designer meets it: no settings, embedded database, local store. */
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp from 'sharp'
-import { afterAll, describe, expect, it } from 'vitest'
-import { openEmbedded } from '../../src/database/embedded.ts'
-import { directoryStore } from '../../src/store/directory.ts'
+import { describe, expect, it } from 'vitest'
 import { jsonLines, rmbg, root, temporaryFolder } from '../support/cli.ts'
+import { desk } from '../support/desk.ts'
 import { picture } from '../support/images.ts'
-import { expectInvariants, type JobRow } from '../support/records.ts'
-
-interface Desk {
-  folder: string
-  home: string
-  run: (...args: string[]) => ReturnType<typeof rmbg>
-  /** Rows of the embedded database, after the invariants held. */
-  rows: () => Promise<JobRow[]>
-}
-
-const freshCluster = (async () => {
-  const folder = join(await mkdtemp(join(tmpdir(), 'rmbg-cluster-')), 'database')
-  const database = await openEmbedded(folder)
-  await database.close()
-  return folder
-})()
-afterAll(async () => rm(join(await freshCluster, '..'), { recursive: true }))
-
-/** A working directory with three photos in it. */
-async function desk(): Promise<Desk> {
-  const folder = await temporaryFolder()
-  const home = join(folder, '.home')
-  await mkdir(join(folder, 'photos/summer'), { recursive: true })
-  // A new cluster takes seconds to make; a copy of one does not.
-  await cp(await freshCluster, join(home, 'database'), { recursive: true })
-  await picture(1).jpeg().toFile(join(folder, 'photos/cup.jpg'))
-  await picture(2).png().toFile(join(folder, 'photos/cup.png'))
-  await picture(3).webp().toFile(join(folder, 'photos/summer/cup.webp'))
-  return {
-    folder,
-    home,
-    run: (...args) => rmbg(args, { cwd: folder, env: { RMBG_HOME: home } }),
-    rows: async () => {
-      const database = await openEmbedded(join(home, 'database'))
-      try {
-        return await expectInvariants(database.sql, directoryStore(join(home, 'store')))
-      } finally {
-        await database.close()
-      }
-    },
-  }
-}
 
 describe('a folder of photos', () => {
   it('becomes an original, a mask and a cut-out each, and a completed row', async () => {
@@ -306,11 +262,16 @@ describe('--dry-run', () => {
 })
 
 describe('--json', () => {
-  it('streams one object per image and one summary, and nothing else, to stdout', async () => {
+  it('streams one object per image and one summary to stdout, and nothing but objects', async () => {
     const { run } = await desk()
     const events = jsonLines((await run('process', 'photos', '--json')).stdout)
-    expect(events.map((event) => event.type)).toEqual(['start', 'image', 'image', 'image', 'summary'])
-    expect(events[1]).toMatchObject({
+    expect(events.map((event) => event.type)).toEqual([
+      ...['start', 'notice', 'model'],
+      ...['image', 'image', 'image'],
+      'summary',
+    ])
+    expect(events[2]).toEqual({ type: 'model', model: 'backdrop', provider: 'cpu' })
+    expect(events[3]).toMatchObject({
       status: 'completed',
       jobId: expect.any(String),
       width: 160,

@@ -63,7 +63,7 @@ async function setting(overrides: Partial<PullOptions> = {}) {
   const modelsFolder = await temporaryFolder()
   const options: PullOptions = {
     modelsFolder,
-    endpoint: 'http://127.0.0.1:1',
+    endpoint: 'http://127.0.0.1:59999',
     acceptsLicence: async () => true,
     backoffMs: 20,
     ...overrides,
@@ -106,7 +106,7 @@ describe('a model that is fetched', () => {
       inputSize: { width: 512, height: 512 },
     })
     expect(await verifyModels(modelsFolder, name)).toMatchObject([{ state: 'intact' }])
-    expect(await pullModel(name, { ...options, endpoint: 'http://127.0.0.1:1' })).toMatchObject({
+    expect(await pullModel(name, { ...options, endpoint: 'http://127.0.0.1:59999' })).toMatchObject({
       wasInstalled: true,
     })
 
@@ -313,7 +313,7 @@ describe('what goes wrong is told in a sentence, and nothing half-written is lef
   it('the server cannot be reached, nor its mirror', async () => {
     const { options, left } = await setting()
     expect((await refusal(pullModel(name, options))).message).toBe(
-      '127.0.0.1:1 cannot be reached (ECONNREFUSED).',
+      '127.0.0.1:59999 cannot be reached (ECONNREFUSED).',
     )
     expect(await left()).toEqual([])
   })

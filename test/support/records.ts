@@ -21,6 +21,9 @@ export interface JobRow {
   error_code: string | null
   error_message: string | null
   execution_provider: string | null
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  review: Record<string, any> | null
+  needs_review: boolean | null
   attempt: number
   content_sha256: string | null
   mask_sha256: string | null
@@ -30,7 +33,7 @@ export interface JobRow {
 export async function jobRows(sql: postgres.Sql): Promise<JobRow[]> {
   return await sql<JobRow[]>`
     select job_id, status, user_id, source_path, original_path, mask_path, processed_path, image_width, image_height,
-      file_size_kb, processing_time_ms, params, error_code, error_message, execution_provider, attempt,
+      file_size_kb, processing_time_ms, params, error_code, error_message, execution_provider, review, needs_review, attempt,
       encode(content_sha256, 'hex') as content_sha256, encode(mask_sha256, 'hex') as mask_sha256,
       encode(processed_sha256, 'hex') as processed_sha256
     from image_process_jobs order by source_path, job_id`

@@ -97,11 +97,13 @@ export function summaryText(event: SummaryEvent): string {
     `${event.skipped} skipped`,
     `${event.failed} failed`,
   ]
-  if (event.needReview > 0) counts.push(`${event.needReview} to review`)
   if (event.remaining > 0) counts.push(`${event.remaining} not started`)
   const seconds = (event.elapsedMs / 1000).toFixed(1)
   const rate = event.completed > 0 ? `, ${event.imagesPerSecond} images/s` : ''
   const lines = [`${counts.join(', ')} of ${event.images} in ${seconds} s${rate}`]
+  if (event.needReview > 0) {
+    lines.push(`${event.needReview} ${event.needReview === 1 ? 'cut-out needs' : 'cut-outs need'} a look.`)
+  }
   if (event.failures.length > 0) {
     lines.push(
       'Failed:',

@@ -1,8 +1,10 @@
+import { noticeText } from './lines.ts'
 import type { Printer, PrinterOptions } from './printer.ts'
 
 /** One JSON object per event on stdout; `--quiet` leaves failures and the summary. */
 export function ndjsonPrinter({ quiet }: PrinterOptions): Printer {
   return (event) => {
+    if (event.type === 'notice' && event.important) process.stderr.write(`${noticeText(event)}\n`)
     if (quiet && event.type !== 'summary' && !(event.type === 'image' && event.status === 'failed')) return
     process.stdout.write(`${JSON.stringify(event)}\n`)
   }

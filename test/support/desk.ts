@@ -1,0 +1,51 @@
+/** A working directory as a designer has it: three photos, no settings, embedded database, local store. */
+import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll } from 'vitest'
+import { openEmbedded } from '../../src/database/embedded.ts'
+import { directoryStore } from '../../src/store/directory.ts'
+import { rmbg, temporaryFolder } from './cli.ts'
+import { picture } from './images.ts'
+import { expectInvariants, type JobRow } from './records.ts'
+
+export interface Desk {
+  folder: string
+  home: string
+  run: (...args: string[]) => ReturnType<typeof rmbg>
+  /** Rows of the embedded database, after the invariants held. */
+  rows: () => Promise<JobRow[]>
+}
+
+const freshCluster = (async () => {
+  const folder = join(await mkdtemp(join(tmpdir(), 'rmbg-cluster-')), 'database')
+  const database = await openEmbedded(folder)
+  await database.close()
+  return folder
+})()
+afterAll(async () => rm(join(await freshCluster, '..'), { recursive: true }))
+
+/** A working directory with three photos in it. */
+export async function desk(): Promise<Desk> {
+  const folder = await temporaryFolder()
+  const home = join(folder, '.home')
+  await mkdir(join(folder, 'photos/summer'), { recursive: true })
+  // A new cluster takes seconds to make; a copy of one does not.
+  await cp(await freshCluster, join(home, 'database'), { recursive: true })
+  await picture(1).jpeg().toFile(join(folder, 'photos/cup.jpg'))
+  await picture(2).png().toFile(join(folder, 'photos/cup.png'))
+  await picture(3).webp().toFile(join(folder, 'photos/summer/cup.webp'))
+  return {
+    folder,
+    home,
+    run: (...args) => rmbg(args, { cwd: folder, env: { RMBG_HOME: home } }),
+    rows: async () => {
+      const database = await openEmbedded(join(home, 'database'))
+      try {
+        return await expectInvariants(database.sql, directoryStore(join(home, 'store')))
+      } finally {
+        await database.close()
+      }
+    },
+  }
+}
