@@ -174,9 +174,9 @@ async function processOne(batch: Batch, image: Image): Promise<Outcome> {
       upload(originalPath, bytes, contentTypeOf(header.extension), contentSha256)
 
       const pixels = await decode(bytes, { depth, keepProfile: batch.cutout.keepProfile })
-      const { matte, provider } = await matteOf(batch, pixels, made)
+      const { matte, guided, provider } = await matteOf(batch, pixels, made)
       const { profile, metadata } = pixels
-      const cutout = await compose(pixels, matte, batch.cutout)
+      const cutout = await compose(pixels, matte, { ...batch.cutout, guided })
       const [mask, processed] = await Promise.all([
         encodeMask(cutout),
         encodeCutout(cutout, { profile, metadata }, batch.cutout),
@@ -248,10 +248,11 @@ async function maskedJob(database: Database, contentSha256: string): Promise<Sto
 async function matteOf(batch: Batch, pixels: DecodedImage, made: StoredJob | undefined) {
   if (made) {
     const mask = await decodeMask(await readStored(batch.store, made.maskPath, made.maskSha256), pixels)
-    return { matte: mask, provider: 'none' }
+    return { matte: mask, guided: false, provider: 'none' }
   }
   const model = await batch.model()
-  return { matte: await model.predict(await toModelInput(pixels, model.inputSize)), provider: model.provider }
+  const matte = await model.predict(await toModelInput(pixels, model.inputSize))
+  return { matte, guided: model.spec.guided ?? false, provider: model.provider }
 }
 
 /** The figures of the mask, and what a catalogue would say of the file. */
@@ -558,14 +559,13 @@ function failed(input: string, error: RmbgError, jobId?: string): FailedEvent {
 const nameOf = ({ name, variant }: ModelSpec): string => (variant === undefined ? name : `${name}:${variant}`)
 
 /** Everything of a model that changes the result. */
-function modelParameters({ name, variant, sha256: digest, inputSize, normalisation, activation }: ModelSpec) {
+function modelParameters(spec: ModelSpec) {
+  const { name, variant, sha256: digest, inputSize, normalisation, activation, guided } = spec
   return {
     name,
     ...(variant !== undefined && { variant }),
-    sha256: digest,
-    inputSize,
-    normalisation,
-    activation,
+    ...{ sha256: digest, inputSize, normalisation, activation },
+    ...(guided && { guided }),
   }
 }
 

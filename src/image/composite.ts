@@ -1,6 +1,7 @@
 /** From picture and matte to mask and cut-out: arithmetic on pixels, without libraries; runs in a thread of its own. */
 import type { Samples } from './decode.ts'
 import { estimateForeground } from './foreground.ts'
+import { guidedUpsample } from './guided.ts'
 import { type MattePlane, resizeMatte } from './matte.ts'
 import { type Review, review } from './review.ts'
 
@@ -22,6 +23,8 @@ export interface CompositeTask extends CompositeOptions {
   picture: Picture
   /** At the model's size; or a finished mask, with the picture's own transparency in it. */
   matte: MattePlane | Uint8Array<ArrayBuffer>
+  /** Bring the matte to full size along the picture's edges (see `guidedUpsample`). */
+  guided: boolean
 }
 
 /** In pixels. */
@@ -52,10 +55,11 @@ const visibleFrom = 13
  * of pixels that are partly transparent are the subject's own unless not wanted (`refine`), those of opaque ones are
  * untouched, and those under alpha 0 are cleared unless asked to be kept.
  */
-export function composite({ picture, matte, refine, keepHiddenColor }: CompositeTask): Cutout {
+export function composite({ picture, matte, guided, refine, keepHiddenColor }: CompositeTask): Cutout {
   const { data, width, height } = picture
   const alpha = data instanceof Uint16Array ? new Uint16Array(width * height) : new Uint8Array(width * height)
   if (matte instanceof Uint8Array) fillFrom(matte, alpha)
+  else if (guided) fillGuided(matte, picture, alpha)
   else resizeMatte(matte, alpha, picture, picture.channels === 4 ? data : undefined)
   const rgba = withAlpha(picture, alpha)
   if (refine) estimateForeground({ pixels: data, ...picture, alpha }, { pixels: rgba, channels: 4 })
@@ -69,6 +73,20 @@ export function composite({ picture, matte, refine, keepHiddenColor }: Composite
     subject: boundingBox(mask, width, height),
     review: review({ ...picture, mask, rgba }),
   }
+}
+
+/** The guide is the picture in 8 bits, which is finer than its matte. */
+function fillGuided(
+  { values, width: matteWidth, height: matteHeight }: MattePlane,
+  picture: Picture,
+  alpha: Samples,
+): void {
+  const { data } = picture
+  const pixels = data instanceof Uint16Array ? toBytes(data) : data
+  fillFrom(guidedUpsample({ ...picture, pixels, matte: values, matteWidth, matteHeight }), alpha)
+  if (picture.channels !== 4) return
+  const scale = data instanceof Uint16Array ? 65535 : 255
+  for (let at = 0; at < alpha.length; at++) alpha[at] = (alpha[at]! * data[at * 4 + 3]!) / scale + 0.5
 }
 
 function fillFrom(mask: Uint8Array, alpha: Samples): void {
@@ -100,10 +118,10 @@ function clearHidden(rgba: Samples, alpha: Samples): void {
   for (let at = 0; at < alpha.length; at++) if (alpha[at] === 0) rgba.fill(0, at * 4, at * 4 + 3)
 }
 
-function toBytes(alpha: Uint16Array): Uint8Array<ArrayBuffer> {
-  const mask = new Uint8Array(alpha.length)
-  for (let at = 0; at < alpha.length; at++) mask[at] = (alpha[at]! / 257 + 0.5) | 0
-  return mask
+function toBytes(samples: Uint16Array): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(samples.length)
+  for (let at = 0; at < bytes.length; at++) bytes[at] = (samples[at]! / 257 + 0.5) | 0
+  return bytes
 }
 
 function boundingBox(mask: Uint8Array, width: number, height: number): Box | undefined {

@@ -52,7 +52,7 @@ export async function toModelInput(
 export function compose(
   image: DecodedImage,
   matte: Matte | Uint8Array<ArrayBuffer>,
-  options: CompositeOptions,
+  options: CompositeOptions & { guided: boolean },
 ): Promise<Cutout> {
   const { width, height, channels } = image
   const data = ownBuffer(image.data)

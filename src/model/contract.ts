@@ -20,6 +20,8 @@ export interface ModelSpec {
   /** Per channel R, G, B, applied to values already scaled to 0..1: (value - mean) / std. */
   normalisation: { mean: [number, number, number]; std: [number, number, number] }
   activation: OutputActivation
+  /** The matte is so small that it is brought to the picture's size along the picture's own edges. */
+  guided?: boolean
   /** Name of the output that holds the mask; absent: the file's first. */
   output?: string
   licence: string

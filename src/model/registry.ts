@@ -13,6 +13,8 @@ export interface BuiltinModel
     Pick<ModelDescription, 'output'> {
   /** One line for people. */
   summary: string
+  /** Its matte is brought to full size along the picture's edges. */
+  guided: boolean
   /** The file. */
   file: URL
   /** Bytes. */
@@ -26,6 +28,7 @@ export const builtinModels: Readonly<Record<string, BuiltinModel>> = {
       'Subjects on a plain or graded studio backdrop, told by the statistics of the border; nothing learned.',
     file: new URL('../../src/model/builtin/backdrop.onnx', import.meta.url),
     size: 84_000,
+    guided: true,
     inputSize: [384, 384],
     mean: [0, 0, 0],
     std: [1, 1, 1],
@@ -66,7 +69,7 @@ export async function resolveModel(
   const builtin = Object.hasOwn(builtinModels, nameOrPath) ? builtinModels[nameOrPath] : undefined
   if (builtin && !isPath) {
     const file = fileURLToPath(builtin.file)
-    return toSpec(nameOrPath, file, await sha256Of(file), builtin)
+    return { ...toSpec(nameOrPath, file, await sha256Of(file), builtin), guided: builtin.guided }
   }
   const fetched = isPath ? undefined : await resolveFetched(nameOrPath, options.modelsFolder)
   return fetched ?? resolveFile(nameOrPath, isPath, options.modelsFolder)

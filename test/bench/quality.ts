@@ -132,7 +132,11 @@ async function judge(name: string, samples: readonly Sample[]) {
     const matte = await model.predict(input)
     times.push(performance.now() - startedAt)
     const { width, height } = image
-    const { mask } = await compose(image, matte, { refine: false, keepHiddenColor: false })
+    const { mask } = await compose(image, matte, {
+      guided: model.spec.guided ?? false,
+      refine: false,
+      keepHiddenColor: false,
+    })
     scores.push({ name: sample.name, ...score(mask, await sample.reference(), width, height) })
   }
   await model.close()

@@ -63,6 +63,7 @@ function someTask(
   return {
     picture: { data: noise(width * height * channels, 5), width, height, channels },
     matte: { values: ramp(matteWidth * matteHeight, 9), width: matteWidth, height: matteHeight },
+    guided: false,
     refine: false,
     keepHiddenColor: false,
   }
@@ -110,7 +111,7 @@ describe('mask and cut-out', () => {
   })
 
   it('never stretch a faint or even matte', () => {
-    for (const value of [0, 0.2, 0.5, 1]) {
+    for (const value of [0, 0.2, 0.6, 1]) {
       const { mask } = composite({ ...someTask(50, 40, 3, 8, 8), matte: even(value) })
       expect(new Set(mask)).toEqual(new Set([Math.round(value * 255)]))
     }
@@ -124,7 +125,7 @@ describe('mask and cut-out', () => {
         return compose(
           { ...picture, metadata: {} },
           { alpha: matte.values, width: 16, height: 16 },
-          { refine: false, keepHiddenColor: false },
+          { guided: false, refine: false, keepHiddenColor: false },
         )
       }),
     )

@@ -35,6 +35,7 @@ function cutout(deep = false) {
   return composite({
     picture: { data, width, height, channels: 3 },
     matte: { values, width, height },
+    guided: false,
     refine: false,
     keepHiddenColor: false,
   })
@@ -82,6 +83,7 @@ describe('every format', () => {
     const noisy = composite({
       picture: { data: new Uint8Array(picture), width: 300, height: 300, channels: 3 },
       matte: { values: new Float32Array(1).fill(1), width: 1, height: 1 },
+      guided: false,
       refine: false,
       keepHiddenColor: false,
     })
@@ -200,6 +202,7 @@ describe('the colour profile', () => {
     const whole = composite({
       picture: { ...image, channels: 3 },
       matte: { values: new Float32Array(1).fill(1), width: 1, height: 1 },
+      guided: false,
       refine: false,
       keepHiddenColor: false,
     })
@@ -225,6 +228,7 @@ describe('the colour profile', () => {
     const whole = composite({
       picture: { ...image, channels: 3 },
       matte: { values: new Float32Array(1).fill(1), width: 1, height: 1 },
+      guided: false,
       refine: false,
       keepHiddenColor: false,
     })
@@ -260,6 +264,7 @@ describe('metadata', () => {
     const whole = composite({
       picture: { ...image, channels: 3 },
       matte: { values: new Float32Array(1).fill(1), width: 1, height: 1 },
+      guided: false,
       refine: false,
       keepHiddenColor: false,
     })

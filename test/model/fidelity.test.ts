@@ -157,7 +157,7 @@ describe('RMBG-2.0', () => {
       image.width,
       image.height,
     )
-    const { mask } = await compose(image, matte, { refine: true, keepHiddenColor: false })
+    const { mask } = await compose(image, matte, { guided: false, refine: true, keepHiddenColor: false })
     compare(mask, expected.values)
   })
 })
