@@ -51,7 +51,7 @@ describe('the package', () => {
       'src',
     ])
     expect(
-      files.filter(({ path }: { path: string }) => /^src\//.test(path) && !path.endsWith('.onnx')),
+      files.filter(({ path }: { path: string }) => /^src\//.test(path) && !/\.onnx$|^src\/presets\/\w+\.json$/.test(path)),
     ).toEqual([])
 
     const site = join(folder, 'site')
@@ -102,10 +102,10 @@ describe('the README', () => {
   })
 
   it('shows commands that parse: every `rmbg …` line knows its flags', async () => {
-    const commands = [...readme.matchAll(/^(?:[A-Z0-9_]+=\S+ )*rmbg (\S+)(.*)$/gm)]
+    const commands = [...readme.matchAll(/^(?:[A-Z0-9_]+=\S+ )*rmbg (model \S+|\S+)(.*)$/gm)]
     expect(commands.length).toBeGreaterThan(5)
     for (const [line, command, rest] of commands) {
-      const help = await rmbg([command!, '--help'])
+      const help = await rmbg([...command!.split(' '), '--help'])
       expect(help.status, line).toBe(0)
       for (const [option] of rest!.matchAll(/--[a-z-]+/g)) expect(help.stdout, line).toContain(option)
     }
@@ -114,8 +114,10 @@ describe('the README', () => {
   it('documents every exit status and every setting', async () => {
     for (const status of Object.values(exitStatus))
       expect(readme).toMatch(new RegExp(`^\\| ${status} \\|`, 'm'))
-    const settings = await readFile(join(root, 'src/cli/settings.ts'), 'utf8')
-    for (const [, variable] of settings.matchAll(/env: '([A-Z0-9_]+)'/g))
-      expect(readme).toContain(`\`${variable}\``)
+    for (const file of ['settings.ts', 'cutout-settings.ts']) {
+      const settings = await readFile(join(root, 'src/cli', file), 'utf8')
+      for (const [, variable] of settings.matchAll(/env: '([A-Z0-9_]+)'/g))
+        expect(readme).toContain(`\`${variable}\``)
+    }
   })
 })
