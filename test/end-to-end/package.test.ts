@@ -51,7 +51,10 @@ describe('the package', () => {
       'src',
     ])
     expect(
-      files.filter(({ path }: { path: string }) => /^src\//.test(path) && !/\.onnx$|^src\/presets\/\w+\.json$/.test(path)),
+      files.filter(
+        ({ path }: { path: string }) =>
+          /^src\//.test(path) && !/\.onnx$|^src\/presets\/\w+\.json$/.test(path),
+      ),
     ).toEqual([])
 
     const site = join(folder, 'site')
