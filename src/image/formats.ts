@@ -1,6 +1,6 @@
 import sharp, { type Sharp } from 'sharp'
 import { RmbgError } from '../errors.ts'
-import type { Box, Cutout } from './composite.ts'
+import type { Box, CompositeOptions, Cutout } from './composite.ts'
 import { type DecodedImage, fromRaw, inProfile, type Samples, samples } from './decode.ts'
 import { isIdentity, type Layout, planLayout } from './layout.ts'
 import { metadataToKeep, withMetadata } from './metadata.ts'
@@ -25,17 +25,21 @@ export interface EncodedCutout extends Encoded {
  */
 const png = { compressionLevel: 6, adaptiveFiltering: false }
 
+/** What a canvas may have; the size of picture and memory follow from it. */
+const mostPixels = 2 ** 28
+
 /** The least quality that `maxBytes` may lead to; below it products look broken. */
 const lowestQuality = 30
 
-const encoders: Record<CutoutFormat, (image: Sharp, quality: { quality?: number }) => Sharp> = {
-  png: (image) => image.png(png),
-  webp: (image, quality) => image.webp({ ...quality, smartSubsample: true }),
-  avif: (image, quality) => image.avif({ ...quality, chromaSubsampling: '4:4:4' }),
-  tiff: (image) => image.tiff({ compression: 'deflate', predictor: 'horizontal' }),
-  // Products have sharp coloured edges, which halved colour would smear.
-  jpeg: (image, quality) => image.jpeg({ ...quality, chromaSubsampling: '4:4:4', mozjpeg: true }),
-}
+const encoders: Record<CutoutFormat, (image: Sharp, quality: { quality?: number }, exact: boolean) => Sharp> =
+  {
+    png: (image) => image.png(png),
+    webp: (image, quality, exact) => image.webp({ ...quality, exact, smartSubsample: true }),
+    avif: (image, quality) => image.avif({ ...quality, chromaSubsampling: '4:4:4' }),
+    tiff: (image) => image.tiff({ compression: 'deflate', predictor: 'horizontal' }),
+    // Products have sharp coloured edges, which halved colour would smear.
+    jpeg: (image, quality) => image.jpeg({ ...quality, chromaSubsampling: '4:4:4', mozjpeg: true }),
+  }
 
 /** Bits per sample that a picture keeps on its way: the file's 16 where the format can hold them. */
 export function workingDepth(bitDepth: number, { format }: Pick<CutoutOptions, 'format'>): 8 | 16 {
@@ -57,11 +61,16 @@ export async function encodeMask({ mask, width, height }: Cutout): Promise<Encod
 export async function encodeCutout(
   cutout: Cutout,
   source: Pick<DecodedImage, 'profile' | 'metadata'>,
-  options: CutoutOptions,
+  options: CutoutOptions & Partial<Pick<CompositeOptions, 'keepHiddenColor'>>,
 ): Promise<EncodedCutout> {
   const format = formats[options.format]
   const layout = planLayout(cutout, cutout.subject, options)
   const { width, height } = layout.canvas
+  if (width * height > mostPixels) {
+    throw new RmbgError('OUTPUT_TOO_LARGE', `The cut-out would have ${width}x${height} pixels.`, {
+      hint: 'Use a smaller --size, or less --padding.',
+    })
+  }
   if (Math.max(width, height) > format.longestSide) {
     throw new RmbgError(
       'OUTPUT_TOO_LARGE',
@@ -73,7 +82,14 @@ export async function encodeCutout(
   const kept = metadataToKeep(source.metadata, { keepAll: options.keepMetadata })
   const drawn = await draw(cutout, layout, background, source.profile)
   const encode = async (value: number | undefined): Promise<Buffer> =>
-    withMetadata(encoders[options.format](drawn.clone(), value ? { quality: value } : {}), kept).toBuffer()
+    withMetadata(
+      encoders[options.format](
+        drawn.clone(),
+        value ? { quality: value } : {},
+        options.keepHiddenColor ?? false,
+      ),
+      kept,
+    ).toBuffer()
   const wanted = format.lossy ? (options.quality ?? format.defaultQuality) : undefined
   const bytes = await withinBytes(encode, wanted, options.maxBytes)
   return {

@@ -140,7 +140,7 @@ async function look(bytes: Uint8Array, background: PictureRules['background']) {
     .toBuffer({ resolveWithObject: true })
   const { width, height } = info
   const ground = background ?? [255, 255, 255]
-  const isTransparent = data.some((value, index) => index % 4 === 3 && value < 255)
+  const isTransparent = hasClearPixel(data)
   const box = { left: width, top: height, right: -1, bottom: -1 }
   let rimIsPlain = true
   for (let y = 0, at = 0; y < height; y++) {
@@ -163,6 +163,11 @@ async function look(bytes: Uint8Array, background: PictureRules['background']) {
     share: Math.max((box.right - box.left + 1) / width, (box.bottom - box.top + 1) / height),
     isInside: box.left > 0 && box.top > 0 && box.right < width - 1 && box.bottom < height - 1,
   }
+}
+
+function hasClearPixel(rgba: Uint8Array): boolean {
+  for (let at = 3; at < rgba.length; at += 4) if (rgba[at]! < 255) return true
+  return false
 }
 
 function isFar(data: Uint8Array, at: number, ground: readonly number[], distance: number): boolean {

@@ -39,8 +39,7 @@ const rembg = (file: string) => `https://github.com/danielgatis/rembg/releases/d
 
 export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
   'rmbg-2.0': {
-    summary:
-      'BRIA RMBG-2.0, the best there is for most pictures; 4 GB of memory and seconds per image on a CPU.',
+    summary: 'BRIA RMBG-2.0: large, the best this program knows; seconds per image on a CPU.',
     huggingFace: 'briaai/RMBG-2.0',
     modelScope: 'AI-ModelScope/RMBG-2.0',
     page: 'https://huggingface.co/briaai/RMBG-2.0',

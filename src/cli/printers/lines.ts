@@ -77,6 +77,9 @@ export function imageLine(event: ImageEvent, verbose: boolean): string {
   }
 }
 
+export const needsLook = (event: ImageEvent): boolean =>
+  event.status === 'completed' && event.review.reasons.length > 0
+
 /** Why a person should look at it. */
 function reviewText(review: JobReview | null): string {
   if (!review || review.reasons.length === 0) return ''

@@ -1,6 +1,6 @@
 import { SingleBar } from 'cli-progress'
 import pc from 'picocolors'
-import { failureLine, imageLine, modelText, noticeText, startText, summaryText } from './lines.ts'
+import { failureLine, imageLine, modelText, needsLook, noticeText, startText, summaryText } from './lines.ts'
 import type { Printer, PrinterOptions } from './printer.ts'
 
 /** A progress bar on stderr with count, rate, time left and failures; the summary on stdout. */
@@ -40,7 +40,7 @@ export function terminalPrinter({ quiet, verbose }: PrinterOptions): Printer {
         if (event.status === 'failed') failed++
         if (event.status === 'planned') process.stdout.write(`${imageLine(event, verbose)}\n`)
         else if (event.status === 'failed') above(pc.red(failureLine(event)))
-        else if (verbose) above(imageLine(event, true))
+        else if (verbose || needsLook(event)) above(imageLine(event, verbose))
         if (quiet || dryRun) return
         const perSecond = completed / ((performance.now() - startedAt) / 1000)
         bar.increment(1, { rate: `${perSecond.toFixed(1)} images/s`, failed })
