@@ -21,11 +21,19 @@ declare
   content    constant bytea := decode(request ->> 'contentSha256', 'hex');
   parameters constant bytea := decode(request ->> 'fingerprint', 'hex');
   active     record;
+  is_active  boolean;
   again      uuid; -- the job to take up again
 begin
   -- Claims of the same work queue here; the statements below see what the one before did.
   perform pg_advisory_xact_lock(hashtextextended((request ->> 'contentSha256') || (request ->> 'fingerprint'), 0));
   loop
+    -- Asked before what is completed: a job that turns completed in between is then seen by both, never by neither.
+    select j.job_id, l.claim_id, l.owner, l.lease_until > clock_timestamp() as is_live into active
+    from image_process_jobs j left join job_leases l on l.job_id = j.job_id
+    where j.content_sha256 = content and j.fingerprint = parameters and j.status in ('pending', 'processing')
+    order by j.status = 'processing' desc, j.created_at desc limit 1;
+    is_active := found;
+
     if not (request ->> 'force')::boolean then
       select j.* into job from image_process_jobs j
       where j.content_sha256 = content and j.fingerprint = parameters and j.status = 'completed'
@@ -43,11 +51,7 @@ begin
       end if;
     end if;
 
-    select j.job_id, l.claim_id, l.owner, l.lease_until > clock_timestamp() as is_live into active
-    from image_process_jobs j left join job_leases l on l.job_id = j.job_id
-    where j.content_sha256 = content and j.fingerprint = parameters and j.status in ('pending', 'processing')
-    order by j.status = 'processing' desc, j.created_at desc limit 1;
-    if not found then
+    if not is_active then
       -- The failed job of the same file, whose objects, if it has any, are of this content.
       select job_id into again from image_process_jobs
       where md5(source_path) = md5(request ->> 'sourcePath') and fingerprint = parameters and status = 'failed'

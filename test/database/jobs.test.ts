@@ -335,6 +335,20 @@ async function sequentialScans({ sql }: Database): Promise<Record<string, number
   return Object.fromEntries(rows.map(({ relname, scans }) => [relname, scans]))
 }
 
+onBothDatabases('a claim at the very moment of a completion', (database) => {
+  it('finds the work done or still in work, and never does it again', async () => {
+    for (let round = 0; round < 400; round++) {
+      const first = request()
+      const jobId = await claimed(database(), first)
+      const [, claim] = await Promise.all([
+        completeJob(database().sql, completion(jobId, first.run)),
+        claimJob(database().sql, { ...first, jobId: uuidv7(), run: someRun() }),
+      ])
+      expect(claim.state).toMatch(/^(completed|held)$/)
+    }
+  })
+})
+
 onBothDatabases('two runs that disagree whether one of them is dead', (database) => {
   it('never both complete the job, and never leave it undone', async () => {
     for (let round = 0; round < 30; round++) {
