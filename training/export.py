@@ -66,7 +66,7 @@ def main(weights, backdrop, target):
         list(first.graph.node)
         + [helper.make_node("Identity", ["backdrop/alpha"], ["matte"])]
         + list(network_graph.graph.node),
-        "studio",
+        "silhouette",
         [first.graph.input[0]],
         [network_graph.graph.output[0]],
         list(first.graph.initializer) + list(network_graph.graph.initializer),

@@ -11,6 +11,7 @@ from subjects import make_subject
 from textures import colour, dead_leaves, grid, mix, near, noise, surface, waves
 
 SIZE = 256
+EMPTY_SHARD = 900
 
 
 def studio(rng, size):
@@ -167,6 +168,16 @@ class Scenes:
         image = subject * alpha[..., None] + background * (1 - alpha[..., None])
         return self.camera(image), alpha, make.__name__
 
+    def empty(self):
+        """A background with nothing before it; nothing is what is to be found."""
+        rng, size = self.rng, self.size
+        weights = np.array([3 if make is studio else 0.3 for make, _ in BACKGROUNDS])
+        make = BACKGROUNDS[rng.choice(len(BACKGROUNDS), p=weights / weights.sum())][0]
+        background = np.clip(make(rng, size), 0, 1)
+        if rng.random() < 0.3:
+            background = np.broadcast_to(np.float32(rng.choice([0, 1, rng.random()])), (size, size, 3))
+        return self.camera(background), np.zeros((size, size), np.float32), "empty"
+
     def camera(self, image):
         rng, size = self.rng, self.size
         image = np.clip(image, 0, 1)
@@ -189,14 +200,14 @@ class Scenes:
         return image
 
 
-def render(folder, shard, count, seed):
+def render(folder, shard, count, seed, empty=False):
     cv2.setNumThreads(1)
     scenes = Scenes(seed)
     rgb = np.empty((count, SIZE, SIZE, 3), np.uint8)
     alpha = np.empty((count, SIZE, SIZE), np.uint8)
     kinds = []
     for index in range(count):
-        image, matte, kind = scenes.next()
+        image, matte, kind = scenes.empty() if empty else scenes.next()
         rgb[index], alpha[index] = image, np.round(matte * 255)
         kinds.append(kind)
     np.save(folder / f"{shard:03}-alpha.npy", alpha)
@@ -214,3 +225,4 @@ if __name__ == "__main__":
         for worker in workers:
             worker.join()
         print("rendered", pair, flush=True)
+    render(folder, EMPTY_SHARD, 1500, 1000 + EMPTY_SHARD, empty=True)

@@ -1,4 +1,4 @@
-"""Trains the network: train.py FOLDER SECONDS. Stopped at any time, the last checkpoint is usable."""
+"""Trains the network: train.py FOLDER SECONDS [SHARE]. Goes on from a checkpoint when told what share is done."""
 
 import random
 import sys
@@ -10,28 +10,35 @@ import torch
 from torch.nn import functional as F
 
 from network import Network, features, fuse
+from scenes import EMPTY_SHARD
 
 BATCH, PEAK_RATE = 24, 2.5e-3
 
 
 def batches(folder, generator):
-    """Endless: shards in random order, as many as are there; rgb, backdrop's matte and alpha, 0..1."""
+    """Endless: shards in random order, one picture in each batch empty; rgb, backdrop's matte and alpha, 0..1."""
     while True:
-        shards = sorted(folder.glob("*-matte.npy"))
+        shards = [path for path in sorted(folder.glob("*-matte.npy")) if not path.name.startswith(str(EMPTY_SHARD))]
         generator.shuffle(shards)
+        empty = load(folder / f"{EMPTY_SHARD}-matte.npy")
         for shard in shards:
-            name = str(shard)[: -len("matte.npy")]
-            try:
-                arrays = [np.load(f"{name}{kind}.npy", mmap_mode="r") for kind in ("rgb", "matte", "alpha")]
-            except ValueError:
-                continue  # still being written
+            arrays = load(shard)
             order = list(range(len(arrays[0])))
             generator.shuffle(order)
-            # A part of a shard at a time mixes them well, and new ones are soon taken up.
+            # A part of a shard at a time mixes them well.
             for start in range(0, len(order) // 2 - BATCH, BATCH):
-                chosen = sorted(order[start : start + BATCH])
-                rgb, matte, alpha = (torch.from_numpy(array[chosen]).float() / 255 for array in arrays)
+                chosen = sorted(order[start : start + BATCH - 1])
+                nothing = [generator.randrange(len(empty[0]))]
+                rgb, matte, alpha = (
+                    torch.from_numpy(np.concatenate([array[chosen], none[nothing]])).float() / 255
+                    for array, none in zip(arrays, empty)
+                )
                 yield rgb.permute(0, 3, 1, 2), matte[:, None], alpha[:, None]
+
+
+def load(shard):
+    name = str(shard)[: -len("matte.npy")]
+    return [np.load(f"{name}{kind}.npy", mmap_mode="r") for kind in ("rgb", "matte", "alpha")]
 
 
 def augment(rgb, matte, alpha, resolution):
@@ -79,18 +86,20 @@ def iou(a, b):
     return ((a & b).sum((1, 2, 3)).float() + 1e-3) / ((a | b).sum((1, 2, 3)).float() + 1e-3)
 
 
-def main(folder, seconds):
+def main(folder, seconds, done=0.0):
     torch.manual_seed(7)
     random.seed(7)
     torch.set_num_threads(2)
     network, average = Network(), Network()
+    if done:
+        network.load_state_dict(torch.load(folder / "network.pt"))
     average.load_state_dict(network.state_dict())
     decay = [p for p in network.parameters() if p.dim() > 1]
     plain = [p for p in network.parameters() if p.dim() <= 1]
     optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0}], PEAK_RATE)
     started, step, seen, scores = time.time(), 0, 0, []
     for rgb, matte, alpha in batches(folder / "set", random.Random(7)):
-        share = (time.time() - started) / seconds
+        share = done + (time.time() - started) / seconds
         if share >= 1:
             break
         rate = PEAK_RATE * min(1, step / 300) * max(0.01, 0.5 * (1 + np.cos(np.pi * share)))
@@ -119,4 +128,4 @@ def main(folder, seconds):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]))
+    main(Path(sys.argv[1]), *map(float, sys.argv[2:]))

@@ -23,6 +23,17 @@ export interface BuiltinModel
 
 /** The models that ship. */
 export const builtinModels: Readonly<Record<string, BuiltinModel>> = {
+  silhouette: {
+    summary: 'Any one clear subject; small and quick, learned from rendered scenes only (training/).',
+    file: new URL('../../src/model/builtin/silhouette.onnx', import.meta.url),
+    size: 4_085_494,
+    guided: true,
+    inputSize: [384, 384],
+    mean: [0, 0, 0],
+    std: [1, 1, 1],
+    activation: 'none',
+    licence: 'MIT',
+  },
   backdrop: {
     summary:
       'Subjects on a plain or graded studio backdrop, told by the statistics of the border; nothing learned.',
@@ -38,7 +49,7 @@ export const builtinModels: Readonly<Record<string, BuiltinModel>> = {
 }
 
 /** What `auto` takes where RMBG-2.0 is not installed. */
-export const builtinDefault = 'backdrop'
+export const builtinDefault = 'silhouette'
 /** What `auto` looks for first. */
 const best = 'rmbg-2.0'
 
@@ -84,8 +95,8 @@ async function resolveAuto(modelsFolder: string): Promise<ModelSpec> {
   return {
     ...(await resolveModel(builtinDefault, { modelsFolder })),
     notice:
-      `RMBG-2.0 is not installed: the small built-in model "${builtinDefault}" is used, which is good for products on plain ` +
-      `backdrops and not for much else. Get the real thing with: rmbg model pull ${best}`,
+      `RMBG-2.0 is not installed: the small built-in model "${builtinDefault}" is used, which is good for one clear subject and ` +
+      `not for much else. Get the real thing with: rmbg model pull ${best}`,
   }
 }
 

@@ -86,7 +86,7 @@ describe('rmbg process', () => {
       })
     }
     const { stderr } = await run('process', 'photos', '--device', 'cpu')
-    expect(stderr).toContain('model backdrop runs on cpu')
+    expect(stderr).toContain('model silhouette runs on cpu')
   })
 })
 

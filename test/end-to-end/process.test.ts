@@ -25,7 +25,7 @@ describe('a folder of photos', () => {
       error_code: null,
     })
     expect(cup!.params.model).toMatchObject({
-      name: 'backdrop',
+      name: 'silhouette',
       sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
     })
     const objects = join(home, 'store')
@@ -270,7 +270,7 @@ describe('--json', () => {
       ...['image', 'image', 'image'],
       'summary',
     ])
-    expect(events[2]).toEqual({ type: 'model', model: 'backdrop', provider: 'cpu' })
+    expect(events[2]).toEqual({ type: 'model', model: 'silhouette', provider: 'cpu' })
     expect(events[3]).toMatchObject({
       status: 'completed',
       jobId: expect.any(String),

@@ -54,7 +54,7 @@ describe('a model by name', () => {
     for (const name of ['u3net', 'constructor', '']) {
       const error = await refusal(resolveModel(name, options))
       expect(error).toMatchObject({ code: 'MODEL_MISSING', message: `There is no model named "${name}".` })
-      expect(error.hint).toContain('Known models: backdrop, rmbg-2.0')
+      expect(error.hint).toContain('Known models: silhouette, backdrop, rmbg-2.0')
     }
   })
 })
