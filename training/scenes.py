@@ -12,6 +12,7 @@ from textures import colour, dead_leaves, grid, mix, near, noise, surface, waves
 
 SIZE = 256
 EMPTY_SHARD = 900
+HELD_BACK_SHARD = 950
 
 
 def studio(rng, size):
@@ -215,7 +216,10 @@ def render(folder, shard, count, seed, empty=False):
     np.save(folder / f"{shard:03}-rgb.npy", rgb)  # last: its presence says that the shard is whole
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1] == "--held-back":
+    Path(sys.argv[2]).mkdir(parents=True, exist_ok=True)
+    render(Path(sys.argv[2]), HELD_BACK_SHARD, 600, 1000 + HELD_BACK_SHARD)
+elif __name__ == "__main__":
     folder, first, last, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), 2000
     folder.mkdir(parents=True, exist_ok=True)
     for pair in range(first, last, 2):

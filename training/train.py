@@ -36,9 +36,9 @@ def batches(folder, generator):
                 yield rgb.permute(0, 3, 1, 2), matte[:, None], alpha[:, None]
 
 
-def load(shard):
+def load(shard, kinds=("rgb", "matte", "alpha")):
     name = str(shard)[: -len("matte.npy")]
-    return [np.load(f"{name}{kind}.npy", mmap_mode="r") for kind in ("rgb", "matte", "alpha")]
+    return [np.load(f"{name}{kind}.npy", mmap_mode="r") for kind in kinds]
 
 
 def augment(rgb, matte, alpha, resolution):

@@ -20,7 +20,7 @@ import { closePixelThreads, compose, toModelInput } from '../../src/image/cutout
 import { type DecodedImage, decode } from '../../src/image/decode.ts'
 import { builtinModels, resolveModel } from '../../src/model/registry.ts'
 import { openModel } from '../../src/model/session.ts'
-import { render, studio } from '../model/studio.ts'
+import { randomShot, render, studio } from '../model/studio.ts'
 
 interface Sample {
   name: string
@@ -54,7 +54,11 @@ async function photographs(): Promise<Sample[]> {
 }
 
 const shotSize = 768
-const shots: Sample[] = Object.entries(studio).map(([name, shot]) => {
+const randomShots = Array.from(
+  { length: 40 },
+  (_, seed) => [`random shot ${seed}`, randomShot(seed)] as const,
+)
+const shots: Sample[] = [...Object.entries(studio), ...randomShots].map(([name, shot]) => {
   const rendered = () => render(shot, shotSize)
   return {
     name,

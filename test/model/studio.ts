@@ -171,6 +171,41 @@ export const studio: Record<string, Shot> = {
   },
 }
 
+/** Any of the shapes in any two colours that can be told apart, in some light: shot `seed` of an endless row. */
+export function randomShot(seed: number): Shot {
+  const next = random(1000 + seed)
+  const between = (low: number, high: number) => low + (high - low) * next()
+  const pick = <T>(items: readonly T[]): T => items[Math.floor(next() * items.length)]!
+  const ball = circle(0.5, 0.52, between(0.15, 0.32))
+  const ringOf =
+    (outer: number): Distance =>
+    (x, y) =>
+      Math.abs(Math.hypot(x - 0.5, y - 0.5) - outer) - 0.05
+  const vase = union(
+    box(0.5, 0.65, 0.18, 0.2, 0.15),
+    box(0.5, 0.4, 0.06, 0.15, 0.03),
+    box(0.5, 0.26, 0.1, 0.02, 0.02),
+  )
+  const shape = pick([bottle, mug, chair, portrait, ball, ringOf(between(0.18, 0.3)), vase])
+  const colour = (): Colour => [next(), next(), next()]
+  const light = between(0.25, 0.97)
+  const ground = times([1, 1, 1], light).map((value) => value + between(-0.08, 0.08)) as Colour
+  const main = colour()
+  const contrast = Math.hypot(...main.map((value, c) => value - ground[c]!))
+  const second = colour()
+  const edge = between(0.3, 0.8)
+  const [tilt, fall] = [between(-0.25, 0.25), between(0, 0.5)]
+  return {
+    subject: shape,
+    // Too near to the ground to be told from it: darker.
+    colour: (_, y) => times(y < edge ? main : second, contrast < 0.25 ? 0.4 : 1),
+    backdrop: (x, y) => times(ground, 1 + tilt * (y - 0.5) - fall * ((x - 0.5) ** 2 + (y - 0.5) ** 2)),
+    shadow: pick([0, 0.15, 0.3]),
+    noise: between(0.002, 0.02),
+    ...(next() < 0.5 && { jpegQuality: Math.round(between(60, 95)) }),
+  }
+}
+
 /** A shaded white subject whose outline is in places as bright as what is behind it. */
 export const whiteOnWhite: Shot = {
   subject: mug,
