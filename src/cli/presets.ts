@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,6 +16,8 @@ export interface Preset {
   rules: { url: string; read: string; note?: string | undefined }
   cutout: CutoutSettings
   check: PictureRules
+  /** Hex SHA-256 of the check: with other rules, a picture has to be looked at again. */
+  checkSha256: string
 }
 
 const folder = fileURLToPath(new URL('../../src/presets/', import.meta.url))
@@ -69,7 +72,9 @@ export async function loadPreset(nameOrFile: string): Promise<Preset> {
     const { path, message } = parsed.error.issues[0]!
     throw new RmbgError('USAGE', `The preset ${nameOrFile} is not usable: ${path.join('.')}: ${message}.`)
   }
-  return { name: basename(file, '.json'), ...(parsed.data as Omit<Preset, 'name'>) }
+  const given = parsed.data as Omit<Preset, 'name' | 'checkSha256'>
+  const checkSha256 = createHash('sha256').update(JSON.stringify(given.check)).digest('hex')
+  return { name: basename(file, '.json'), ...given, checkSha256 }
 }
 
 /** Names of the presets that ship. */

@@ -180,7 +180,10 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
           maxPixels: settings.maxPixels,
           allowSvg: settings.allowSvg ?? false,
           cutout: cutout.options,
-          cutoutParams: cutout.params,
+          cutoutParams: {
+            ...cutout.params,
+            ...(preset && { rules: { preset: preset.name, sha256: preset.checkSha256 } }),
+          },
           rules: preset?.check,
           outputOf: outputs && ((candidate) => outputs.get(candidate.path)!),
           checksum: flags.checksum,
