@@ -7,10 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from subjects import make_subject
+from subjects import PRODUCTS, make_subject
 from textures import colour, dead_leaves, grid, mix, near, noise, surface, waves
 
 SIZE = 256
+PRODUCT_SHARDS = (800, 801)
 EMPTY_SHARD = 900
 HELD_BACK_SHARD = 950
 
@@ -95,8 +96,8 @@ BACKGROUNDS = [(studio, 0.36), (clouds, 0.08), (leaves, 0.1), (outdoors, 0.18), 
 class Scenes:
     """An endless, repeatable row of (rgb, alpha, kind of background)."""
 
-    def __init__(self, seed, size=SIZE):
-        self.rng, self.size = np.random.default_rng(seed), size
+    def __init__(self, seed, size=SIZE, products=False):
+        self.rng, self.size, self.products = np.random.default_rng(seed), size, products
         self.earlier = []
 
     def placed(self, subject, scale, centre, mirror=True):
@@ -119,10 +120,12 @@ class Scenes:
 
     def next(self):
         rng, size = self.rng, self.size
-        rgb, alpha, kind = make_subject(rng, size)
+        rgb, alpha, kind = make_subject(rng, size, PRODUCTS if self.products else None)
         self.earlier = (self.earlier + [(rgb, alpha)])[-40:]
         weights = np.array([weight for _, weight in BACKGROUNDS])
         make = BACKGROUNDS[rng.choice(len(BACKGROUNDS), p=weights / weights.sum())][0]
+        if self.products and rng.random() < 0.8:
+            make = studio
         background = np.ascontiguousarray(np.clip(make(rng, size), 0, 1), dtype=np.float32)
 
         # The subject, in the middle more or less; portraits stand on the lower edge.
@@ -201,9 +204,9 @@ class Scenes:
         return image
 
 
-def render(folder, shard, count, seed, empty=False):
+def render(folder, shard, count, seed, empty=False, products=False):
     cv2.setNumThreads(1)
-    scenes = Scenes(seed)
+    scenes = Scenes(seed, products=products)
     rgb = np.empty((count, SIZE, SIZE, 3), np.uint8)
     alpha = np.empty((count, SIZE, SIZE), np.uint8)
     kinds = []
@@ -229,4 +232,6 @@ elif __name__ == "__main__":
         for worker in workers:
             worker.join()
         print("rendered", pair, flush=True)
+    for shard in PRODUCT_SHARDS:
+        render(folder, shard, count, 1000 + shard, products=True)
     render(folder, EMPTY_SHARD, 1500, 1000 + EMPTY_SHARD, empty=True)

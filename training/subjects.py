@@ -331,6 +331,7 @@ KINDS = [
     (box_thing, 2), (blob_thing, 1.5), (pile, 2), (lathe, 2), (ring, 0.6), (portrait, 5), (figure, 1.5), (animal, 3.5),
     (vehicle, 1.5), (boat, 0.6), (plant, 1), (furniture, 0.8),
 ]
+PRODUCTS = [box_thing, blob_thing, pile, lathe, lathe, ring, ring, vehicle, plant, furniture, furniture, furniture]
 WEIGHTS = np.array([weight for _, weight in KINDS]) / sum(weight for _, weight in KINDS)
 
 
@@ -368,10 +369,14 @@ def strands(canvas, kind):
     canvas.alpha = total
 
 
-def make_subject(rng, size):
+def make_subject(rng, size, kinds=None):
     """RGB 0..1 and alpha 0..1, size x size."""
     canvas = Canvas(rng, size)
-    make = KINDS[rng.choice(len(KINDS), p=WEIGHTS)][0]
+    if kinds:
+        make = kinds[rng.integers(len(kinds))]
+        canvas.relief *= rng.random()
+    else:
+        make = KINDS[rng.choice(len(KINDS), p=WEIGHTS)][0]
     edge = make(canvas)
     if make is not portrait and rng.random() < 0.12:
         KINDS[rng.choice(len(KINDS), p=WEIGHTS)][0](canvas)  # two things that touch are one subject

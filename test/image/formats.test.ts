@@ -41,6 +41,16 @@ function cutout(deep = false) {
   })
 }
 
+/** A picture that is all subject. */
+const uncut = (image: Pick<DecodedImage, 'data' | 'width' | 'height'>) =>
+  composite({
+    picture: { ...image, channels: 3 },
+    matte: { values: new Float32Array(1).fill(1), width: 1, height: 1 },
+    guided: false,
+    refine: false,
+    keepHiddenColor: false,
+  })
+
 const pixel = async (bytes: Uint8Array, x: number, y: number): Promise<number[]> => {
   const { data, info } = await sharp(bytes).raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
   return [...data.subarray((y * info.width + x) * info.channels).subarray(0, info.channels)]
@@ -80,13 +90,7 @@ describe('every format', () => {
     })
       .raw()
       .toBuffer()
-    const noisy = composite({
-      picture: { data: new Uint8Array(picture), width: 300, height: 300, channels: 3 },
-      matte: { values: new Float32Array(1).fill(1), width: 1, height: 1 },
-      guided: false,
-      refine: false,
-      keepHiddenColor: false,
-    })
+    const noisy = uncut({ data: new Uint8Array(picture), width: 300, height: 300 })
     const size = async (options: Partial<CutoutOptions>) =>
       (await encodeCutout(noisy, bare, { ...plain, format: 'jpeg', ...options })).bytes.byteLength
     const [good, poor] = [await size({ quality: 95 }), await size({ quality: 40 })]
@@ -199,13 +203,7 @@ describe('the colour profile', () => {
     const numbers = [...(await sharp(file, { ignoreIcc: true }).raw().toBuffer()).subarray(0, 3)]
     const image = await decode(file, { depth: 8, keepProfile: true })
     expect([...image.data.subarray(0, 3)]).toEqual(numbers)
-    const whole = composite({
-      picture: { ...image, channels: 3 },
-      matte: { values: new Float32Array(1).fill(1), width: 1, height: 1 },
-      guided: false,
-      refine: false,
-      keepHiddenColor: false,
-    })
+    const whole = uncut(image)
     for (const format of ['png', 'webp', 'avif', 'tiff', 'jpeg'] as CutoutFormat[]) {
       const { bytes } = await encodeCutout(whole, image, { ...plain, format })
       expect((await sharp(bytes).metadata()).icc, format).toEqual(original.icc)
@@ -225,13 +223,7 @@ describe('the colour profile', () => {
     expect([...image.data.subarray(0, 3)]).toEqual([50000, 20001, 10003])
     const seen = [...(await toModelInput(image, { width: 2, height: 2 })).subarray(0, 3)]
     expect(worst(seen, [...(await decode(file)).data.subarray(0, 3)])).toBeLessThanOrEqual(3)
-    const whole = composite({
-      picture: { ...image, channels: 3 },
-      matte: { values: new Float32Array(1).fill(1), width: 1, height: 1 },
-      guided: false,
-      refine: false,
-      keepHiddenColor: false,
-    })
+    const whole = uncut(image)
     for (const format of ['png', 'tiff'] as const) {
       const { bytes } = await encodeCutout(whole, image, { ...plain, format })
       expect((await sharp(bytes).metadata()).icc, format).toEqual((await sharp(file).metadata()).icc)
@@ -261,13 +253,7 @@ describe('metadata', () => {
       .toBuffer()
   const through = async (file: Buffer, options: Partial<CutoutOptions>) => {
     const image = await decode(file)
-    const whole = composite({
-      picture: { ...image, channels: 3 },
-      matte: { values: new Float32Array(1).fill(1), width: 1, height: 1 },
-      guided: false,
-      refine: false,
-      keepHiddenColor: false,
-    })
+    const whole = uncut(image)
     const { bytes } = await encodeCutout(whole, image, { ...plain, ...options })
     const metadata = await sharp(bytes).metadata()
     return { exif: metadata.exif && exif(metadata.exif), xmp: metadata.xmp?.toString() ?? '' }
