@@ -12,6 +12,7 @@ from textures import colour, dead_leaves, grid, mix, near, noise, surface, waves
 
 SIZE = 256
 PRODUCT_SHARDS = (800, 801)
+DRAWING_SHARDS = (810, 811)
 EMPTY_SHARD = 900
 HELD_BACK_SHARD = 950
 
@@ -172,6 +173,30 @@ class Scenes:
         image = subject * alpha[..., None] + background * (1 - alpha[..., None])
         return self.camera(image), alpha, make.__name__
 
+    def drawing(self):
+        """Even colours, no light, no camera: screenshots, clip art, renderings."""
+        rng, size = self.rng, self.size
+        _, alpha, kind = make_subject(rng, size)
+        placed = self.placed((np.zeros((size, size, 3), np.float32), alpha), rng.uniform(0.3, 0.95), rng.normal(0, 0.12, 2))
+        if placed is None or not 0.015 < placed[1].mean() < 0.85:
+            return self.drawing()
+        alpha = placed[1]
+        paper = np.empty((size, size, 3), np.float32)
+        paper[:] = colour(rng) if rng.random() < 0.6 else rng.choice([1, 1, 0, rng.random()])
+        if rng.random() < 0.3:
+            paper = paper + (rng.normal(0, 0.15) * grid(size)[1])[..., None]
+        ink = colour(rng)
+        while np.abs(ink - paper[size // 2, size // 2]).sum() < 0.25:
+            ink = colour(rng)
+        subject = np.empty_like(paper)
+        subject[:] = ink
+        for _ in range(rng.integers(0, 4)):
+            x, y, radius = rng.integers(0, size, 3)
+            shape = (int(x), int(y)), (int(radius) // 3 + 4, int(y) // 3 + 4)
+            cv2.ellipse(subject, *shape, rng.uniform(0, 180), 0, 360, colour(rng).tolist(), -1, cv2.LINE_AA)
+        image = np.clip(subject * alpha[..., None] + paper * (1 - alpha[..., None]), 0, 1)
+        return np.round(image * 255).astype(np.uint8), alpha, "drawing"
+
     def empty(self):
         """A background with nothing before it; nothing is what is to be found."""
         rng, size = self.rng, self.size
@@ -204,14 +229,14 @@ class Scenes:
         return image
 
 
-def render(folder, shard, count, seed, empty=False, products=False):
+def render(folder, shard, count, seed, products=False, of=Scenes.next):
     cv2.setNumThreads(1)
     scenes = Scenes(seed, products=products)
     rgb = np.empty((count, SIZE, SIZE, 3), np.uint8)
     alpha = np.empty((count, SIZE, SIZE), np.uint8)
     kinds = []
     for index in range(count):
-        image, matte, kind = scenes.empty() if empty else scenes.next()
+        image, matte, kind = of(scenes)
         rgb[index], alpha[index] = image, np.round(matte * 255)
         kinds.append(kind)
     np.save(folder / f"{shard:03}-alpha.npy", alpha)
@@ -234,4 +259,6 @@ elif __name__ == "__main__":
         print("rendered", pair, flush=True)
     for shard in PRODUCT_SHARDS:
         render(folder, shard, count, 1000 + shard, products=True)
-    render(folder, EMPTY_SHARD, 1500, 1000 + EMPTY_SHARD, empty=True)
+    render(folder, EMPTY_SHARD, 1500, 1000 + EMPTY_SHARD, of=Scenes.empty)
+    for shard in DRAWING_SHARDS:
+        render(folder, shard, count, 1000 + shard, of=Scenes.drawing)

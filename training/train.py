@@ -57,7 +57,8 @@ def augment(rgb, matte, alpha, resolution):
     rgb = ((rgb - mean) * contrast + mean) * gain + 0.04 * torch.randn(n, 1, 1, 1)
     grey = torch.rand(n, 1, 1, 1) * 0.6 * (torch.rand(n, 1, 1, 1) < 0.4)
     rgb = rgb * (1 - grey) + rgb.mean(1, keepdim=True) * grey
-    rgb = rgb + 0.02 * torch.rand(n, 1, 1, 1) * torch.randn_like(rgb)
+    # Some stay without any noise, as drawings are.
+    rgb = rgb + 0.02 * (torch.rand(n, 1, 1, 1) - 0.4).clamp(0) * torch.randn_like(rgb)
     # Now and then the backdrop's matte is missing or wrong, so that it is never all there is to go by.
     wrong = torch.rand(n, 1, 1, 1)
     matte = torch.where(wrong < 0.06, torch.zeros_like(matte), torch.where(wrong < 0.1, matte.roll(1, 0), matte))
