@@ -9,7 +9,7 @@ from onnx import TensorProto, compose, helper, numpy_helper
 from torch import nn
 from torch.nn import functional as F
 
-from network import Network, features, fuse
+from network import Network, features
 
 SIZE, INNER = 384, 256
 
@@ -23,9 +23,26 @@ class Whole(nn.Module):
 
     def forward(self, image, matte):
         small = lambda x: F.interpolate(x, (INNER, INNER), mode="bilinear", align_corners=False)
-        logits, _ = self.network(features(small(image), small(matte)))
+        rgb, hint = small(image), small(matte)
+        logits, _ = self.network(features(rgb, hint))
+        drawn = is_drawing(rgb, hint, torch.sigmoid(logits[:, :1]))
         logits = F.interpolate(logits, (SIZE, SIZE), mode="bilinear", align_corners=False)
-        return fuse(logits, matte)[0]
+        own, trust = torch.sigmoid(logits[:, :1]), torch.sigmoid(logits[:, 1:])
+        trust = torch.maximum(trust, drawn)
+        return trust * matte + (1 - trust) * own
+
+
+def is_drawing(rgb, hint, own):
+    """
+    1 where the ground has no grain at all and both mattes mean the same thing, else 0, smooth between: there the
+    statistics of the border are exact, and the network, shown few pictures without noise, is not.
+    """
+    steps = (rgb[..., 1:] - rgb[..., :-1]).abs().mean(1, keepdim=True)[:, :, :-1]
+    steps = steps + (rgb[..., 1:, :] - rgb[..., :-1, :]).abs().mean(1, keepdim=True)[..., :-1]
+    ground = (1 - F.max_pool2d(hint, 13, 1, 6))[..., :-1, :-1]
+    grain = (steps * ground).sum((1, 2, 3), keepdim=True) / (ground.sum((1, 2, 3), keepdim=True) + 1)
+    overlap = torch.minimum(hint, own).sum((1, 2, 3), keepdim=True) / (hint.sum((1, 2, 3), keepdim=True) + 1)
+    return ((0.0021 - grain) / 0.0005).clamp(0, 1) * ((overlap - 0.4) / 0.2).clamp(0, 1)
 
 
 def halved(graph):

@@ -26,7 +26,7 @@ export const builtinModels: Readonly<Record<string, BuiltinModel>> = {
   silhouette: {
     summary: 'Any one clear subject; small and quick, learned from rendered scenes only (training/).',
     file: new URL('../../src/model/builtin/silhouette.onnx', import.meta.url),
-    size: 4_085_494,
+    size: 4_092_730,
     guided: true,
     inputSize: [384, 384],
     mean: [0, 0, 0],
