@@ -22,7 +22,11 @@ it('is what auto falls back to, and small', async () => {
 
 describe('finds the subject of a studio shot', () => {
   /** Floors a little under what was measured. */
-  const floors: Record<string, number> = {}
+  const floors: Record<string, number> = {
+    'a green mug on a grey gradient with a soft shadow': 0.88,
+    // The gaps between its thin bars are in part taken for the chair.
+    'a chair with thin legs': 0.6,
+  }
   it.each(Object.entries(studio))('%s', async (name, shot) => {
     const { rgb, alpha } = await render(shot, size)
     const { iou } = compare((await model.predict(rgb)).alpha, alpha)
