@@ -4,10 +4,12 @@ import type { ModelDescription } from './description.ts'
 export interface Variant {
   /** Path in the repository, or a whole URL. */
   file: string
-  /** Bytes; with `sha256` only. */
+  /** Bytes. */
   size?: number
-  /** Hex, where independent sources agree (noted beside the entry); otherwise that of the first copy is kept. */
+  /** Hex, where two independent sources agree (noted beside the entry); checked while fetching. */
   sha256?: string
+  /** Hex, as rembg checks its own downloads. */
+  md5?: string
 }
 
 export interface FetchableModel
@@ -33,7 +35,6 @@ const imageNet = {
   mean: [0.485, 0.456, 0.406] as [number, number, number],
   std: [0.229, 0.224, 0.225] as [number, number, number],
 }
-/** Digests of these files are stated alike by half a dozen projects each that fetch or ship them. */
 const rembg = (file: string) => `https://github.com/danielgatis/rembg/releases/download/v0.0.0/${file}`
 
 export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
@@ -49,18 +50,14 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
     ...imageNet,
     activation: 'none',
     // fp32: rembg's source and an LFS pointer agree; quantized: an LFS pointer and DeploySharp's release notes; q4f16: an
-    // LFS pointer and two projects' catalogues; fp16: the catalogues of two projects. Nobody states those of the others.
+    // LFS pointer and two projects' catalogues. Sizes of the others are not known to the byte.
     variants: {
       fp32: {
         file: 'onnx/model.onnx',
         size: 1_024_331_469,
         sha256: '5b486f08200f513f460da46dd701db5fbb47d79b4be4b708a19444bcd4e79958',
       },
-      fp16: {
-        file: 'onnx/model_fp16.onnx',
-        size: 513_576_499,
-        sha256: '9dc47db40d113090ba5d7a13d8fcfd9ee4eda510ce92613219b2fe19da4746f6',
-      },
+      fp16: { file: 'onnx/model_fp16.onnx', size: 513_576_499 },
       quantized: {
         file: 'onnx/model_quantized.onnx',
         size: 366_087_549,
@@ -80,7 +77,6 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
   'rmbg-1.4': {
     summary: 'BRIA RMBG-1.4, its smaller predecessor.',
     huggingFace: 'briaai/RMBG-1.4',
-    modelScope: 'briaai/RMBG-1.4',
     page: 'https://huggingface.co/briaai/RMBG-1.4',
     licence: 'BRIA RMBG-1.4 (non-commercial)',
     nonCommercial: true,
@@ -89,23 +85,15 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
     mean: [0.5, 0.5, 0.5],
     std: [1, 1, 1],
     activation: 'none',
-    // Stated alike by several projects each, two of which took them from the hub's LFS record.
+    // fp32: DeploySharp's release notes and another project's catalogue agree.
     variants: {
       fp32: {
         file: 'onnx/model.onnx',
         size: 176_153_355,
         sha256: '8cafcf770b06757c4eaced21b1a88e57fd2b66de01b8045f35f01535ba742e0f',
       },
-      fp16: {
-        file: 'onnx/model_fp16.onnx',
-        size: 88_217_533,
-        sha256: '9fdfdb41866d872e0acf4a010c35c1a8547bf0eebe0d1544406bbf1c824cb59d',
-      },
-      quantized: {
-        file: 'onnx/model_quantized.onnx',
-        size: 44_403_226,
-        sha256: 'a6648479275dfd0ede0f3a8abc20aa5c437b394681b05e5af6d268250aaf40f3',
-      },
+      fp16: { file: 'onnx/model_fp16.onnx' },
+      quantized: { file: 'onnx/model_quantized.onnx' },
     },
   },
   'birefnet-general': {
@@ -121,7 +109,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
       fp32: {
         file: rembg('BiRefNet-general-epoch_244.onnx'),
         size: 972_666_916,
-        sha256: '58f621f00f5d756097615970a88a791584600dcf7c45b18a0a6267535a1ebd3c',
+        md5: '7a35a0141cbbc80de11d9c9a28f52697',
       },
     },
   },
@@ -138,7 +126,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
       fp32: {
         file: rembg('BiRefNet-general-bb_swin_v1_tiny-epoch_232.onnx'),
         size: 224_005_088,
-        sha256: '5600024376f572a557870a5eb0afb1e5961636bef4e1e22132025467d0f03333',
+        md5: '4fab47adc4ff364be1713e97b7e66334',
       },
     },
   },
@@ -156,7 +144,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
       fp32: {
         file: rembg('isnet-general-use.onnx'),
         size: 178_648_008,
-        sha256: '60920e99c45464f2ba57bee2ad08c919a52bbf852739e96947fbb4358c0d964a',
+        md5: 'fc16ebd8b0c10d971d3513d564d01e29',
       },
     },
   },
@@ -170,11 +158,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
     ...imageNet,
     activation: 'none',
     variants: {
-      fp32: {
-        file: rembg('u2net.onnx'),
-        size: 175_997_641,
-        sha256: '8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491',
-      },
+      fp32: { file: rembg('u2net.onnx'), size: 175_997_641, md5: '60024c5c889badc19c04ad937298a77b' },
     },
   },
   u2netp: {
@@ -186,11 +170,13 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
     inputSize: [320, 320],
     ...imageNet,
     activation: 'none',
+    // Stated alike by half a dozen projects that ship it, one of them with rembg's MD5 beside it.
     variants: {
       fp32: {
         file: rembg('u2netp.onnx'),
         size: 4_574_861,
         sha256: '309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8',
+        md5: '8e83ca70e441ab06c318d82300c84806',
       },
     },
   },
@@ -204,17 +190,12 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
     ...imageNet,
     activation: 'none',
     variants: {
-      fp32: {
-        file: rembg('silueta.onnx'),
-        size: 44_173_029,
-        sha256: '75da6c8d2f8096ec743d071951be73b4a8bc7b3e51d9a6625d63644f90ffeedb',
-      },
+      fp32: { file: rembg('silueta.onnx'), size: 44_173_029, md5: '55e59e0d8062d2f5d013f4725ee84782' },
     },
   },
   modnet: {
     summary: 'MODNet: people only, fast.',
     huggingFace: 'Xenova/modnet',
-    modelScope: 'Xenova/modnet',
     page: 'https://github.com/ZHKKKe/MODNet',
     licence: 'Apache-2.0',
     nonCommercial: false,
@@ -224,21 +205,9 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
     std: [0.5, 0.5, 0.5],
     activation: 'none',
     variants: {
-      fp32: {
-        file: 'onnx/model.onnx',
-        size: 25_888_640,
-        sha256: '07c308cf0fc7e6e8b2065a12ed7fc07e1de8febb7dc7839d7b7f15dd66584df9',
-      },
-      fp16: {
-        file: 'onnx/model_fp16.onnx',
-        size: 12_984_781,
-        sha256: '25f165da9bfd30830a575f1f0490f1acd995975cb349bc02f3d79332e1fe5cf6',
-      },
-      quantized: {
-        file: 'onnx/model_quantized.onnx',
-        size: 6_632_188,
-        sha256: '92e49898c3e05a6d7a944fc67a8cb87c4aad754ffb6ebd949528c7d1105fee3a',
-      },
+      fp32: { file: 'onnx/model.onnx' },
+      fp16: { file: 'onnx/model_fp16.onnx' },
+      quantized: { file: 'onnx/model_quantized.onnx' },
     },
   },
 }
