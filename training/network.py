@@ -46,7 +46,7 @@ class Context(nn.Module):
 
 class Network(nn.Module):
     """
-    RGB and the backdrop's matte in (5 channels with x and y added, values about -1..1), two logits per pixel out:
+    RGB and the backdrop's matte in (6 channels with x and y added, values about -1..1), two logits per pixel out:
     the subject's alpha, and how far the backdrop's matte is to be trusted.
     """
 

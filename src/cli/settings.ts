@@ -34,8 +34,13 @@ const settings = {
   s3ForcePathStyle: { env: 'S3_FORCE_PATH_STYLE', schema: flag },
   s3Checksums: { env: 'S3_CHECKSUMS', schema: z.enum(['when_supported', 'when_required']) },
   model: { env: 'RMBG_MODEL', schema: text },
-  hfToken: { env: 'HF_TOKEN', schema: text },
-  hfEndpoint: { env: 'HF_ENDPOINT', schema: z.url({ protocol: /^https?$/ }) },
+  hfToken: { env: 'HF_TOKEN', schema: text.regex(/^[\x21-\x7e]+$/, 'expected one word of plain characters') },
+  hfEndpoint: {
+    env: 'HF_ENDPOINT',
+    schema: z
+      .url({ protocol: /^https?$/ })
+      .refine((url) => !url.includes('@'), 'expected no user and password'),
+  },
   device: { env: 'RMBG_DEVICE', schema: z.enum(deviceNames) },
   threads: { env: 'RMBG_THREADS', schema: z.coerce.number().int().min(1).max(1024) },
   concurrency: { env: 'RMBG_CONCURRENCY', schema: z.coerce.number().int().min(1).max(256) },

@@ -16,6 +16,8 @@ export interface DownloadSource {
 export interface DownloadOptions {
   /** Asked in turn while they cannot be reached. */
   sources: readonly DownloadSource[]
+  /** Where the terms of a gated file are. */
+  termsPage: string
   /** Unfinished; what is in it is gone on from. */
   part: string
   /** Bytes, where known. */
@@ -47,11 +49,7 @@ const tries = 4
  */
 export async function download(options: DownloadOptions): Promise<Downloaded> {
   const { stallMs = 30_000 } = options
-  const dispatcher = new EnvHttpProxyAgent({
-    connectTimeout: stallMs,
-    headersTimeout: stallMs,
-    bodyTimeout: stallMs,
-  })
+  const dispatcher = proxied(stallMs)
   try {
     let unreachable: Unreachable | undefined
     for (const source of options.sources) {
@@ -68,6 +66,18 @@ export async function download(options: DownloadOptions): Promise<Downloaded> {
     })
   } finally {
     await dispatcher.destroy()
+  }
+}
+
+/** @throws RmbgError MODEL_DOWNLOAD for a proxy that is no URL */
+function proxied(stallMs: number): EnvHttpProxyAgent {
+  try {
+    return new EnvHttpProxyAgent({ connectTimeout: stallMs, headersTimeout: stallMs, bodyTimeout: stallMs })
+  } catch (cause) {
+    throw new RmbgError('MODEL_DOWNLOAD', 'HTTPS_PROXY or HTTP_PROXY is not a URL.', {
+      hint: 'It looks like http://proxy.example:8080.',
+      cause,
+    })
   }
 }
 
@@ -102,7 +112,7 @@ async function fromSource(
 
 async function once(
   { url, token }: DownloadSource,
-  { part, size, onProgress, signal }: DownloadOptions,
+  { part, size, termsPage, onProgress, signal }: DownloadOptions,
   dispatcher: EnvHttpProxyAgent,
 ): Promise<Downloaded> {
   const { host } = new URL(url)
@@ -126,8 +136,16 @@ async function once(
     await rm(part, { force: true })
     throw new Transient(`${host} does not go on with what was fetched before.`, 0)
   }
-  await refuse(response, host, url, token !== undefined)
+  await refuse(response, { host, url, termsPage, hasToken: token !== undefined })
+  const etag = response.headers.get('etag')
   const goesOn = started !== undefined && response.status === 206
+  const isSame =
+    etag === started?.etag && response.headers.get('content-range')?.startsWith(`bytes ${started?.bytes}-`)
+  if (response.status === 206 && !isSame) {
+    await response.body?.cancel()
+    await rm(part, { force: true })
+    throw new Transient(`${host} goes on with another file, or from another place.`, 0)
+  }
   const before = goesOn ? started.bytes : 0
   const length = Number(response.headers.get('content-length') ?? Number.NaN)
   const total = Number.isNaN(length) ? size : before + length
@@ -137,7 +155,6 @@ async function once(
     })
   }
   if (total !== undefined) await assertRoom(part, total - before)
-  const etag = response.headers.get('etag')
   // Without a strong ETag nothing vouches that the next answer is of the same file.
   if (etag !== null && !etag.startsWith('W/')) await writeFile(etagFile(part), JSON.stringify({ url, etag }))
   else await rm(etagFile(part), { force: true })
@@ -195,20 +212,26 @@ async function addFile(file: string, digests: readonly Hash[]): Promise<void> {
   )
 }
 
-async function refuse(response: Response, host: string, url: string, hasToken: boolean): Promise<void> {
+interface Asked {
+  host: string
+  url: string
+  termsPage: string
+  hasToken: boolean
+}
+
+async function refuse(response: Response, { host, url, termsPage, hasToken }: Asked): Promise<void> {
   const { status, headers } = response
   const isPage = /^text\/html/.test(headers.get('content-type') ?? '')
   if ((status === 200 || status === 206) && !isPage) return
   await response.body?.cancel()
   if (status === 401 || status === 403) {
-    const page = url.split('/resolve/')[0]!
     throw new RmbgError(
       'MODEL_GATED',
       hasToken
         ? `${host} refuses the token (HTTP ${status}).`
         : `${host} gives this file only to those who accepted its terms (HTTP ${status}).`,
       {
-        hint: `Accept the terms at ${page}, make a token in your account's settings, and set HF_TOKEN to it.`,
+        hint: `Accept the terms at ${termsPage}, make a token in your account's settings, and set HF_TOKEN to it.`,
       },
     )
   }

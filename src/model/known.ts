@@ -1,4 +1,7 @@
-/** Models that can be fetched: where they lie, what they are, and what their makers allow. */
+/**
+ * Models that can be fetched: where they lie, what they are, and what their makers allow. Digests without a note are
+ * stated alike by several projects that fetch or ship these files.
+ */
 import type { ModelDescription } from './description.ts'
 
 export interface Variant {
@@ -50,14 +53,18 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
     ...imageNet,
     activation: 'none',
     // fp32: rembg's source and an LFS pointer agree; quantized: an LFS pointer and DeploySharp's release notes; q4f16: an
-    // LFS pointer and two projects' catalogues. Sizes of the others are not known to the byte.
+    // LFS pointer and two projects' catalogues; fp16: two projects' catalogues. Nobody states those of the others.
     variants: {
       fp32: {
         file: 'onnx/model.onnx',
         size: 1_024_331_469,
         sha256: '5b486f08200f513f460da46dd701db5fbb47d79b4be4b708a19444bcd4e79958',
       },
-      fp16: { file: 'onnx/model_fp16.onnx', size: 513_576_499 },
+      fp16: {
+        file: 'onnx/model_fp16.onnx',
+        size: 513_576_499,
+        sha256: '9dc47db40d113090ba5d7a13d8fcfd9ee4eda510ce92613219b2fe19da4746f6',
+      },
       quantized: {
         file: 'onnx/model_quantized.onnx',
         size: 366_087_549,
@@ -85,15 +92,23 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
     mean: [0.5, 0.5, 0.5],
     std: [1, 1, 1],
     activation: 'none',
-    // fp32: DeploySharp's release notes and another project's catalogue agree.
+    // Stated alike by several projects each.
     variants: {
       fp32: {
         file: 'onnx/model.onnx',
         size: 176_153_355,
         sha256: '8cafcf770b06757c4eaced21b1a88e57fd2b66de01b8045f35f01535ba742e0f',
       },
-      fp16: { file: 'onnx/model_fp16.onnx' },
-      quantized: { file: 'onnx/model_quantized.onnx' },
+      fp16: {
+        file: 'onnx/model_fp16.onnx',
+        size: 88_217_533,
+        sha256: '9fdfdb41866d872e0acf4a010c35c1a8547bf0eebe0d1544406bbf1c824cb59d',
+      },
+      quantized: {
+        file: 'onnx/model_quantized.onnx',
+        size: 44_403_226,
+        sha256: 'a6648479275dfd0ede0f3a8abc20aa5c437b394681b05e5af6d268250aaf40f3',
+      },
     },
   },
   'birefnet-general': {
@@ -109,6 +124,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
       fp32: {
         file: rembg('BiRefNet-general-epoch_244.onnx'),
         size: 972_666_916,
+        sha256: '58f621f00f5d756097615970a88a791584600dcf7c45b18a0a6267535a1ebd3c',
         md5: '7a35a0141cbbc80de11d9c9a28f52697',
       },
     },
@@ -126,6 +142,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
       fp32: {
         file: rembg('BiRefNet-general-bb_swin_v1_tiny-epoch_232.onnx'),
         size: 224_005_088,
+        sha256: '5600024376f572a557870a5eb0afb1e5961636bef4e1e22132025467d0f03333',
         md5: '4fab47adc4ff364be1713e97b7e66334',
       },
     },
@@ -144,6 +161,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
       fp32: {
         file: rembg('isnet-general-use.onnx'),
         size: 178_648_008,
+        sha256: '60920e99c45464f2ba57bee2ad08c919a52bbf852739e96947fbb4358c0d964a',
         md5: 'fc16ebd8b0c10d971d3513d564d01e29',
       },
     },
@@ -158,7 +176,12 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
     ...imageNet,
     activation: 'none',
     variants: {
-      fp32: { file: rembg('u2net.onnx'), size: 175_997_641, md5: '60024c5c889badc19c04ad937298a77b' },
+      fp32: {
+        file: rembg('u2net.onnx'),
+        size: 175_997_641,
+        sha256: '8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491',
+        md5: '60024c5c889badc19c04ad937298a77b',
+      },
     },
   },
   u2netp: {
@@ -190,7 +213,12 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
     ...imageNet,
     activation: 'none',
     variants: {
-      fp32: { file: rembg('silueta.onnx'), size: 44_173_029, md5: '55e59e0d8062d2f5d013f4725ee84782' },
+      fp32: {
+        file: rembg('silueta.onnx'),
+        size: 44_173_029,
+        sha256: '75da6c8d2f8096ec743d071951be73b4a8bc7b3e51d9a6625d63644f90ffeedb',
+        md5: '55e59e0d8062d2f5d013f4725ee84782',
+      },
     },
   },
   modnet: {

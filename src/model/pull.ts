@@ -1,5 +1,8 @@
-import { copyFile, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { copyFile, link, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
+import { pipeline } from 'node:stream/promises'
 import { RmbgError } from '../errors.ts'
 import { type Downloaded, type DownloadOptions, diskError, download } from './download.ts'
 import { modelPaths, type Origin, readOrigin, sha256Of } from './installed.ts'
@@ -55,11 +58,17 @@ export async function pullModel(nameAndVariant: string, options: PullOptions): P
     const { size, sha256, md5 } = model.variants[variant]!
     const fetched = options.from
       ? await copied(options.from, part)
-      : await download({ ...options, sources: sourcesOf(model, variant, options), part, size })
+      : await download({
+          ...options,
+          sources: sourcesOf(model, variant, options),
+          termsPage: model.page,
+          part,
+          size,
+        })
     const isRight =
       (size ?? fetched.size) === fetched.size &&
       (sha256 ?? fetched.sha256) === fetched.sha256 &&
-      (fetched.md5 === undefined || (md5 ?? fetched.md5) === fetched.md5)
+      (md5 ?? fetched.md5) === fetched.md5
     if (!isRight) {
       await rm(part, { force: true })
       throw new RmbgError(
@@ -115,27 +124,38 @@ function sourcesOf(model: FetchableModel, variant: string, { endpoint, token }: 
   ]
 }
 
-async function copied(from: string, part: string): Promise<Omit<Downloaded, 'md5'> & { md5?: undefined }> {
+async function copied(from: string, part: string): Promise<Downloaded> {
   await copyFile(from, part).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') throw new RmbgError('MODEL_MISSING', `There is no file ${from}.`, { cause })
     throw diskError(cause, part)
   })
   const handle = await open(part, 'r+')
   await handle.sync().finally(() => handle.close())
-  return { source: from, size: (await stat(part)).size, sha256: await sha256Of(part) }
+  return { source: from, size: (await stat(part)).size, sha256: await sha256Of(part), md5: await md5Of(part) }
+}
+
+async function md5Of(file: string): Promise<string> {
+  const hash = createHash('md5')
+  await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), hash)
+  return hash.digest('hex')
 }
 
 /** One pull at a time for each file; a lock left by a process that is gone is taken over. */
 async function lock(file: string, name: string): Promise<() => Promise<void>> {
+  const own = `${file}.${process.pid}`
+  await writeFile(own, String(process.pid))
   for (let attempt = 0; ; attempt++) {
     try {
-      await writeFile(file, String(process.pid), { flag: 'wx' })
+      // Linked, so that nobody ever sees it without its owner.
+      await link(own, file)
+      await rm(own)
       return () => rm(file, { force: true })
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== 'EEXIST')
         throw diskError(cause as NodeJS.ErrnoException, file)
       const owner = Number(await readFile(file, 'utf8').catch(() => ''))
       if (attempt > 2 || (owner > 0 && isAlive(owner))) {
+        await rm(own, { force: true })
         throw new RmbgError('MODEL_DOWNLOAD', `Another process (${owner}) is fetching ${name} right now.`, {
           hint: `Wait for it. If it is certainly gone, delete ${file}.`,
         })

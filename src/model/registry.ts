@@ -104,18 +104,21 @@ async function resolveAuto(modelsFolder: string): Promise<ModelSpec> {
 async function resolveFetched(nameAndVariant: string, modelsFolder: string): Promise<ModelSpec | undefined> {
   const found = findFetchable(nameAndVariant)
   if (!found) return undefined
-  const { name, model } = found
-  // Without a variant, any that is installed will do, the best first.
-  const wanted = nameAndVariant.includes(':') ? [found.variant] : Object.keys(model.variants)
-  for (const variant of wanted) {
-    const origin = await readOrigin(modelsFolder, name, variant)
-    if (!origin) continue
-    const { file } = modelPaths(modelsFolder, name, variant)
-    return { ...toSpec(name, file, await digestOf(file, origin), model), variant }
+  const { name, model, variant } = found
+  const origin = await readOrigin(modelsFolder, name, variant)
+  if (!origin) {
+    throw new RmbgError('MODEL_MISSING', `The model ${nameAndVariant} is not installed.`, {
+      hint: `Get it with: rmbg model pull ${nameAndVariant}`,
+    })
   }
-  throw new RmbgError('MODEL_MISSING', `The model ${nameAndVariant} is not installed.`, {
-    hint: `Get it with: rmbg model pull ${nameAndVariant}`,
-  })
+  const { file } = modelPaths(modelsFolder, name, variant)
+  const sha256 = await digestOf(file, origin)
+  if (sha256 !== origin.sha256) {
+    throw new RmbgError('MODEL_DAMAGED', `${file} is not what was installed as ${name}:${variant}.`, {
+      hint: `Fetch it again: rmbg model remove ${name}:${variant} && rmbg model pull ${name}:${variant}`,
+    })
+  }
+  return { ...toSpec(name, file, sha256, model), variant }
 }
 
 async function resolveFile(nameOrPath: string, isPath: boolean, modelsFolder: string): Promise<ModelSpec> {

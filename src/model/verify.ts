@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { RmbgError } from '../errors.ts'
 import { modelPaths, readOrigin, sha256Of } from './installed.ts'
@@ -20,10 +20,11 @@ export interface VerifiedModel {
  */
 export async function verifyModels(modelsFolder: string, nameAndVariant?: string): Promise<VerifiedModel[]> {
   const checked: VerifiedModel[] = []
-  for (const [name, { file }] of Object.entries(builtinModels)) {
+  for (const [name, { file, size }] of Object.entries(builtinModels)) {
     if (nameAndVariant !== undefined && nameAndVariant !== name) continue
     const path = fileURLToPath(file)
-    checked.push({ name, file: path, sha256: await sha256Of(path), state: 'intact' })
+    const state = (await stat(path)).size === size ? 'intact' : 'damaged'
+    checked.push({ name, file: path, sha256: await sha256Of(path), state })
   }
   for (const { name, variant } of await installedVariants(modelsFolder, nameAndVariant)) {
     const origin = (await readOrigin(modelsFolder, name, variant))!

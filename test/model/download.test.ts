@@ -112,8 +112,7 @@ describe('a model that is fetched', () => {
 
     await writeFile(pulled.file, 'something else')
     expect(await verifyModels(modelsFolder, name)).toMatchObject([{ state: 'damaged' }])
-    // A changed file is not taken for what it was.
-    expect((await resolveModel(name, { modelsFolder })).sha256).not.toBe(digest)
+    expect(await refusal(resolveModel(name, { modelsFolder }))).toMatchObject({ code: 'MODEL_DAMAGED' })
     await removeModel(modelsFolder, name)
     expect(await left()).toEqual([])
     expect(await refusal(resolveModel(name, { modelsFolder }))).toMatchObject({
@@ -260,17 +259,32 @@ describe('a licence that restricts use', () => {
       endpoint: url,
       acceptsLicence: async () => false,
     })
-    expect(await refusal(pullModel('rmbg-1.4:fp16', options))).toMatchObject({ code: 'MODEL_LICENCE' })
+    expect(await refusal(pullModel('rmbg-2.0:int8', options))).toMatchObject({ code: 'MODEL_LICENCE' })
     expect(requests).toHaveLength(0)
     expect(await left()).toEqual([])
-    await pullModel('rmbg-1.4:fp16', { ...options, acceptsLicence: async () => true })
-    const record = JSON.parse(await readFile(join(modelsFolder, 'rmbg-1.4/fp16.origin.json'), 'utf8'))
+    await pullModel('rmbg-2.0:int8', { ...options, acceptsLicence: async () => true })
+    const record = JSON.parse(await readFile(join(modelsFolder, 'rmbg-2.0/int8.origin.json'), 'utf8'))
     expect(record.licence).toMatchObject({
-      name: 'BRIA RMBG-1.4 (non-commercial)',
+      name: 'CC-BY-NC-4.0',
       acceptedBy: expect.any(String),
       acceptedAt: expect.stringMatching(/^\d{4}-/),
     })
   })
+})
+
+it('is not put together from two files', async () => {
+  const other = randomBytes(content.length)
+  const { url } = await serve((request, response, count) => {
+    if (count === 1) return cut(response)
+    if (count > 2) return whole(request, response, count)
+    response.writeHead(206, {
+      etag: '"two"',
+      'content-range': `bytes 150000-299999/300000`,
+      'content-length': 150_000,
+    })
+    response.end(other.subarray(150_000))
+  })
+  expect(await pullModel(name, (await setting({ endpoint: url })).options)).toMatchObject({ sha256: digest })
 })
 
 describe('what goes wrong is told in a sentence, and nothing half-written is left', () => {
@@ -353,6 +367,13 @@ describe('what goes wrong is told in a sentence, and nothing half-written is lef
     )
     expect(later.message).toMatch(/^The disk of .* is full\.$/)
     await expect(stat(join(modelsFolder, name, 'fp32.onnx'))).rejects.toThrow('ENOENT')
+  })
+
+  it('the proxy is no URL', async () => {
+    onTestFinished(() => void vi.unstubAllEnvs())
+    vi.stubEnv('HTTP_PROXY', 'nonsense')
+    const { options } = await setting()
+    expect((await refusal(pullModel(name, options))).message).toBe('HTTPS_PROXY or HTTP_PROXY is not a URL.')
   })
 
   it('nobody knows the name', async () => {
