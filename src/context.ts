@@ -1,3 +1,4 @@
+import type { Cache } from './cache/contract.ts'
 import type { ResolvedSettings } from './cli/settings.ts'
 import { databaseFolder, modelsFolder, storeFolder } from './cli/settings.ts'
 import type { Database } from './database/connect.ts'
@@ -10,6 +11,8 @@ export interface Context {
   store(): Promise<ObjectStore>
   /** The database, migrated: an embedded one migrates itself, a server that lacks migrations is refused. */
   database(): Promise<Database>
+  /** Redis, or nothing at all; it warns through `onWarning` when it cannot be used. */
+  cache(onWarning: (message: string) => void): Promise<Cache>
   /** Finds and checks the model file without loading it. */
   modelSpec(): Promise<ModelSpec>
   model(): Promise<MatteModel>
@@ -55,6 +58,17 @@ export function openContext(settings: ResolvedSettings): Context {
     },
     (value) => value.close(),
   )
+  let warn = (_message: string): void => {}
+  const cache = lazily(
+    async () => {
+      if (settings.redisUrl === undefined) return (await import('./cache/none.ts')).noCache
+      const { redisCache } = await import('./cache/redis.ts')
+      const scope = `${(await database()).location} ${settings.s3Bucket ?? settings.home}`
+      const { redisUrl: url, cacheTtl: ttlSeconds } = settings
+      return redisCache({ url, scope, ttlSeconds, onWarning: (message) => warn(message) })
+    },
+    (value) => value.close(),
+  )
   const modelSpec = lazily(async () => {
     const { resolveModel } = await import('./model/registry.ts')
     return resolveModel(settings.model, { modelsFolder: modelsFolder(settings.home) })
@@ -70,6 +84,10 @@ export function openContext(settings: ResolvedSettings): Context {
   return {
     store,
     database,
+    cache: (onWarning) => {
+      warn = onWarning
+      return cache()
+    },
     modelSpec,
     model,
     close: async () => {

@@ -6,6 +6,8 @@ export const errorFamilies = {
   USAGE: 'usage',
   NO_MATCH: 'usage',
   CONFIG_INVALID: 'usage',
+  NOT_FOUND: 'usage',
+  REFUSED: 'usage',
 
   INPUT_NOT_FOUND: 'image',
   INPUT_IS_FOLDER: 'image',

@@ -33,6 +33,9 @@ const settings = {
   s3Region: { env: 'S3_REGION', schema: text },
   s3ForcePathStyle: { env: 'S3_FORCE_PATH_STYLE', schema: flag },
   s3Checksums: { env: 'S3_CHECKSUMS', schema: z.enum(['when_supported', 'when_required']) },
+  redisUrl: { env: 'REDIS_URL', schema: text },
+  cacheTtl: { env: 'RMBG_CACHE_TTL', schema: z.coerce.number().int().min(1).max(86_400) },
+  encryptionKey: { env: 'RMBG_ENCRYPTION_KEY', schema: text.min(16, 'expected at least 16 characters') },
   model: { env: 'RMBG_MODEL', schema: text },
   hfToken: { env: 'HF_TOKEN', schema: text.regex(/^[\x21-\x7e]+$/, 'expected one word of plain characters') },
   hfEndpoint: {
@@ -62,6 +65,7 @@ export type SettingName = keyof Settings
 export type GivenSettings = { [Name in SettingName]?: z.infer<Settings[Name]['schema']> }
 type Defaulted =
   | 'home'
+  | 'cacheTtl'
   | 'model'
   | 'hfEndpoint'
   | 'concurrency'
@@ -111,6 +115,7 @@ function defaults(): Pick<ResolvedSettings, Defaulted> {
   const maxMemory = Math.floor(process.availableMemory() / 2)
   return {
     home: envPaths('rmbg', { suffix: '' }).data,
+    cacheTtl: 60,
     model: 'auto',
     hfEndpoint: 'https://huggingface.co',
     // One image in inference, the others being read, decoded, encoded and stored around it.

@@ -26,7 +26,9 @@ Exit status: 0 all are acceptable, ${exitStatus.reviewNeeded} some are not, ${ex
   ]
   static override enableJsonFlag = true
   static override strict = false
-  static override args = { inputs: Args.string({ description: 'globs, files or folders' }) }
+  static override args = {
+    inputs: Args.string({ ignoreStdin: true, description: 'globs, files or folders' }),
+  }
   static override flags = {
     preset: Flags.string({
       helpValue: 'NAME|FILE.json',

@@ -30,7 +30,10 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
   ]
   static override strict = false
   static override args = {
-    inputs: Args.string({ description: 'globs, files, folders, or - for a list on standard input' }),
+    inputs: Args.string({
+      ignoreStdin: true,
+      description: 'globs, files, folders, or - for a list on standard input',
+    }),
   }
   static override flags = {
     'from-file': Flags.string({

@@ -39,3 +39,51 @@ export async function tagJobs(
       on conflict do nothing`,
   )
 }
+
+/**
+ * Takes tags from jobs.
+ *
+ * @returns how many job-tag pairs there were
+ */
+export async function untagJobs(
+  sql: postgres.Sql,
+  jobIds: readonly string[],
+  tags: readonly string[],
+): Promise<number> {
+  const names = [...new Set(tags.map(tagName))]
+  if (jobIds.length === 0 || names.length === 0) return 0
+  const gone = await withDatabase(
+    () => sql`
+      delete from image_tags using tags
+      where tags.tag_id = image_tags.tag_id and tags.name in ${sql(names)} and image_tags.job_id in ${sql(jobIds)}
+      returning 1`,
+  )
+  return gone.length
+}
+
+/** Which of the ids are those of jobs. */
+export async function existingJobs(sql: postgres.Sql, jobIds: readonly string[]): Promise<Set<string>> {
+  if (jobIds.length === 0) return new Set()
+  const rows = await withDatabase(
+    () => sql<{ jobId: string }[]>`
+      select job_id as "jobId" from image_process_jobs where job_id in ${sql(jobIds)}`,
+  )
+  return new Set(rows.map(({ jobId }) => jobId))
+}
+
+export interface ListedTag {
+  name: string
+  jobs: number
+}
+
+/** Tags by name, with how many jobs have each. */
+export async function listTags(
+  sql: postgres.Sql,
+  { limit, after }: { limit: number; after: string },
+): Promise<ListedTag[]> {
+  return withDatabase<ListedTag>(
+    () => sql`
+      select t.name, (select count(*) from image_tags i where i.tag_id = t.tag_id)::float8 as jobs
+      from tags t where t.name > ${after} order by t.name limit ${limit}`,
+  )
+}

@@ -1,5 +1,8 @@
 import type postgres from 'postgres'
+import type { EmailVault } from '../email.ts'
+import { RmbgError } from '../errors.ts'
 import { withDatabase } from './errors.ts'
+import { utc } from './query.ts'
 
 /** Makes the user known, and seen now. A new user is called by the id until somebody names it. */
 export async function upsertUser(sql: postgres.Sql, userId: string): Promise<void> {
@@ -8,4 +11,104 @@ export async function upsertUser(sql: postgres.Sql, userId: string): Promise<voi
       insert into users (user_id, username, last_login) values (${userId}, ${userId}, now())
       on conflict (user_id) do update set last_login = excluded.last_login`,
   )
+}
+
+export interface ListedUser {
+  userId: string
+  username: string
+  /** Null: there is none, or it is encrypted and the key is not at hand. */
+  email: string | null
+  emailEncrypted: boolean
+  createdAt: string
+  lastLogin: string | null
+}
+
+const columns = (sql: postgres.Sql) => sql`
+  user_id as "userId", username, email, encode(email_encrypted, 'hex') as encrypted,
+  ${utc(sql, sql`created_at`)} as "createdAt", ${utc(sql, sql`last_login`)} as "lastLogin"`
+
+async function listed(rows: readonly postgres.Row[], vault: EmailVault): Promise<ListedUser[]> {
+  return Promise.all(
+    rows.map(async ({ encrypted, email, userId, username, createdAt, lastLogin }) => {
+      const opened = encrypted === null ? email : await vault.open(Buffer.from(encrypted, 'hex'))
+      const emailEncrypted = encrypted !== null
+      return { userId, username, email: opened ?? null, emailEncrypted, createdAt, lastLogin }
+    }),
+  )
+}
+
+/** Users by id, page by page: those behind `after`. */
+export async function listUsers(
+  sql: postgres.Sql,
+  vault: EmailVault,
+  { limit, after }: { limit: number; after: string },
+): Promise<ListedUser[]> {
+  const rows = await withDatabase(
+    () => sql`select ${columns(sql)} from users where user_id > ${after} order by user_id limit ${limit}`,
+  )
+  return listed(rows, vault)
+}
+
+/** The user of an address, whether it is stored readable or encrypted with this key. */
+export async function findUserByEmail(
+  sql: postgres.Sql,
+  vault: EmailVault,
+  email: string,
+): Promise<ListedUser[]> {
+  const digest = vault.digest(email)?.toString('hex') ?? null
+  const rows = await withDatabase(
+    () => sql`
+      select ${columns(sql)} from users where email = ${email.trim()} or email_digest = decode(${digest}, 'hex')`,
+  )
+  return listed(rows, vault)
+}
+
+/**
+ * Names a user, known or new, or gives an address; what is not given stays.
+ *
+ * @param change.email '' removes it
+ * @throws RmbgError USAGE when the address is not one or belongs to somebody else
+ */
+export async function setUser(
+  sql: postgres.Sql,
+  vault: EmailVault,
+  userId: string,
+  change: { username?: string; email?: string },
+): Promise<ListedUser> {
+  const { username, email } = change
+  const removed = { email: null, encrypted: null, digest: null }
+  const stored = email === undefined ? undefined : email === '' ? removed : await vault.store(email)
+  if (email) {
+    // An address that is stored readable has no digest to collide with.
+    const [other] = (await findUserByEmail(sql, vault, email)).filter((user) => user.userId !== userId)
+    if (other) throw taken(email, other.userId)
+  }
+  const encrypted = stored?.encrypted?.toString('hex') ?? null
+  const digest = stored?.digest?.toString('hex') ?? null
+  const emailChange = stored
+    ? sql`, email = ${stored.email}, email_encrypted = decode(${encrypted}, 'hex'), email_digest = decode(${digest}, 'hex')`
+    : sql``
+  try {
+    const rows = await withDatabase(
+      () => sql`
+        insert into users (user_id, username, email, email_encrypted, email_digest)
+        values (${userId}, ${username ?? userId}, ${stored?.email ?? null}, decode(${encrypted}, 'hex'),
+          decode(${digest}, 'hex'))
+        on conflict (user_id) do update
+        set username = coalesce(${username ?? null}, users.username) ${emailChange}
+        returning ${columns(sql)}`,
+    )
+    return (await listed(rows, vault))[0]!
+  } catch (error) {
+    const { cause } = error as { cause?: { code?: string } }
+    if (cause?.code === '23505') throw taken(email!, undefined)
+    throw error
+  }
+}
+
+function taken(email: string, userId: string | undefined): RmbgError {
+  const whose = userId === undefined ? 'another user' : `the user ${JSON.stringify(userId)}`
+  return new RmbgError('USAGE', `The address ${email} belongs to ${whose}.`, {
+    hint: 'An address belongs to one user: take it from that one first, with --email "".',
+  })
 }

@@ -43,5 +43,7 @@ export interface ObjectStore {
   list(prefix: string, signal?: AbortSignal): AsyncIterable<StoredObject>
   /** Deletes the keys; keys that are absent are not an error. */
   remove(keys: readonly string[], signal?: AbortSignal): Promise<void>
+  /** A URL that shows the object to whoever has it, for so many seconds; a file's own URL never expires. */
+  link(key: string, expiresSeconds: number): Promise<string>
   close(): Promise<void>
 }

@@ -33,6 +33,7 @@ export function routedStore(stores: Record<ObjectKind, ObjectStore>): ObjectStor
         if (own.length > 0) await stores[kind].remove(own, signal)
       }
     },
+    link: async (key, expiresSeconds) => storeOf(key).link(key, expiresSeconds),
     close: () => each((store) => store.close()),
   }
 }

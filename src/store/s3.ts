@@ -10,6 +10,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import { RmbgError } from '../errors.ts'
 import type { ObjectStore, PutOptions } from './contract.ts'
 import { assertKey } from './keys.ts'
@@ -135,6 +136,12 @@ export function s3Store(options: S3Options): ObjectStore {
         const refused = Errors?.find(({ Code }) => Code !== 'NoSuchKey')
         if (refused) throw s3Error({ name: refused.Code, message: refused.Message }, place, refused.Key)
       }
+    },
+
+    link: async (key, expiresSeconds) => {
+      assertKey(key)
+      const command = new GetObjectCommand({ Bucket: bucket, Key: key })
+      return told(getSignedUrl(client, command, { expiresIn: expiresSeconds }), key)
     },
 
     close: async () => client.destroy(),

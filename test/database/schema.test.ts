@@ -124,8 +124,18 @@ onBothDatabases('the schema', (database) => {
     const functions = await database().sql`
       select proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' as name from pg_proc p
       where pronamespace = 'public'::regnamespace
-        and not exists (select from pg_depend where objid = p.oid and deptype = 'e')`
-    expect(functions).toEqual([{ name: 'claim_job(request jsonb, gone uuid)' }])
+        and not exists (select from pg_depend where objid = p.oid and deptype = 'e')
+      order by 1`
+    expect(functions.map(({ name }) => name)).toEqual([
+      'claim_job(request jsonb, gone uuid)',
+      'fold_usage()',
+      'latency_bucket(ms integer)',
+      'note_job_usage()',
+      'note_tag_usage()',
+      'note_usage(job image_process_jobs, times integer, only_tag text)',
+      'source_name(path text)',
+      'usage_of(job image_process_jobs)',
+    ])
   })
 })
 

@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createClient } from '@redis/client'
+import { RmbgError } from '../errors.ts'
+import type { Cache } from './contract.ts'
+
+export interface RedisOptions {
+  /** `redis://` or `rediss://`, with user and password where there are any. */
+  url: string
+  /** Whose answers these are: databases that share a Redis do not see each other's. */
+  scope: string
+  ttlSeconds: number
+  /** Told once, when Redis is down or slow; from then on this process does without it. */
+  onWarning: (message: string) => void
+}
+
+/** A cache that answers later than this is slower than what it caches. */
+const connectMs = 1000
+const answerMs = 250
+
+/**
+ * A Redis as cache. Entries end by themselves after `ttlSeconds`.
+ *
+ * @throws RmbgError CONFIG_INVALID when the URL is none of Redis
+ */
+export function redisCache({ url, scope, ttlSeconds, onWarning }: RedisOptions): Cache {
+  if (!URL.canParse(url) || !/^rediss?:$/.test(new URL(url).protocol)) {
+    throw new RmbgError('CONFIG_INVALID', 'REDIS_URL is not a Redis URL.', {
+      hint: 'It looks like redis://:password@host:6379/0.',
+    })
+  }
+  const prefix = `rmbg:${createHash('sha256').update(scope).digest('hex').slice(0, 12)}:`
+  const client = createClient({
+    url,
+    disableOfflineQueue: true,
+    socket: { connectTimeout: connectMs, reconnectStrategy: false },
+  })
+  let isUsable = true
+  const giveUp = (error: unknown) => {
+    if (!isUsable) return
+    isUsable = false
+    // Nothing but the host: the URL may hold a password, and so may what a server says about it.
+    const { code } = error as NodeJS.ErrnoException
+    const reason = error instanceof TooSlow ? 'it does not answer in time' : (code ?? 'it refused')
+    onWarning(`The cache at ${new URL(url).host} is not used: ${reason}. Answers come from the database.`)
+    client.destroy()
+  }
+  client.on('error', giveUp)
+  let connecting: Promise<unknown> | undefined
+  const ask = async <T>(question: () => Promise<T>): Promise<T | undefined> => {
+    if (!isUsable) return undefined
+    try {
+      connecting ??= client.connect()
+      await inTime(connecting, connectMs)
+      return await inTime(question(), answerMs)
+    } catch (error) {
+      giveUp(error)
+      return undefined
+    }
+  }
+
+  return {
+    remember: async (key, version, make) => {
+      const kept = await ask(() => client.get(prefix + key))
+      const entry = kept == null ? undefined : (JSON.parse(kept) as { version: string; value: never })
+      if (entry?.version === version) {
+        await ask(() => client.incr(`${prefix}hits`))
+        return entry.value
+      }
+      const value = await make()
+      await ask(() =>
+        client
+          .multi()
+          .incr(`${prefix}misses`)
+          .set(prefix + key, JSON.stringify({ version, value }), {
+            expiration: { type: 'EX', value: ttlSeconds },
+          })
+          .exec(),
+      )
+      return value
+    },
+    figures: async () => {
+      const counted = await ask(() => client.mGet([`${prefix}hits`, `${prefix}misses`]))
+      return counted && { hits: Number(counted[0] ?? 0), misses: Number(counted[1] ?? 0) }
+    },
+    close: async () => {
+      if (!connecting || !isUsable) return
+      await inTime(client.close(), answerMs).catch(() => client.destroy())
+    },
+  }
+}
+
+class TooSlow extends Error {}
+
+async function inTime<T>(answer: Promise<T>, milliseconds: number): Promise<T> {
+  const timer = new AbortController()
+  const late = sleep(milliseconds, undefined, { signal: timer.signal }).then(() => {
+    throw new TooSlow()
+  })
+  late.catch(() => {})
+  try {
+    return await Promise.race([answer, late])
+  } finally {
+    timer.abort()
+  }
+}

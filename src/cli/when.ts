@@ -1,0 +1,56 @@
+import type { Instant } from '../database/filters.ts'
+import { RmbgError } from '../errors.ts'
+
+const units: Record<string, string> = {
+  s: 'seconds',
+  m: 'minutes',
+  h: 'hours',
+  d: 'days',
+  w: 'weeks',
+  mo: 'months',
+  y: 'years',
+}
+const seconds: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
+
+/**
+ * `7d`, `6mo`: an interval of PostgreSQL.
+ *
+ * @throws RmbgError USAGE naming the flag
+ */
+export function parseAge(flag: string, input: string): string {
+  const [, count, unit] = /^(\d{1,5})(s|mo|m|h|d|w|y)$/.exec(input.trim()) ?? []
+  if (unit) return `${Number(count)} ${units[unit]}`
+  throw new RmbgError('USAGE', `--${flag} expects an age such as 12h, 7d, 6mo or 1y but received "${input}".`)
+}
+
+/**
+ * `7d` (ago), `2026-11-01` (midnight UTC), `2026-11-01T08:30:00+01:00`.
+ *
+ * @throws RmbgError USAGE naming the flag
+ */
+export function parseWhen(flag: string, input: string): Instant {
+  if (/^\d+[a-z]+$/.test(input.trim())) return { ago: parseAge(flag, input) }
+  const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?$/.test(input)
+  const zoned = /T.*(Z|[+-]\d\d:\d\d)$/.test(input)
+    ? input
+    : `${input}${input.includes('T') ? '' : 'T00:00'}Z`
+  // Date.parse takes February 31 for March 3; PostgreSQL would refuse it.
+  const day = new Date(`${input.slice(0, 10)}T00:00:00Z`)
+  if (isTime && !Number.isNaN(Date.parse(zoned)) && day.toISOString().slice(0, 10) === input.slice(0, 10))
+    return { at: zoned }
+  throw new RmbgError(
+    'USAGE',
+    `--${flag} expects a date such as 2026-11-01, a time such as 2026-11-01T08:30Z or an age such as 7d but received "${input}".`,
+  )
+}
+
+/**
+ * `90s`, `1h`, `7d`: seconds.
+ *
+ * @throws RmbgError USAGE naming the flag
+ */
+export function parseSeconds(flag: string, input: string): number {
+  const [, count, unit] = /^(\d{1,7})(s|m|h|d|w)$/.exec(input.trim()) ?? []
+  if (unit) return Number(count) * seconds[unit]!
+  throw new RmbgError('USAGE', `--${flag} expects a duration such as 90s, 15m or 7d but received "${input}".`)
+}

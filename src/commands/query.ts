@@ -1,0 +1,177 @@
+import { resolve } from 'node:path'
+import { Args, Flags } from '@oclif/core'
+import { BaseCommand } from '../cli/base.ts'
+import { filterFlags, toFilter } from '../cli/filter-flags.ts'
+import { readJobIds } from '../cli/job-ids.ts'
+import {
+  columnNamed,
+  columnNames,
+  jobsCsv,
+  jobsTable,
+  jobText,
+  pickColumns,
+  type ShownJob,
+} from '../cli/job-output.ts'
+import { parseKinds } from '../cli/kinds.ts'
+import { resolveSettings } from '../cli/settings.ts'
+import { parseSeconds } from '../cli/when.ts'
+import { type Context, openContext } from '../context.ts'
+import { RmbgError } from '../errors.ts'
+
+export interface QueryResult {
+  jobs: Partial<ShownJob>[]
+  nextCursor?: string
+  downloaded?: string[]
+  plan?: string[]
+}
+
+/** Jobs of one round trip with --all. */
+const allPageSize = 1000
+const unfitForIds = [...Object.keys(filterFlags), 'cursor', 'all', 'explain']
+
+export default class Query extends BaseCommand {
+  static override summary = 'Find jobs in the log.'
+  static override description =
+    `Shows jobs by their ids, or those that all the given filters hold for, newest first. Times are UTC.
+
+A page ends in the cursor of the next one; --all prints them all, one page in memory at a time.`
+  static override examples = [
+    '<%= config.bin %> query --status failed --since 7d',
+    '<%= config.bin %> query --tag spring --user anna --limit 20',
+    '<%= config.bin %> query --params \'{"model":{"name":"rmbg-2.0"}}\' --all --csv > jobs.csv',
+    '<%= config.bin %> query 019a6b7e-0000-7000-8000-000000000000 --urls --expires 1d',
+    "<%= config.bin %> query --name '*-hero.jpg' --download heroes --kind processed",
+  ]
+  static override enableJsonFlag = true
+  static override strict = false
+  static override args = {
+    jobs: Args.string({ ignoreStdin: true, description: 'ids of jobs; - reads them from standard input' }),
+  }
+  static override flags = {
+    ...filterFlags,
+    limit: Flags.integer({ char: 'n', min: 1, max: 10_000, default: 50, description: 'jobs per page' }),
+    cursor: Flags.string({ description: 'go on where a page ended; with the same filters' }),
+    all: Flags.boolean({ default: false, description: 'print every page', exclusive: ['limit', 'explain'] }),
+    ndjson: Flags.boolean({
+      default: false,
+      description: 'one JSON object per job',
+      exclusive: ['csv', 'json'],
+    }),
+    csv: Flags.boolean({ default: false, description: 'CSV with a header', exclusive: ['ndjson', 'json'] }),
+    columns: Flags.string({
+      helpValue: 'A,B',
+      description: `what to print of a job: ${columnNames()}`,
+    }),
+    urls: Flags.boolean({ default: false, description: 'add links to the objects of completed jobs' }),
+    expires: Flags.string({
+      helpValue: 'DURATION',
+      default: '1h',
+      description: 'how long the links work, up to 7d',
+    }),
+    download: Flags.string({
+      helpValue: 'DIR',
+      description: 'fetch the objects of completed jobs into DIR/<kind>/, compared with their checksums',
+    }),
+    kind: Flags.string({
+      helpValue: 'KINDS',
+      default: 'original,mask,processed',
+      description: 'which objects --download fetches',
+    }),
+    explain: Flags.boolean({
+      default: false,
+      description: 'print the plan of the query, executed',
+    }),
+  }
+
+  async run(): Promise<QueryResult> {
+    const { flags, argv, raw } = await this.parse(Query)
+    const ids = await readJobIds(argv as string[])
+    if (flags.all && this.jsonEnabled()) {
+      throw new RmbgError('USAGE', '--all does not fit into one JSON object.', {
+        hint: 'Use --ndjson (one object per line) or --csv.',
+      })
+    }
+    const expiresSeconds = parseSeconds('expires', flags.expires)
+    if (expiresSeconds > 7 * 86_400) throw new RmbgError('USAGE', 'Links work for 7 days at most.')
+    const given = raw.flatMap((token) => (token.type === 'flag' ? token.flag : []))
+    const unfit = ids.length > 0 && given.find((flag) => unfitForIds.includes(flag))
+    if (unfit) throw new RmbgError('USAGE', `--${unfit} does not go together with ids of jobs.`)
+    const columns = flags.columns?.split(',').map((name) => {
+      const column = columnNamed(name)
+      if (column) return column
+      throw new RmbgError('USAGE', `There is no column ${JSON.stringify(name.trim())}.`, {
+        hint: `Columns are ${columnNames()}.`,
+      })
+    })
+    const kinds = parseKinds(flags.kind)
+    const context = openContext(await resolveSettings({}))
+    const result: QueryResult = { jobs: [] }
+    let isFirst = true
+    const show = async (page: ShownJob[]): Promise<void> => {
+      const store = flags.urls || flags.download !== undefined ? await context.store() : undefined
+      const { linksOf, downloadJob } = await import('../retrieve.ts')
+      if (flags.urls) {
+        for (const job of page) Object.assign(job, await linksOf(store!, job, expiresSeconds))
+      }
+      if (flags.ndjson) for (const job of page) this.log(JSON.stringify(pickColumns(job, columns)))
+      else if (flags.csv) this.log(jobsCsv(page, columns, { header: isFirst }).trimEnd())
+      else if (ids.length > 0 && !columns) this.log(page.map(jobText).join('\n\n'))
+      else if (page.length > 0) this.log(jobsTable(page, columns))
+      isFirst = false
+      if (this.jsonEnabled()) result.jobs.push(...page.map((job) => pickColumns(job, columns)))
+      if (flags.download === undefined) return
+      for (const job of page) {
+        const paths = await downloadJob(store!, job, { folder: resolve(flags.download), kinds })
+        for (const path of paths) this.logToStderr(`fetched  ${path}`)
+        if (this.jsonEnabled()) result.downloaded = [...(result.downloaded ?? []), ...paths]
+      }
+    }
+
+    try {
+      if (ids.length > 0) {
+        await show(await this.#byId(context, ids))
+        return result
+      }
+      const { sql } = await context.database()
+      const { explainQuery, queryJobs } = await import('../database/query.ts')
+      const filter = toFilter(flags)
+      const limit = flags.all ? allPageSize : flags.limit
+      if (flags.explain) {
+        result.plan = await explainQuery(sql, filter, { limit, ...(flags.cursor && { after: flags.cursor }) })
+        for (const line of result.plan) this.log(line)
+        return result
+      }
+      let cursor = flags.cursor
+      let count = 0
+      do {
+        const page = await queryJobs(sql, filter, { limit, ...(cursor !== undefined && { after: cursor }) })
+        count += page.jobs.length
+        if (page.jobs.length > 0 || isFirst) await show(page.jobs)
+        cursor = page.nextCursor
+      } while (flags.all && cursor !== undefined)
+      if (cursor !== undefined) result.nextCursor = cursor
+      if (count === 0) this.logToStderr('No job matches.')
+      else if (cursor !== undefined) this.logToStderr(`More: --cursor ${cursor}`)
+      return result
+    } finally {
+      await context.close()
+    }
+  }
+
+  /** Jobs by id, kept in the cache under the version of their rows. */
+  async #byId(context: Context, ids: string[]): Promise<ShownJob[]> {
+    const { sql } = await context.database()
+    const cache = await context.cache((message) => this.logToStderr(message))
+    const { findJobs, jobVersion } = await import('../database/query.ts')
+    const jobs: ShownJob[] = []
+    for (const id of new Set(ids)) {
+      const version = await jobVersion(sql, id)
+      const found = version && (await cache.remember(`job:${id}`, version, () => findJobs(sql, [id])))
+      if (!found || found.length === 0) {
+        throw new RmbgError('NOT_FOUND', `There is no job ${id}.`, { hint: 'It may have been pruned.' })
+      }
+      jobs.push(...found)
+    }
+    return jobs
+  }
+}

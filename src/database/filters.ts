@@ -1,0 +1,120 @@
+import type postgres from 'postgres'
+import { errorFamilies, RmbgError } from '../errors.ts'
+import { withDatabase } from './errors.ts'
+
+/** A point in time: `ago` is an interval subtracted from the database's clock, `at` an ISO 8601 text. */
+export type Instant = { ago: string } | { at: string }
+
+/** What jobs are wanted; everything that is given has to hold. */
+export interface JobFilter {
+  user?: string
+  statuses?: readonly string[]
+  /** Created at or after. */
+  since?: Instant
+  /** Created before. */
+  until?: Instant
+  /** All of them. */
+  tags?: readonly string[]
+  /** None of them. */
+  exceptTags?: readonly string[]
+  /** A tag that reads like this one. */
+  tagLike?: string
+  /** Contained in `params`. */
+  params?: Record<string, unknown>
+  /** Larger than so many kilobytes (1024 bytes) of original file. */
+  largerThanKb?: number
+  /** `*` and `?` in the source file's name, folders left out. */
+  name?: string
+  /** An error code, or a part of the sentence. */
+  error?: string
+  needsReview?: boolean
+}
+
+type Condition = postgres.PendingQuery<postgres.Row[]>
+
+export const instant = (sql: postgres.Sql, when: Instant): Condition =>
+  'at' in when ? sql`${when.at}::timestamptz` : sql`now() - ${when.ago}::interval`
+
+/**
+ * The filter as a condition over `image_process_jobs j`. Tags are looked up first: with their ids in the condition the
+ * planner knows how common they are.
+ *
+ * @returns gives the condition; behind a function, because a promise of a query would run it
+ * @throws RmbgError NOT_FOUND naming a tag that does not exist
+ */
+export async function jobCondition(sql: postgres.Sql, filter: JobFilter): Promise<() => Condition> {
+  const { user, statuses, since, until, params, largerThanKb, name, error, needsReview } = filter
+  const tagged = (ids: readonly number[]) =>
+    sql`exists (select from image_tags t where t.job_id = j.job_id and t.tag_id in ${sql(ids)})`
+  const conditions: Condition[] = []
+  if (user !== undefined) conditions.push(sql`j.user_id = ${user}`)
+  if (statuses?.length === 1) conditions.push(statusIs(sql, statuses[0]!))
+  if (statuses && statuses.length > 1) conditions.push(sql`j.status in ${sql(statuses)}`)
+  if (since) conditions.push(sql`j.created_at >= ${instant(sql, since)}`)
+  if (until) conditions.push(sql`j.created_at < ${instant(sql, until)}`)
+  for (const id of await tagIds(sql, filter.tags ?? [])) conditions.push(tagged([id]))
+  for (const id of await tagIds(sql, filter.exceptTags ?? [])) conditions.push(sql`not ${tagged([id])}`)
+  if (filter.tagLike !== undefined) {
+    const similar = await similarTags(sql, filter.tagLike)
+    conditions.push(similar.length === 0 ? sql`false` : tagged(similar.map(({ tagId }) => tagId)))
+  }
+  if (params !== undefined) conditions.push(sql`j.params @> ${sql.json(params as postgres.JSONValue)}`)
+  if (largerThanKb !== undefined) conditions.push(sql`j.file_size_kb > ${largerThanKb}`)
+  if (name !== undefined) conditions.push(sql`source_name(j.source_path) like ${likePattern(name)}`)
+  // The status is in the text of the query: the indexes over failures are partial.
+  if (error !== undefined && error in errorFamilies)
+    conditions.push(sql`j.status = 'failed' and j.error_code = ${error}`)
+  else if (error !== undefined)
+    conditions.push(sql`j.status = 'failed' and j.error_message ilike ${`%${escapeLike(error)}%`}`)
+  if (needsReview) conditions.push(sql`j.needs_review`)
+  return () => conditions.reduce((all, one) => sql`${all} and ${one}`, sql`true`)
+}
+
+/** A literal in the query, because a partial index is used only where the planner sees the literal. */
+function statusIs(sql: postgres.Sql, status: string): Condition {
+  switch (status) {
+    case 'pending':
+      return sql`j.status = 'pending'`
+    case 'processing':
+      return sql`j.status = 'processing'`
+    case 'failed':
+      return sql`j.status = 'failed'`
+    default:
+      return sql`j.status = 'completed'`
+  }
+}
+
+async function tagIds(sql: postgres.Sql, names: readonly string[]): Promise<number[]> {
+  if (names.length === 0) return []
+  const rows = await withDatabase(() => sql`select tag_id, name from tags where name in ${sql(names)}`)
+  const missing = names.find((name) => !rows.some((row) => row.name === name))
+  if (missing === undefined) return rows.map((row) => row.tag_id)
+  const [similar] = await similarTags(sql, missing)
+  throw new RmbgError('NOT_FOUND', `There is no tag ${JSON.stringify(missing)}.`, {
+    hint: similar
+      ? `Did you mean ${JSON.stringify(similar.name)}? rmbg tag search finds tags by a part of their name.`
+      : 'rmbg tag list shows all tags.',
+  })
+}
+
+export interface SimilarTag {
+  tagId: number
+  name: string
+  /** 0 to 1, of pg_trgm. */
+  similarity: number
+}
+
+/** Tags that read like the given text or contain it, best first; at most 50. */
+export async function similarTags(sql: postgres.Sql, text: string): Promise<SimilarTag[]> {
+  return withDatabase<SimilarTag>(
+    () => sql`
+      select tag_id as "tagId", name, similarity(name, ${text})::float8 as similarity from tags
+      where name % ${text} or name ilike ${`%${escapeLike(text)}%`}
+      order by 3 desc, name limit 50`,
+  )
+}
+
+const escapeLike = (text: string): string => text.replaceAll(/[\\%_]/g, '\\$&')
+
+/** `*` and `?` of a glob as LIKE knows them. */
+const likePattern = (glob: string): string => escapeLike(glob).replaceAll('*', '%').replaceAll('?', '_')
