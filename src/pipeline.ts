@@ -22,6 +22,7 @@ import {
 } from './database/jobs.ts'
 import { processOwner } from './database/owner.ts'
 import { tagJobs } from './database/tags.ts'
+import { foldUsage } from './database/usage.ts'
 import { upsertUser } from './database/users.ts'
 import { type ErrorCode, errorFamilies, RmbgError } from './errors.ts'
 import type {
@@ -403,6 +404,7 @@ export async function runBatch(
       clearInterval(heartbeat)
       await releaseJobs(sql, batch.run.id).catch(() => {}) // leases end by themselves where this fails
       await closePixelThreads()
+      await foldUsage(sql).catch(() => {}) // what is not folded counts all the same
       await services.database.flush()
     }
   }

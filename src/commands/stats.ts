@@ -1,0 +1,62 @@
+import { resolve } from 'node:path'
+import { Flags } from '@oclif/core'
+import { BaseCommand } from '../cli/base.ts'
+import { resolveSettings } from '../cli/settings.ts'
+import { statisticsHtml } from '../cli/statistics-html.ts'
+import { statisticsText } from '../cli/statistics-text.ts'
+import { parseWhen } from '../cli/when.ts'
+import { openContext } from '../context.ts'
+import { type Dimension, dimensions } from '../database/usage.ts'
+import { writeAtomically } from '../outputs.ts'
+import type { Statistics } from '../statistics.ts'
+
+export default class Stats extends BaseCommand {
+  static override summary = 'Tell how many jobs there were, how they ended and how long they took.'
+  static override description =
+    'Days are UTC, and those on which the jobs were created. Jobs that were pruned still count; what the store holds is what it holds now. Percentiles are known to 9%.'
+  static override examples = [
+    '<%= config.bin %> stats',
+    '<%= config.bin %> stats --by user --since 90d --limit 20',
+    '<%= config.bin %> stats --since 2026-01-01 --until 2026-07-01 --html report.html',
+  ]
+  static override enableJsonFlag = true
+  static override flags = {
+    by: Flags.string({ options: [...dimensions], default: 'day', description: 'what to group by' }),
+    since: Flags.string({
+      helpValue: 'WHEN',
+      default: '29d',
+      description: 'first day: a date, or an age such as 90d',
+    }),
+    until: Flags.string({ helpValue: 'WHEN', description: 'up to, and without, this date or time' }),
+    limit: Flags.integer({ char: 'n', min: 1, max: 100_000, default: 50, description: 'groups to list' }),
+    html: Flags.string({ helpValue: 'FILE', description: 'also write a report with plots, one HTML file' }),
+  }
+
+  async run(): Promise<Statistics> {
+    const { flags } = await this.parse(Stats)
+    const period = {
+      since: parseWhen('since', flags.since),
+      until: flags.until === undefined ? undefined : parseWhen('until', flags.until),
+    }
+    const context = openContext(await resolveSettings({}))
+    try {
+      const database = await context.database()
+      const cache = await context.cache((message) => this.logToStderr(message))
+      const { collectStatistics } = await import('../statistics.ts')
+      const collect = (by: Dimension) =>
+        collectStatistics(database, cache, { by, ...period, limit: flags.limit })
+      const statistics = await collect(flags.by as Dimension)
+      this.log(statisticsText(statistics))
+      if (flags.html !== undefined) {
+        const others: Statistics[] = []
+        for (const by of ['user', 'model', 'tag', 'error'] as const) others.push(await collect(by))
+        const file = resolve(flags.html)
+        await writeAtomically(file, Buffer.from(statisticsHtml(await collect('day'), others)))
+        this.logToStderr(`The report is in ${file}`)
+      }
+      return statistics
+    } finally {
+      await context.close()
+    }
+  }
+}
