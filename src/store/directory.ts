@@ -4,6 +4,7 @@ import { access, constants, mkdir, open, opendir, rename, rm, stat } from 'node:
 import { dirname, join, resolve, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
+import { pathToFileURL } from 'node:url'
 import { RmbgError } from '../errors.ts'
 import type { ObjectStore, StoredObject } from './contract.ts'
 import { assertKey, contentTypeOf } from './keys.ts'
@@ -92,6 +93,8 @@ export function directoryStore(folder: string): ObjectStore {
         }
       }
     },
+
+    link: async (key) => pathToFileURL(pathOf(key)).href,
 
     close: async () => {},
   }
