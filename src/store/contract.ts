@@ -21,6 +21,22 @@ export interface PutOptions {
   signal?: AbortSignal
 }
 
+/** Whether a removal frees space: 'off' it does; 'enabled' or 'suspended' old versions may stay. */
+export type Versioning = 'off' | 'enabled' | 'suspended'
+
+/** Old versions of objects, as buckets with versioning keep them behind removals and overwrites. */
+export interface ObjectVersions {
+  /** A store that does not know versioning is 'off'. */
+  state(signal?: AbortSignal): Promise<Versioning>
+  /**
+   * Removes every version and delete marker of these exact keys, the current version too. Keys that are absent are
+   * not an error.
+   *
+   * @returns versions removed (delete markers do not count) and the bytes freed
+   */
+  purge(keys: readonly string[], signal?: AbortSignal): Promise<{ versions: number; bytes: number }>
+}
+
 /**
  * Where originals, masks and cut-outs live.
  *
@@ -43,7 +59,14 @@ export interface ObjectStore {
   list(prefix: string, signal?: AbortSignal): AsyncIterable<StoredObject>
   /** Deletes the keys; keys that are absent are not an error. */
   remove(keys: readonly string[], signal?: AbortSignal): Promise<void>
-  /** A URL that shows the object to whoever has it, for so many seconds; a file's own URL never expires. */
+  /**
+   * A URL a person can open, whether or not the object is there. Whoever has it can read the object until it expires,
+   * and a credential of short life may end it sooner: it belongs in no log. A file: URL never expires.
+   *
+   * @param expiresSeconds 1 to 604800, a week
+   */
   link(key: string, expiresSeconds: number): Promise<string>
+  /** Only where the store can keep old versions of objects (S3). */
+  readonly versions?: ObjectVersions
   close(): Promise<void>
 }

@@ -1,5 +1,5 @@
 import { RmbgError } from '../errors.ts'
-import { type ObjectKind, type ObjectStore, objectKinds } from './contract.ts'
+import { type ObjectKind, type ObjectStore, type ObjectVersions, objectKinds } from './contract.ts'
 
 /** One store per kind of object, chosen by the first segment of the key. */
 export function routedStore(stores: Record<ObjectKind, ObjectStore>): ObjectStore {
@@ -13,6 +13,11 @@ export function routedStore(stores: Record<ObjectKind, ObjectStore>): ObjectStor
   const each = async (action: (store: ObjectStore) => Promise<void>): Promise<void> => {
     await Promise.all(Object.values(stores).map(action))
   }
+  const byKind = (keys: readonly string[]): [ObjectKind, string[]][] =>
+    objectKinds
+      .map((kind): [ObjectKind, string[]] => [kind, keys.filter((key) => kindOf(key) === kind)])
+      .filter(([, own]) => own.length > 0)
+  const versions = routedVersions(stores, byKind)
   return {
     location: [...new Set(objectKinds.map((kind) => stores[kind].location))].join(', '),
     check: (signal) => each((store) => store.check(signal)),
@@ -28,12 +33,34 @@ export function routedStore(stores: Record<ObjectKind, ObjectStore>): ObjectStor
       }
     },
     remove: async (keys, signal) => {
-      for (const kind of objectKinds) {
-        const own = keys.filter((key) => kindOf(key) === kind)
-        if (own.length > 0) await stores[kind].remove(own, signal)
-      }
+      for (const [kind, own] of byKind(keys)) await stores[kind].remove(own, signal)
     },
     link: async (key, expiresSeconds) => storeOf(key).link(key, expiresSeconds),
+    ...(versions && { versions }),
     close: () => each((store) => store.close()),
+  }
+}
+
+/** @returns nothing where one of the stores keeps no versions, for then nobody can speak for all three */
+function routedVersions(
+  { original, mask, processed }: Record<ObjectKind, ObjectStore>,
+  byKind: (keys: readonly string[]) => [ObjectKind, string[]][],
+): ObjectVersions | undefined {
+  if (!original.versions || !mask.versions || !processed.versions) return undefined
+  const versions = { original: original.versions, mask: mask.versions, processed: processed.versions }
+  return {
+    state: async (signal) => {
+      const states = await Promise.all(objectKinds.map((kind) => versions[kind].state(signal)))
+      return (['enabled', 'suspended'] as const).find((state) => states.includes(state)) ?? 'off'
+    },
+    purge: async (keys, signal) => {
+      const freed = { versions: 0, bytes: 0 }
+      for (const [kind, own] of byKind(keys)) {
+        const { versions: count, bytes } = await versions[kind].purge(own, signal)
+        freed.versions += count
+        freed.bytes += bytes
+      }
+      return freed
+    },
   }
 }

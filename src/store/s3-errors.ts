@@ -71,7 +71,22 @@ const byStatus: Record<number, string> = {
   507: 'XMinioStorageFull',
 }
 
-export function s3Error(cause: unknown, place: string, key?: string): Error {
+/** Awaits what was asked of an S3 server; what goes wrong becomes the sentence a person needs. */
+export async function s3Told<T>(
+  action: Promise<T>,
+  place: string,
+  key?: string,
+  rights?: string,
+): Promise<T> {
+  try {
+    return await action
+  } catch (cause) {
+    throw s3Error(cause, place, key, rights)
+  }
+}
+
+/** @param rights what the key needs, where that is more than reading, writing and removing objects */
+export function s3Error(cause: unknown, place: string, key?: string, rights?: string): Error {
   if (cause instanceof RmbgError) return cause
   const { name = '', message = '', code, $metadata } = cause as S3Failure
   if (name === 'AbortError') return cause as Error
@@ -91,5 +106,8 @@ export function s3Error(cause: unknown, place: string, key?: string): Error {
     'Check S3_ENDPOINT and that the store is running.',
   ]
   const told = sentence.replace('{place}', place).replace('{key}', key ?? '')
-  return new RmbgError(kind, told.replace(/^the /, 'The '), { hint, cause })
+  return new RmbgError(kind, told.replace(/^the /, 'The '), {
+    hint: known === 'AccessDenied' && rights !== undefined ? `The key needs ${rights} there.` : hint,
+    cause,
+  })
 }

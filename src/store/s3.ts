@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import {
-  DeleteObjectsCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
@@ -10,11 +9,12 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
-import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import { RmbgError } from '../errors.ts'
 import type { ObjectStore, PutOptions } from './contract.ts'
 import { assertKey } from './keys.ts'
-import { s3Error } from './s3-errors.ts'
+import { deleteObjects } from './s3-delete.ts'
+import { s3Error, s3Told } from './s3-errors.ts'
+import { s3Versions } from './versions.ts'
 
 export interface S3Options {
   bucket: string
@@ -34,8 +34,8 @@ export interface S3Options {
 /** Larger bodies, and streams, go in parts: a lost connection then costs one part. */
 const partBytes = 8 * 2 ** 20
 const largeBytes = 2 * partBytes
-/** What DeleteObjects takes at most. */
-const deleteBatch = 1000
+/** The longest that a signature of S3 holds: a week. */
+const longestLinkSeconds = 604_800
 
 /**
  * A bucket of any S3-compatible store. Credentials come from the AWS default chain only. Every put carries a
@@ -44,15 +44,9 @@ const deleteBatch = 1000
  */
 export function s3Store(options: S3Options): ObjectStore {
   const { bucket, endpoint } = options
-  const place = endpoint === undefined ? `s3://${bucket}` : `s3://${bucket} at ${new URL(endpoint).origin}`
+  const place = s3Place(options)
   const client = s3Client(options)
-  const told = async <T>(action: Promise<T>, key?: string): Promise<T> => {
-    try {
-      return await action
-    } catch (cause) {
-      throw s3Error(cause, place, key)
-    }
-  }
+  const told = <T>(action: Promise<T>, key?: string): Promise<T> => s3Told(action, place, key)
   const abort = (signal: AbortSignal | undefined) => (signal ? { abortSignal: signal } : {})
   const head: ObjectStore['head'] = async (key, signal) => {
     assertKey(key)
@@ -125,24 +119,26 @@ export function s3Store(options: S3Options): ObjectStore {
 
     remove: async (keys, signal) => {
       keys.forEach(assertKey)
-      for (let start = 0; start < keys.length; start += deleteBatch) {
-        const Objects = keys.slice(start, start + deleteBatch).map((Key) => ({ Key }))
-        const { Errors } = await told(
-          client.send(
-            new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } }),
-            abort(signal),
-          ),
-        )
-        const refused = Errors?.find(({ Code }) => Code !== 'NoSuchKey')
-        if (refused) throw s3Error({ name: refused.Code, message: refused.Message }, place, refused.Key)
-      }
+      await deleteObjects(
+        { client, bucket, place },
+        keys.map((Key) => ({ Key })),
+        signal,
+      )
     },
 
     link: async (key, expiresSeconds) => {
       assertKey(key)
-      const command = new GetObjectCommand({ Bucket: bucket, Key: key })
-      return told(getSignedUrl(client, command, { expiresIn: expiresSeconds }), key)
+      if (!Number.isInteger(expiresSeconds) || expiresSeconds < 1 || expiresSeconds > longestLinkSeconds) {
+        throw new RmbgError('USAGE', `A link to ${place} cannot hold for ${expiresSeconds} seconds.`, {
+          hint: 'It holds for a second at least and a week at most.',
+        })
+      }
+      const { getSignedUrl } = await import('@aws-sdk/s3-request-presigner')
+      const wanted = new GetObjectCommand({ Bucket: bucket, Key: key })
+      return told(getSignedUrl(client, wanted, { expiresIn: expiresSeconds }), key)
     },
+
+    versions: s3Versions({ client, bucket, place }),
 
     close: async () => client.destroy(),
   }
@@ -221,7 +217,13 @@ async function* checked(body: Readable, sha256: string, error: Error): AsyncGene
   if (hash.digest('hex') !== sha256) throw error
 }
 
-function s3Client({ endpoint, region, forcePathStyle, checksums }: S3Options): S3Client {
+/** For people and logs: which bucket of which server. */
+export function s3Place({ bucket, endpoint }: S3Options): string {
+  return endpoint === undefined ? `s3://${bucket}` : `s3://${bucket} at ${new URL(endpoint).origin}`
+}
+
+/** A client as every S3 server needs it: addressing, region, checksums, retries. Whoever opens it destroys it. */
+export function s3Client({ endpoint, region, forcePathStyle, checksums }: S3Options): S3Client {
   const isVirtualHosted =
     endpoint === undefined || /\.(amazonaws\.com(\.cn)?|aliyuncs\.com)$/.test(new URL(endpoint).hostname)
   const mode = (checksums ?? (endpoint === undefined ? 'when_supported' : 'when_required')).toUpperCase() as

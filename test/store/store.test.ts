@@ -1,6 +1,6 @@
 /** What every object store promises (src/store/contract.ts), on every driver. */
 import { createHash, randomBytes } from 'node:crypto'
-import { chmod, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -22,6 +22,14 @@ import { describeWith, freshBucket, s3Endpoint } from '../support/servers.ts'
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 const png = (bytes: Uint8Array) => ({ contentType: 'image/png', sha256: sha256(bytes) })
+
+/** What somebody who has only the link gets. */
+async function opened(link: string): Promise<Uint8Array> {
+  if (link.startsWith('file:')) return readFile(new URL(link))
+  const answer = await fetch(link)
+  expect(answer.status).toBe(200)
+  return new Uint8Array(await answer.arrayBuffer())
+}
 
 function keepsTheContract(open: () => Promise<ObjectStore>): void {
   let store: ObjectStore
@@ -115,6 +123,15 @@ function keepsTheContract(open: () => Promise<ObjectStore>): void {
     expect(await keys('processed/many/')).toEqual([])
   })
 
+  it('gives a link that opens the object', async () => {
+    const body = randomBytes(1000)
+    await store.put('mask/li nk+ü&?.png', body, png(body))
+    const link = await store.link('mask/li nk+ü&?.png', 60)
+    expect(Buffer.compare(await opened(link), body)).toBe(0)
+    if (process.env.AWS_SECRET_ACCESS_KEY) expect(link).not.toContain(process.env.AWS_SECRET_ACCESS_KEY)
+    await expect(store.link('../x', 60)).rejects.toMatchObject({ code: 'STORE_DENIED' })
+  })
+
   it.each([
     '',
     '/etc/passwd',
@@ -198,6 +215,23 @@ describeWith('RMBG_TEST_S3_ENDPOINT')('the S3 store', () => {
     expect((await store.head('mask/digest.png'))?.sha256).toBe(sha256(body))
     const client = new S3Client({ endpoint: s3Endpoint!, region: 'us-east-1', forcePathStyle: true })
     expect((await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }))).Uploads ?? []).toEqual([])
+  })
+
+  it('gives links that end, and only read the one object', async () => {
+    const store = s3Store({ bucket, endpoint: s3Endpoint! })
+    const body = randomBytes(10)
+    await store.put('mask/link.png', body, png(body))
+    await store.put('mask/other.png', body, png(body))
+    const short = await store.link('mask/link.png', 1)
+    const long = await store.link('mask/link.png', 604_800)
+    expect((await fetch(long.replace('link.png', 'other.png'))).status).toBe(403)
+    expect((await fetch(long, { method: 'PUT', body: 'x' })).status).toBe(403)
+    await new Promise((resolve) => setTimeout(resolve, 2500))
+    expect((await fetch(short)).status).toBe(403)
+    expect((await fetch(long)).status).toBe(200)
+    for (const seconds of [0, 1.5, 604_801, Number.NaN]) {
+      await expect(store.link('mask/link.png', seconds)).rejects.toMatchObject({ code: 'USAGE' })
+    }
   })
 
   it('names what is wrong, and never a credential', async () => {
