@@ -121,28 +121,27 @@ export async function sweepOrphans(
       batch.map(({ jobId }) => jobId),
     )
     const sure = batch.filter(({ type, jobId }) => type === 'superseded' || !known.has(jobId))
-    if (!options.dryRun && !options.keepObjects) await store.remove(sure.map(({ key }) => key))
+    if (!options.dryRun) await store.remove(sure.map(({ key }) => key))
     for (const orphan of sure) {
       counts.objects++
       counts.bytes += orphan.bytes
       options.onOrphan?.(orphan)
     }
   }
+  const takesObjects = options.dryRun || !options.keepObjects
+  const takesRows = options.dryRun || !options.keepRows
   for await (const orphan of findOrphans(services, options)) {
     if (orphan.type === 'foreign') {
       counts.foreign++
       options.onOrphan?.(orphan)
     } else if (orphan.type === 'row') {
-      if (failedJobs.has(orphan.jobId) || (await store.head(orphan.key, options.signal))) continue
+      if (!takesRows || failedJobs.has(orphan.jobId)) continue
+      if (await store.head(orphan.key, options.signal)) continue
       failedJobs.add(orphan.jobId)
-      const isDone =
-        options.dryRun ||
-        options.keepRows ||
-        (await failForMissingObject(database.sql, orphan.jobId, orphan.key))
-      if (!isDone) continue
+      if (!options.dryRun && !(await failForMissingObject(database.sql, orphan.jobId, orphan.key))) continue
       counts.rows++
       options.onOrphan?.(orphan)
-    } else {
+    } else if (takesObjects) {
       waiting.push(orphan)
       if (waiting.length >= sweepBatch) await removeWaiting()
     }

@@ -9,7 +9,10 @@ interface StopSignals {
 }
 
 /** The first signal asks for an orderly stop, the second ends the process at once. */
-export function onStopSignals(tell: (message: string) => void): StopSignals {
+export function onStopSignals(
+  tell: (message: string) => void,
+  whatIsFinished = 'images in work are',
+): StopSignals {
   const controller = new AbortController()
   let status: number = exitStatus.interrupted
   const stop = (name: NodeJS.Signals) => {
@@ -20,7 +23,7 @@ export function onStopSignals(tell: (message: string) => void): StopSignals {
       process.kill(process.pid, name)
     }
     tell(
-      'Stopping: images in work are finished first. Press Ctrl-C again to leave at once; nothing is lost either way.',
+      `Stopping: ${whatIsFinished} finished first. Press Ctrl-C again to leave at once; nothing is lost either way.`,
     )
     controller.abort()
   }

@@ -33,7 +33,7 @@ export interface JobFilter {
 type Condition = postgres.PendingQuery<postgres.Row[]>
 
 export const instant = (sql: postgres.Sql, when: Instant): Condition =>
-  'at' in when ? sql`${when.at}::timestamptz` : sql`now() - ${when.ago}::interval`
+  'at' in when ? sql`${when.at}::text::timestamptz` : sql`now() - ${when.ago}::interval`
 
 /**
  * The filter as a condition over `image_process_jobs j`. Tags are looked up first: with their ids in the condition the

@@ -86,7 +86,7 @@ async function backupsSince(sql: postgres.Sql, oldest: string): Promise<PrunePla
     () => sql`
       select backup_id as "backupId", location, ${utc(sql, sql`created_at`)} as "createdAt",
         with_objects as "withObjects"
-      from backups where removed_at is null and created_at >= ${oldest}::timestamptz
+      from backups where removed_at is null and created_at >= ${oldest}::text::timestamptz
       order by backups.created_at desc limit 1000`,
   )
   return rows as unknown as PrunePlan['backups']
@@ -101,11 +101,11 @@ async function doomed(
 ): Promise<() => postgres.PendingQuery<postgres.Row[]>> {
   const chosen = await jobCondition(sql, filter)
   if (kind === 'failed') {
-    return () => sql`j.status = 'failed' and j.created_at < ${before}::timestamptz and ${chosen()}`
+    return () => sql`j.status = 'failed' and j.created_at < ${before}::text::timestamptz and ${chosen()}`
   }
   if (kind === 'abandoned') {
     return () => sql`
-      j.status in ('pending', 'processing') and j.created_at < ${before}::timestamptz
+      j.status in ('pending', 'processing') and j.created_at < ${before}::text::timestamptz
       and not exists (select from job_leases l where l.job_id = j.job_id and l.lease_until > now()) and ${chosen()}`
   }
   // So many newer ones are enough to know; older ones may go in any order without changing the answer.
@@ -115,7 +115,7 @@ async function doomed(
       : sql`and ${keepLast} <= (select count(*) from (
           select 1 from image_process_jobs n where n.user_id = j.user_id and n.status = 'completed'
             and (n.created_at, n.job_id) > (j.created_at, j.job_id) limit ${keepLast}) newer)`
-  return () => sql`j.status = 'completed' and j.completed_at < ${before}::timestamptz and ${chosen()} ${kept}`
+  return () => sql`j.status = 'completed' and j.completed_at < ${before}::text::timestamptz and ${chosen()} ${kept}`
 }
 
 /**
@@ -143,7 +143,7 @@ export async function entombJobs(
         select j.job_id, j.status, j.attempt, j.${age} as age,
           encode(j.content_sha256, 'hex') || encode(j.fingerprint, 'hex') as content
         from image_process_jobs j
-        where ${condition()} and j.${age} >= ${after ?? '-infinity'}::timestamptz
+        where ${condition()} and j.${age} >= ${after ?? '-infinity'}::text::timestamptz
         order by j.${age} limit ${limit}
       ), free as materialized (
         select * from due d where ${unclaimed}

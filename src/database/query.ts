@@ -56,7 +56,7 @@ const columns = (sql: postgres.Sql) => sql`
 
 /** Never through a JS Date, which knows no microseconds: a cursor made of one skips jobs. */
 export const utc = (sql: postgres.Sql, time: postgres.PendingQuery<postgres.Row[]>) =>
-  sql`to_char(${time} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
+  sql`to_char((${time}) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 
 /** Jobs by their ids, newest first; ids without a job are left out. */
 export async function findJobs(sql: postgres.Sql, jobIds: readonly string[]): Promise<Job[]> {
@@ -126,7 +126,7 @@ async function pageQuery(
   const position = after === undefined ? undefined : decodeCursor(filter, after)
   const condition = await jobCondition(sql, filter)
   const behind = position
-    ? sql`and (j.created_at, j.job_id) < (${position.createdAt}::timestamptz, ${position.jobId}::uuid)`
+    ? sql`and (j.created_at, j.job_id) < (${position.createdAt}::text::timestamptz, ${position.jobId}::uuid)`
     : sql``
   // The page is found first, and only its rows get their tags and texts made.
   return () => sql`

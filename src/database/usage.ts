@@ -66,18 +66,18 @@ export async function usageVersion(sql: postgres.Sql): Promise<string> {
 const usage = (sql: postgres.Sql, dimension: string, { from, to }: Period) => sql`
   select stat_date, value, completed_jobs, failed_jobs, review_jobs, timed_jobs, sum_processing_time_ms,
     original_bytes + mask_bytes + processed_bytes as stored_bytes
-  from daily_usage where dimension = ${dimension} and stat_date between ${from}::date and ${to}::date
+  from daily_usage where dimension = ${dimension} and stat_date between ${from}::text::date and ${to}::text::date
   union all
   select stat_date, value, completed_jobs, failed_jobs, review_jobs, timed_jobs, sum_processing_time_ms,
     original_bytes + mask_bytes + processed_bytes
-  from usage_changes where dimension = ${dimension} and stat_date between ${from}::date and ${to}::date`
+  from usage_changes where dimension = ${dimension} and stat_date between ${from}::text::date and ${to}::text::date`
 
 const latency = (sql: postgres.Sql, dimension: string, { from, to }: Period) => sql`
   select stat_date, value, bucket, jobs from daily_latency
-  where dimension = ${dimension} and stat_date between ${from}::date and ${to}::date
+  where dimension = ${dimension} and stat_date between ${from}::text::date and ${to}::text::date
   union all
   select stat_date, value, bucket, timed_jobs from usage_changes
-  where dimension = ${dimension} and stat_date between ${from}::date and ${to}::date and bucket is not null`
+  where dimension = ${dimension} and stat_date between ${from}::text::date and ${to}::text::date and bucket is not null`
 
 const sums = (sql: postgres.Sql) => sql`
   sum(completed_jobs) as completed, sum(failed_jobs) as failed, sum(review_jobs) as review, sum(timed_jobs) as timed,
@@ -152,7 +152,7 @@ async function usageByDay(sql: postgres.Sql, period: Period): Promise<Usage[]> {
         select day::date, coalesce(sum(completed_jobs), 0) as completed, coalesce(sum(failed_jobs), 0) as failed,
           coalesce(sum(review_jobs), 0) as review, sum(timed_jobs) as timed, sum(sum_processing_time_ms) as ms,
           coalesce(sum(stored_bytes), 0) as bytes
-        from generate_series(${period.from}::date, ${period.to}::date, interval '1 day') day
+        from generate_series(${period.from}::text::date, ${period.to}::text::date, interval '1 day') day
         left join usage on stat_date = day::date group by 1
       ),
       p as (${percentiles(sql, sql`stat_date`)})

@@ -1,0 +1,85 @@
+import type { PrunePlan } from '../database/prune.ts'
+import type { ReindexedIndex, ReindexPlan } from '../maintenance.ts'
+import type { Orphan, OrphanCounts } from '../orphans.ts'
+import { type PruneResult, plannedRows } from '../prune.ts'
+import { megabytes } from './megabytes.ts'
+import { printable } from './printable.ts'
+
+const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`
+const day = (time: string | null): string => time?.slice(0, 10) ?? ''
+
+export function planText(plan: PrunePlan, { keepObjects }: { keepObjects: boolean }): string {
+  const rows = plannedRows(plan)
+  if (rows === 0) return `Nothing is old enough: none of ${count(plan.totalRows, 'job')} goes.`
+  const kinds = Object.entries(plan.rows).flatMap(([kind, number]) => (number > 0 ? `${number} ${kind}` : []))
+  const lines = [
+    `${count(rows, 'job')} of ${plan.totalRows} ${rows === 1 ? 'goes' : 'go'}: ${kinds.join(', ')}; created ${day(plan.oldest)} to ${day(plan.newest)}.`,
+    keepObjects
+      ? `Their objects (${megabytes(plan.bytes)}) stay in the store.`
+      : `Their objects hold ${megabytes(plan.bytes)}.`,
+  ]
+  const without = plan.backups.filter(({ withObjects }) => !withObjects)
+  if (plan.backups.length > 0) {
+    lines.push(
+      `${count(plan.backups.length, 'backup')} may still refer to them, the newest of ${day(plan.backups[0]!.createdAt)}.`,
+    )
+  }
+  if (without.length > 0 && !keepObjects) {
+    lines.push(
+      `${without.length} of these ${without.length === 1 ? 'has' : 'have'} no copy of the objects: restored, those jobs would be without them (rmbg backup --objects copies them).`,
+    )
+  }
+  return lines.join('\n')
+}
+
+export function resultText(result: PruneResult): string {
+  const { jobs, objects, bytes, versions, hidden, interrupted } = result
+  const lines = [`Pruned ${count(jobs, 'job')} and ${count(objects, 'object')} (${megabytes(bytes)}).`]
+  if (versions.versions > 0) {
+    lines.push(`Removed ${count(versions.versions, 'version')}, ${megabytes(versions.bytes)} in all.`)
+  }
+  if (hidden && objects > 0) {
+    lines.push(
+      'The bucket keeps old versions: what was removed is hidden, not freed, until they expire; --versions removes them at once.',
+    )
+  }
+  if (interrupted) lines.push('Stopped before the end: run the same command again to go on.')
+  return lines.join('\n')
+}
+
+export function orphanText(orphan: Orphan): string {
+  const key = printable(orphan.key)
+  switch (orphan.type) {
+    case 'object':
+      return `object without a job      ${key}`
+    case 'superseded':
+      return `object of an earlier try  ${key}`
+    case 'row':
+      return `job without its object    ${key}`
+    case 'foreign':
+      return `not ours, left alone      ${key}`
+  }
+}
+
+export const orphansText = ({ objects, bytes, rows, foreign }: OrphanCounts): string =>
+  `${count(objects, 'object')} without a job (${megabytes(bytes)}), ${count(rows, 'job')} without ${rows === 1 ? 'its' : 'their'} objects, ${foreign} not ours.`
+
+export function reindexPlanText({ leftovers, indexes, needed, free }: ReindexPlan): string {
+  if (leftovers.length + indexes.length === 0) return 'No index is worth building anew.'
+  const room =
+    free === undefined
+      ? `It needs ${megabytes(needed)} of free disk at the server, which cannot be seen from here.`
+      : `It needs ${megabytes(needed)} of free disk; there are ${megabytes(free)}.`
+  return [
+    ...leftovers.map((name) => `drop     ${name}, left behind by an interrupted REINDEX`),
+    ...indexes.map(
+      ({ name, size, saving }) => `rebuild  ${name}, ${megabytes(size)}, about ${megabytes(saving)} less`,
+    ),
+    ...(indexes.length > 0 ? [room] : []),
+  ].join('\n')
+}
+
+export const reindexedText = ({ name, before, after, skipped }: ReindexedIndex): string =>
+  skipped === undefined
+    ? `rebuilt  ${name}, ${megabytes(before)} -> ${megabytes(after)}`
+    : `left     ${name}: ${skipped}`
