@@ -39,6 +39,7 @@ export const errorFamilies = {
   STORE_FULL: 'store',
   STORE_OBJECT_MISSING: 'store',
   STORE_CHECKSUM: 'store',
+  BACKUP_INVALID: 'store',
 
   DATABASE_UNAVAILABLE: 'database',
   DATABASE_DENIED: 'database',

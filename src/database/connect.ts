@@ -8,6 +8,8 @@ export interface Database {
   location: string
   /** Brings what was acknowledged to disk and statistics up to date, where nobody else does. */
   flush(): Promise<void>
+  /** Embedded only: the whole database as plain SQL that PostgreSQL 12 and newer, and PGlite, restore. */
+  dumpSql?(): Promise<string>
   close(): Promise<void>
 }
 

@@ -58,6 +58,7 @@ export async function openEmbedded(folder: string, { migrate = true } = {}): Pro
         await sql`checkpoint`
         await syncTree(cluster)
       },
+      dumpSql: async () => dumpSql(engine.pglite),
       close,
     }
     if (migrate) await applyMigrations(database)
@@ -66,6 +67,20 @@ export async function openEmbedded(folder: string, { migrate = true } = {}): Pro
     await close().catch(() => {}) // what went wrong first is what matters
     throw folderError(folder, cause)
   }
+}
+
+/** Plain SQL: of pg_dump's other formats this one, compiled for PGlite, writes seven bytes and reports success. */
+async function dumpSql(pglite: PGlite): Promise<string> {
+  const { pgDump } = await import('@electric-sql/pglite-tools/pg_dump')
+  const dump = await (await pgDump({ pg: pglite, args: ['--no-owner', '--no-privileges'] })).text()
+  await pglite.exec('reset search_path') // pg_dump leaves an empty one behind
+  if (!dump.trimEnd().includes('PostgreSQL database dump complete', dump.length - 500)) {
+    throw new RmbgError('DATABASE_ERROR', 'The dump of the embedded database is not complete.', {
+      hint: 'Run the command again.',
+    })
+  }
+  // A setting that servers before 17 do not know, and commands of psql: the dump is sent as plain SQL.
+  return dump.replace(/^SET transaction_timeout = .*;\n/m, '').replaceAll(/^\\(un)?restrict \w+\n/gm, '')
 }
 
 const openCluster = (cluster: string): Promise<PGlite> =>

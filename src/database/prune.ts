@@ -115,7 +115,8 @@ async function doomed(
       : sql`and ${keepLast} <= (select count(*) from (
           select 1 from image_process_jobs n where n.user_id = j.user_id and n.status = 'completed'
             and (n.created_at, n.job_id) > (j.created_at, j.job_id) limit ${keepLast}) newer)`
-  return () => sql`j.status = 'completed' and j.completed_at < ${before}::text::timestamptz and ${chosen()} ${kept}`
+  return () =>
+    sql`j.status = 'completed' and j.completed_at < ${before}::text::timestamptz and ${chosen()} ${kept}`
 }
 
 /**

@@ -16,8 +16,11 @@ export interface StoredObject {
 
 export interface PutOptions {
   contentType: string
-  /** Hex SHA-256 of the body; kept with the object where the store has a place for it. */
-  sha256: string
+  /**
+   * Hex SHA-256 of the body; kept with the object where the store has a place for it. A function for a stream whose
+   * digest is known at its end only.
+   */
+  sha256: string | (() => string)
   signal?: AbortSignal
 }
 
@@ -68,5 +71,15 @@ export interface ObjectStore {
   link(key: string, expiresSeconds: number): Promise<string>
   /** Only where the store can keep old versions of objects (S3). */
   readonly versions?: ObjectVersions
+  /**
+   * Copies an object within the server, its bytes never coming here; size and checksum are compared.
+   *
+   * @returns false where the two stores are not on one server
+   */
+  copyTo?(key: string, target: ObjectStore, targetKey: string, signal?: AbortSignal): Promise<boolean>
   close(): Promise<void>
 }
+
+/** The digest of a body that has been read to its end. */
+export const digestOf = (sha256: PutOptions['sha256']): string =>
+  typeof sha256 === 'string' ? sha256 : sha256()

@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { pathToFileURL } from 'node:url'
 import { RmbgError } from '../errors.ts'
-import type { ObjectStore, StoredObject } from './contract.ts'
+import { digestOf, type ObjectStore, type PutOptions, type StoredObject } from './contract.ts'
 import { assertKey, contentTypeOf } from './keys.ts'
 
 /** Unfinished objects wait here, on the same file system, out of the way of listings. */
@@ -49,7 +49,13 @@ export function directoryStore(folder: string): ObjectStore {
         const size = await writeFlushed(temporary, body, sha256, signal)
         await rename(temporary, target)
         await syncFolder(dirname(target))
-        return { key, size, lastModified: new Date(), contentType: contentTypeOf(key), sha256 }
+        return {
+          key,
+          size,
+          lastModified: new Date(),
+          contentType: contentTypeOf(key),
+          sha256: digestOf(sha256),
+        }
       } catch (cause) {
         await rm(temporary, { force: true }).catch(() => {})
         throw storeError(root, cause, key)
@@ -111,7 +117,7 @@ const described = (key: string, size: number, lastModified: Date): StoredObject 
 async function writeFlushed(
   path: string,
   body: Uint8Array | Readable,
-  sha256: string,
+  sha256: PutOptions['sha256'],
   signal: AbortSignal | undefined,
 ): Promise<number> {
   const hash = createHash('sha256')
@@ -127,7 +133,7 @@ async function writeFlushed(
     const written = handle.createReadStream({ start: 0, autoClose: false })
     written.on('data', (chunk) => hash.update(chunk))
     await finished(written)
-    if (hash.digest('hex') !== sha256) {
+    if (hash.digest('hex') !== digestOf(sha256)) {
       throw new RmbgError('STORE_CHECKSUM', 'What was written is not what should have been.', {
         hint: 'Check the disk; run the command again.',
       })

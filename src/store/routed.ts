@@ -35,6 +35,8 @@ export function routedStore(stores: Record<ObjectKind, ObjectStore>): ObjectStor
     remove: async (keys, signal) => {
       for (const [kind, own] of byKind(keys)) await stores[kind].remove(own, signal)
     },
+    copyTo: async (key, target, targetKey, signal) =>
+      (await storeOf(key).copyTo?.(key, target, targetKey, signal)) ?? false,
     link: async (key, expiresSeconds) => storeOf(key).link(key, expiresSeconds),
     ...(versions && { versions }),
     close: () => each((store) => store.close()),

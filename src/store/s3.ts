@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import {
+  CopyObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
@@ -10,7 +11,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 import { RmbgError } from '../errors.ts'
-import type { ObjectStore, PutOptions } from './contract.ts'
+import { digestOf, type ObjectStore, type PutOptions } from './contract.ts'
 import { assertKey } from './keys.ts'
 import { deleteObjects } from './s3-delete.ts'
 import { s3Error, s3Told } from './s3-errors.ts'
@@ -36,6 +37,12 @@ const partBytes = 8 * 2 ** 20
 const largeBytes = 2 * partBytes
 /** The longest that a signature of S3 holds: a week. */
 const longestLinkSeconds = 604_800
+
+/** CopyObject takes no larger ones. */
+const largestCopyBytes = 5 * 2 ** 30
+
+/** Which bucket a store is, for another one that copies to it. */
+const buckets = new WeakMap<ObjectStore, S3Options>()
 
 /**
  * A bucket of any S3-compatible store. Credentials come from the AWS default chain only. Every put carries a
@@ -67,7 +74,7 @@ export function s3Store(options: S3Options): ObjectStore {
     }
   }
 
-  return {
+  const store: ObjectStore = {
     location: place,
 
     check: async (signal) => {
@@ -80,14 +87,13 @@ export function s3Store(options: S3Options): ObjectStore {
       if (body instanceof Uint8Array && body.byteLength < largeBytes) {
         await told(putWhole(key, body, put), key)
         const { contentType, sha256 } = put
-        return { key, size: body.byteLength, lastModified: new Date(), contentType, sha256 }
+        return { key, size: body.byteLength, lastModified: new Date(), contentType, sha256: digestOf(sha256) }
       }
-      await told(putInParts(key, body, put), key)
+      const size = await told(putInParts(key, body, put), key)
       // Many servers give an object of several parts an ETag that proves nothing, so its size is asked for.
       const stored = await head(key, put.signal)
-      if (!stored || (body instanceof Uint8Array && stored.size !== body.byteLength))
-        throw mismatch(key, place)
-      return stored
+      if (stored?.size !== size) throw mismatch(key, place)
+      return { ...stored, sha256: digestOf(put.sha256) }
     },
 
     get: async (key, signal) => {
@@ -140,14 +146,35 @@ export function s3Store(options: S3Options): ObjectStore {
 
     versions: s3Versions({ client, bucket, place }),
 
+    copyTo: async (key, target, targetKey, signal) => {
+      const there = buckets.get(target)
+      const source = await head(key, signal)
+      if (there === undefined || there.endpoint !== endpoint || !source || source.size > largestCopyBytes)
+        return false
+      const CopySource = `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`
+      await told(
+        client.send(
+          new CopyObjectCommand({ Bucket: there.bucket, Key: targetKey, CopySource }),
+          abort(signal),
+        ),
+        key,
+      )
+      const copy = await target.head(targetKey, signal)
+      if (copy?.size !== source.size || copy.sha256 !== source.sha256) throw mismatch(targetKey, there.bucket)
+      return true
+    },
+
     close: async () => client.destroy(),
   }
+  buckets.set(store, options)
+  return store
 
   async function putWhole(
     Key: string,
     body: Uint8Array,
-    { contentType, sha256, signal }: PutOptions,
+    { contentType, signal, ...put }: PutOptions,
   ): Promise<void> {
+    const sha256 = digestOf(put.sha256)
     if (createHash('sha256').update(body).digest('hex') !== sha256) throw mismatch(Key, place)
     const md5 = createHash('md5').update(body).digest()
     const { ETag } = await client.send(
@@ -173,13 +200,18 @@ export function s3Store(options: S3Options): ObjectStore {
     }
   }
 
+  /** @returns the bytes sent */
   async function putInParts(
     Key: string,
     body: Uint8Array | Readable,
     { contentType, sha256, signal }: PutOptions,
-  ): Promise<void> {
-    if (body instanceof Uint8Array && createHash('sha256').update(body).digest('hex') !== sha256)
+  ): Promise<number> {
+    if (body instanceof Uint8Array && createHash('sha256').update(body).digest('hex') !== digestOf(sha256))
       throw mismatch(Key, place)
+    let size = body instanceof Uint8Array ? body.byteLength : 0
+    const counted = (bytes: number) => {
+      size += bytes
+    }
     const upload = new Upload({
       client,
       params: {
@@ -188,9 +220,9 @@ export function s3Store(options: S3Options): ObjectStore {
         Body:
           body instanceof Uint8Array
             ? body
-            : Readable.from(checked(body, sha256, mismatch(Key, place)), { objectMode: false }),
+            : Readable.from(checked(body, sha256, mismatch(Key, place), counted), { objectMode: false }),
         ContentType: contentType,
-        Metadata: { sha256 },
+        ...(typeof sha256 === 'string' && { Metadata: { sha256 } }),
       },
       partSize: partBytes,
       queueSize: 3,
@@ -204,17 +236,24 @@ export function s3Store(options: S3Options): ObjectStore {
     } finally {
       signal?.removeEventListener('abort', stop)
     }
+    return size
   }
 }
 
 /** Passes a stream on and fails it at its end when it was not what it should be, so that it is never completed. */
-async function* checked(body: Readable, sha256: string, error: Error): AsyncGenerator<Uint8Array> {
+async function* checked(
+  body: Readable,
+  sha256: PutOptions['sha256'],
+  error: Error,
+  counted: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256')
   for await (const chunk of body) {
     hash.update(chunk)
+    counted(chunk.length)
     yield chunk
   }
-  if (hash.digest('hex') !== sha256) throw error
+  if (hash.digest('hex') !== digestOf(sha256)) throw error
 }
 
 /** For people and logs: which bucket of which server. */
@@ -250,8 +289,8 @@ export function s3Client({ endpoint, region, forcePathStyle, checksums }: S3Opti
   // lib-storage computes no digest of its parts that every server verifies.
   client.middlewareStack.add(
     (next) => (args) => {
-      const input = args.input as { Body?: unknown; ContentMD5?: string; PartNumber?: number }
-      if (input.PartNumber !== undefined && input.Body instanceof Uint8Array) {
+      const input = args.input as { Body?: unknown; ContentMD5?: string }
+      if (input.Body instanceof Uint8Array && input.ContentMD5 === undefined) {
         input.ContentMD5 = createHash('md5').update(input.Body).digest('base64')
       }
       return next(args)

@@ -1,0 +1,101 @@
+import { buffer } from 'node:stream/consumers'
+import { z } from 'zod'
+import { RmbgError } from '../errors.ts'
+import { digestOf } from './sha256.ts'
+import { at, type Vault } from './vault.ts'
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
+
+const manifestSchema = z.object({
+  format: z.literal(1),
+  backupId: z.string().regex(/^[0-9TZ-]+-[0-9a-f]{6}$/),
+  /** When the database was as it is in here. */
+  createdAt: z.iso.datetime(),
+  finishedAt: z.iso.datetime(),
+  program: z.string(),
+  database: z.object({
+    kind: z.enum(['server', 'embedded']),
+    /** Major release of PostgreSQL. */
+    version: z.number().int(),
+    /** Of the archive: custom is pg_dump -Fc, plain is SQL. */
+    format: z.enum(['custom', 'plain']),
+    file: z.string(),
+    bytes: z.number(),
+    sha256,
+    /** Name and SHA-256 of the migrations it was at. */
+    migrations: z.array(z.string()),
+    tables: z.array(z.object({ table: z.string(), rows: z.number(), digest: z.string() })),
+  }),
+  objects: z.object({
+    /** What the completed jobs in here refer to. */
+    count: z.number(),
+    bytes: z.number(),
+    /** Whether this backup holds copies of them, listed in `objects.tsv.gz`. */
+    copied: z.boolean(),
+    sha256: sha256.nullable(),
+  }),
+  /** The last trial restore; null when there was none. */
+  drill: z
+    .object({
+      at: z.iso.datetime(),
+      restoreMs: z.number(),
+      objectsChecked: z.number(),
+    })
+    .nullable(),
+})
+
+/** What a backup is, written last: a folder without it is no backup. */
+export type Manifest = z.infer<typeof manifestSchema>
+
+export const manifestFile = 'manifest.json'
+
+export async function writeManifest(vault: Vault, manifest: Manifest): Promise<void> {
+  const body = Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)
+  await vault.store.put(at(vault, `${manifest.backupId}/${manifestFile}`), body, {
+    contentType: 'application/json',
+    sha256: digestOf(body),
+  })
+}
+
+/** @throws RmbgError BACKUP_INVALID when it cannot be understood */
+export async function readManifest(vault: Vault, backupId: string): Promise<Manifest> {
+  const bytes = await buffer(await vault.store.get(at(vault, `${backupId}/${manifestFile}`)))
+  let content: unknown
+  try {
+    content = JSON.parse(bytes.toString())
+  } catch {
+    content = undefined
+  }
+  const parsed = manifestSchema.safeParse(content)
+  if (parsed.success) return parsed.data
+  throw new RmbgError('BACKUP_INVALID', `The manifest of the backup ${backupId} cannot be read.`, {
+    hint: 'A newer release may have written it; otherwise it is damaged, and another backup has to serve.',
+  })
+}
+
+/** All backups that are complete, oldest first. */
+export async function listManifests(vault: Vault): Promise<Manifest[]> {
+  const manifests: Manifest[] = []
+  for (const backupId of await backupIds(vault, { complete: true })) {
+    manifests.push(await readManifest(vault, backupId))
+  }
+  return manifests
+}
+
+const ownFolder = /^(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-[0-9a-f]{6})\/(.+)$/
+
+/** Ids of complete backups, or of what interrupted ones left behind; oldest first. */
+export async function backupIds(vault: Vault, { complete }: { complete: boolean }): Promise<string[]> {
+  const files = new Map<string, string[]>()
+  const root = at(vault, '')
+  // Ids begin with the year; what lies below objects/ is not asked for.
+  for (const century of ['1', '2']) {
+    for await (const { key } of vault.store.list(`${root}${century}`)) {
+      const [, backupId, file] = ownFolder.exec(key.slice(root.length)) ?? []
+      if (backupId) files.set(backupId, [...(files.get(backupId) ?? []), file!])
+    }
+  }
+  return [...files]
+    .flatMap(([backupId, names]) => (names.includes(manifestFile) === complete ? backupId : []))
+    .sort()
+}

@@ -1,0 +1,168 @@
+import { spawn } from 'node:child_process'
+import { readdir } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { Readable, type Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { RmbgError } from '../errors.ts'
+
+type Tool = 'pg_dump' | 'pg_restore'
+
+/** Where packages put PostgreSQL's programs of each release, besides the search path. */
+const packageFolders = ['/usr/lib/postgresql', '/usr/pgsql', '/opt/homebrew/opt', '/usr/local/opt']
+
+/**
+ * Finds pg_dump or pg_restore: of the server's own major release where it is installed, else of the next newer one,
+ * for an older one may not understand the server.
+ *
+ * @param serverMajor such as 15
+ * @throws RmbgError DATABASE_ERROR saying what to install
+ */
+export async function findTool(tool: Tool, serverMajor: number): Promise<string> {
+  const found: { path: string; major: number }[] = []
+  for (const path of await candidates(tool)) {
+    const version = await output(path, ['--version']).catch(() => undefined)
+    const major = Number(/\(PostgreSQL\) (\d+)/.exec(version ?? '')?.[1])
+    if (major) found.push({ path, major })
+  }
+  const [best] = found.filter(({ major }) => major >= serverMajor).sort((a, b) => a.major - b.major)
+  if (best) return best.path
+  const newest = found.sort((a, b) => b.major - a.major)[0]
+  throw new RmbgError(
+    'DATABASE_ERROR',
+    newest
+      ? `${tool} ${newest.major} is older than the server (PostgreSQL ${serverMajor}): it could not be trusted with it.`
+      : `${tool} is not installed.`,
+    {
+      hint: `Install PostgreSQL's client programs ${serverMajor} or newer (Debian: postgresql-client-${serverMajor}).`,
+    },
+  )
+}
+
+async function candidates(tool: Tool): Promise<string[]> {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean)
+  for (const folder of packageFolders) {
+    for (const release of await readdir(folder).catch(() => [])) {
+      if (/\d/.test(release)) folders.push(join(folder, release, 'bin'))
+    }
+  }
+  return [...new Set(folders)].map((folder) => join(folder, tool))
+}
+
+/**
+ * How libpq's programs find the database: by their environment, for a command line is visible to everybody.
+ *
+ * @param database another one on the same server
+ */
+function environment(databaseUrl: string, database?: string): NodeJS.ProcessEnv {
+  const { hostname, port, username, password, pathname, searchParams } = new URL(databaseUrl)
+  const option = (name: string) => searchParams.get(name) ?? undefined
+  const given: Record<string, string | undefined> = {
+    PGHOST: decodeURIComponent(hostname) || option('host'),
+    PGPORT: port || undefined,
+    PGUSER: decodeURIComponent(username) || undefined,
+    PGPASSWORD: decodeURIComponent(password) || undefined,
+    PGDATABASE: database ?? (decodeURIComponent(pathname.slice(1)) || undefined),
+    PGSSLMODE: option('sslmode') ?? option('ssl'),
+    PGSSLROOTCERT: option('sslrootcert') ?? process.env.NODE_EXTRA_CA_CERTS,
+    PGAPPNAME: 'rmbg',
+    LC_ALL: 'C',
+  }
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !/^(AWS_|RMBG_|DATABASE_URL|REDIS_URL|HF_)/.test(name),
+  )
+  return Object.fromEntries([
+    ...inherited,
+    ...Object.entries(given).filter(([, value]) => value !== undefined),
+  ])
+}
+
+/**
+ * The database as an archive of pg_dump's custom format, as it is written. The stream fails when pg_dump does.
+ *
+ * @param snapshot from pg_export_snapshot(): the dump shows what that transaction sees
+ */
+export async function dumpDatabase(
+  databaseUrl: string,
+  { serverMajor, snapshot }: { serverMajor: number; snapshot: string },
+): Promise<Readable> {
+  const path = await findTool('pg_dump', serverMajor)
+  const dump = spawn(path, ['--format=custom', `--snapshot=${snapshot}`, '--no-password'], {
+    env: environment(databaseUrl),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const ended = outcome('pg_dump', dump)
+  ended.catch(() => {}) // told at the end of the stream
+  const bytes = async function* () {
+    try {
+      yield* dump.stdout
+      await ended
+    } finally {
+      dump.kill()
+    }
+  }
+  return Readable.from(bytes(), { objectMode: false })
+}
+
+/**
+ * Fills an empty database from an archive, all or nothing.
+ *
+ * @throws RmbgError DATABASE_ERROR with what pg_restore said
+ */
+export async function restoreDatabase(
+  databaseUrl: string,
+  archive: Readable,
+  { serverMajor, database }: { serverMajor: number; database: string },
+): Promise<void> {
+  const path = await findTool('pg_restore', serverMajor)
+  const restore = spawn(
+    path,
+    [
+      ...['--single-transaction', '--exit-on-error', '--no-owner', '--no-privileges', '--no-password'],
+      // Of the name only: where and as whom stands in the environment.
+      `--dbname=${connectionValue(database)}`,
+    ],
+    { env: environment(databaseUrl, database), stdio: ['pipe', 'ignore', 'pipe'] },
+  )
+  const ended = outcome('pg_restore', restore)
+  // A pg_restore that gives up closes its end first; what it says is what matters.
+  await Promise.all([ended, feed(archive, restore.stdin)])
+}
+
+async function feed(archive: Readable, input: Writable): Promise<void> {
+  await pipeline(archive, input).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error
+  })
+}
+
+/** A name with = in it would be taken for connection parameters. */
+const connectionValue = (database: string): string => `dbname='${database.replaceAll(/[\\']/g, '\\$&')}'`
+
+async function outcome(tool: Tool, child: ReturnType<typeof spawn>): Promise<void> {
+  let said = ''
+  child.stderr!.on('data', (chunk) => {
+    said = (said + chunk).slice(-4000)
+  })
+  const status = await new Promise<number | string | null>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code, signal) => resolve(code ?? signal))
+  })
+  if (status === 0) return
+  const reason = said
+    .split('\n')
+    .find((line) => /error|fatal/i.test(line))
+    ?.replace(/^pg_\w+: (error: )?/, '')
+    .trim()
+  throw new RmbgError('DATABASE_ERROR', `${tool} failed: ${reason || `status ${status}`}.`, {
+    hint: 'Nothing was kept of it. The role needs to read every table of the database.',
+  })
+}
+
+async function output(path: string, args: string[]): Promise<string> {
+  const child = spawn(path, args, { stdio: ['ignore', 'pipe', 'ignore'] })
+  let text = ''
+  child.stdout.on('data', (chunk) => {
+    text += chunk
+  })
+  await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve))
+  return text
+}
