@@ -1,3 +1,5 @@
+import { resolve } from 'node:path'
+import type { Vault } from './backup/vault.ts'
 import type { Cache } from './cache/contract.ts'
 import type { ResolvedSettings } from './cli/settings.ts'
 import { databaseFolder, modelsFolder, storeFolder } from './cli/settings.ts'
@@ -11,6 +13,12 @@ export interface Context {
   store(): Promise<ObjectStore>
   /** The database, migrated: an embedded one migrates itself, a server that lacks migrations is refused. */
   database(): Promise<Database>
+  /**
+   * The bucket or folder that backups are kept in.
+   *
+   * @param location a folder, or `s3://bucket/prefix` on the same server as the object store
+   */
+  vault(location: string): Promise<Vault>
   /** Redis, or nothing at all; it warns through `onWarning` when it cannot be used. */
   cache(onWarning: (message: string) => void): Promise<Cache>
   /** Finds and checks the model file without loading it. */
@@ -84,6 +92,11 @@ export function openContext(settings: ResolvedSettings): Context {
   return {
     store,
     database,
+    vault: async (location) => {
+      const vault = await openVault(settings, location)
+      closers.push(() => vault.store.close())
+      return vault
+    },
     cache: (onWarning) => {
       warn = onWarning
       return cache()
@@ -125,7 +138,20 @@ async function openStore(settings: ResolvedSettings): Promise<ObjectStore> {
   })
 }
 
-function s3Options(settings: ResolvedSettings) {
+async function openVault(settings: ResolvedSettings, location: string): Promise<Vault> {
+  const [, bucket, path = ''] = /^s3:\/\/([^/]+)\/?(.*)$/.exec(location) ?? []
+  if (bucket === undefined) {
+    const { directoryStore } = await import('./store/directory.ts')
+    const folder = resolve(location)
+    return { store: directoryStore(folder), prefix: '', location: folder }
+  }
+  const { s3Store } = await import('./store/s3.ts')
+  const prefix = path === '' || path.endsWith('/') ? path : `${path}/`
+  return { store: s3Store({ ...s3Options(settings), bucket }), prefix, location: `s3://${bucket}/${prefix}` }
+}
+
+/** What every bucket of these settings has in common. */
+export function s3Options(settings: ResolvedSettings) {
   const {
     s3Endpoint: endpoint,
     s3Region: region,

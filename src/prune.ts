@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { tryLock } from './database/advisory-lock.ts'
 import type { Database } from './database/connect.ts'
 import {
   doomedKinds,
   dueTombstones,
   entombJobs,
-  lockPrune,
   type PrunePlan,
   type PrunePolicy,
   planPrune,
@@ -97,12 +97,15 @@ export async function prune(
   options: PruneOptions,
 ): Promise<PruneResult> {
   const { sql } = database
-  // The embedded database has one connection, and one process.
-  const release = database.kind === 'server' ? await lockPrune(sql) : async () => {}
+  const release = await tryLock(database, 'prune')
   if (!release) {
-    throw new RmbgError('REFUSED', 'Another prune is at work on this database.', {
-      hint: 'Wait until it is done.',
-    })
+    throw new RmbgError(
+      'REFUSED',
+      'Another prune, or a backup of the objects, is at work on this database.',
+      {
+        hint: 'Wait until it is done.',
+      },
+    )
   }
   const state = (await store.versions?.state(options.signal)) ?? 'off'
   const result: PruneResult = {

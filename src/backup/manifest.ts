@@ -30,6 +30,8 @@ const manifestSchema = z.object({
     /** What the completed jobs in here refer to. */
     count: z.number(),
     bytes: z.number(),
+    /** Of those, what the store did not have. */
+    missing: z.number(),
     /** Whether this backup holds copies of them, listed in `objects.tsv.gz`. */
     copied: z.boolean(),
     sha256: sha256.nullable(),

@@ -33,6 +33,7 @@ const settings = {
   s3Region: { env: 'S3_REGION', schema: text },
   s3ForcePathStyle: { env: 'S3_FORCE_PATH_STYLE', schema: flag },
   s3Checksums: { env: 'S3_CHECKSUMS', schema: z.enum(['when_supported', 'when_required']) },
+  backupTo: { env: 'RMBG_BACKUP_TO', schema: text },
   redisUrl: { env: 'REDIS_URL', schema: text },
   cacheTtl: { env: 'RMBG_CACHE_TTL', schema: z.coerce.number().int().min(1).max(86_400) },
   encryptionKey: { env: 'RMBG_ENCRYPTION_KEY', schema: text.min(16, 'expected at least 16 characters') },

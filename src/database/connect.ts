@@ -1,5 +1,6 @@
 import postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
+import { databaseError } from './errors.ts'
 
 export interface Database {
   sql: postgres.Sql
@@ -52,4 +53,34 @@ export function connectServer(url: string, { maxConnections = 10 }: ServerOption
     flush: async () => {},
     close: () => sql.end({ timeout: 5 }),
   }
+}
+
+/**
+ * A connection for this caller alone, until it is released. postgres.js 3.4.9 with `fetch_types` off never answers a
+ * reserve() that has to open a connection first, so one is opened by a question.
+ */
+export async function reserveConnection(sql: postgres.Sql): Promise<postgres.ReservedSql> {
+  await sql`select 1`
+  return sql.reserve()
+}
+
+/**
+ * Makes a database on the same server unless it is there.
+ *
+ * @returns its URL
+ * @throws RmbgError of family `database`
+ */
+export async function ensureDatabase(url: string, name: string): Promise<string> {
+  const server = connectServer(url, { maxConnections: 1 })
+  try {
+    const [row] = await server.sql`select exists (select from pg_database where datname = ${name}) as found`
+    if (!row!.found) await server.sql`create database ${server.sql(name)}`
+  } catch (cause) {
+    throw databaseError(cause)
+  } finally {
+    await server.close()
+  }
+  const target = new URL(url)
+  target.pathname = `/${encodeURIComponent(name)}`
+  return target.href
 }

@@ -73,7 +73,9 @@ export async function openEmbedded(folder: string, { migrate = true } = {}): Pro
 async function dumpSql(pglite: PGlite): Promise<string> {
   const { pgDump } = await import('@electric-sql/pglite-tools/pg_dump')
   const dump = await (await pgDump({ pg: pglite, args: ['--no-owner', '--no-privileges'] })).text()
-  await pglite.exec('reset search_path') // pg_dump leaves an empty one behind
+  // On a server the session would end here; in PGlite its transaction and settings would stay.
+  await pglite.exec('rollback')
+  await pglite.exec('reset all')
   if (!dump.trimEnd().includes('PostgreSQL database dump complete', dump.length - 500)) {
     throw new RmbgError('DATABASE_ERROR', 'The dump of the embedded database is not complete.', {
       hint: 'Run the command again.',

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
-import type { Database } from './connect.ts'
+import { type Database, reserveConnection } from './connect.ts'
 import { connectionIsLost, databaseError } from './errors.ts'
 
 const folder = new URL('../../migrations/', import.meta.url)
@@ -117,7 +117,9 @@ export async function applyMigrations(database: Database, options: ApplyOptions 
   const shipped = options.shipped ?? (await shippedMigrations())
   const { pending } = await planMigrations(database.sql, shipped)
   if (pending.length === 0) return []
-  const connection = await database.sql.reserve().catch((cause) => Promise.reject(databaseError(cause)))
+  const connection = await reserveConnection(database.sql).catch((cause) =>
+    Promise.reject(databaseError(cause)),
+  )
   let lost = false
   try {
     await lock(connection, options)

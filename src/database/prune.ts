@@ -195,29 +195,3 @@ export async function removeTombstones(sql: postgres.Sql, jobIds: readonly strin
   if (jobIds.length === 0) return
   await withDatabase(() => sql`delete from tombstones where job_id in ${sql(jobIds)}`)
 }
-
-/** Any fixed number, the same in every release. */
-const lockKey = 7_262_671_403
-
-/**
- * Makes sure that no other prune works on this database. On a server the lock ends with its connection; should that be
- * lost, two prunes at once do each other no harm, they only get in each other's way.
- *
- * @returns releases it; undefined when another one has it
- */
-export async function lockPrune(sql: postgres.Sql): Promise<(() => Promise<void>) | undefined> {
-  const connection = await sql.reserve()
-  const [row] = await connection`select pg_try_advisory_lock(${lockKey}) as locked`
-  if (!row!.locked) {
-    connection.release()
-    return undefined
-  }
-  return async () => {
-    try {
-      await connection`select pg_advisory_unlock(${lockKey})`
-      connection.release()
-    } catch {
-      // The connection is gone, and the lock with it; see connectionIsLost().
-    }
-  }
-}

@@ -1,0 +1,206 @@
+import { randomBytes } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { tryLock } from '../database/advisory-lock.ts'
+import { countReferredObjects, forgetBackups, recordBackup } from '../database/backups.ts'
+import type { Database } from '../database/connect.ts'
+import { tableFigures } from '../database/figures.ts'
+import { planMigrations } from '../database/migrate.ts'
+import { dumpDatabase } from '../database/pg-tools.ts'
+import { RmbgError } from '../errors.ts'
+import { failPoint } from '../fail-point.ts'
+import type { ObjectStore } from '../store/contract.ts'
+import { type Drilled, drill } from './drill.ts'
+import { backupIds, listManifests, type Manifest, manifestFile, writeManifest } from './manifest.ts'
+import { backUpObjects, removeUnneeded } from './objects.ts'
+import { openSnapshot } from './session.ts'
+import { measured } from './sha256.ts'
+import { at, type Vault } from './vault.ts'
+
+export interface BackupServices {
+  database: Database
+  /** Absent: embedded. */
+  databaseUrl: string | undefined
+  store: ObjectStore
+  vault: Vault
+}
+
+export interface BackupOptions {
+  program: string
+  objects: boolean
+  drill: boolean
+  /** Backups beyond these are removed; undefined keeps all. */
+  keepLast: number | undefined
+  keepDays: number | undefined
+  signal: AbortSignal
+  onObject: () => void
+  onStep: (step: string) => void
+}
+
+export interface BackupResult {
+  manifest: Manifest
+  /** Objects that were not in the vault yet. */
+  copied: number
+  /** Objects that completed jobs name and the store did not have. */
+  missing: string[]
+  drilled: Drilled | undefined
+  removed: string[]
+}
+
+/**
+ * Takes a backup: dump, copies of the objects, and the manifest last, so that what is interrupted is no backup and is
+ * cleared away by the next one. A backup that is complete is never touched by one that fails.
+ *
+ * @throws RmbgError REFUSED when another backup, or with objects a prune, is at work
+ */
+export async function takeBackup(services: BackupServices, options: BackupOptions): Promise<BackupResult> {
+  const { database, vault } = services
+  const release = await tryLock(database, 'backup')
+  if (!release) throw new RmbgError('REFUSED', 'Another backup of this database is at work.')
+  // An object that is pruned while it is copied would be missed.
+  const releasePrune = options.objects ? await tryLock(database, 'prune') : async () => {}
+  try {
+    if (!releasePrune) {
+      throw new RmbgError('REFUSED', 'A prune is at work on this database.', {
+        hint: 'Wait until it is done.',
+      })
+    }
+    await vault.store.check(options.signal)
+    for (const backupId of await backupIds(vault, { complete: false })) await removeFolder(vault, backupId)
+    const { manifest, copied, missing } = await writeBackup(services, options)
+    await record(database, vault, manifest)
+    const drilled = options.drill ? await drillBackup(services, manifest, options) : undefined
+    const removed = await expire(services, options)
+    return { manifest: drilled?.manifest ?? manifest, copied, missing, drilled: drilled?.result, removed }
+  } finally {
+    await releasePrune?.()
+    await release()
+  }
+}
+
+async function writeBackup(
+  { database, databaseUrl, store, vault }: BackupServices,
+  { program, objects, signal, onObject, onStep }: BackupOptions,
+): Promise<{ manifest: Manifest; copied: number; missing: string[] }> {
+  const snapshot = await openSnapshot(database, databaseUrl)
+  try {
+    const createdAt = snapshot.createdAt.toISOString()
+    const backupId = `${createdAt.slice(0, 19).replaceAll(':', '-')}Z-${randomBytes(3).toString('hex')}`
+    const { applied } = await planMigrations(database.sql)
+    await failPoint('backup:begun')
+    onStep('dumping the database')
+    const file = snapshot.id === undefined ? 'database.sql' : 'database.dump'
+    // The embedded database cannot be read and dumped at once.
+    const dump = measured(
+      snapshot.id === undefined
+        ? Readable.from([Buffer.from(await database.dumpSql!())])
+        : await dumpDatabase(databaseUrl!, { serverMajor: snapshot.version, snapshot: snapshot.id }),
+    )
+    const [, tables] = await Promise.all([
+      vault.store.put(at(vault, `${backupId}/${file}`), dump.body, {
+        contentType: 'application/octet-stream',
+        sha256: dump.sha256,
+        signal,
+      }),
+      tableFigures(snapshot.connection),
+    ])
+    await failPoint('backup:dumped')
+    if (objects) onStep('copying objects')
+    const copy = objects
+      ? await backUpObjects(vault, backupId, snapshot.connection, store, { signal, onObject })
+      : undefined
+    await failPoint('backup:listed')
+    const { count, bytes } = copy ?? (await countReferredObjects(snapshot.connection))
+    const missing = copy?.missing ?? []
+    const manifest: Manifest = {
+      format: 1,
+      backupId,
+      createdAt,
+      finishedAt: new Date().toISOString(),
+      program,
+      database: {
+        kind: database.kind,
+        version: snapshot.version,
+        format: snapshot.id === undefined ? 'plain' : 'custom',
+        file,
+        bytes: dump.bytes(),
+        sha256: dump.sha256(),
+        migrations: applied,
+        tables,
+      },
+      objects: {
+        count,
+        bytes,
+        missing: missing.length,
+        copied: objects,
+        sha256: copy?.sha256 ?? null,
+      },
+      drill: null,
+    }
+    await writeManifest(vault, manifest)
+    await failPoint('backup:done')
+    return { manifest, copied: copy?.copied ?? 0, missing }
+  } finally {
+    await snapshot.close()
+  }
+}
+
+const record = async (database: Database, vault: Vault, manifest: Manifest): Promise<void> =>
+  recordBackup(database.sql, {
+    backupId: manifest.backupId,
+    location: vault.location,
+    createdAt: manifest.createdAt,
+    bytes: manifest.database.bytes,
+    withObjects: manifest.objects.copied,
+    drilledAt: manifest.drill?.at ?? null,
+  })
+
+async function drillBackup(
+  services: BackupServices,
+  manifest: Manifest,
+  { signal, onStep }: BackupOptions,
+): Promise<{ manifest: Manifest; result: Drilled }> {
+  onStep('restoring it for trial')
+  const result = await drill(services, manifest, signal)
+  const { restoreMs, objectsChecked } = result
+  const drilled = { ...manifest, drill: { at: new Date().toISOString(), restoreMs, objectsChecked } }
+  await writeManifest(services.vault, drilled)
+  await record(services.database, services.vault, drilled)
+  return { manifest: drilled, result }
+}
+
+/** Removes backups that are beyond what is kept; the newest one always stays. */
+async function expire(
+  { database, vault }: BackupServices,
+  { keepLast, keepDays, signal }: BackupOptions,
+): Promise<string[]> {
+  if (keepLast === undefined && keepDays === undefined) return []
+  const manifests = await listManifests(vault)
+  const since = Date.now() - (keepDays ?? 0) * 86_400_000
+  const isKept = ({ createdAt }: Manifest, index: number) =>
+    index >= manifests.length - Math.max(keepLast ?? 1, 1) ||
+    (keepDays !== undefined && Date.parse(createdAt) >= since)
+  const removed = manifests.filter((manifest, index) => !isKept(manifest, index))
+  for (const { backupId } of removed) {
+    await removeFolder(vault, backupId)
+    await failPoint('backup:expiring')
+  }
+  const ids = removed.map(({ backupId }) => backupId)
+  await forgetBackups(database.sql, ids)
+  if (ids.length > 0) {
+    const kept = manifests.filter(({ backupId, objects }) => objects.copied && !ids.includes(backupId))
+    await removeUnneeded(
+      vault,
+      kept.map(({ backupId }) => backupId),
+      signal,
+    )
+  }
+  return ids
+}
+
+/** The manifest goes first: what is left without it is no backup. */
+async function removeFolder(vault: Vault, backupId: string): Promise<void> {
+  await vault.store.remove([at(vault, `${backupId}/${manifestFile}`)])
+  const keys: string[] = []
+  for await (const { key } of vault.store.list(at(vault, `${backupId}/`))) keys.push(key)
+  await vault.store.remove(keys)
+}

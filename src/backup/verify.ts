@@ -1,0 +1,40 @@
+import type { Manifest } from './manifest.ts'
+import { listedObjects, objectsFile } from './objects.ts'
+import { digestOfStream } from './sha256.ts'
+import { at, type Vault } from './vault.ts'
+
+export interface VerifiedBackup {
+  backupId: string
+  /** In one sentence each; none when the backup is intact. */
+  damages: string[]
+  objectsRead: number
+}
+
+/** Reads everything a backup holds and compares it with its checksums. */
+export async function verifyBackup(
+  vault: Vault,
+  { backupId, database, objects }: Manifest,
+  { signal, onObject }: { signal: AbortSignal; onObject: () => void },
+): Promise<VerifiedBackup> {
+  const damages: string[] = []
+  let objectsRead = 0
+  const compare = async (key: string, sha256: string, what: string): Promise<boolean> => {
+    if (!(await vault.store.head(key, signal))) damages.push(`${what} is missing.`)
+    else if ((await digestOfStream(await vault.store.get(key, signal))) !== sha256) {
+      damages.push(`${what} is not what was written.`)
+    } else return true
+    return false
+  }
+  await compare(at(vault, `${backupId}/${database.file}`), database.sha256, 'The dump')
+  if (objects.copied) {
+    const list = at(vault, `${backupId}/${objectsFile}`)
+    if (await compare(list, objects.sha256!, 'The list of objects')) {
+      for await (const { key, sha256 } of listedObjects(vault, backupId)) {
+        await compare(at(vault, `objects/${key}`), sha256, `The object ${key}`)
+        objectsRead++
+        onObject()
+      }
+    }
+  }
+  return { backupId, damages, objectsRead }
+}

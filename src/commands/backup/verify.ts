@@ -1,0 +1,53 @@
+import { Args } from '@oclif/core'
+import type { VerifiedBackup } from '../../backup/verify.ts'
+import { BaseCommand } from '../../cli/base.ts'
+import { exitStatus } from '../../cli/exit.ts'
+import { printable } from '../../cli/printable.ts'
+import { progress } from '../../cli/progress.ts'
+import { environmentVariable as env, resolveSettings } from '../../cli/settings.ts'
+import { onStopSignals } from '../../cli/signals.ts'
+import { chosenManifest, openVaultAt } from '../../cli/vault.ts'
+import { openContext } from '../../context.ts'
+
+export default class BackupVerify extends BaseCommand {
+  static override summary = 'Read a backup and compare everything with its checksums.'
+  static override description = `Exit status: 0 intact, ${exitStatus.store} damaged.`
+  static override enableJsonFlag = true
+  static override args = {
+    from: Args.string({
+      ignoreStdin: true,
+      description: `a backup; or a folder or s3://bucket/prefix, for the newest in it [env: ${env('backupTo')}]`,
+    }),
+  }
+
+  async run(): Promise<VerifiedBackup> {
+    const { args } = await this.parse(BackupVerify)
+    const settings = await resolveSettings({})
+    const context = openContext(settings)
+    const stop = onStopSignals((message) => this.logToStderr(message), 'the object in work is')
+    try {
+      const { vault, backupId } = await openVaultAt(context, settings, args.from)
+      const manifest = await chosenManifest(vault, backupId)
+      const { verifyBackup } = await import('../../backup/verify.ts')
+      const bar = progress('objects', manifest.objects.copied ? manifest.objects.count : 0, {
+        silent: this.jsonEnabled(),
+      })
+      const verified = await verifyBackup(vault, manifest, {
+        signal: stop.signal,
+        onObject: () => bar.add(1),
+      }).finally(() => bar.stop())
+      for (const damage of verified.damages) this.log(printable(damage))
+      const { damages, objectsRead } = verified
+      this.log(
+        damages.length === 0
+          ? `${verified.backupId} is intact: the dump and ${objectsRead} objects are as they were written.`
+          : `${verified.backupId} is damaged in ${damages.length} places.`,
+      )
+      if (damages.length > 0) process.exitCode = exitStatus.store
+      return verified
+    } finally {
+      await context.close()
+      stop.release()
+    }
+  }
+}

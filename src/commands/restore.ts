@@ -1,0 +1,121 @@
+import { Args, Flags } from '@oclif/core'
+import type { Manifest } from '../backup/manifest.ts'
+import { BaseCommand } from '../cli/base.ts'
+import { progress } from '../cli/progress.ts'
+import { databaseFolder, resolveSettings } from '../cli/settings.ts'
+import { onStopSignals } from '../cli/signals.ts'
+import { chosenManifest, openVaultAt } from '../cli/vault.ts'
+import { openContext } from '../context.ts'
+import type { Database } from '../database/connect.ts'
+import { RmbgError } from '../errors.ts'
+
+export interface RestoreResult {
+  backupId: string
+  database: string
+  /** False when the database held the backup already. */
+  restored: boolean
+  objects: { count: number; copied: number; missing: number } | null
+}
+
+export default class Restore extends BaseCommand {
+  static override summary = 'Restore a backup into an empty database.'
+  static override description =
+    'The dump is compared with its checksum, restored in one transaction, and every table compared with what was backed up. A database with anything in it is refused. A backup of the embedded database restores into PostgreSQL as well: that is the way from one to the other.'
+  static override examples = [
+    '<%= config.bin %> restore /var/backups/rmbg --objects',
+    '<%= config.bin %> restore s3://backups/rmbg/2026-11-21T03-00-00Z-1a2b3c --into rmbg_before_the_mishap',
+  ]
+  static override enableJsonFlag = true
+  static override args = {
+    from: Args.string({
+      ignoreStdin: true,
+      description: 'a backup; or a folder or s3://bucket/prefix, for the newest in it',
+    }),
+  }
+  static override flags = {
+    into: Flags.string({
+      helpValue: 'NAME',
+      description: 'into this database of the server in DATABASE_URL; it is made unless it is there',
+    }),
+    objects: Flags.boolean({ default: false, description: 'also put the objects back that the store lacks' }),
+  }
+
+  async run(): Promise<RestoreResult> {
+    const { args, flags } = await this.parse(Restore)
+    const settings = await resolveSettings({})
+    const context = openContext(settings)
+    const stop = onStopSignals((message) => this.logToStderr(message), 'what is begun is')
+    try {
+      const { vault, backupId } = await openVaultAt(context, settings, args.from)
+      const manifest = await chosenManifest(vault, backupId)
+      if (flags.objects && !manifest.objects.copied) {
+        throw new RmbgError('REFUSED', 'This backup holds no copies of the objects.', {
+          hint: 'Restore it without --objects; its jobs need the object store as it was.',
+        })
+      }
+      const { restoreBackup } = await import('../backup/restore.ts')
+      const target = await openTarget(settings, manifest, flags.into)
+      let restored: boolean
+      try {
+        this.logToStderr(`Restoring ${manifest.backupId} into ${target.database.location} …`)
+        restored = await restoreBackup(vault, manifest, target.database, target.url)
+      } finally {
+        await target.database.close()
+      }
+      this.log(
+        restored
+          ? `Restored ${manifest.backupId}: every table is as it was backed up.`
+          : `${manifest.backupId} is in there already, as it was backed up.`,
+      )
+      const result: RestoreResult = {
+        backupId: manifest.backupId,
+        database: target.database.location,
+        restored,
+        objects: null,
+      }
+      if (!flags.objects) return result
+      const store = await context.store()
+      await store.check(stop.signal)
+      const { restoreObjects } = await import('../backup/objects.ts')
+      const bar = progress('objects', manifest.objects.count, { silent: this.jsonEnabled() })
+      const { count, copied, missing } = await restoreObjects(vault, manifest.backupId, store, {
+        signal: stop.signal,
+        onObject: () => bar.add(1),
+      }).finally(() => bar.stop())
+      this.log(`${count} objects, ${copied} of them put back.`)
+      if (missing.length > 0) {
+        throw new RmbgError(
+          'BACKUP_INVALID',
+          `${missing.length} objects are missing in the backup, such as ${missing[0]}.`,
+        )
+      }
+      return { ...result, objects: { count, copied, missing: missing.length } }
+    } finally {
+      await context.close()
+      stop.release()
+    }
+  }
+}
+
+/** The database to fill, as it is: neither migrated nor expected to be. */
+async function openTarget(
+  { databaseUrl, home }: { databaseUrl?: string | undefined; home: string },
+  manifest: Manifest,
+  into: string | undefined,
+): Promise<{ database: Database; url: string | undefined }> {
+  if (databaseUrl === undefined) {
+    if (into !== undefined) {
+      throw new RmbgError('USAGE', '--into names a database of a server, and DATABASE_URL is not set.')
+    }
+    if (manifest.database.format !== 'plain') {
+      throw new RmbgError('REFUSED', 'This backup was taken of a PostgreSQL server and needs one.', {
+        hint: 'Set DATABASE_URL.',
+      })
+    }
+    const { openEmbedded } = await import('../database/embedded.ts')
+    return { database: await openEmbedded(databaseFolder(home), { migrate: false }), url: undefined }
+  }
+  const { connectServer, ensureDatabase } = await import('../database/connect.ts')
+  const url = into === undefined ? databaseUrl : await ensureDatabase(databaseUrl, into)
+  return { database: connectServer(url, { maxConnections: 2 }), url }
+}

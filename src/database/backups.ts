@@ -1,0 +1,99 @@
+import type postgres from 'postgres'
+import { databaseError, withDatabase } from './errors.ts'
+import { utc } from './query.ts'
+
+/** An object that a completed job refers to. */
+export interface ReferredObject {
+  key: string
+  /** Bytes. */
+  size: number
+  /** Hex. */
+  sha256: string
+}
+
+/**
+ * The objects of one kind of all completed jobs, in the order of their keys; flat memory.
+ *
+ * @param connection a session, which may be in a transaction of its own
+ */
+export async function* referredObjects(
+  connection: postgres.Sql,
+  kind: 'original' | 'mask' | 'processed',
+): AsyncGenerator<ReferredObject> {
+  const path = connection(`${kind}_path`)
+  const bytes = connection(`${kind}_bytes`)
+  const sha256 = connection(kind === 'original' ? 'content_sha256' : `${kind}_sha256`)
+  let after = '00000000-0000-0000-0000-000000000000'
+  for (;;) {
+    const page = await connection<(ReferredObject & { jobId: string })[]>`
+      select job_id as "jobId", ${path} as key, ${bytes}::float8 as size, encode(${sha256}, 'hex') as sha256
+      from image_process_jobs
+      where job_id > ${after} and status = 'completed' and ${path} is not null and ${sha256} is not null
+      order by job_id limit 2000`.catch((cause) => Promise.reject(databaseError(cause)))
+    yield* page
+    const last = page.at(-1)
+    if (!last) return
+    after = last.jobId
+  }
+}
+
+/** How many objects the completed jobs refer to, and their bytes. */
+export async function countReferredObjects(
+  connection: postgres.Sql,
+): Promise<{ count: number; bytes: number }> {
+  const [row] = await connection<{ count: number; bytes: number }[]>`
+    select 3 * count(*)::float8 as count,
+      coalesce(sum(original_bytes + mask_bytes + processed_bytes), 0)::float8 as bytes
+    from image_process_jobs where status = 'completed'`.catch((cause) => Promise.reject(databaseError(cause)))
+  return row!
+}
+
+/** Objects of some completed jobs, chosen at random. */
+export async function sampleObjects(connection: postgres.Sql, jobs: number): Promise<ReferredObject[]> {
+  const rows = await connection<{ objects: ReferredObject[] }[]>`
+    select json_build_array(
+      json_build_object('key', original_path, 'size', original_bytes, 'sha256', encode(content_sha256, 'hex')),
+      json_build_object('key', mask_path, 'size', mask_bytes, 'sha256', encode(mask_sha256, 'hex')),
+      json_build_object('key', processed_path, 'size', processed_bytes, 'sha256', encode(processed_sha256, 'hex'))
+    ) as objects
+    from image_process_jobs where status = 'completed' and processed_sha256 is not null
+    order by random() limit ${jobs}`.catch((cause) => Promise.reject(databaseError(cause)))
+  return rows.flatMap(({ objects }) => objects)
+}
+
+export interface RecordedBackup {
+  backupId: string
+  location: string
+  createdAt: string
+  bytes: number
+  withObjects: boolean
+  drilledAt: string | null
+}
+
+/** Remembers a backup in the database it was taken of: prune tells which backups still refer to a job. */
+export async function recordBackup(sql: postgres.Sql, backup: RecordedBackup): Promise<void> {
+  const { backupId, location, createdAt, bytes, withObjects, drilledAt } = backup
+  await withDatabase(
+    () => sql`
+      insert into backups (backup_id, location, created_at, bytes, with_objects, drilled_at)
+      values (${backupId}, ${location}, ${createdAt}::text::timestamptz, ${bytes}, ${withObjects},
+        ${drilledAt}::text::timestamptz)
+      on conflict (backup_id) do update set drilled_at = excluded.drilled_at`,
+  )
+}
+
+export async function forgetBackups(sql: postgres.Sql, backupIds: readonly string[]): Promise<void> {
+  if (backupIds.length === 0) return
+  await withDatabase(() => sql`update backups set removed_at = now() where backup_id in ${sql(backupIds)}`)
+}
+
+/** The newest backup that is still kept. */
+export async function lastBackup(sql: postgres.Sql): Promise<RecordedBackup | undefined> {
+  const [row] = await withDatabase<RecordedBackup>(
+    () => sql`
+      select backup_id as "backupId", location, ${utc(sql, sql`created_at`)} as "createdAt", bytes::float8,
+        with_objects as "withObjects", ${utc(sql, sql`drilled_at`)} as "drilledAt"
+      from backups where removed_at is null order by backups.created_at desc limit 1`,
+  )
+  return row
+}
