@@ -34,8 +34,8 @@ export async function tagJobs(
   await withDatabase(
     () => sql`
       insert into image_tags (job_id, tag_id)
-      select job_id::uuid, tag_id from jsonb_array_elements_text(${sql.json([...jobIds])}) as job_id, tags
-      where tags.name in ${sql(names)}
+      select job_id, tag_id from image_process_jobs, tags
+      where job_id in ${sql(jobIds)} and tags.name in ${sql(names)}
       on conflict do nothing`,
   )
 }

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { access, constants, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises'
+import { access, constants, mkdir, open, opendir, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
@@ -47,7 +47,12 @@ export function directoryStore(folder: string): ObjectStore {
         await mkdir(join(root, staging), { recursive: true, mode: 0o700 })
         await mkdir(dirname(target), { recursive: true, mode: 0o700 })
         const size = await writeFlushed(temporary, body, sha256, signal)
-        await rename(temporary, target)
+        await rename(temporary, target).catch(async (cause) => {
+          if (!isAbsent(cause)) throw cause
+          // Somebody removed the last object of that folder, and the folder with it.
+          await mkdir(dirname(target), { recursive: true, mode: 0o700 })
+          await rename(temporary, target)
+        })
         await syncFolder(dirname(target))
         return {
           key,
@@ -94,6 +99,7 @@ export function directoryStore(folder: string): ObjectStore {
       for (const key of keys) {
         try {
           await rm(pathOf(key), { force: true })
+          await removeEmptyFolders(root, dirname(pathOf(key)))
         } catch (cause) {
           if (!isAbsent(cause)) throw storeError(root, cause, key)
         }
@@ -150,6 +156,17 @@ async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, 'r').catch(() => undefined)
   await handle?.sync().catch(() => {})
   await handle?.close()
+}
+
+/** A store that was emptied leaves no tree of empty folders behind. */
+async function removeEmptyFolders(root: string, folder: string): Promise<void> {
+  for (let path = folder; path.startsWith(root + sep); path = dirname(path)) {
+    try {
+      await rmdir(path)
+    } catch {
+      return // not empty
+    }
+  }
 }
 
 async function clearStaging(path: string): Promise<void> {

@@ -1,42 +1,13 @@
 /** `rmbg process` as it runs in production: PostgreSQL and an S3-compatible store, crashes included. */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { connectServer, type Database } from '../../src/database/connect.ts'
-import type { ObjectStore } from '../../src/store/contract.ts'
-import { s3Store } from '../../src/store/s3.ts'
 import { cleanEnvironment, jsonLines, program, rmbg, start } from '../support/cli.ts'
 import { brokenFiles, picture, writeMixedFiles } from '../support/images.ts'
 import { expectInvariants, jobRows } from '../support/records.ts'
-import { describeWith, freshBucket, freshDatabase, postgresUrl, s3Endpoint } from '../support/servers.ts'
-
-/** One database and one bucket for one test, and the settings that lead there. */
-async function installation() {
-  const folder = await mkdtemp(join(tmpdir(), 'rmbg-site-'))
-  const database = await freshDatabase()
-  const bucket = await freshBucket()
-  const env = { RMBG_HOME: join(folder, '.home'), DATABASE_URL: database.url, ...bucket.env }
-  const connection: Database = connectServer(database.url)
-  const store: ObjectStore = s3Store({ bucket: bucket.bucket, endpoint: s3Endpoint! })
-  return {
-    folder,
-    env,
-    database,
-    bucket,
-    sql: connection.sql,
-    store,
-    close: async () => {
-      await store.close()
-      await connection.close()
-      await database.drop()
-      await rm(folder, { recursive: true })
-    },
-  }
-}
-type Installation = Awaited<ReturnType<typeof installation>>
+import { describeServers, type Installation, installation } from '../support/site.ts'
 
 /** Root may read everything; without this capability it may not, like any other user. */
 async function runAsOrdinaryUser(args: string[], { folder, env }: Installation) {
@@ -53,10 +24,6 @@ async function runAsOrdinaryUser(args: string[], { folder, env }: Installation) 
   })
   return { status: result.exitCode, stdout: result.stdout, stderr: result.stderr }
 }
-
-const describeServers = postgresUrl
-  ? describeWith('RMBG_TEST_S3_ENDPOINT')
-  : describeWith('RMBG_TEST_DATABASE_URL')
 
 describeServers('200 mixed images, 20 of them broken', () => {
   let site: Installation

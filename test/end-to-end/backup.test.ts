@@ -1,0 +1,275 @@
+/** `rmbg backup` and `rmbg restore`: what was backed up comes back, and a backup that is none never looks like one. */
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import postgres from 'postgres'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { connectServer } from '../../src/database/connect.ts'
+import { findTool } from '../../src/database/pg-tools.ts'
+import { start, temporaryFolder } from '../support/cli.ts'
+import { desk } from '../support/desk.ts'
+import { makeJob } from '../support/jobs.ts'
+import { expectInvariants, jobRows } from '../support/records.ts'
+import { describeWith, freshBucket, freshDatabase } from '../support/servers.ts'
+import { describeServers, type Installation, installation } from '../support/site.ts'
+
+let site: Installation
+const json = async (args: string[], env: Record<string, string> = {}) => {
+  const { status, stdout, stderr } = await site.run([...args, '--json'], env)
+  return { status, stderr, result: stdout === '' ? undefined : JSON.parse(stdout) }
+}
+const backupsIn = async (folder: string) =>
+  (await readdir(folder).catch(() => [])).filter((name) => /^\d{4}-/.test(name)).sort()
+const anotherDatabase = async () => {
+  const { url, drop } = await freshDatabase()
+  return { url, name: new URL(url).pathname.slice(1), drop }
+}
+const withJobs = async () => {
+  site = await installation()
+  await site.run(['migrate'])
+  for (let index = 0; index < 4; index++) await makeJob(site.sql, { store: site.store, tags: ['spring'] })
+  await makeJob(site.sql, { status: 'failed', store: site.store })
+}
+
+describeServers('rmbg backup of a server', () => {
+  let vault: string
+  beforeAll(async () => {
+    await withJobs()
+    vault = join(site.folder, 'backups')
+  })
+  afterAll(() => site.close())
+
+  it('dumps the database, copies the objects and drills', async () => {
+    const { status, stdout } = await site.run(['backup', '--to', vault, '--objects', '--drill'])
+    expect(status).toBe(0)
+    expect(stdout).toContain('database  5 jobs')
+    expect(stdout).toMatch(/objects {3}12, .* 12 copied now/)
+    expect(stdout).toMatch(/drill {5}restored in .* s, same rows; 12 objects checked/)
+    expect(await site.sql`select datname from pg_database where datname like 'rmbg_drill_%'`).toEqual([])
+    const verified = await site.run(['backup', 'verify', vault])
+    expect(verified.stdout).toContain('is intact: the dump and 12 objects')
+  })
+
+  it('copies only what is new the next time, and says when it was not drilled', async () => {
+    await makeJob(site.sql, { store: site.store })
+    const { stdout } = await site.run(['backup', '--objects'], { RMBG_BACKUP_TO: vault })
+    expect(stdout).toMatch(/objects {3}15, .* 3 copied now/)
+    expect(stdout).toContain('not drilled')
+    const listed = await site.run(['backup', 'list', vault])
+    expect(listed.stdout.split('\n')[2]).toMatch(/PostgreSQL \d+ .* 6 +15, .* never$/)
+  })
+
+  it('restores into an empty database, and into no other', async () => {
+    const refused = await site.run(['restore', vault])
+    expect(refused.status).toBe(2)
+    expect(refused.stderr).toContain('is not empty')
+    expect(refused.stderr).toContain('--into')
+
+    const name = 'rmbg_restored'
+    const bucket = await freshBucket()
+    const admin = postgres(site.database.url, { max: 1 })
+    await admin`drop database if exists ${admin(name)}`
+    try {
+      const first = await json(['restore', vault, '--into', name, '--objects'], bucket.env)
+      expect(first.status).toBe(0)
+      expect(first.result).toMatchObject({ restored: true, objects: { count: 15, copied: 15, missing: 0 } })
+      const again = await json(['restore', vault, '--into', name, '--objects'], bucket.env)
+      expect(again.result).toMatchObject({ restored: false, objects: { count: 15, copied: 0 } })
+      const url = new URL(site.database.url)
+      url.pathname = `/${name}`
+      const restored = connectServer(url.href)
+      const { s3Store } = await import('../../src/store/s3.ts')
+      const store = s3Store({ bucket: bucket.bucket, endpoint: bucket.env.S3_ENDPOINT! })
+      const rows = await expectInvariants(restored.sql, store)
+      expect(rows).toEqual(await jobRows(site.sql))
+      await restored.close()
+      await store.close()
+      const used = await site.run(['query', '--tag', 'spring', '--ndjson'], { DATABASE_URL: url.href })
+      expect(used.stdout.split('\n')).toHaveLength(4)
+    } finally {
+      await admin`drop database if exists ${admin(name)}`
+      await admin.end()
+    }
+  })
+
+  it('knows a damaged backup, and does not restore it', async () => {
+    const [oldest] = await backupsIn(vault)
+    const dump = join(vault, oldest!, 'database.dump')
+    const bytes = await readFile(dump)
+    bytes[bytes.length >> 1]! ^= 1
+    await writeFile(dump, bytes)
+    const verified = await site.run(['backup', 'verify', join(vault, oldest!)])
+    expect(verified.status).toBe(5)
+    expect(verified.stdout).toContain('The dump is not what was written.')
+    const target = await anotherDatabase()
+    const restored = await site.run(['restore', join(vault, oldest!)], { DATABASE_URL: target.url })
+    expect(restored.status).toBe(5)
+    expect(restored.stderr).toContain('damaged')
+    await target.drop()
+  })
+
+  it('tells of objects that are not in the store any more', async () => {
+    const [row] = await jobRows(site.sql)
+    await site.store.remove([row!.original_path])
+    const elsewhere = join(site.folder, 'elsewhere')
+    const { status, stderr } = await site.run(['backup', '--to', elsewhere, '--objects'])
+    expect(status).toBe(5)
+    expect(stderr).toContain(row!.original_path)
+  })
+
+  it('keeps as many as it is told, with their objects and no others', async () => {
+    const folder = join(site.folder, 'kept')
+    const doomed = await makeJob(site.sql, { store: site.store, ageDays: 900 })
+    for (const _ of [1, 2]) await site.run(['backup', '--to', folder, '--objects'])
+    await site.run(['prune', '--older-than', '800d', '--yes'])
+    const { result } = await json(['backup', '--to', folder, '--objects', '--keep-last', '1'])
+    expect(result.removed).toHaveLength(2)
+    expect(await backupsIn(folder)).toEqual([result.manifest.backupId])
+    const objects = (await readdir(join(folder, 'objects'), { recursive: true })).filter((name) =>
+      /\.\w+$/.test(name),
+    )
+    expect(objects.some((name) => name.includes(doomed))).toBe(false)
+    expect(objects).toHaveLength(result.manifest.objects.count - result.missing)
+    // The newest always stays.
+    await site.run(['backup', '--to', folder, '--keep-days', '1', '--keep-last', '1'])
+    expect(await backupsIn(folder)).toHaveLength(2)
+  })
+
+  it('tells prune which backups still refer to a job', async () => {
+    await makeJob(site.sql, { store: site.store, ageDays: 900 })
+    await site.run(['backup', '--to', join(site.folder, 'bare')])
+    const { stdout } = await site.run(['prune', '--dry-run'])
+    expect(stdout).toMatch(/\d+ backups may still refer to them/)
+    expect(stdout).toContain('no copy of the objects')
+  })
+
+  it('writes to a bucket, copying within the server', async () => {
+    const bucket = await freshBucket()
+    const to = `s3://${bucket.bucket}/rmbg`
+    const { status, result } = await json(['backup', '--to', to, '--objects'])
+    expect(status, 'one object is missing').toBe(5)
+    expect(result.copied).toBe(result.manifest.objects.count - result.missing)
+    expect((await bucket.keys()).every((key) => key.startsWith('rmbg/'))).toBe(true)
+    expect((await json(['backup', 'list', to])).result).toHaveLength(1)
+  })
+
+  it('shows no password to the machine: pg_dump gets it by its environment', async () => {
+    const folder = await temporaryFolder()
+    const real = await findTool('pg_dump', 12)
+    const log = join(folder, 'seen')
+    const script = `#!/bin/sh\nprintf '%s\\n' "$*" >>"${log}"\nexec "${real}" "$@"\n`
+    await writeFile(join(folder, 'pg_dump'), script)
+    await chmod(join(folder, 'pg_dump'), 0o755)
+    const url = new URL(site.database.url)
+    url.password = 'hunter2-hunter2'
+    const { status, stdout, stderr } = await site.run(['backup', '--to', join(folder, 'b'), '--json'], {
+      PATH: `${folder}:${process.env.PATH}`,
+      DATABASE_URL: url.href,
+    })
+    expect(status, stderr).toBe(0)
+    expect(await readFile(log, 'utf8')).toContain('--format=custom')
+    for (const text of [await readFile(log, 'utf8'), stdout, stderr]) expect(text).not.toContain('hunter2')
+    const [backup] = await backupsIn(join(folder, 'b'))
+    expect(await readFile(join(folder, 'b', backup!, 'manifest.json'), 'utf8')).not.toContain('hunter2')
+  })
+})
+
+describeServers('rmbg backup, killed', () => {
+  beforeAll(withJobs)
+  afterAll(() => site.close())
+
+  it.each([
+    'backup:begun',
+    'backup:dumped',
+    'backup:object',
+    'backup:listed',
+    'backup:done',
+    'backup:expiring',
+  ])('at %s leaves the backups before it whole; run again it succeeds and clears up', async (place) => {
+    const vault = join(site.folder, place.replace(':', '-'))
+    for (const _ of [1, 2]) await site.run(['backup', '--to', vault, '--objects'])
+    const before = (await json(['backup', 'list', vault])).result
+    const command = ['backup', '--to', vault, '--objects', '--keep-last', '1']
+    await makeJob(site.sql, { store: site.store })
+    const killed = await start(command, { cwd: site.folder, env: { ...site.env, RMBG_FAIL_POINT: place } })
+    expect(killed.signal).toBe('SIGKILL')
+    const after = (await json(['backup', 'list', vault])).result
+    if (place === 'backup:expiring') expect(after.length).toBeGreaterThanOrEqual(1)
+    else expect(after.slice(0, 2)).toEqual(before)
+    for (const { backupId } of after) {
+      expect((await site.run(['backup', 'verify', join(vault, backupId)])).status, backupId).toBe(0)
+    }
+    const { status, result } = await json(command)
+    expect(status).toBe(0)
+    expect(await backupsIn(vault)).toEqual([result.manifest.backupId])
+    expect((await site.run(['backup', 'verify', vault])).status).toBe(0)
+    await rm(vault, { recursive: true })
+  })
+
+  it.each(['restore:restored', 'restore:object'])('at %s restores by running again', async (place) => {
+    const vault = join(site.folder, 'for-restore')
+    await mkdir(vault, { recursive: true })
+    await site.run(['backup', '--to', vault, '--objects'])
+    const target = await anotherDatabase()
+    const bucket = await freshBucket()
+    const env = { ...site.env, ...bucket.env, DATABASE_URL: target.url }
+    const killed = await start(['restore', vault, '--objects'], {
+      cwd: site.folder,
+      env: { ...env, RMBG_FAIL_POINT: place },
+    })
+    expect(killed.signal).toBe('SIGKILL')
+    const again = await site.run(['restore', vault, '--objects'], env)
+    expect(again.status, again.stderr).toBe(0)
+    const restored = connectServer(target.url)
+    expect(await jobRows(restored.sql)).toEqual(await jobRows(site.sql))
+    await restored.close()
+    await target.drop()
+  })
+})
+
+describe('pg_dump', () => {
+  it('that is older than the server is refused, with what to install', async () => {
+    await expect(findTool('pg_dump', 99)).rejects.toMatchObject({
+      message: expect.stringMatching(/older than the server \(PostgreSQL 99\)|not installed/),
+      hint: expect.stringContaining('postgresql-client-99'),
+    })
+  })
+})
+
+describe('rmbg backup of the embedded database', () => {
+  it('restores into another home, with the objects', async () => {
+    const { run, folder, rows } = await desk()
+    await run('process', 'photos', '--tag', 'spring')
+    const vault = join(folder, 'vault')
+    const taken = await run('backup', '--to', vault, '--objects', '--drill')
+    expect(taken.status, taken.stderr).toBe(0)
+    expect(taken.stdout).toContain('same rows; 9 objects checked')
+    expect((await run('stats')).status, 'the session is as it was').toBe(0)
+    const other = await desk()
+    const restored = await other.run('restore', vault, '--objects')
+    expect(restored.status, restored.stderr).toBe(0)
+    expect(await other.rows()).toEqual(await rows())
+    const occupied = await desk()
+    await occupied.run('process', 'photos')
+    expect((await occupied.run('restore', vault)).status).toBe(2)
+  })
+})
+
+describeWith('RMBG_TEST_DATABASE_URL')('the way from the embedded database to a server', () => {
+  it('is a backup and a restore', async () => {
+    const { run, folder, rows } = await desk()
+    await run('process', 'photos', '--tag', 'spring')
+    await run('backup', '--to', join(folder, 'vault'))
+    const target = await anotherDatabase()
+    const { rmbg } = await import('../support/cli.ts')
+    const env = { RMBG_HOME: join(folder, '.home'), DATABASE_URL: target.url }
+    const restored = await rmbg(['restore', join(folder, 'vault')], { cwd: folder, env })
+    expect(restored.status, restored.stderr).toBe(0)
+    expect((await rmbg(['migrate', '--status'], { cwd: folder, env })).status).toBe(0)
+    const server = connectServer(target.url)
+    expect(await jobRows(server.sql)).toEqual(await rows())
+    await server.close()
+    const again = await rmbg(['process', 'photos'], { cwd: folder, env })
+    expect(again.stdout, again.stderr).toContain('0 completed, 3 skipped')
+    await target.drop()
+  })
+})

@@ -1,0 +1,342 @@
+/** `rmbg prune` on PostgreSQL and S3: nothing that should stay goes, whenever it is killed. */
+import { createHash } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3'
+import postgres from 'postgres'
+import { v7 as uuidv7 } from 'uuid'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { planPruning } from '../../src/prune.ts'
+import { objectKey } from '../../src/store/keys.ts'
+import { start } from '../support/cli.ts'
+import { desk } from '../support/desk.ts'
+import { picture } from '../support/images.ts'
+import { makeJob } from '../support/jobs.ts'
+import { expectInvariants, jobRows } from '../support/records.ts'
+import { s3Endpoint } from '../support/servers.ts'
+import { describeServers, type Installation, installation } from '../support/site.ts'
+
+let site: Installation
+const jobs = async () => (await jobRows(site.sql)).map(({ job_id }) => job_id).sort()
+const json = async (...args: string[]) => {
+  const { status, stdout, stderr } = await site.run([...args, '--json'])
+  return { status, stderr, result: JSON.parse(stdout) }
+}
+
+const migrated = async () => {
+  site = await installation()
+  expect((await site.run(['migrate'])).status).toBe(0)
+}
+
+describeServers('rmbg prune', () => {
+  let old: string[]
+  let young: string[]
+  beforeAll(async () => {
+    await migrated()
+    old = await Promise.all(
+      [200, 300, 400].map((ageDays) => makeJob(site.sql, { ageDays, store: site.store })),
+    )
+    young = await Promise.all(
+      [1, 100, 150].map((ageDays) => makeJob(site.sql, { ageDays, store: site.store })),
+    )
+  })
+  afterAll(() => site.close())
+
+  it('shows its plan with --dry-run, and changes nothing', async () => {
+    const { status, stdout } = await site.run(['prune', '--dry-run'])
+    expect(status).toBe(0)
+    expect(stdout).toContain('3 jobs of 6 go: 3 completed')
+    expect(await jobs()).toEqual([...old, ...young].sort())
+    expect(await site.bucket.keys()).toHaveLength(18)
+  })
+
+  it('asks on a terminal, and without one wants --yes', async () => {
+    const { status, stderr } = await site.run(['prune'])
+    expect(status).toBe(2)
+    expect(stderr).toContain('--yes')
+    expect(await jobs()).toHaveLength(6)
+  })
+
+  it('refuses when a larger share of the log would go than --max-share allows', async () => {
+    const { status, stderr } = await site.run(['prune', '--yes', '--max-share', '49%'])
+    expect(status).toBe(2)
+    expect(stderr).toContain('3 of 6 jobs (50.0%) would go, more than --max-share 49% allows')
+    expect(await jobs()).toHaveLength(6)
+  })
+
+  it('refuses while another prune is at work', async () => {
+    const other = postgres(site.database.url, { max: 1 })
+    await other`select pg_advisory_lock(7262671403)`
+    const { status, stderr } = await site.run(['prune', '--yes'])
+    await other.end()
+    expect(status).toBe(2)
+    expect(stderr).toContain('at work')
+    expect(await jobs()).toHaveLength(6)
+  })
+
+  it('deletes rows and objects, and leaves the statistics', async () => {
+    const before = await json('stats', '--since', '2y')
+    const { status, result } = await json('prune', '--yes')
+    expect(status).toBe(0)
+    expect(result.pruned).toMatchObject({ jobs: 3, objects: 9, hidden: false, interrupted: false })
+    expect(await jobs()).toEqual([...young].sort())
+    await expectInvariants(site.sql, site.store)
+    expect(await site.bucket.keys()).toHaveLength(9)
+    expect(await site.sql`select 1 from tombstones`).toHaveLength(0)
+    const after = await json('stats', '--since', '2y')
+    expect(after.result.total).toEqual({
+      ...before.result.total,
+      storedBytes: after.result.total.storedBytes,
+    })
+    expect(after.result.store.original).toBeLessThan(before.result.store.original)
+  })
+
+  it('has nothing left to do then', async () => {
+    const { status, stdout } = await site.run(['prune', '--yes'])
+    expect(status).toBe(0)
+    expect(stdout).toContain('Nothing is old enough')
+  })
+})
+
+describeServers('the policy of rmbg prune', () => {
+  beforeAll(migrated)
+  afterAll(() => site.close())
+
+  it('spares tags, users and the newest of each user', async () => {
+    const at = (ageDays: number, more = {}) => makeJob(site.sql, { ageDays, store: site.store, ...more })
+    const kept = await at(400, { tags: ['keep'] })
+    const bobs = await at(390, { user: 'bob' })
+    const anna = [await at(380), await at(370), await at(360), await at(1)]
+    const plan = async (...args: string[]) => (await json('prune', '--dry-run', ...args)).result.plan.rows
+    expect(await plan('--max-share', '100%')).toEqual({ completed: 5, failed: 0, abandoned: 0 })
+    expect(await plan('--except-tag', 'keep', '--max-share', '100%')).toMatchObject({ completed: 4 })
+    expect(await plan('--user', 'bob')).toMatchObject({ completed: 1 })
+    expect(await plan('--tag', 'keep')).toMatchObject({ completed: 1 })
+    expect(await plan('--keep-last', '2')).toMatchObject({ completed: 3 })
+    expect((await site.run(['prune', '--dry-run', '--tag', 'kep'])).stderr).toContain('Did you mean "keep"')
+    const { result } = await json('prune', '--keep-last', '2', '--except-tag', 'keep', '--yes')
+    expect(result.pruned.jobs).toBe(2)
+    expect(await jobs()).toEqual([kept, bobs, anna[2]!, anna[3]!].sort())
+  })
+
+  it('takes failed and abandoned jobs at ages of their own, whatever objects they left', async () => {
+    const failed = await makeJob(site.sql, { status: 'failed', ageDays: 40, store: site.store })
+    const pending = await makeJob(site.sql, { status: 'pending', ageDays: 40 })
+    const processing = await makeJob(site.sql, { status: 'processing', ageDays: 40 })
+    const leased = await makeJob(site.sql, { status: 'processing', ageDays: 40 })
+    await site.sql`insert into job_leases values (${leased}, ${uuidv7()}, ${uuidv7()}, 'o', now() + interval '1 hour')`
+    const left = objectKey('processed', processing, 'webp')
+    await site.store.put(left, Buffer.from('x'), {
+      contentType: 'image/webp',
+      sha256: createHash('sha256').update('x').digest('hex'),
+    })
+    expect((await json('prune', '--dry-run')).result.plan.rows).toMatchObject({ failed: 0, abandoned: 0 })
+    const { result } = await json(
+      ...[
+        'prune',
+        '--failed-older-than',
+        '30d',
+        '--abandoned-older-than',
+        '7d',
+        '--max-share',
+        '100%',
+        '--yes',
+      ],
+    )
+    expect(result.plan.rows).toEqual({ completed: 3, failed: 1, abandoned: 2 })
+    const remaining = await jobs()
+    for (const gone of [failed, pending, processing]) expect(remaining).not.toContain(gone)
+    expect(remaining).toContain(leased)
+    await expectInvariants(site.sql, site.store)
+    expect(await site.bucket.keys()).not.toContain(left)
+  })
+
+  it('deletes no age when the clocks disagree', async () => {
+    const database = { sql: site.sql, kind: 'server' } as never
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 10 * 60_000 })
+    try {
+      await expect(
+        planPruning(database, { olderThan: { completed: '1 day' }, keepLast: undefined, filter: {} }),
+      ).rejects.toMatchObject({ code: 'REFUSED', message: expect.stringContaining('10 minutes behind') })
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  it('with --keep-objects leaves them in the store, and their tombstones', async () => {
+    const job = await makeJob(site.sql, { ageDays: 500, store: site.store })
+    await site.run(['prune', '--older-than', '450d', '--keep-objects', '--yes'])
+    expect(await jobs()).not.toContain(job)
+    expect((await site.bucket.keys()).filter((key) => key.includes(job))).toHaveLength(3)
+    expect(await site.sql`select kept from tombstones where job_id = ${job}`).toEqual([{ kept: true }])
+    const { result } = await json('prune', '--orphans', '--grace', '0s', '--yes')
+    expect(result.orphans.objects).toBe(0)
+    expect((await site.bucket.keys()).filter((key) => key.includes(job))).toHaveLength(3)
+  })
+})
+
+describeServers('rmbg prune, killed', () => {
+  beforeAll(migrated)
+  afterAll(() => site.close())
+
+  it.each(['prune:entombed', 'prune:removed', 'prune:buried'])(
+    'at %s loses nothing that should stay; run again it finishes',
+    async (place) => {
+      const young = await makeJob(site.sql, { store: site.store })
+      const old = [300, 301, 302].map((ageDays) => makeJob(site.sql, { ageDays, store: site.store }))
+      const failed = await makeJob(site.sql, { status: 'failed', ageDays: 300, store: site.store })
+      const gone = [...(await Promise.all(old)), failed]
+      const command = ['prune', '--failed-older-than', '30d', '--max-share', '100%', '--yes']
+      for (const time of [1, 2]) {
+        const env = { ...site.env, RMBG_FAIL_POINT: `${place}@${time}` }
+        const killed = await start(command, { cwd: site.folder, env })
+        expect(killed.signal, `${place}@${time}`).toBe('SIGKILL')
+        // Every object has a row or a tombstone, every completed row its objects.
+        await expectInvariants(site.sql, site.store)
+        if (time === 1)
+          await makeJob(site.sql, { ageDays: 310, store: site.store }).then((id) => gone.push(id))
+      }
+      const { status } = await site.run(command)
+      expect(status).toBe(0)
+      const remaining = await jobs()
+      expect(remaining).toContain(young)
+      for (const job of gone) expect(remaining).not.toContain(job)
+      expect((await site.bucket.keys()).filter((key) => gone.some((job) => key.includes(job)))).toEqual([])
+      expect(await site.sql`select 1 from tombstones`).toHaveLength(0)
+      await expectInvariants(site.sql, site.store)
+    },
+  )
+})
+
+describeServers('rmbg prune --orphans', () => {
+  beforeAll(migrated)
+  afterAll(() => site.close())
+  const put = async (key: string) =>
+    site.store.put(key, Buffer.from('x'), {
+      contentType: 'image/png',
+      sha256: createHash('sha256').update('x').digest('hex'),
+    })
+
+  it('finds objects without a job and jobs without their objects, and leaves what is young or not ours', async () => {
+    const whole = await makeJob(site.sql, { ageDays: 3, store: site.store })
+    const robbed = await makeJob(site.sql, { ageDays: 2, store: site.store })
+    const fresh = await makeJob(site.sql, { ageDays: 0 })
+    await site.store.remove([objectKey('mask', robbed, 'png')])
+    const lost = objectKey('processed', uuidv7(), 'png')
+    const superseded = objectKey('processed', whole, 'webp')
+    const foreign = 'original/readme.txt'
+    for (const key of [lost, superseded, foreign]) await put(key)
+
+    const none = await json('prune', '--orphans', '--yes')
+    expect(none.result.orphans, 'all objects are young').toMatchObject({ objects: 0, rows: 1, foreign: 1 })
+    const [young] = await site.sql`select status from image_process_jobs where job_id = ${fresh}`
+    expect(young!.status).toBe('completed')
+    await site.sql`update image_process_jobs set status = 'completed', error_code = null where job_id = ${robbed}`
+
+    const { stdout } = await site.run(['prune', '--orphans', '--grace', '0s', '--dry-run'])
+    expect(stdout).toContain(`object without a job      ${lost}`)
+    expect(stdout).toContain(`object of an earlier try  ${superseded}`)
+    expect(stdout).toContain(`job without its object    ${objectKey('mask', robbed, 'png')}`)
+    expect(stdout).toContain('not ours, left alone      original/readme.txt')
+
+    const rowsOnly = await json('prune', '--orphans', '--grace', '1s', '--keep-objects', '--yes')
+    expect(rowsOnly.result.orphans).toMatchObject({ objects: 0 })
+    expect(await site.bucket.keys()).toContain(lost)
+    await json('prune', '--orphans', '--grace', '0s', '--keep-rows', '--yes')
+    const keys = await site.bucket.keys()
+    expect(keys).not.toContain(lost)
+    expect(keys).not.toContain(superseded)
+    expect(keys).toContain(foreign)
+    const rows = await jobRows(site.sql)
+    expect(rows.find(({ job_id }) => job_id === robbed)).toMatchObject({
+      status: 'failed',
+      error_code: 'STORE_OBJECT_MISSING',
+    })
+    expect(rows.find(({ job_id }) => job_id === whole)!.status).toBe('completed')
+  })
+
+  it('makes a job without its objects fail, so that the next run makes them anew', async () => {
+    await site.sql`delete from image_process_jobs`
+    await site.store.remove(await site.bucket.keys())
+    await mkdir(join(site.folder, 'photos'))
+    await picture(1).jpeg().toFile(join(site.folder, 'photos/cup.jpg'))
+    expect((await site.run(['process', 'photos'])).status).toBe(0)
+    const [row] = await jobRows(site.sql)
+    await site.store.remove([row!.processed_path!])
+    await site.sql`update image_process_jobs set created_at = created_at - interval '2 days',
+      completed_at = completed_at - interval '2 days'`
+    expect((await json('prune', '--orphans', '--yes')).result.orphans.rows).toBe(1)
+    const again = await site.run(['process', 'photos'])
+    expect(again.stdout).toContain('1 completed, 0 skipped, 0 failed of 1')
+    const rows = await expectInvariants(site.sql, site.store)
+    expect(rows.map(({ job_id, status }) => [job_id, status])).toEqual([[row!.job_id, 'completed']])
+  })
+})
+
+describeServers('rmbg prune on a bucket with versions', () => {
+  beforeAll(async () => {
+    await migrated()
+    const client = new S3Client({ endpoint: s3Endpoint!, region: 'us-east-1', forcePathStyle: true })
+    const VersioningConfiguration = { Status: 'Enabled' as const }
+    await client.send(new PutBucketVersioningCommand({ Bucket: site.bucket.bucket, VersioningConfiguration }))
+    client.destroy()
+  })
+  afterAll(() => site.close())
+
+  it('says that nothing is freed, and with --versions frees it', async () => {
+    await makeJob(site.sql, { ageDays: 300, store: site.store })
+    await makeJob(site.sql, { store: site.store })
+    const hidden = await site.run(['prune', '--yes'])
+    expect(hidden.stdout).toContain('Pruned 1 job and 3 objects')
+    expect(hidden.stdout).toContain('hidden, not freed')
+    await makeJob(site.sql, { ageDays: 300, store: site.store })
+    const freed = await json('prune', '--versions', '--yes')
+    expect(freed.result.pruned).toMatchObject({ jobs: 1, hidden: false, versions: { versions: 3 } })
+    expect(freed.result.pruned.versions.bytes).toBeGreaterThan(100)
+  })
+})
+
+describeServers('rmbg prune --vacuum --reindex', () => {
+  beforeAll(migrated)
+  afterAll(() => site.close())
+
+  it('drops what a killed REINDEX left, and builds anew what would shrink', async () => {
+    const { sql } = site
+    await sql`insert into users (user_id, username) select 'user ' || n, 'x' from generate_series(1, 60000) n`
+    await sql`delete from users where user_id > 'user 2'`
+    await sql`vacuum analyze users`
+    await sql`create unique index concurrently users_name_ccnew on users (username)`.catch(() => {})
+    const dry = await site.run(['prune', '--reindex', '--dry-run'])
+    expect(dry.stdout).toContain('drop     users_name_ccnew')
+    expect(dry.stdout).toMatch(/rebuild {2}users_pkey, .* MB/)
+    const { result, status } = await json('prune', '--vacuum', '--reindex', '--yes')
+    expect(status).toBe(0)
+    const rebuilt = result.reindexed.find(({ name }: { name: string }) => name === 'users_pkey')
+    expect(rebuilt.after).toBeLessThan(rebuilt.before * 0.5)
+    expect(await sql`select 1 from pg_class where relname = 'users_name_ccnew'`).toHaveLength(0)
+  })
+})
+
+it('rmbg prune works on the embedded database and a folder too', async () => {
+  const { run, rows } = await desk()
+  await run('process', 'photos', '--tag', 'spring')
+  const refused = await run('prune', '--older-than', '0s', '--yes')
+  expect(refused.status).toBe(2)
+  const { status, stdout } = await run(
+    'prune',
+    '--older-than',
+    '0s',
+    '--yes',
+    '--max-share',
+    '100%',
+    '--vacuum',
+  )
+  expect(status, stdout).toBe(0)
+  expect(stdout).toContain('Pruned 3 jobs and 9 objects')
+  expect(await rows()).toEqual([])
+  expect((await run('prune', '--orphans', '--grace', '0s', '--yes')).stdout).toContain(
+    '0 objects without a job',
+  )
+  const again = await run('process', 'photos')
+  expect(again.stdout).toContain('3 completed')
+})

@@ -1,0 +1,69 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type postgres from 'postgres'
+import { v7 as uuidv7 } from 'uuid'
+import { tagJobs } from '../../src/database/tags.ts'
+import type { ObjectStore } from '../../src/store/contract.ts'
+import { objectKey } from '../../src/store/keys.ts'
+
+export interface MadeJob {
+  status?: 'pending' | 'processing' | 'completed' | 'failed'
+  user?: string
+  ageDays?: number
+  tags?: string[]
+  /** Also make the objects, of a few bytes; only completed and failed jobs have any. */
+  store?: ObjectStore
+}
+
+const day = 86_400_000
+
+/** A row as a run leaves it, of any age, with objects that are what it says. */
+export async function makeJob(sql: postgres.Sql, made: MadeJob = {}): Promise<string> {
+  const { status = 'completed', user = 'anna', ageDays = 0, tags = [], store } = made
+  const createdAt = new Date(Date.now() - ageDays * day - 60_000)
+  const jobId = uuidv7({ msecs: createdAt.getTime() })
+  const objects = Object.fromEntries(
+    (['original', 'mask', 'processed'] as const).map((kind) => {
+      const body = Buffer.from(`${kind} ${jobId} ${randomBytes(50).toString('hex')}`)
+      const sha256 = createHash('sha256').update(body).digest('hex')
+      return [kind, { key: objectKey(kind, jobId, kind === 'original' ? 'jpg' : 'png'), body, sha256 }]
+    }),
+  ) as Record<'original' | 'mask' | 'processed', { key: string; body: Buffer; sha256: string }>
+  const { original, mask, processed } = objects
+  const isCompleted = status === 'completed'
+  await sql`
+    insert into image_process_jobs ${sql({
+      job_id: jobId,
+      user_id: user,
+      original_path: original.key,
+      mask_path: isCompleted ? mask.key : null,
+      processed_path: isCompleted ? processed.key : null,
+      status,
+      created_at: createdAt,
+      completed_at: isCompleted ? new Date(createdAt.getTime() + 500) : null,
+      processing_time_ms: isCompleted ? 500 : null,
+      image_width: 10,
+      image_height: 10,
+      file_size_kb: 1,
+      params: sql.json({ model: { name: 'silhouette' } }),
+      error_message: status === 'failed' ? 'It was not a picture.' : null,
+      error_code: status === 'failed' ? 'INPUT_CORRUPT' : null,
+      source_path: `/photos/${jobId}.jpg`,
+      source_size: original.body.length,
+      source_mtime_ns: 1,
+      content_sha256: Buffer.from(original.sha256, 'hex'),
+      fingerprint: Buffer.alloc(32, 1),
+      original_bytes: isCompleted ? original.body.length : null,
+      mask_bytes: isCompleted ? mask.body.length : null,
+      processed_bytes: isCompleted ? processed.body.length : null,
+      mask_sha256: isCompleted ? Buffer.from(mask.sha256, 'hex') : null,
+      processed_sha256: isCompleted ? Buffer.from(processed.sha256, 'hex') : null,
+    })}`
+  await tagJobs(sql, [jobId], tags)
+  const kept = isCompleted ? [original, mask, processed] : status === 'failed' ? [original] : []
+  if (store) {
+    for (const { key, body, sha256 } of kept) {
+      await store.put(key, body, { contentType: 'application/octet-stream', sha256 })
+    }
+  }
+  return jobId
+}
