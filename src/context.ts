@@ -7,6 +7,7 @@ import type { Database } from './database/connect.ts'
 import type { MatteModel, ModelSpec } from './model/contract.ts'
 import type { ObjectKind, ObjectStore } from './store/contract.ts'
 import { objectKinds } from './store/contract.ts'
+import type { S3Options } from './store/s3.ts'
 
 /** What a command works with. Everything opens on first use, once, and closes in reverse order. */
 export interface Context {
@@ -150,8 +151,16 @@ async function openVault(settings: ResolvedSettings, location: string): Promise<
   return { store: s3Store({ ...s3Options(settings), bucket }), prefix, location: `s3://${bucket}/${prefix}` }
 }
 
-/** What every bucket of these settings has in common. */
-export function s3Options(settings: ResolvedSettings) {
+/** The buckets of the object store, each once. */
+export function bucketsOf(settings: ResolvedSettings): S3Options[] {
+  const { s3Bucket, s3BucketOriginal, s3BucketMask, s3BucketProcessed } = settings
+  const names = [s3BucketOriginal ?? s3Bucket, s3BucketMask ?? s3Bucket, s3BucketProcessed ?? s3Bucket]
+  return [...new Set(names)].flatMap((bucket) =>
+    bucket === undefined ? [] : [{ ...s3Options(settings), bucket }],
+  )
+}
+
+function s3Options(settings: ResolvedSettings) {
   const {
     s3Endpoint: endpoint,
     s3Region: region,

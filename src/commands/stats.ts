@@ -1,14 +1,21 @@
 import { resolve } from 'node:path'
 import { Flags } from '@oclif/core'
-import { BaseCommand } from '../cli/base.ts'
+import { BaseCommand, describeError } from '../cli/base.ts'
+import { cacheCheck, healthText, monitorStatus, openMetrics, overallLevel } from '../cli/health-output.ts'
 import { resolveSettings } from '../cli/settings.ts'
 import { statisticsHtml } from '../cli/statistics-html.ts'
 import { statisticsText } from '../cli/statistics-text.ts'
 import { parseWhen } from '../cli/when.ts'
 import { openContext } from '../context.ts'
+import type { HealthCheck, HealthLevel } from '../database/health/contract.ts'
 import { type Dimension, dimensions } from '../database/usage.ts'
 import { writeAtomically } from '../outputs.ts'
 import type { Statistics } from '../statistics.ts'
+
+export interface Health {
+  level: HealthLevel
+  checks: HealthCheck[]
+}
 
 export default class Stats extends BaseCommand {
   static override summary = 'Tell how many jobs there were, how they ended and how long they took.'
@@ -17,6 +24,7 @@ export default class Stats extends BaseCommand {
   static override examples = [
     '<%= config.bin %> stats',
     '<%= config.bin %> stats --by user --since 90d --limit 20',
+    '<%= config.bin %> stats --health',
     '<%= config.bin %> stats --since 2026-01-01 --until 2026-07-01 --html report.html',
   ]
   static override enableJsonFlag = true
@@ -29,11 +37,21 @@ export default class Stats extends BaseCommand {
     }),
     until: Flags.string({ helpValue: 'WHEN', description: 'up to, and without, this date or time' }),
     limit: Flags.integer({ char: 'n', min: 1, max: 100_000, default: 50, description: 'groups to list' }),
+    health: Flags.boolean({
+      default: false,
+      description: 'instead: tell whether the database is well; exit status 0 OK, 1 WARN, 2 CRIT, 3 UNKNOWN',
+    }),
+    openmetrics: Flags.boolean({
+      default: false,
+      description: 'print the health as OpenMetrics text, for Prometheus',
+      dependsOn: ['health'],
+    }),
     html: Flags.string({ helpValue: 'FILE', description: 'also write a report with plots, one HTML file' }),
   }
 
-  async run(): Promise<Statistics> {
+  async run(): Promise<Statistics | Health> {
     const { flags } = await this.parse(Stats)
+    if (flags.health) return this.#health(flags)
     const period = {
       since: parseWhen('since', flags.since),
       until: flags.until === undefined ? undefined : parseWhen('until', flags.until),
@@ -55,6 +73,33 @@ export default class Stats extends BaseCommand {
         this.logToStderr(`The report is in ${file}`)
       }
       return statistics
+    } finally {
+      await context.close()
+    }
+  }
+
+  async #health({ openmetrics }: { openmetrics: boolean }): Promise<Health> {
+    const context = openContext(await resolveSettings({}))
+    try {
+      const { checkHealth } = await import('../database/health/index.ts')
+      const database = await context.database()
+      const cache = await context.cache((message) => this.logToStderr(message))
+      const checks = [...(await checkHealth(database)), ...cacheCheck(await cache.figures())]
+      this.log(openmetrics ? openMetrics(checks) : healthText(checks))
+      const level = overallLevel(checks)
+      process.exitCode = monitorStatus[level]
+      return { level, checks }
+    } catch (error) {
+      // A monitor knows four words only, and a database that does not answer is critical.
+      const { code, message } = describeError(error)
+      const isDown = code.startsWith('DATABASE_')
+      const check: HealthCheck = {
+        ...{ name: 'database', level: isDown ? 'crit' : 'unknown', summary: message },
+        ...{ details: [], metrics: [] },
+      }
+      this.log(openmetrics ? openMetrics([check]) : healthText([check]))
+      process.exitCode = monitorStatus[check.level]
+      return { level: check.level, checks: [check] }
     } finally {
       await context.close()
     }

@@ -1,13 +1,40 @@
 import { Flags } from '@oclif/core'
+import type { BucketPlan } from '../../backup/buckets.ts'
 import type { BackupResult } from '../../backup/take.ts'
+import { bucketText, walText } from '../../cli/backup-text.ts'
 import { BaseCommand } from '../../cli/base.ts'
+import { confirm } from '../../cli/confirm.ts'
 import { exitStatus } from '../../cli/exit.ts'
+import { monitorStatus } from '../../cli/health-output.ts'
 import { megabytes } from '../../cli/megabytes.ts'
 import { progress } from '../../cli/progress.ts'
-import { environmentVariable as env, resolveSettings } from '../../cli/settings.ts'
+import { environmentVariable as env, type ResolvedSettings, resolveSettings } from '../../cli/settings.ts'
 import { onStopSignals } from '../../cli/signals.ts'
 import { openVaultAt } from '../../cli/vault.ts'
-import { openContext } from '../../context.ts'
+import { bucketsOf, openContext } from '../../context.ts'
+import type { WalReport } from '../../database/health/wal.ts'
+import { RmbgError } from '../../errors.ts'
+
+/** As under --json. */
+export type BackupOutcome = Omit<BackupResult, 'missing'> & { missing: number }
+
+interface BackupFlags {
+  to?: string | undefined
+  objects: boolean
+  drill: boolean
+  'keep-last'?: number | undefined
+  'keep-days'?: number | undefined
+}
+
+interface BucketFlags {
+  'archive-after': number
+  'archive-class': string
+  'expire-after': number
+  'dry-run': boolean
+  yes: boolean
+}
+
+const otherModes = ['to', 'objects', 'drill', 'keep-last', 'keep-days']
 
 export default class Backup extends BaseCommand {
   static override summary = 'Back up the database, and with --objects the images.'
@@ -39,11 +66,55 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
       helpValue: 'N',
       description: 'then remove those older than N days; the newest always stays',
     }),
+    'check-wal': Flags.boolean({
+      helpGroup: 'SERVER',
+      default: false,
+      description: 'instead: tell whether the server archives its WAL, and print the settings to add',
+      exclusive: [...otherModes, 'configure-bucket'],
+    }),
+    'configure-bucket': Flags.boolean({
+      helpGroup: 'BUCKET',
+      default: false,
+      description:
+        'instead: make the bucket keep old versions, archive and then expire them; shows first what changes',
+      exclusive: otherModes,
+    }),
+    'archive-after': Flags.integer({
+      helpGroup: 'BUCKET',
+      min: 1,
+      default: 30,
+      helpValue: 'DAYS',
+      description: 'when old versions go to the archive class',
+    }),
+    'archive-class': Flags.string({
+      helpGroup: 'BUCKET',
+      default: 'GLACIER',
+      description: 'a storage class of the server; none leaves them where they are',
+    }),
+    'expire-after': Flags.integer({
+      helpGroup: 'BUCKET',
+      min: 1,
+      default: 365,
+      helpValue: 'DAYS',
+      description: 'when old versions are removed',
+    }),
+    'dry-run': Flags.boolean({
+      helpGroup: 'BUCKET',
+      default: false,
+      description: 'show what --configure-bucket would change',
+    }),
+    yes: Flags.boolean({ helpGroup: 'BUCKET', char: 'y', default: false, description: 'do not ask' }),
   }
 
-  async run(): Promise<Omit<BackupResult, 'missing'> & { missing: number }> {
+  async run(): Promise<BackupOutcome | WalReport | BucketPlan[]> {
     const { flags } = await this.parse(Backup)
     const settings = await resolveSettings({})
+    if (flags['check-wal']) return this.#checkWal(settings)
+    if (flags['configure-bucket']) return this.#configureBucket(settings, flags)
+    return this.#backUp(settings, flags)
+  }
+
+  async #backUp(settings: ResolvedSettings, flags: BackupFlags): Promise<BackupOutcome> {
     const context = openContext(settings)
     const stop = onStopSignals((message) => this.logToStderr(message), 'what is begun is')
     try {
@@ -94,5 +165,46 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
     this.logToStderr(
       `${missing.length} objects of completed jobs are not in the store, such as ${missing[0]}. rmbg prune --orphans finds their jobs.`,
     )
+  }
+
+  async #checkWal(settings: ResolvedSettings): Promise<WalReport> {
+    const context = openContext(settings)
+    try {
+      const database = await context.database()
+      if (database.kind === 'embedded') {
+        throw new RmbgError('USAGE', 'The embedded database archives no WAL.', {
+          hint: 'Set DATABASE_URL, or take backups more often.',
+        })
+      }
+      const { checkWal } = await import('../../database/health/wal.ts')
+      const report = await checkWal(database, '/var/backups/wal')
+      this.log(walText(report))
+      process.exitCode = monitorStatus[report.level]
+      return report
+    } finally {
+      await context.close()
+    }
+  }
+
+  async #configureBucket(settings: ResolvedSettings, flags: BucketFlags): Promise<BucketPlan[]> {
+    const buckets = bucketsOf(settings)
+    if (buckets.length === 0) {
+      throw new RmbgError('USAGE', 'There is no bucket to configure: the objects are in a folder.', {
+        hint: 'Set S3_BUCKET.',
+      })
+    }
+    const wish = {
+      archiveAfterDays: flags['archive-after'],
+      archiveClass: flags['archive-class'],
+      expireAfterDays: flags['expire-after'],
+    }
+    const { configureBuckets, planBuckets } = await import('../../backup/buckets.ts')
+    const plans = await planBuckets(buckets, wish)
+    this.log(plans.map(bucketText).join('\n'))
+    if (flags['dry-run'] || plans.every(({ changes }) => !changes)) return plans
+    await confirm('Change it so?', flags)
+    await configureBuckets(buckets, wish)
+    this.log('Done, and read back.')
+    return plans
   }
 }

@@ -1,0 +1,53 @@
+import { availableParallelism, totalmem } from 'node:os'
+import { lastBackup } from '../backups.ts'
+import type { Database } from '../connect.ts'
+import { databaseError } from '../errors.ts'
+import { activityLooks } from './activity.ts'
+import type { HealthCheck, HealthContext } from './contract.ts'
+import { serverLooks } from './server.ts'
+import { storageLooks } from './storage.ts'
+
+/**
+ * Looks at everything a DBA would, one thing after the other. What this role may not see is `unknown`, with the GRANT
+ * that would show it; it stops no other look.
+ *
+ * @throws RmbgError DATABASE_UNAVAILABLE when the server does not answer at all
+ */
+export async function checkHealth(database: Database): Promise<HealthCheck[]> {
+  const context = await openContext(database)
+  const checks: HealthCheck[] = []
+  for (const { name, serverOnly, look } of [...activityLooks, ...storageLooks, ...serverLooks]) {
+    if (serverOnly && database.kind === 'embedded') continue
+    try {
+      checks.push({ name, ...(await look(context)) })
+    } catch (cause) {
+      const error = databaseError(cause)
+      if (error.code === 'DATABASE_UNAVAILABLE') throw error
+      const summary = `Withheld: ${error.message}`
+      checks.push({
+        ...{ name, level: 'unknown', summary, details: [], metrics: [] },
+        ...(error.code === 'DATABASE_DENIED' && { grant: context.grantMonitor }),
+      })
+    }
+  }
+  return checks
+}
+
+async function openContext(database: Database): Promise<HealthContext> {
+  const { sql, kind } = database
+  // PGlite counts, but nobody flushes what was counted.
+  if (kind === 'embedded') await sql`select pg_stat_force_next_flush()`
+  const [row] = await sql`
+    select current_setting('server_version_num')::integer / 10000 as version,
+      pg_has_role(current_user, 'pg_monitor', 'member') as "seesAll",
+      format('GRANT pg_monitor TO %I', current_user) as "grantMonitor",
+      inet_server_addr() is null or inet_server_addr() = inet_client_addr() as local`.catch((cause) =>
+    Promise.reject(databaseError(cause)),
+  )
+  const { version, seesAll, grantMonitor, local } = row!
+  return {
+    ...{ sql, kind, version, seesAll, grantMonitor },
+    lastBackup: await lastBackup(sql),
+    machine: local ? { memoryBytes: totalmem(), cores: availableParallelism() } : undefined,
+  }
+}

@@ -1,0 +1,81 @@
+import type { Database } from '../connect.ts'
+import { withDatabase } from '../errors.ts'
+import { type HealthLevel, worst } from './contract.ts'
+
+export interface WalReport {
+  level: HealthLevel
+  walLevel: string
+  archiveMode: string
+  /** Null where the role may not see it. */
+  archiveCommand: string | null
+  lastArchived: string | null
+  lastArchivedAgeSeconds: number | null
+  archived: number
+  failed: number
+  lastFailed: string | null
+  /** In one sentence each. */
+  problems: string[]
+  /** Lines for postgresql.conf. */
+  settingsToAdd: string[]
+}
+
+/**
+ * An archive_command that loses nothing: a segment that is there already is accepted when it is the same and refused
+ * when it is another one, and a new one gets its name only after it is on disk (PostgreSQL documentation, "Setting Up WAL
+ * Archiving": never overwrite, return success only when the file is safe).
+ *
+ * @param folder absolute, without quotes; on another disk than the database
+ */
+export const archiveCommand = (folder: string): string =>
+  `f="${folder}/%f"; if [ -e "$f" ]; then cmp -s "%p" "$f"; else cp "%p" "$f.part" && sync "$f.part" && mv "$f.part" "$f" && sync "${folder}"; fi`
+
+/** Whether what happens between two backups is archived. */
+export async function checkWal({ sql }: Database, folder: string): Promise<WalReport> {
+  const [row] = await withDatabase(
+    () => sql`
+      select current_setting('wal_level') as "walLevel", current_setting('archive_mode') as "archiveMode",
+        (select setting from pg_settings where name = 'archive_command') as "archiveCommand",
+        coalesce(current_setting('archive_library', true), '') as library,
+        last_archived_wal as "lastArchived", archived_count::float8 as archived, failed_count::float8 as failed,
+        extract(epoch from now() - last_archived_time)::float8 as age, last_failed_wal as "lastFailed",
+        coalesce(last_failed_time > last_archived_time, last_failed_time is not null) as failing,
+        extract(epoch from current_setting('archive_timeout')::interval)::float8 as timeout
+      from pg_stat_archiver`,
+  )
+  const { walLevel, archiveMode, archiveCommand: command, library, age, failing, ...rest } = row!
+  const isOn = archiveMode !== 'off'
+  const lacksCommand = isOn && !library && (command === '' || command === '(disabled)')
+  const problems: (readonly [HealthLevel, string])[] = [
+    ...(walLevel === 'minimal' ? [['crit', 'wal_level is minimal: nothing can be archived.'] as const] : []),
+    ...(isOn
+      ? []
+      : [['warn', 'archive_mode is off: what happens after a backup is lost with the server.'] as const]),
+    ...(lacksCommand ? [['crit', 'There is no archive_command: WAL piles up.'] as const] : []),
+    ...(failing
+      ? [['crit', `Archiving of ${rest.lastFailed} failed, ${rest.failed} times in all.`] as const]
+      : []),
+    ...(isOn && !failing && !lacksCommand && age === null
+      ? [['warn', 'No segment has been archived yet; select pg_switch_wal() sends one.'] as const]
+      : []),
+    ...(isOn && age > 3600 && !failing
+      ? [['warn', `The last segment was archived ${Math.round(age / 60)} minutes ago.`] as const]
+      : []),
+    ...(isOn && rest.timeout === 0
+      ? [['ok', 'archive_timeout is 0: on a quiet server a segment may take days to be full.'] as const]
+      : []),
+  ]
+  const settingsToAdd = [
+    ...(walLevel === 'minimal' ? ['wal_level = replica'] : []),
+    ...(isOn ? [] : ['archive_mode = on            # takes a restart']),
+    ...(!isOn || lacksCommand ? [`archive_command = '${archiveCommand(folder)}'`] : []),
+    ...(rest.timeout === 0 ? ['archive_timeout = 300        # seconds that may be lost at most'] : []),
+  ]
+  return {
+    level: worst(problems.map(([level]) => level)),
+    ...{ walLevel, archiveMode, archiveCommand: command, lastArchivedAgeSeconds: age },
+    ...{ lastArchived: rest.lastArchived, archived: rest.archived },
+    ...{ failed: rest.failed, lastFailed: rest.lastFailed },
+    problems: problems.map(([, problem]) => problem),
+    settingsToAdd,
+  }
+}
