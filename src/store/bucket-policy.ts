@@ -260,7 +260,7 @@ function refusedClass(place: string, archiveClass: string, cause: unknown): Rmbg
   return new RmbgError(
     'STORE_DENIED',
     `${place} refused to move old versions to the storage class ${archiveClass} (${answerOf(cause)}).`,
-    { hint: "Pass an archiveClass it knows, or 'none' to leave old versions where they are.", cause },
+    { hint: 'Name one it knows with --archive-class, or none to leave old versions where they are.', cause },
   )
 }
 

@@ -1,0 +1,112 @@
+/** What a writer feels of a prune: the same claims and completions, alone and while jobs are deleted. */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { v7 as uuidv7 } from 'uuid'
+import { connectServer } from '../../../src/database/connect.ts'
+import { claimJob, completeJob } from '../../../src/database/jobs.ts'
+import { planPruning, prune } from '../../../src/prune.ts'
+import { directoryStore } from '../../../src/store/directory.ts'
+import { objectKey } from '../../../src/store/keys.ts'
+
+export interface PruneTimes {
+  phase: string
+  jobsWritten: number
+  p50Ms: number
+  p99Ms: number
+  maxMs: number
+}
+
+export interface PruneBench {
+  pruned: number
+  pruneSeconds: number
+  writer: PruneTimes[]
+}
+
+/** One job after the other, claimed and completed as a run does it. */
+async function write(url: string, signal: AbortSignal): Promise<number[]> {
+  const { sql, close } = connectServer(url, { maxConnections: 1 })
+  const times: number[] = []
+  const run = { id: uuidv7(), owner: 'bench', leaseMs: 60_000 }
+  while (!signal.aborted) {
+    const sha256 = () => randomBytes(32).toString('hex')
+    const contentSha256 = sha256()
+    const startedAt = performance.now()
+    const claim = await claimJob(sql, {
+      jobId: uuidv7(),
+      source: { path: `/bench/${contentSha256}.jpg`, size: 1000, mtimeNs: 1n },
+      contentSha256,
+      fingerprint: sha256(),
+      params: { model: { name: 'rmbg-2.0' } },
+      userId: 'bench',
+      originalPath: (id) => objectKey('original', id, 'jpg'),
+      imageWidth: 100,
+      imageHeight: 100,
+      fileSizeKb: 1,
+      run,
+      force: false,
+    })
+    if (claim.state !== 'claimed') throw new Error(claim.state)
+    const { jobId } = claim
+    await completeJob(sql, {
+      jobId,
+      runId: run.id,
+      maskPath: objectKey('mask', jobId, 'png'),
+      processedPath: objectKey('processed', jobId, 'png'),
+      ...{ originalBytes: 1000, maskBytes: 100, processedBytes: 900 },
+      ...{ maskSha256: sha256(), processedSha256: sha256() },
+      processingTimeMs: 500,
+      executionProvider: 'cpu',
+      review: { reasons: [] },
+    })
+    times.push(performance.now() - startedAt)
+  }
+  await close()
+  return times
+}
+
+function summed(phase: string, times: number[]): PruneTimes {
+  times.sort((a, b) => a - b)
+  const at = (share: number) => times[Math.min(times.length - 1, Math.floor(share * times.length))] ?? 0
+  return { phase, jobsWritten: times.length, p50Ms: at(0.5), p99Ms: at(0.99), maxMs: times.at(-1) ?? 0 }
+}
+
+/** @param wanted jobs to delete, about: an age is chosen that many jobs have */
+export async function timePrune(url: string, wanted: number): Promise<PruneBench> {
+  const database = connectServer(url)
+  const { sql } = database
+  const folder = await mkdtemp(join(tmpdir(), 'rmbg-bench-'))
+  const store = directoryStore(folder) // its objects are not there; removing them is cheap
+  try {
+    const alone = new AbortController()
+    setTimeout(() => alone.abort(), 30_000)
+    const before = await write(url, alone.signal)
+
+    const [row] = await sql`
+      select ceil(extract(epoch from now() - completed_at))::int as age from image_process_jobs
+      where status = 'completed' order by completed_at offset ${wanted} limit 1`
+    const policy = { olderThan: { completed: `${row!.age} seconds` }, keepLast: undefined, filter: {} }
+    const plan = await planPruning(database, policy)
+    const during = new AbortController()
+    const writing = write(url, during.signal)
+    const startedAt = performance.now()
+    const { jobs } = await prune({ database, store }, policy, plan, {
+      keepObjects: false,
+      versions: false,
+      rate: 1e9,
+      signal: new AbortController().signal,
+      onProgress: () => {},
+    })
+    const pruneSeconds = (performance.now() - startedAt) / 1000
+    during.abort()
+    return {
+      pruned: jobs,
+      pruneSeconds,
+      writer: [summed('alone, 30 s', before), summed('while pruning', await writing)],
+    }
+  } finally {
+    await database.close()
+    await rm(folder, { recursive: true })
+  }
+}
