@@ -42,7 +42,10 @@ function summary(plan: readonly string[]): { plan: string; buffers: number } {
     /shared(?: hit=(\d+))?(?: read=(\d+))?/.exec(plan.find((line) => line.includes('Buffers')) ?? '') ?? []
   // The last nodes fetch the page's rows by their keys, in every query.
   const ways = [...new Set(found)].filter(
-    (way) => !/(image_tags_pkey|tags_pkey|Index Scan image_process_jobs_pkey|Index Scan pkey|Seq Scan tags)$/.test(way),
+    (way) =>
+      !/(image_tags_pkey|tags_pkey|Index Scan image_process_jobs_pkey|Index Scan pkey|Seq Scan tags)$/.test(
+        way,
+      ),
   )
   return { plan: ways.slice(0, 3).join(', ') || found.join(', '), buffers: Number(hit) + Number(read) }
 }
