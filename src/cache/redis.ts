@@ -61,11 +61,10 @@ export function redisCache({ url, scope, ttlSeconds, onWarning }: RedisOptions):
 
   return {
     remember: async (key, version, make) => {
-      const kept = await ask(() => client.get(prefix + key))
-      const entry = kept == null ? undefined : (JSON.parse(kept) as { version: string; value: never })
+      const entry = parseEntry(await ask(() => client.get(prefix + key)))
       if (entry?.version === version) {
         await ask(() => client.incr(`${prefix}hits`))
-        return entry.value
+        return entry.value as Awaited<ReturnType<typeof make>>
       }
       const value = await make()
       await ask(() =>
@@ -87,6 +86,16 @@ export function redisCache({ url, scope, ttlSeconds, onWarning }: RedisOptions):
       if (!connecting || !isUsable) return
       await inTime(client.close(), answerMs).catch(() => client.destroy())
     },
+  }
+}
+
+/** @returns nothing for what we cannot have written */
+function parseEntry(kept: string | null | undefined): { version: string; value: unknown } | undefined {
+  try {
+    const entry = JSON.parse(kept ?? 'null')
+    return entry && typeof entry === 'object' && 'value' in entry ? entry : undefined
+  } catch {
+    return undefined
   }
 }
 

@@ -91,9 +91,9 @@ const columns = (sql: postgres.Sql) => sql`
 /** Percentiles of a histogram: the place within the bucket that the share falls into, on the bucket's own scale. */
 const percentiles = (sql: postgres.Sql, key: postgres.PendingQuery<postgres.Row[]>) => sql`
   select ${key} as key,
-    min(case when through >= 0.5 * total
+    min(case when 0.5 * total > through - jobs and 0.5 * total <= through
       then power(2, (bucket + (0.5 * total - (through - jobs)) / jobs) / 8) - 1 end)::float8 as p50,
-    min(case when through >= 0.95 * total
+    min(case when 0.95 * total > through - jobs and 0.95 * total <= through
       then power(2, (bucket + (0.95 * total - (through - jobs)) / jobs) / 8) - 1 end)::float8 as p95
   from (
     select ${key}, bucket, jobs, sum(jobs) over (partition by ${key} order by bucket) as through,
