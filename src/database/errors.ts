@@ -99,6 +99,11 @@ const tellings: Record<string, Telling> = {
     sentence: () => 'The disk of the database is full.',
     hint: 'Make room there and run the command again.',
   },
+  '55P03': {
+    code: 'DATABASE_ERROR',
+    sentence: () => 'A table is locked by somebody else, and waiting for it was given up.',
+    hint: 'rmbg stats --health shows who holds it.',
+  },
   '57014': {
     code: 'DATABASE_ERROR',
     sentence: (_, reason) => `The database cancelled a statement: ${reason}.`,

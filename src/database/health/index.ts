@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os'
 import { lastBackup } from '../backups.ts'
-import type { Database } from '../connect.ts'
+import { type Database, reserveConnection } from '../connect.ts'
 import { databaseError } from '../errors.ts'
 import { activityLooks } from './activity.ts'
 import type { HealthCheck, HealthContext } from './contract.ts'
@@ -14,7 +14,21 @@ import { storageLooks } from './storage.ts'
  * @throws RmbgError DATABASE_UNAVAILABLE when the server does not answer at all
  */
 export async function checkHealth(database: Database): Promise<HealthCheck[]> {
-  const context = await openContext(database)
+  if (database.kind === 'embedded') return lookAtAll(database, database.sql)
+  const connection = await reserveConnection(database.sql).catch((cause) =>
+    Promise.reject(databaseError(cause)),
+  )
+  // Whoever is asked about a table that is locked must not wait for it with everybody else.
+  await connection`select set_config('lock_timeout', '1s', false), set_config('statement_timeout', '30s', false)`
+  const checks = await lookAtAll(database, connection)
+  await connection`reset lock_timeout`
+  await connection`reset statement_timeout`
+  connection.release()
+  return checks
+}
+
+async function lookAtAll(database: Database, sql: HealthContext['sql']): Promise<HealthCheck[]> {
+  const context = await openContext(database.kind, sql)
   const checks: HealthCheck[] = []
   for (const { name, serverOnly, look } of [...activityLooks, ...storageLooks, ...serverLooks]) {
     if (serverOnly && database.kind === 'embedded') continue
@@ -33,8 +47,7 @@ export async function checkHealth(database: Database): Promise<HealthCheck[]> {
   return checks
 }
 
-async function openContext(database: Database): Promise<HealthContext> {
-  const { sql, kind } = database
+async function openContext(kind: Database['kind'], sql: HealthContext['sql']): Promise<HealthContext> {
   // PGlite counts, but nobody flushes what was counted.
   if (kind === 'embedded') await sql`select pg_stat_force_next_flush()`
   const [row] = await sql`

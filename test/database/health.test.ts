@@ -1,0 +1,168 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { openMetrics } from '../../src/cli/health-output.ts'
+import { recordBackup } from '../../src/database/backups.ts'
+import { connectServer, type Database } from '../../src/database/connect.ts'
+import type { HealthCheck } from '../../src/database/health/contract.ts'
+import { checkHealth } from '../../src/database/health/index.ts'
+import { archiveCommand, checkWal } from '../../src/database/health/wal.ts'
+import { applyMigrations } from '../../src/database/migrate.ts'
+import { describeWith, freshDatabase } from '../support/servers.ts'
+import { onBothDatabases } from './databases.ts'
+
+const named = (checks: HealthCheck[], name: string): HealthCheck => {
+  const check = checks.find((one) => one.name === name)
+  if (!check) throw new Error(`There is no check ${name}`)
+  return check
+}
+
+onBothDatabases('health', (database) => {
+  it('looks at everything, each with a sentence', async () => {
+    const checks = await checkHealth(database())
+    const everywhere = ['cache-hits', 'bloat', 'vacuum', 'indexes', 'wraparound', 'backup']
+    const serverOnly = ['connections', 'long-running', 'blocked', 'wal-archiving', 'settings']
+    expect(checks.map(({ name }) => name).sort()).toEqual(
+      [...everywhere, ...(database().kind === 'server' ? serverOnly : [])].sort(),
+    )
+    for (const { name, summary } of checks) expect(summary, name).toMatch(/^[A-Z0-9].*[.:]$/)
+  })
+
+  it('is told as OpenMetrics: every sample after its type, EOF at the end', async () => {
+    const text = openMetrics(await checkHealth(database()))
+    expect(text.endsWith('# EOF')).toBe(true)
+    const typed = new Set<string>()
+    for (const line of text.split('\n').slice(0, -1)) {
+      const [, family] = /^# TYPE (\S+) (?:gauge|counter)$/.exec(line) ?? []
+      if (family) {
+        expect(typed.has(family), `${family} comes once`).toBe(false)
+        typed.add(family)
+      } else if (!line.startsWith('# HELP ')) {
+        const [, name] = /^([a-z_]+)(?:\{[a-z]+="[^"]*"(?:,[a-z]+="[^"]*")*\})? -?[\d.e+-]+$/.exec(line) ?? []
+        expect(typed.has(name?.replace(/_total$/, '') ?? '') || typed.has(name ?? ''), line).toBe(true)
+      }
+    }
+  })
+
+  it('wants a backup that is young and was drilled', async () => {
+    const { sql } = database()
+    const level = async () => named(await checkHealth(database()), 'backup').level
+    const at = (hours: number) => new Date(Date.now() - hours * 3_600_000).toISOString()
+    const backup = { location: '/b', bytes: 1, withObjects: true }
+    await sql`delete from backups`
+    expect(await level()).toBe('warn')
+    await recordBackup(sql, { ...backup, backupId: 'a', createdAt: at(24 * 8), drilledAt: at(1) })
+    expect(await level()).toBe('crit')
+    await recordBackup(sql, { ...backup, backupId: 'b', createdAt: at(30), drilledAt: at(1) })
+    expect(await level()).toBe('warn')
+    await recordBackup(sql, { ...backup, backupId: 'c', createdAt: at(2), drilledAt: null })
+    expect(await level()).toBe('warn')
+    await recordBackup(sql, { ...backup, backupId: 'c', createdAt: at(2), drilledAt: at(1) })
+    expect(await level()).toBe('ok')
+  })
+})
+
+describeWith('RMBG_TEST_DATABASE_URL')('the health of a server', () => {
+  let database: Database
+  let url: string
+  let drop: () => Promise<void>
+  beforeAll(async () => {
+    ;({ url, drop } = await freshDatabase())
+    database = connectServer(url)
+    await applyMigrations(database)
+  })
+  afterAll(async () => {
+    await database.close()
+    await drop()
+  })
+  const check = async (name: string) => named(await checkHealth(database), name)
+
+  it('tells who waits for whom', async () => {
+    const [holder, waiter] = [
+      connectServer(url, { maxConnections: 1 }),
+      connectServer(url, { maxConnections: 1 }),
+    ]
+    await holder.sql`begin`
+    await holder.sql`lock table tags`
+    const [row] = await holder.sql`select pg_backend_pid() as pid`
+    const waiting = waiter.sql`select count(*) from tags`.then((rows) => rows)
+    await expect.poll(async () => (await check('blocked')).summary).toMatch(/1 session waiting for others/)
+    expect((await check('blocked')).details[0]).toContain(`for pid ${row!.pid}: select count(*) from tags`)
+    await holder.sql`rollback`
+    await waiting
+    await holder.close()
+    await waiter.close()
+    expect((await check('blocked')).level).toBe('ok')
+  })
+
+  it('finds invalid and duplicate indexes', async () => {
+    const { sql } = database
+    await sql`insert into users (user_id, username) values ('a', 'same'), ('b', 'same')`
+    await sql`create unique index concurrently users_broken on users (username)`.catch(() => {})
+    await sql`create index users_again on users (email)`
+    await sql`create index users_once_more on users (email)`
+    const { level, details } = await check('indexes')
+    expect(level).toBe('warn')
+    expect(details).toContainEqual(expect.stringContaining('invalid: users_broken'))
+    expect(details).toContain('the same: users_again, users_email_key, users_once_more')
+  })
+
+  it('withholds an estimate of bloat from old statistics, and gives one from fresh ones', async () => {
+    const { sql } = database
+    await sql`alter table users set (autovacuum_enabled = false)`
+    await sql`insert into users (user_id, username) select repeat('u', 50) || n, 'x' from generate_series(1, 150000) n`
+    await sql`select pg_stat_clear_snapshot()`
+    await expect.poll(async () => (await check('bloat')).level, { timeout: 5000 }).toBe('unknown')
+    await sql`delete from users where right(user_id, 1) <> '0'`
+    await sql`vacuum analyze users`
+    await expect.poll(async () => (await check('bloat')).level, { timeout: 5000 }).toBe('ok')
+    expect((await check('bloat')).details).toContainEqual(expect.stringMatching(/^table users: about \d/))
+    expect((await check('bloat')).details).toContainEqual(
+      expect.stringMatching(/^index users_pkey: about \d/),
+    )
+  })
+
+  it('says what a role may not see, and the GRANT that would show it', async () => {
+    const { sql } = database
+    const role = `rmbg_plain_${crypto.randomUUID().slice(0, 8)}`
+    await sql`create role ${sql(role)} login`
+    await sql`grant select on all tables in schema public to ${sql(role)}`
+    const asRole = new URL(url)
+    asRole.username = role
+    const plain = connectServer(asRole.href)
+    const checks = await checkHealth(plain)
+    await plain.close()
+    await sql`drop owned by ${sql(role)}`
+    await sql`drop role ${sql(role)}`
+    expect(named(checks, 'connections').grant).toBe(`GRANT pg_monitor TO ${role}`)
+    expect(named(checks, 'long-running').summary).toContain('cannot be seen')
+    expect(named(checks, 'long-running').level).toBe('unknown')
+  })
+
+  it('knows that WAL is not archived, and what to add', async () => {
+    const report = await checkWal(database, '/var/backups/wal')
+    expect(report).toMatchObject({ level: 'warn', archiveMode: 'off' })
+    expect(report.settingsToAdd.join('\n')).toContain(archiveCommand('/var/backups/wal'))
+  })
+})
+
+it('the archive_command keeps a segment, accepts it again, and overwrites it with no other', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'rmbg-wal-'))
+  const archive = join(folder, 'archive')
+  const segment = join(folder, '000000010000000000000001')
+  await execa('mkdir', [archive])
+  await writeFile(segment, 'first')
+  const command = archiveCommand(archive)
+    .replaceAll('%p', segment)
+    .replaceAll('%f', '000000010000000000000001')
+  const run = async () => (await execa('sh', ['-c', command], { reject: false })).exitCode
+  expect(await run()).toBe(0)
+  expect(await run()).toBe(0)
+  await writeFile(segment, 'other')
+  expect(await run()).not.toBe(0)
+  expect(await readFile(join(archive, '000000010000000000000001'), 'utf8')).toBe('first')
+  expect((await execa('ls', [archive])).stdout).toBe('000000010000000000000001')
+  await rm(folder, { recursive: true })
+})
