@@ -543,6 +543,7 @@ async function fail(
     errorCode,
     errorMessage,
   })
+  await tagJobs(sql, [recorded], batch.tags)
   return failed(shown, error, recorded)
 }
 

@@ -19,6 +19,8 @@ import { objectKey } from './store/keys.ts'
 
 /** Jobs deleted in one statement: some tens of milliseconds, so that nobody waits for it. */
 const batchJobs = 500
+/** Jobs whose bytes are taken from the rollup together. */
+const foldEvery = 20_000
 /** Three objects each. */
 const batchTombstones = 1000
 /** More than this apart, and an age means something else to each of two clocks. */
@@ -123,8 +125,9 @@ export async function prune(
   }
   try {
     await bury()
-    // The rollup outlives the jobs; folded now, it does not have to be after they are gone.
+    // Sealed before anything is deleted; what the deletion itself changes is folded on the way.
     await foldUsage(sql)
+    let unfolded = 0
     for (const kind of doomedKinds) {
       const before = plan.before[kind]
       if (before === undefined || plan.rows[kind] === 0) continue
@@ -134,6 +137,11 @@ export async function prune(
         const batch = { kind, before, after, limit: batchJobs, kept: options.keepObjects }
         const { jobs, bytes, end } = await entombJobs(sql, policy, batch)
         await failPoint('prune:entombed')
+        unfolded += jobs
+        if (unfolded >= foldEvery) {
+          await foldUsage(sql)
+          unfolded = 0
+        }
         result.jobs += jobs
         result.bytes += bytes
         options.onProgress({ jobs, bytes })
@@ -144,6 +152,7 @@ export async function prune(
         if (left && dueMs > 0) await sleep(dueMs, undefined, { signal: options.signal }).catch(() => {})
       }
     }
+    await foldUsage(sql)
     result.interrupted = options.signal.aborted
     await database.flush()
     return result

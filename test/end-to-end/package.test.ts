@@ -105,7 +105,11 @@ describe('the README', () => {
   })
 
   it('shows commands that parse: every `rmbg …` line knows its flags', async () => {
-    const commands = [...readme.matchAll(/^(?:[A-Z0-9_]+=\S+ )*rmbg (model \S+|\S+)(.*)$/gm)]
+    const commands = [
+      ...readme.matchAll(
+        /^(?:[A-Z0-9_]+=\S+ )*rmbg ((?:model|tag|user) \S+|backup (?:list|verify)|\S+)(.*)$/gm,
+      ),
+    ]
     expect(commands.length).toBeGreaterThan(5)
     for (const [line, command, rest] of commands) {
       const help = await rmbg([...command!.split(' '), '--help'])
