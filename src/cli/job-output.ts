@@ -1,8 +1,8 @@
 import { stringify } from 'csv-stringify/sync'
 import type { Job } from '../database/query.ts'
 import type { JobLinks } from '../retrieve.ts'
-import { megabytes } from './megabytes.ts'
 import { printable } from './printable.ts'
+import { sizeText } from './size-text.ts'
 import { table } from './table.ts'
 
 export type ShownJob = Job & JobLinks
@@ -69,7 +69,7 @@ export function jobText(job: ShownJob): string {
       const value = job[column]
       if (value == null || (Array.isArray(value) && value.length === 0)) return []
       const text = /Bytes$/.test(column)
-        ? `${value} (${megabytes(Number(value))})`
+        ? `${value} (${sizeText(Number(value))})`
         : Array.isArray(value)
           ? value.join(', ')
           : typeof value === 'object'

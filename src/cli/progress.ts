@@ -5,22 +5,25 @@ export interface Progress {
   stop(): void
 }
 
+/** What all bars have in common. */
+export const barStyle = {
+  barCompleteChar: '█',
+  barIncompleteChar: '░',
+  barsize: 30,
+  hideCursor: true,
+  // Whoever shows a bar decides what Ctrl-C means; the bar must not end the process.
+  gracefulExit: false,
+  stream: process.stderr,
+}
+
 const linesEveryMs = 10_000
 
 /** Progress on stderr: a bar on a terminal, now and then a line elsewhere, nothing when `silent`. */
 export function progress(what: string, total: number, { silent = false } = {}): Progress {
   if (silent || total === 0) return { add: () => {}, stop: () => {} }
   if (process.stderr.isTTY) {
-    const bar = new SingleBar({
-      format: `{bar} {value}/{total} ${what}  ETA {eta_formatted}`,
-      barCompleteChar: '█',
-      barIncompleteChar: '░',
-      barsize: 30,
-      hideCursor: true,
-      gracefulExit: false,
-      stream: process.stderr,
-      clearOnComplete: true,
-    })
+    const format = `{bar} {value}/{total} ${what}  ETA {eta_formatted}`
+    const bar = new SingleBar({ ...barStyle, format, clearOnComplete: true })
     bar.start(total, 0)
     return { add: (count) => bar.increment(count), stop: () => bar.stop() }
   }

@@ -2,8 +2,8 @@ import type { PrunePlan } from '../database/prune.ts'
 import type { ReindexedIndex, ReindexPlan } from '../maintenance.ts'
 import type { Orphan, OrphanCounts } from '../orphans.ts'
 import { type PruneResult, plannedRows } from '../prune.ts'
-import { megabytes } from './megabytes.ts'
 import { printable } from './printable.ts'
+import { sizeText } from './size-text.ts'
 
 const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`
 const day = (time: string | null): string => time?.slice(0, 10) ?? ''
@@ -15,8 +15,8 @@ export function planText(plan: PrunePlan, { keepObjects }: { keepObjects: boolea
   const lines = [
     `${count(rows, 'job')} of ${plan.totalRows} ${rows === 1 ? 'goes' : 'go'}: ${kinds.join(', ')}; created ${day(plan.oldest)} to ${day(plan.newest)}.`,
     keepObjects
-      ? `Their objects (${megabytes(plan.bytes)}) stay in the store.`
-      : `Their objects hold ${megabytes(plan.bytes)}.`,
+      ? `Their objects (${sizeText(plan.bytes)}) stay in the store.`
+      : `Their objects hold ${sizeText(plan.bytes)}.`,
   ]
   const without = plan.backups.filter(({ withObjects }) => !withObjects)
   if (plan.backups.length > 0) {
@@ -34,9 +34,9 @@ export function planText(plan: PrunePlan, { keepObjects }: { keepObjects: boolea
 
 export function resultText(result: PruneResult): string {
   const { jobs, objects, bytes, versions, hidden, interrupted } = result
-  const lines = [`Pruned ${count(jobs, 'job')} and ${count(objects, 'object')} (${megabytes(bytes)}).`]
+  const lines = [`Pruned ${count(jobs, 'job')} and ${count(objects, 'object')} (${sizeText(bytes)}).`]
   if (versions.versions > 0) {
-    lines.push(`Removed ${count(versions.versions, 'version')}, ${megabytes(versions.bytes)} in all.`)
+    lines.push(`Removed ${count(versions.versions, 'version')}, ${sizeText(versions.bytes)} in all.`)
   }
   if (hidden && objects > 0) {
     lines.push(
@@ -62,18 +62,18 @@ export function orphanText(orphan: Orphan): string {
 }
 
 export const orphansText = ({ objects, bytes, rows, foreign }: OrphanCounts): string =>
-  `${count(objects, 'object')} without a job (${megabytes(bytes)}), ${count(rows, 'job')} without ${rows === 1 ? 'its' : 'their'} objects, ${foreign} not ours.`
+  `${count(objects, 'object')} without a job (${sizeText(bytes)}), ${count(rows, 'job')} without ${rows === 1 ? 'its' : 'their'} objects, ${foreign} not ours.`
 
 export function reindexPlanText({ leftovers, indexes, needed, free }: ReindexPlan): string {
   if (leftovers.length + indexes.length === 0) return 'No index is worth building anew.'
   const room =
     free === undefined
-      ? `It needs ${megabytes(needed)} of free disk at the server, which cannot be seen from here.`
-      : `It needs ${megabytes(needed)} of free disk; there are ${megabytes(free)}.`
+      ? `It needs ${sizeText(needed)} of free disk at the server, which cannot be seen from here.`
+      : `It needs ${sizeText(needed)} of free disk; there are ${sizeText(free)}.`
   return [
     ...leftovers.map((name) => `drop     ${name}, left behind by an interrupted REINDEX`),
     ...indexes.map(
-      ({ name, size, saving }) => `rebuild  ${name}, ${megabytes(size)}, about ${megabytes(saving)} less`,
+      ({ name, size, saving }) => `rebuild  ${name}, ${sizeText(size)}, about ${sizeText(saving)} less`,
     ),
     ...(indexes.length > 0 ? [room] : []),
   ].join('\n')
@@ -81,5 +81,5 @@ export function reindexPlanText({ leftovers, indexes, needed, free }: ReindexPla
 
 export const reindexedText = ({ name, before, after, skipped }: ReindexedIndex): string =>
   skipped === undefined
-    ? `rebuilt  ${name}, ${megabytes(before)} -> ${megabytes(after)}`
+    ? `rebuilt  ${name}, ${sizeText(before)} -> ${sizeText(after)}`
     : `left     ${name}: ${skipped}`

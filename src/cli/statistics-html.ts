@@ -1,6 +1,6 @@
 import type { Usage } from '../database/usage.ts'
 import type { Statistics } from '../statistics.ts'
-import { megabytes } from './megabytes.ts'
+import { sizeText } from './size-text.ts'
 
 const escaped = (text: string): string =>
   text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
@@ -151,9 +151,9 @@ export function statisticsHtml(daily: Statistics, others: readonly Statistics[])
     ['p95', `${figure(total.p95Ms)} ms`],
     ['pending now', figure(unfinished.pending)],
     ['in work now', figure(unfinished.processing)],
-    ['originals', megabytes(store.original)],
-    ['masks', megabytes(store.mask)],
-    ['cut-outs', megabytes(store.processed)],
+    ['originals', sizeText(store.original)],
+    ['masks', sizeText(store.mask)],
+    ['cut-outs', sizeText(store.processed)],
   ]
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">

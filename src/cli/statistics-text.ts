@@ -1,6 +1,6 @@
 import type { Usage } from '../database/usage.ts'
 import type { Statistics } from '../statistics.ts'
-import { megabytes } from './megabytes.ts'
+import { sizeText } from './size-text.ts'
 import { type Cell, table } from './table.ts'
 
 const barWidth = 24
@@ -39,6 +39,6 @@ export function statisticsText({ from, to, by, total, groups, unfinished, store 
     '',
     `${from} to ${to} (UTC): ${total.jobs} jobs${success}, ${total.failed} failed, ${total.needReview} need review${times.length > 0 ? `; ${times.join(', ')}` : ''}`,
     `Now: ${unfinished.pending} pending, ${unfinished.processing} in work`,
-    `Store: ${megabytes(store.original)} originals, ${megabytes(store.mask)} masks, ${megabytes(store.processed)} cut-outs${store.awaitingDeletion > 0 ? `, ${megabytes(store.awaitingDeletion)} awaiting deletion` : ''}${store.kept > 0 ? `, ${megabytes(store.kept)} kept of pruned jobs` : ''}`,
+    `Store: ${sizeText(store.original)} originals, ${sizeText(store.mask)} masks, ${sizeText(store.processed)} cut-outs${store.awaitingDeletion > 0 ? `, ${sizeText(store.awaitingDeletion)} awaiting deletion` : ''}${store.kept > 0 ? `, ${sizeText(store.kept)} kept of pruned jobs` : ''}`,
   ].join('\n')
 }

@@ -1,19 +1,14 @@
 import { SingleBar } from 'cli-progress'
 import pc from 'picocolors'
+import { barStyle } from '../progress.ts'
 import { failureLine, imageLine, modelText, needsLook, noticeText, startText, summaryText } from './lines.ts'
 import type { Printer, PrinterOptions } from './printer.ts'
 
 /** A progress bar on stderr with count, rate, time left and failures; the summary on stdout. */
 export function terminalPrinter({ quiet, verbose }: PrinterOptions): Printer {
   const bar = new SingleBar({
+    ...barStyle,
     format: `{bar} {value}/{total}  {rate}  ETA {eta_formatted}  {failed} failed`,
-    barCompleteChar: '█',
-    barIncompleteChar: '░',
-    barsize: 30,
-    hideCursor: true,
-    // The batch decides what Ctrl-C means; the bar must not end the process.
-    gracefulExit: false,
-    stream: process.stderr,
     emptyOnZero: true,
   })
   const startedAt = performance.now()
