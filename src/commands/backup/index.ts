@@ -6,10 +6,10 @@ import { BaseCommand } from '../../cli/base.ts'
 import { confirm } from '../../cli/confirm.ts'
 import { exitStatus } from '../../cli/exit.ts'
 import { monitorStatus } from '../../cli/health-output.ts'
-import { megabytes } from '../../cli/megabytes.ts'
 import { progress } from '../../cli/progress.ts'
 import { environmentVariable as env, type ResolvedSettings, resolveSettings } from '../../cli/settings.ts'
 import { onStopSignals } from '../../cli/signals.ts'
+import { sizeText } from '../../cli/size-text.ts'
 import { openVaultAt } from '../../cli/vault.ts'
 import { bucketsOf, openContext } from '../../context.ts'
 import type { WalReport } from '../../database/health/wal.ts'
@@ -152,9 +152,9 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
     const { backupId, database, objects } = manifest
     const rows = database.tables.find(({ table }) => table === 'image_process_jobs')?.rows ?? 0
     this.log(`${backupId} in ${location}`)
-    this.log(`database  ${rows} jobs, ${megabytes(database.bytes)}`)
+    this.log(`database  ${rows} jobs, ${sizeText(database.bytes)}`)
     if (objects.copied) {
-      this.log(`objects   ${objects.count}, ${megabytes(objects.bytes)}; ${copied} copied now`)
+      this.log(`objects   ${objects.count}, ${sizeText(objects.bytes)}; ${copied} copied now`)
     } else this.log('objects   none: this backup needs the object store as it is (--objects copies them)')
     if (drilled) {
       const seconds = (drilled.restoreMs / 1000).toFixed(1)

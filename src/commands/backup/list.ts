@@ -1,8 +1,8 @@
 import { Args } from '@oclif/core'
 import type { Manifest } from '../../backup/manifest.ts'
 import { BaseCommand } from '../../cli/base.ts'
-import { megabytes } from '../../cli/megabytes.ts'
 import { environmentVariable as env, resolveSettings } from '../../cli/settings.ts'
+import { sizeText } from '../../cli/size-text.ts'
 import { table } from '../../cli/table.ts'
 import { openVaultAt } from '../../cli/vault.ts'
 import { openContext } from '../../context.ts'
@@ -33,9 +33,9 @@ export default class BackupList extends BaseCommand {
             manifests.map(({ backupId, database, objects, drill }) => [
               backupId,
               `${database.kind === 'server' ? 'PostgreSQL' : 'embedded'} ${database.version}`,
-              megabytes(database.bytes),
+              sizeText(database.bytes),
               database.tables.find(({ table: name }) => name === 'image_process_jobs')?.rows,
-              objects.copied ? `${objects.count}, ${megabytes(objects.bytes)}` : 'not copied',
+              objects.copied ? `${objects.count}, ${sizeText(objects.bytes)}` : 'not copied',
               drill ? drill.at.slice(0, 16).replace('T', ' ') : 'never',
             ]),
           ),

@@ -1,6 +1,6 @@
 import { BaseCommand } from '../../cli/base.ts'
-import { megabytes } from '../../cli/megabytes.ts'
 import { modelsFolder, resolveSettings } from '../../cli/settings.ts'
+import { sizeText } from '../../cli/size-text.ts'
 import type { ListedModel } from '../../model/list.ts'
 
 export default class ModelList extends BaseCommand {
@@ -15,7 +15,7 @@ export default class ModelList extends BaseCommand {
     const models = await listModels(modelsFolder(home))
     const width = Math.max(...models.map(({ name }) => name.length))
     for (const { name, state, size, licence, summary } of models) {
-      const columns = [name.padEnd(width), state.padEnd(9), megabytes(size).padStart(7), licence]
+      const columns = [name.padEnd(width), state.padEnd(9), sizeText(size).padStart(7), licence]
       this.log(`${columns.join('  ')}${summary ? `\n${' '.repeat(width + 2)}${summary}` : ''}`)
     }
     return models

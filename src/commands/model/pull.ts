@@ -2,9 +2,9 @@ import { createInterface } from 'node:readline/promises'
 import { Args, Flags } from '@oclif/core'
 import { SingleBar } from 'cli-progress'
 import { BaseCommand } from '../../cli/base.ts'
-import { megabytes } from '../../cli/megabytes.ts'
 import { environmentVariable as env, modelsFolder, resolveSettings } from '../../cli/settings.ts'
 import { onStopSignals } from '../../cli/signals.ts'
+import { sizeText } from '../../cli/size-text.ts'
 import type { Pulled } from '../../model/pull.ts'
 
 export default class ModelPull extends BaseCommand {
@@ -48,7 +48,7 @@ export default class ModelPull extends BaseCommand {
         },
       })
       progress.stop()
-      const what = `${pulled.name} (${pulled.variant}), ${megabytes(pulled.size)}`
+      const what = `${pulled.name} (${pulled.variant}), ${sizeText(pulled.size)}`
       this.logToStderr(pulled.wasInstalled ? `${what}, is installed already.` : `Installed ${what}.`)
       if (!pulled.pinned) {
         this.logToStderr(
@@ -88,14 +88,14 @@ export default class ModelPull extends BaseCommand {
     let tenths = -1
     const update = (received: number, total: number | undefined) => {
       if (process.stderr.isTTY) {
-        const payload = { got: megabytes(received), all: megabytes(total) || '?' }
+        const payload = { got: sizeText(received), all: sizeText(total) || '?' }
         if (!bar.isActive) bar.start(total ?? received, received, payload)
         else bar.update(received, payload)
         return
       }
       const now = total ? Math.floor((received / total) * 10) : 0
       if (now > tenths)
-        this.logToStderr(`${name}: ${megabytes(received)} of ${megabytes(total) || 'unknown size'}`)
+        this.logToStderr(`${name}: ${sizeText(received)} of ${sizeText(total) || 'unknown size'}`)
       tenths = now
     }
     return { update, stop: () => bar.stop() }
