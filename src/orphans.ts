@@ -25,12 +25,12 @@ const ownKey =
  */
 export async function* findOrphans(
   { database, store }: { database: Database; store: ObjectStore },
-  { grace, signal }: { grace: string; signal: AbortSignal },
+  { grace, signal, onObject }: { grace: string; signal: AbortSignal; onObject: () => void },
 ): AsyncGenerator<Orphan> {
   const before = await timeAgo(database.sql, grace)
   const beforeMs = Date.parse(before)
   for (const kind of objectKinds) {
-    const objects = ownObjects(store, kind, signal)
+    const objects = ownObjects(store, kind, signal, onObject)
     let object = await nextOf(objects)
     for await (const row of loggedObjects(database.sql, kind)) {
       signal.throwIfAborted()
@@ -59,9 +59,12 @@ async function* ownObjects(
   store: ObjectStore,
   kind: ObjectKind,
   signal: AbortSignal,
+  onObject: () => void,
 ): AsyncGenerator<OwnObject> {
   for await (const object of store.list(`${kind}/`, signal)) {
-    yield { ...object, jobId: ownKey.exec(object.key)?.[1] }
+    const jobId = ownKey.exec(object.key)?.[1]
+    if (jobId !== undefined) onObject()
+    yield { ...object, jobId }
   }
 }
 
@@ -76,6 +79,8 @@ function* orphanOf({ key, jobId, size, lastModified }: OwnObject, beforeMs: numb
 }
 
 export interface OrphanCounts {
+  /** Objects of ours that were seen, with a job or without. */
+  seen: number
   objects: number
   /** Of the objects. */
   bytes: number
@@ -110,7 +115,7 @@ export async function sweepOrphans(
   options: SweepOptions,
 ): Promise<OrphanCounts> {
   const { database, store } = services
-  const counts: OrphanCounts = { objects: 0, bytes: 0, rows: 0, foreign: 0 }
+  const counts: OrphanCounts = { seen: 0, objects: 0, bytes: 0, rows: 0, foreign: 0 }
   const failedJobs = new Set<string>()
   let waiting: Extract<Orphan, { type: 'object' | 'superseded' }>[] = []
   const removeWaiting = async () => {
@@ -130,7 +135,10 @@ export async function sweepOrphans(
   }
   const takesObjects = options.dryRun || !options.keepObjects
   const takesRows = options.dryRun || !options.keepRows
-  for await (const orphan of findOrphans(services, options)) {
+  const onObject = () => {
+    counts.seen++
+  }
+  for await (const orphan of findOrphans(services, { ...options, onObject })) {
     if (orphan.type === 'foreign') {
       counts.foreign++
       options.onOrphan?.(orphan)
@@ -149,6 +157,24 @@ export async function sweepOrphans(
   await removeWaiting()
   if (!options.dryRun) await database.flush()
   return counts
+}
+
+/**
+ * Objects without a job may belong to another database that uses the same bucket: many of them are no accident.
+ *
+ * @param maxShare percent of all objects
+ * @throws RmbgError REFUSED
+ */
+export function assertFewOrphans({ objects, seen }: OrphanCounts, maxShare: number): void {
+  const share = (100 * objects) / Math.max(seen, 1)
+  if (share <= maxShare) return
+  throw new RmbgError(
+    'REFUSED',
+    `${objects} of ${seen} objects (${share.toFixed(1)}%) have no job here, more than --max-share ${maxShare}% allows.`,
+    {
+      hint: 'Does another database use this store? Its objects would be removed. If not, raise --max-share.',
+    },
+  )
 }
 
 /** @throws RmbgError REFUSED when an object of the store lies in the future */

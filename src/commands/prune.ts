@@ -29,6 +29,12 @@ export interface PruneOutcome {
   reindexed?: ReindexedIndex[]
 }
 
+/** What --orphans does not ask for. */
+const agePolicy = [
+  ...['older-than', 'status', 'failed-older-than', 'abandoned-older-than', 'keep-last', 'user', 'tag'],
+  ...['except-tag', 'rate', 'versions'],
+]
+
 export default class Prune extends BaseCommand {
   static override summary = 'Delete old jobs with their objects, and tidy up.'
   static override description =
@@ -80,8 +86,8 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
     yes: Flags.boolean({ char: 'y', default: false, description: 'do not ask' }),
     'max-share': Flags.string({
       helpValue: 'PERCENT',
-      default: '50%',
-      description: 'refuse when more than this share of all jobs would go',
+      description:
+        'refuse when more than this share of all jobs would go (default: 50%), or of all objects with --orphans (10%)',
     }),
     rate: Flags.integer({ min: 1, default: 2000, helpValue: 'N', description: 'jobs per second at most' }),
     'keep-objects': Flags.boolean({
@@ -96,11 +102,12 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
       default: false,
       description:
         'instead: remove objects without a job, and fail jobs without their objects so that the next run makes them anew',
+      exclusive: agePolicy,
     }),
     grace: Flags.string({
       helpValue: 'AGE',
-      default: '24h',
-      description: 'leave orphans that are younger',
+      description: 'leave orphans that are younger (default: 24h)',
+      dependsOn: ['orphans'],
     }),
     'keep-rows': Flags.boolean({
       default: false,
@@ -117,8 +124,8 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
   async run(): Promise<PruneOutcome> {
     const { flags } = await this.parse(Prune)
     const policy = toPolicy(flags)
-    const maxShare = parseShare(flags['max-share'])
-    const grace = parseAge('grace', flags.grace)
+    const maxShare = parseShare(flags['max-share'] ?? (flags.orphans ? '10%' : '50%'))
+    const grace = parseAge('grace', flags.grace ?? '24h')
     const context = openContext(await resolveSettings({}))
     const stop = onStopSignals((message) => this.logToStderr(message), 'the batch in work is')
     try {
@@ -161,7 +168,7 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
 
   async #sweep(context: Context, flags: Given): Promise<PruneOutcome> {
     const services = { database: await context.database(), store: await context.store() }
-    const { assertStoreClock, sweepOrphans } = await import('../orphans.ts')
+    const { assertFewOrphans, assertStoreClock, sweepOrphans } = await import('../orphans.ts')
     await services.store.check(flags.signal)
     await assertStoreClock(services.store, flags.signal)
     const options = {
@@ -182,6 +189,7 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
       ...(flags['keep-rows'] ? [] : [`fail ${found.rows} jobs`]),
     ]
     if (doings.length === 0) return { orphans: found }
+    if (!flags['keep-objects']) assertFewOrphans(found, flags.maxShare)
     await confirm(`Go ahead: ${doings.join(' and ')}?`, flags)
     const orphans = await sweepOrphans(services, { ...options, dryRun: false })
     this.log('Done.')

@@ -65,8 +65,8 @@ A page ends in the cursor of the next one; --all prints them all, one page in me
     urls: Flags.boolean({ default: false, description: 'add links to the objects of completed jobs' }),
     expires: Flags.string({
       helpValue: 'DURATION',
-      default: '1h',
-      description: 'how long the links work, up to 7d',
+      description: 'how long the links work, up to 7d (default: 1h)',
+      dependsOn: ['urls'],
     }),
     download: Flags.string({
       helpValue: 'DIR',
@@ -74,8 +74,8 @@ A page ends in the cursor of the next one; --all prints them all, one page in me
     }),
     kind: Flags.string({
       helpValue: 'KINDS',
-      default: 'original,mask,processed',
-      description: 'which objects --download fetches',
+      description: 'which objects --download fetches (default: original,mask,processed)',
+      dependsOn: ['download'],
     }),
     explain: Flags.boolean({
       default: false,
@@ -91,7 +91,7 @@ A page ends in the cursor of the next one; --all prints them all, one page in me
         hint: 'Use --ndjson (one object per line) or --csv.',
       })
     }
-    const expiresSeconds = parseSeconds('expires', flags.expires)
+    const expiresSeconds = parseSeconds('expires', flags.expires ?? '1h')
     if (expiresSeconds > 7 * 86_400) throw new RmbgError('USAGE', 'Links work for 7 days at most.')
     const given = raw.flatMap((token) => (token.type === 'flag' ? token.flag : []))
     const unfit = ids.length > 0 && given.find((flag) => unfitForIds.includes(flag))
@@ -103,7 +103,7 @@ A page ends in the cursor of the next one; --all prints them all, one page in me
         hint: `Columns are ${columnNames()}.`,
       })
     })
-    const kinds = parseKinds(flags.kind)
+    const kinds = parseKinds(flags.kind ?? 'original,mask,processed')
     const context = openContext(await resolveSettings({}))
     const result: QueryResult = { jobs: [] }
     let isFirst = true

@@ -242,7 +242,12 @@ describeServers('rmbg prune --orphans', () => {
     const rowsOnly = await json('prune', '--orphans', '--grace', '1s', '--keep-objects', '--yes')
     expect(rowsOnly.result.orphans).toMatchObject({ objects: 0 })
     expect(await site.bucket.keys()).toContain(lost)
-    await json('prune', '--orphans', '--grace', '0s', '--keep-rows', '--yes')
+    const many = await site.run(['prune', '--orphans', '--grace', '0s', '--keep-rows', '--yes'])
+    expect([many.status, many.stderr]).toEqual([
+      2,
+      expect.stringContaining('Does another database use this store?'),
+    ])
+    await json('prune', '--orphans', '--grace', '0s', '--keep-rows', '--max-share', '50%', '--yes')
     const keys = await site.bucket.keys()
     expect(keys).not.toContain(lost)
     expect(keys).not.toContain(superseded)

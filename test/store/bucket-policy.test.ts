@@ -151,7 +151,7 @@ describeWith('RMBG_TEST_S3_ENDPOINT')('configuring a bucket', () => {
       {
         code: 'STORE_DENIED',
         message: expect.stringMatching(/refused to move old versions to the storage class GLACIER/),
-        hint: expect.stringContaining('archiveClass'),
+        hint: expect.stringContaining('--archive-class'),
       },
     )
     expect([await bucket.versioning(), await bucket.rules()]).toEqual([undefined, []])
@@ -205,7 +205,7 @@ describe('a bucket on a server that', () => {
       'PUT lifecycle': [400, 'MalformedXML'],
     }
     expect(await configureWhere(refusing, { ...wish, archiveClass: 'COLDER' })).toMatch(
-      /^STORE_DENIED: s3:\/\/any .* refused .* storage class COLDER \(MalformedXML: It says so\)\. Pass an archiveClass/,
+      /^STORE_DENIED: s3:\/\/any .* refused .* storage class COLDER \(MalformedXML: It says so\)\. Name one it knows/,
     )
   })
 

@@ -27,11 +27,11 @@ interface BackupFlags {
 }
 
 interface BucketFlags {
-  'archive-after': number
-  'archive-class': string
-  'expire-after': number
-  'dry-run': boolean
-  yes: boolean
+  'archive-after'?: number | undefined
+  'archive-class'?: string | undefined
+  'expire-after'?: number | undefined
+  'dry-run'?: boolean
+  yes?: boolean
 }
 
 const otherModes = ['to', 'objects', 'drill', 'keep-last', 'keep-days']
@@ -41,7 +41,7 @@ export default class Backup extends BaseCommand {
   static override description =
     `Writes <backup id>/database.dump (pg_dump -Fc; of the embedded database plain SQL that PostgreSQL restores too) and a manifest with checksums, row counts and digests of every table. With --objects copies what completed jobs refer to into objects/, each object once for all backups. An interrupted backup is none, and the next one clears it away.
 
-Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.database} database, ${exitStatus.store} object store, or objects that were missing.`
+Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.database} database, ${exitStatus.store} object store, or objects that were missing; with --check-wal 0 OK, 1 WARN, 2 CRIT.`
   static override examples = [
     '<%= config.bin %> backup --to /var/backups/rmbg --keep-days 30 --keep-last 7 --drill',
     '<%= config.bin %> backup --to s3://backups/rmbg --objects',
@@ -82,28 +82,33 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
     'archive-after': Flags.integer({
       helpGroup: 'BUCKET',
       min: 1,
-      default: 30,
       helpValue: 'DAYS',
-      description: 'when old versions go to the archive class',
+      description: 'when old versions go to the archive class (default: 30)',
+      dependsOn: ['configure-bucket'],
     }),
     'archive-class': Flags.string({
       helpGroup: 'BUCKET',
-      default: 'GLACIER',
-      description: 'a storage class of the server; none leaves them where they are',
+      description: 'a storage class of the server; none leaves them where they are (default: GLACIER)',
+      dependsOn: ['configure-bucket'],
     }),
     'expire-after': Flags.integer({
       helpGroup: 'BUCKET',
       min: 1,
-      default: 365,
       helpValue: 'DAYS',
-      description: 'when old versions are removed',
+      description: 'when old versions are removed (default: 365)',
+      dependsOn: ['configure-bucket'],
     }),
     'dry-run': Flags.boolean({
       helpGroup: 'BUCKET',
-      default: false,
       description: 'show what --configure-bucket would change',
+      dependsOn: ['configure-bucket'],
     }),
-    yes: Flags.boolean({ helpGroup: 'BUCKET', char: 'y', default: false, description: 'do not ask' }),
+    yes: Flags.boolean({
+      helpGroup: 'BUCKET',
+      char: 'y',
+      description: 'do not ask',
+      dependsOn: ['configure-bucket'],
+    }),
   }
 
   async run(): Promise<BackupOutcome | WalReport | BucketPlan[]> {
@@ -194,15 +199,15 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
       })
     }
     const wish = {
-      archiveAfterDays: flags['archive-after'],
-      archiveClass: flags['archive-class'],
-      expireAfterDays: flags['expire-after'],
+      archiveAfterDays: flags['archive-after'] ?? 30,
+      archiveClass: flags['archive-class'] ?? 'GLACIER',
+      expireAfterDays: flags['expire-after'] ?? 365,
     }
     const { configureBuckets, planBuckets } = await import('../../backup/buckets.ts')
     const plans = await planBuckets(buckets, wish)
     this.log(plans.map(bucketText).join('\n'))
     if (flags['dry-run'] || plans.every(({ changes }) => !changes)) return plans
-    await confirm('Change it so?', flags)
+    await confirm('Change it so?', { yes: flags.yes ?? false })
     await configureBuckets(buckets, wish)
     this.log('Done, and read back.')
     return plans
