@@ -12,7 +12,7 @@ create table daily_usage (
   review_jobs            bigint not null,
   timed_jobs             bigint not null,
   sum_processing_time_ms bigint not null,
-  original_bytes         bigint not null,           -- what the store still holds
+  original_bytes         bigint not null,           -- what the store still holds; of tags and errors not kept
   mask_bytes             bigint not null,
   processed_bytes        bigint not null,
   primary key (dimension, stat_date, value)
@@ -39,6 +39,10 @@ create table usage_changes (
 create table usage_state (folds bigint not null);
 insert into usage_state values (0);
 
+create function model_name(params jsonb) returns text language sql immutable as $$
+  select coalesce((params -> 'model' ->> 'name') || coalesce(':' || (params -> 'model' ->> 'variant'), ''), 'unknown')
+$$;
+
 -- What a job counts for, one row per dimension; nothing before it ended.
 create function usage_of(job image_process_jobs)
   returns table (dimension text, stat_date date, value text, completed integer, failed integer, review integer,
@@ -51,37 +55,33 @@ create function usage_of(job image_process_jobs)
     case when job.status = 'completed' then coalesce(job.processing_time_ms, 0) else 0 end,
     case when job.status = 'completed' and d.dimension in ('all', 'model')
       then latency_bucket(job.processing_time_ms) end,
-    coalesce(job.original_bytes, 0), coalesce(job.mask_bytes, 0), coalesce(job.processed_bytes, 0)
+    case when d.keeps_bytes then coalesce(job.original_bytes, 0) else 0 end,
+    case when d.keeps_bytes then coalesce(job.mask_bytes, 0) else 0 end,
+    case when d.keeps_bytes then coalesce(job.processed_bytes, 0) else 0 end
   from (
-    select 'all' as dimension, '' as value
-    union all select 'user', job.user_id
-    union all select 'model', coalesce((job.params -> 'model' ->> 'name')
-      || coalesce(':' || (job.params -> 'model' ->> 'variant'), ''), 'unknown')
-    union all select 'error', coalesce(job.error_code, 'UNKNOWN') where job.status = 'failed'
-    union all select 'tag', t.name from image_tags i join tags t on t.tag_id = i.tag_id where i.job_id = job.job_id
+    select 'all' as dimension, '' as value, true as keeps_bytes
+    union all select 'user', job.user_id, true
+    union all select 'model', model_name(job.params), true
+    union all select 'error', coalesce(job.error_code, 'UNKNOWN'), false where job.status = 'failed'
+    union all select 'tag', t.name, false
+      from image_tags i join tags t on t.tag_id = i.tag_id where i.job_id = job.job_id
   ) d
   where job.status in ('completed', 'failed')
 $$;
 
--- times: 1 adds, -1 takes back, 0 takes back the bytes only
+-- times: 1 adds, -1 takes back
 create function note_usage(job image_process_jobs, times integer, only_tag text default null) returns void
   language sql as $$
   insert into usage_changes (dimension, stat_date, value, completed_jobs, failed_jobs, review_jobs, timed_jobs,
     sum_processing_time_ms, bucket, original_bytes, mask_bytes, processed_bytes)
   select u.dimension, u.stat_date, u.value, times * u.completed, times * u.failed, times * u.review, times * u.timed,
-    times * u.ms, case when times <> 0 then u.bucket end,
-    sign * u.original_bytes, sign * u.mask_bytes, sign * u.processed_bytes
-  from usage_of(job) u, (select case times when 1 then 1 else -1 end as sign) s
-  where (only_tag is null and (times <> 0 or u.original_bytes + u.mask_bytes + u.processed_bytes > 0))
-    or (u.dimension = 'tag' and u.value = only_tag)
+    times * u.ms, u.bucket, times * u.original_bytes, times * u.mask_bytes, times * u.processed_bytes
+  from usage_of(job) u
+  where only_tag is null or (u.dimension = 'tag' and u.value = only_tag)
 $$;
 
 create function note_job_usage() returns trigger language plpgsql as $$
 begin
-  if tg_op = 'DELETE' then
-    perform note_usage(old, 0);
-    return old;
-  end if;
   if tg_op = 'UPDATE' then
     perform note_usage(old, -1);
   end if;
@@ -94,9 +94,22 @@ create trigger note_usage_of_new after insert on image_process_jobs for each row
 create trigger note_usage_of_change after update on image_process_jobs for each row
   when (old.status in ('completed', 'failed') or new.status in ('completed', 'failed'))
   execute function note_job_usage();
--- Before, for afterwards the tags are gone.
-create trigger note_usage_of_gone before delete on image_process_jobs for each row
-  when (old.status in ('completed', 'failed')) execute function note_job_usage();
+-- A prune deletes hundreds of jobs in one statement: their bytes are taken back in one, too.
+create function note_deleted_usage() returns trigger language plpgsql as $$
+begin
+  insert into usage_changes (dimension, stat_date, value, completed_jobs, failed_jobs, review_jobs, timed_jobs,
+    sum_processing_time_ms, original_bytes, mask_bytes, processed_bytes)
+  select d.dimension, (j.created_at at time zone 'UTC')::date, d.value, 0, 0, 0, 0, 0, -sum(coalesce(j.original_bytes, 0)),
+    -sum(coalesce(j.mask_bytes, 0)), -sum(coalesce(j.processed_bytes, 0))
+  from gone j
+  cross join lateral (values ('all', ''), ('user', j.user_id), ('model', model_name(j.params))) d (dimension, value)
+  where j.status in ('completed', 'failed') and j.original_bytes is not null
+  group by 1, 2, 3;
+  return null;
+end
+$$;
+create trigger note_usage_of_gone after delete on image_process_jobs referencing old table as gone
+  for each statement execute function note_deleted_usage();
 
 create function note_tag_usage() returns trigger language plpgsql as $$
 declare

@@ -20,8 +20,8 @@ export interface Usage {
   /** Known to 9 %, from a histogram; null where none is kept (users, tags) and where no job was timed. */
   p50Ms: number | null
   p95Ms: number | null
-  /** What the store holds of these jobs now. */
-  storedBytes: number
+  /** What the store holds of these jobs now; null where that is not kept (tags, errors). */
+  storedBytes: number | null
   /** 1 are the users with the most jobs; users only. */
   quartile?: number
 }
@@ -141,7 +141,12 @@ export async function usageBy(
       from u left join p on p.key = u.value
       order by u.completed + u.failed desc, u.value limit ${limit}`,
   )
-  return rows.map(({ quartile, ...row }) => (dimension === 'user' ? { ...row, quartile } : row) as Usage)
+  const keepsBytes = dimension === 'user' || dimension === 'model'
+  return rows.map(({ quartile, storedBytes: bytes, ...row }) => ({
+    ...(row as Usage),
+    storedBytes: keepsBytes ? bytes : null,
+    ...(dimension === 'user' && { quartile }),
+  }))
 }
 
 async function usageByDay(sql: postgres.Sql, period: Period): Promise<Usage[]> {

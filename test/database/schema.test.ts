@@ -130,6 +130,8 @@ onBothDatabases('the schema', (database) => {
       'claim_job(request jsonb, gone uuid)',
       'fold_usage()',
       'latency_bucket(ms integer)',
+      'model_name(params jsonb)',
+      'note_deleted_usage()',
       'note_job_usage()',
       'note_tag_usage()',
       'note_usage(job image_process_jobs, times integer, only_tag text)',
