@@ -95,15 +95,20 @@ async function writeBackup(
         ? Readable.from([Buffer.from(await database.dumpSql!())])
         : await dumpDatabase(databaseUrl!, { serverMajor: snapshot.version, snapshot: snapshot.id }),
     )
+    const failed = new AbortController()
     const [, tables] = await Promise.all([
       vault.store.put(at(vault, `${backupId}/${file}`), dump.body, {
         contentType: 'application/octet-stream',
         sha256: dump.sha256,
-        signal,
+        signal: AbortSignal.any([signal, failed.signal]),
       }),
       tableFigures(snapshot.connection),
-    ])
+    ]).catch((error) => {
+      failed.abort() // one without the other is of no use
+      throw error
+    })
     await failPoint('backup:dumped')
+    signal.throwIfAborted()
     if (objects) onStep('copying objects')
     const copy = objects
       ? await backUpObjects(vault, backupId, snapshot.connection, store, { signal, onObject })

@@ -3,6 +3,7 @@ import pc from 'picocolors'
 import { RmbgError } from '../errors.ts'
 import { exitStatus, exitStatusOfFamily } from './exit.ts'
 import { printable } from './printable.ts'
+import type { StopSignals } from './signals.ts'
 
 /** What every command shares: how an error is told and which exit status it ends in. */
 export abstract class BaseCommand extends Command {
@@ -24,6 +25,12 @@ export abstract class BaseCommand extends Command {
     }
     if (process.env.DEBUG) this.logToStderr(error.stack ?? '')
     this.exit(statusOf(error))
+  }
+
+  /** Ends a command that a signal stopped, whatever error the stopping made. */
+  protected stopped(stop: StopSignals): never {
+    this.logToStderr('Stopped. Run the same command again to go on.')
+    this.exit(stop.status())
   }
 
   protected override toErrorJson(error: unknown): {

@@ -1,6 +1,6 @@
 import { exitStatus } from './exit.ts'
 
-interface StopSignals {
+export interface StopSignals {
   /** Aborted by the first Ctrl-C or SIGTERM: take no new work, finish what is in flight. */
   signal: AbortSignal
   /** Exit status that tells which signal it was. */
@@ -11,7 +11,7 @@ interface StopSignals {
 /** The first signal asks for an orderly stop, the second ends the process at once. */
 export function onStopSignals(
   tell: (message: string) => void,
-  whatIsFinished = 'images in work are',
+  whatHappens = 'images in work are finished first',
 ): StopSignals {
   const controller = new AbortController()
   let status: number = exitStatus.interrupted
@@ -22,9 +22,7 @@ export function onStopSignals(
       release()
       process.kill(process.pid, name)
     }
-    tell(
-      `Stopping: ${whatIsFinished} finished first. Press Ctrl-C again to leave at once; nothing is lost either way.`,
-    )
+    tell(`Stopping: ${whatHappens}. Press Ctrl-C again to leave at once; nothing is lost either way.`)
     controller.abort()
   }
   const release = () => void process.off('SIGINT', stop).off('SIGTERM', stop)

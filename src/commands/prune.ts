@@ -127,7 +127,7 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
     const maxShare = parseShare(flags['max-share'] ?? (flags.orphans ? '10%' : '50%'))
     const grace = parseAge('grace', flags.grace ?? '24h')
     const context = openContext(await resolveSettings({}))
-    const stop = onStopSignals((message) => this.logToStderr(message), 'the batch in work is')
+    const stop = onStopSignals((message) => this.logToStderr(message), 'the batch in work is finished first')
     try {
       const given = { ...flags, signal: stop.signal, grace, maxShare }
       const outcome = flags.orphans
@@ -136,6 +136,9 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
       await this.#maintain(context, given, outcome)
       if (stop.signal.aborted) process.exitCode = stop.status()
       return outcome
+    } catch (error) {
+      if (stop.signal.aborted) this.stopped(stop)
+      throw error
     } finally {
       await context.close()
       stop.release()

@@ -44,7 +44,7 @@ export default class Restore extends BaseCommand {
     const { args, flags } = await this.parse(Restore)
     const settings = await resolveSettings({})
     const context = openContext(settings)
-    const stop = onStopSignals((message) => this.logToStderr(message), 'what is begun is')
+    const stop = onStopSignals((message) => this.logToStderr(message), 'what is not complete is undone')
     try {
       const { vault, backupId } = await openVaultAt(context, settings, args.from)
       const manifest = await chosenManifest(vault, backupId)
@@ -90,6 +90,9 @@ export default class Restore extends BaseCommand {
         )
       }
       return { ...result, objects: { count, copied, missing: missing.length } }
+    } catch (error) {
+      if (stop.signal.aborted) this.stopped(stop)
+      throw error
     } finally {
       await context.close()
       stop.release()

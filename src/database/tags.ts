@@ -18,6 +18,10 @@ export function tagName(tag: string): string {
   return name
 }
 
+/** As one parameter: a statement takes 65,534 of them at most. */
+const listed = (sql: postgres.Sql, jobIds: readonly string[]) =>
+  sql`(select id::uuid from jsonb_array_elements_text(${sql.json([...jobIds])}) id)`
+
 /** Gives every job every tag; what is there already stays. */
 export async function tagJobs(
   sql: postgres.Sql,
@@ -35,7 +39,7 @@ export async function tagJobs(
     () => sql`
       insert into image_tags (job_id, tag_id)
       select job_id, tag_id from image_process_jobs, tags
-      where job_id in ${sql(jobIds)} and tags.name in ${sql(names)}
+      where job_id in ${listed(sql, jobIds)} and tags.name in ${sql(names)}
       on conflict do nothing`,
   )
 }
@@ -55,7 +59,8 @@ export async function untagJobs(
   const gone = await withDatabase(
     () => sql`
       delete from image_tags using tags
-      where tags.tag_id = image_tags.tag_id and tags.name in ${sql(names)} and image_tags.job_id in ${sql(jobIds)}
+      where tags.tag_id = image_tags.tag_id and tags.name in ${sql(names)}
+        and image_tags.job_id in ${listed(sql, jobIds)}
       returning 1`,
   )
   return gone.length
@@ -66,7 +71,7 @@ export async function existingJobs(sql: postgres.Sql, jobIds: readonly string[])
   if (jobIds.length === 0) return new Set()
   const rows = await withDatabase(
     () => sql<{ jobId: string }[]>`
-      select job_id as "jobId" from image_process_jobs where job_id in ${sql(jobIds)}`,
+      select job_id as "jobId" from image_process_jobs where job_id in ${listed(sql, jobIds)}`,
   )
   return new Set(rows.map(({ jobId }) => jobId))
 }

@@ -175,6 +175,11 @@ onBothDatabases('tags', (database) => {
     expect(await untagJobs(sql, [first!, second!], ['spring', 'none'])).toBe(2)
     expect(await untagJobs(sql, [first!, second!], ['spring'])).toBe(0)
     const absent = crypto.randomUUID()
+    const many = Array.from({ length: 70_000 }, () => absent)
+    expect(await existingJobs(sql, [...many, first!])).toEqual(new Set([first]))
+    await tagJobs(sql, [...many, first!], ['mass'])
+    expect(await untagJobs(sql, [...many, first!], ['mass'])).toBe(1)
+    await sql`delete from tags where name = 'mass'`
     expect(await existingJobs(sql, [first!, absent])).toEqual(new Set([first]))
     await tagJobs(sql, [absent], ['late']) // of a job that was pruned meanwhile
     expect(await listTags(sql, { limit: 10, after: 'i' })).toContainEqual({ name: 'late', jobs: 0 })

@@ -205,6 +205,16 @@ describeServers('rmbg backup, killed', () => {
     await rm(vault, { recursive: true })
   })
 
+  it('by Ctrl-C says so, and is no backup', async () => {
+    const vault = join(site.folder, 'stopped')
+    const run = start(['backup', '--to', vault], { cwd: site.folder, env: site.env })
+    await new Promise<void>((resolve) => run.stderr!.on('data', (text) => /Dumping/.test(text) && resolve()))
+    run.kill('SIGINT')
+    const { exitCode, stderr } = await run
+    expect([exitCode, String(stderr)]).toEqual([130, expect.stringContaining('Stopped')])
+    expect((await json(['backup', 'list', vault])).result).toEqual([])
+  })
+
   it.each(['restore:restored', 'restore:object'])('at %s restores by running again', async (place) => {
     const vault = join(site.folder, 'for-restore')
     await mkdir(vault, { recursive: true })

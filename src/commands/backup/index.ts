@@ -121,7 +121,10 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
 
   async #backUp(settings: ResolvedSettings, flags: BackupFlags): Promise<BackupOutcome> {
     const context = openContext(settings)
-    const stop = onStopSignals((message) => this.logToStderr(message), 'what is begun is')
+    const stop = onStopSignals(
+      (message) => this.logToStderr(message),
+      'this backup is given up, those before it stay',
+    )
     try {
       const { vault } = await openVaultAt(context, settings, flags.to)
       const database = await context.database()
@@ -147,6 +150,9 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
       this.#tell(result, vault.location)
       if (result.missing.length > 0) process.exitCode = exitStatus.store
       return { ...result, missing: result.missing.length }
+    } catch (error) {
+      if (stop.signal.aborted) this.stopped(stop)
+      throw error
     } finally {
       await context.close()
       stop.release()

@@ -24,7 +24,10 @@ export default class BackupVerify extends BaseCommand {
     const { args } = await this.parse(BackupVerify)
     const settings = await resolveSettings({})
     const context = openContext(settings)
-    const stop = onStopSignals((message) => this.logToStderr(message), 'the object in work is')
+    const stop = onStopSignals(
+      (message) => this.logToStderr(message),
+      'the object in work is read to its end',
+    )
     try {
       const { vault, backupId } = await openVaultAt(context, settings, args.from)
       const manifest = await chosenManifest(vault, backupId)
@@ -45,6 +48,9 @@ export default class BackupVerify extends BaseCommand {
       )
       if (damages.length > 0) process.exitCode = exitStatus.store
       return verified
+    } catch (error) {
+      if (stop.signal.aborted) this.stopped(stop)
+      throw error
     } finally {
       await context.close()
       stop.release()
