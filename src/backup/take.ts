@@ -67,7 +67,7 @@ export async function takeBackup(services: BackupServices, options: BackupOption
     await vault.store.check(options.signal)
     for (const backupId of await backupIds(vault, { complete: false })) await removeFolder(vault, backupId)
     const { manifest, copied, missing } = await writeBackup(services, options)
-    await record(database, vault, manifest)
+    await record(database, vault, manifest, options)
     const drilled = options.drill ? await drillBackup(services, manifest, options) : undefined
     const removed = await expire(services, options)
     return { manifest: drilled?.manifest ?? manifest, copied, missing, drilled: drilled?.result, removed }
@@ -149,27 +149,39 @@ async function writeBackup(
   }
 }
 
-const record = async (database: Database, vault: Vault, manifest: Manifest): Promise<void> =>
-  recordBackup(database.sql, {
-    backupId: manifest.backupId,
-    location: vault.location,
-    createdAt: manifest.createdAt,
-    bytes: manifest.database.bytes,
-    withObjects: manifest.objects.copied,
-    drilledAt: manifest.drill?.at ?? null,
-  })
+/** Whoever backs up may be allowed to read only: then the backup is one all the same. */
+async function record(
+  database: Database,
+  vault: Vault,
+  manifest: Manifest,
+  { onStep }: BackupOptions,
+): Promise<void> {
+  try {
+    await recordBackup(database.sql, {
+      backupId: manifest.backupId,
+      location: vault.location,
+      createdAt: manifest.createdAt,
+      bytes: manifest.database.bytes,
+      withObjects: manifest.objects.copied,
+      drilledAt: manifest.drill?.at ?? null,
+    })
+  } catch (error) {
+    if (!(error instanceof RmbgError) || error.code !== 'DATABASE_DENIED') throw error
+    onStep('not noting it in the database, where this role may not write')
+  }
+}
 
 async function drillBackup(
   services: BackupServices,
   manifest: Manifest,
-  { signal, onStep }: BackupOptions,
+  options: BackupOptions,
 ): Promise<{ manifest: Manifest; result: Drilled }> {
-  onStep('restoring it for trial')
-  const result = await drill(services, manifest, signal)
+  options.onStep('restoring it for trial')
+  const result = await drill(services, manifest, options.signal)
   const { restoreMs, objectsChecked } = result
   const drilled = { ...manifest, drill: { at: new Date().toISOString(), restoreMs, objectsChecked } }
   await writeManifest(services.vault, drilled)
-  await record(services.database, services.vault, drilled)
+  await record(services.database, services.vault, drilled, options)
   return { manifest: drilled, result }
 }
 

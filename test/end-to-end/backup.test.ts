@@ -152,6 +152,23 @@ describeServers('rmbg backup of a server', () => {
     expect((await json(['backup', 'list', to])).result).toHaveLength(1)
   })
 
+  it('needs no right to write', async () => {
+    const role = `rmbg_reader_${crypto.randomUUID().slice(0, 8)}`
+    const { sql } = site
+    await sql`create role ${sql(role)} login`
+    await sql`grant select on all tables in schema public to ${sql(role)}`
+    await sql`grant select on all sequences in schema public to ${sql(role)}`
+    const url = new URL(site.database.url)
+    url.username = role
+    const to = join(site.folder, 'by-a-reader')
+    const { status, stderr } = await site.run(['backup', '--to', to], { DATABASE_URL: url.href })
+    await sql`drop owned by ${sql(role)}`
+    await sql`drop role ${sql(role)}`
+    expect(status, stderr).toBe(0)
+    expect(stderr).toContain('may not write')
+    expect((await site.run(['backup', 'verify', to])).status).toBe(0)
+  })
+
   it('shows no password to the machine: pg_dump gets it by its environment', async () => {
     const folder = await temporaryFolder()
     const real = await findTool('pg_dump', 12)
