@@ -34,8 +34,8 @@ export async function tagJobs(
   await withDatabase(
     () => sql`
       insert into image_tags (job_id, tag_id)
-      select job_id::uuid, tag_id from jsonb_array_elements_text(${sql.json([...jobIds])}) as job_id, tags
-      where tags.name in ${sql(names)}
+      select job_id, tag_id from image_process_jobs, tags
+      where job_id in ${listed(sql, jobIds)} and tags.name in ${sql(names)}
       on conflict do nothing`,
   )
 }
@@ -55,18 +55,22 @@ export async function untagJobs(
   const gone = await withDatabase(
     () => sql`
       delete from image_tags using tags
-      where tags.tag_id = image_tags.tag_id and tags.name in ${sql(names)} and image_tags.job_id in ${sql(jobIds)}
+      where tags.tag_id = image_tags.tag_id and tags.name in ${sql(names)} and image_tags.job_id in ${listed(sql, jobIds)}
       returning 1`,
   )
   return gone.length
 }
+
+/** As one parameter: a statement has at most 65,534, and a list that is piped in may be longer. */
+const listed = (sql: postgres.Sql, jobIds: readonly string[]) =>
+  sql`(select jsonb_array_elements_text(${sql.json([...jobIds])})::uuid)`
 
 /** Which of the ids are those of jobs. */
 export async function existingJobs(sql: postgres.Sql, jobIds: readonly string[]): Promise<Set<string>> {
   if (jobIds.length === 0) return new Set()
   const rows = await withDatabase(
     () => sql<{ jobId: string }[]>`
-      select job_id as "jobId" from image_process_jobs where job_id in ${sql(jobIds)}`,
+      select job_id as "jobId" from image_process_jobs where job_id in ${listed(sql, jobIds)}`,
   )
   return new Set(rows.map(({ jobId }) => jobId))
 }
