@@ -62,7 +62,8 @@ export async function jobCondition(sql: postgres.Sql, filter: JobFilter): Promis
   }
   if (params !== undefined) conditions.push(sql`j.params @> ${sql.json(params as postgres.JSONValue)}`)
   // More than the column holds is larger than every file.
-  if (largerThanKb !== undefined) conditions.push(sql`j.file_size_kb > ${Math.min(largerThanKb, 2 ** 31 - 1)}`)
+  if (largerThanKb !== undefined)
+    conditions.push(sql`j.file_size_kb > ${Math.min(largerThanKb, 2 ** 31 - 1)}`)
   if (name !== undefined) conditions.push(sql`source_name(j.source_path) like ${likePattern(name)}`)
   // The status is in the text of the query: the indexes over failures are partial.
   if (error !== undefined && Object.hasOwn(errorFamilies, error))

@@ -103,7 +103,11 @@ export async function queryJobs(
   const rows = (await withDatabase(page)) as unknown as Job[]
   const jobs = rows.slice(0, limit)
   const last = jobs.at(-1)
-  return { jobs, ...(rows.length > limit && last && { nextCursor: encodeCursor({ filter: filterDigest(filter), ...last }) }) }
+  return {
+    jobs,
+    ...(rows.length > limit &&
+      last && { nextCursor: encodeCursor({ filter: filterDigest(filter), ...last }) }),
+  }
 }
 
 /** The plan of the very query, executed. */

@@ -66,13 +66,11 @@ type Model = (job: Job) => boolean
 const filters: [title: string, filter: JobFilter, model: Model][] = [
   ['--user', { user: 'anna' }, (job) => job.userId === 'anna'],
   ['--user with a quote', { user: "o'hara" }, (job) => job.userId === "o'hara"],
-  ...['pending', 'processing', 'completed', 'failed'].map(
-    (status): [string, JobFilter, Model] => [
-      `--status ${status}`,
-      { statuses: [status] },
-      (job) => job.status === status,
-    ],
-  ),
+  ...['pending', 'processing', 'completed', 'failed'].map((status): [string, JobFilter, Model] => [
+    `--status ${status}`,
+    { statuses: [status] },
+    (job) => job.status === status,
+  ]),
   [
     '--status twice',
     { statuses: ['failed', 'pending'] },
@@ -169,14 +167,14 @@ onBothDatabases('a query', (database) => {
   })
 
   it('with several filters finds what all of them find', async () => {
-    for (const [first, one, oneModel] of filters) {
-      for (const [second, two, twoModel] of filters) {
+    for (const [index, [first, one, oneModel]] of filters.entries()) {
+      for (const [second, two, twoModel] of filters.slice(index + 1)) {
         if (Object.keys(one).some((key) => key in two)) continue
         const wanted = expected((job) => oneModel(job) && twoModel(job))
         expect(await ids({ ...one, ...two }), `${first} and ${second}`).toEqual(wanted)
       }
     }
-    const all = filters.reduce<JobFilter>((sum, [, filter]) => ({ ...sum, ...filter }), {})
+    const all = Object.assign({}, ...filters.map(([, filter]) => filter))
     expect(await ids(all)).toEqual([])
   })
 
@@ -304,7 +302,7 @@ onBothDatabases('a query', (database) => {
 })
 
 onBothDatabases('the version of a job', (database: () => Database) => {
-  it('changes with the row and with its tags, and with nothing else', async () => {
+  it('changes with the row and with its tags', async () => {
     const { sql } = database()
     const [job] = await sql`
       insert into image_process_jobs (job_id, user_id, original_path, status)
