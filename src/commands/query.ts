@@ -114,7 +114,7 @@ A page ends in the cursor of the next one; --all prints them all, one page in me
         for (const job of page) Object.assign(job, await linksOf(store!, job, expiresSeconds))
       }
       if (flags.ndjson) for (const job of page) this.log(JSON.stringify(pickColumns(job, columns)))
-      else if (flags.csv) this.log(jobsCsv(page, columns, { header: isFirst }).trimEnd())
+      else if (flags.csv) this.log(jobsCsv(page, columns, { header: isFirst }).slice(0, -1))
       else if (ids.length > 0 && !columns) this.log(page.map(jobText).join('\n\n'))
       else if (page.length > 0) this.log(jobsTable(page, columns))
       isFirst = false

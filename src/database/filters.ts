@@ -32,6 +32,7 @@ export interface JobFilter {
 
 type Condition = postgres.PendingQuery<postgres.Row[]>
 
+// By way of text: what goes out as a timestamptz, postgres.js 3.4.9 makes a JS Date of, which knows no microseconds.
 export const instant = (sql: postgres.Sql, when: Instant): Condition =>
   'at' in when ? sql`${when.at}::text::timestamptz` : sql`now() - ${when.ago}::interval`
 
@@ -55,14 +56,17 @@ export async function jobCondition(sql: postgres.Sql, filter: JobFilter): Promis
   for (const id of await tagIds(sql, filter.tags ?? [])) conditions.push(tagged([id]))
   for (const id of await tagIds(sql, filter.exceptTags ?? [])) conditions.push(sql`not ${tagged([id])}`)
   if (filter.tagLike !== undefined) {
-    const similar = await similarTags(sql, filter.tagLike)
+    // All that a statement can name, not only those worth showing.
+    const similar = await similarTags(sql, filter.tagLike, 10_000)
     conditions.push(similar.length === 0 ? sql`false` : tagged(similar.map(({ tagId }) => tagId)))
   }
   if (params !== undefined) conditions.push(sql`j.params @> ${sql.json(params as postgres.JSONValue)}`)
-  if (largerThanKb !== undefined) conditions.push(sql`j.file_size_kb > ${largerThanKb}`)
+  // More than the column holds is larger than every file.
+  if (largerThanKb !== undefined)
+    conditions.push(sql`j.file_size_kb > ${Math.min(largerThanKb, 2 ** 31 - 1)}`)
   if (name !== undefined) conditions.push(sql`source_name(j.source_path) like ${likePattern(name)}`)
   // The status is in the text of the query: the indexes over failures are partial.
-  if (error !== undefined && error in errorFamilies)
+  if (error !== undefined && Object.hasOwn(errorFamilies, error))
     conditions.push(sql`j.status = 'failed' and j.error_code = ${error}`)
   else if (error !== undefined)
     conditions.push(sql`j.status = 'failed' and j.error_message ilike ${`%${escapeLike(error)}%`}`)
@@ -104,13 +108,13 @@ export interface SimilarTag {
   similarity: number
 }
 
-/** Tags that read like the given text or contain it, best first; at most 50. */
-export async function similarTags(sql: postgres.Sql, text: string): Promise<SimilarTag[]> {
+/** Tags that read like the given text or contain it, best first. */
+export async function similarTags(sql: postgres.Sql, text: string, limit = 50): Promise<SimilarTag[]> {
   return withDatabase<SimilarTag>(
     () => sql`
       select tag_id as "tagId", name, similarity(name, ${text})::float8 as similarity from tags
       where name % ${text} or name ilike ${`%${escapeLike(text)}%`}
-      order by 3 desc, name limit 50`,
+      order by 3 desc, name limit ${limit}`,
   )
 }
 

@@ -4,6 +4,8 @@ import { RmbgError } from '../errors.ts'
 
 const terminate = 'X'.charCodeAt(0)
 const errorResponse = 'E'.charCodeAt(0)
+const readyForQuery = 'Z'.charCodeAt(0)
+const simpleQuery = 'Q'.charCodeAt(0)
 
 /** A PGlite and, once it has stopped, the reason: touched after that it takes the whole process down. */
 export interface Engine {
@@ -43,9 +45,12 @@ export class PgliteSocket extends Duplex {
     if (engine.failure) throw engine.failure
     let reason: string | undefined
     try {
-      const answer = await engine.pglite.execProtocolRaw(message)
-      reason = fatalReason(Buffer.from(answer))
-      if (reason === undefined) this.push(answer)
+      for (const exchange of exchanges(message)) {
+        const answer = Buffer.from(await engine.pglite.execProtocolRaw(exchange))
+        reason = fatalReason(answer)
+        if (reason !== undefined) break
+        this.push(readyOnce(exchange, answer))
+      }
     } catch (cause) {
       reason = (cause as Error).message
     }
@@ -67,12 +72,49 @@ export class PgliteSocket extends Duplex {
  * connection after it (PostgreSQL documentation, "Message Formats", ErrorResponse).
  */
 function fatalReason(answer: Buffer): string | undefined {
-  for (let at = 0; at < answer.length; at += 1 + answer.readUInt32BE(at + 1)) {
-    if (answer[at] !== errorResponse) continue
-    const end = at + 1 + answer.readUInt32BE(at + 1)
-    const fields = answer.toString('utf8', at + 5, end).split('\0')
+  for (const part of split(answer)) {
+    if (part[0] !== errorResponse) continue
+    const fields = part.toString('utf8', 5).split('\0')
     if (!fields.includes('VFATAL') && !fields.includes('VPANIC')) continue
     return fields.find((field) => field.startsWith('M'))?.slice(1) ?? 'it gave no reason'
   }
   return undefined
+}
+
+/**
+ * What was written, cut where a server answers: behind a simple query (Q), a Sync (S) or a Flush (H). The first
+ * message of a session has no letter and is alone.
+ */
+function* exchanges(message: Buffer): Generator<Buffer> {
+  if (message[0] === 0) return yield message
+  let from = 0
+  let at = 0
+  for (const part of split(message)) {
+    at += part.length
+    if (!'QSH'.includes(String.fromCharCode(part[0]!)) && at < message.length) continue
+    yield message.subarray(from, at)
+    from = at
+  }
+}
+
+/**
+ * PGlite 0.5.8 is ready twice after an error outside a simple query: at once, and at the Sync that a server waits for.
+ * postgres.js, which sends queries without waiting for answers, would take every later answer for that of the query
+ * before it.
+ */
+function readyOnce(exchange: Buffer, answer: Buffer): Buffer {
+  if (exchange[0] === simpleQuery) return answer
+  const parts = split(answer)
+  const isExtra = (part: Buffer, index: number) =>
+    part[0] === readyForQuery && parts[index - 1]?.[0] === errorResponse
+  return parts.some(isExtra) ? Buffer.concat(parts.filter((part, index) => !isExtra(part, index))) : answer
+}
+
+/** The messages in a buffer: a letter and a length, which counts itself, before each. */
+function split(buffer: Buffer): Buffer[] {
+  const parts: Buffer[] = []
+  for (let at = 0; at < buffer.length; at += parts.at(-1)!.length) {
+    parts.push(buffer.subarray(at, at + 1 + buffer.readUInt32BE(at + 1)))
+  }
+  return parts
 }

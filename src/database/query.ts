@@ -3,7 +3,7 @@ import type postgres from 'postgres'
 import { z } from 'zod'
 import { RmbgError } from '../errors.ts'
 import { withDatabase } from './errors.ts'
-import { type JobFilter, jobCondition } from './filters.ts'
+import { instant, type JobFilter, jobCondition } from './filters.ts'
 
 /** One job, with everything the database knows of it. Times are ISO 8601 in UTC with microseconds. */
 export interface Job {
@@ -103,7 +103,11 @@ export async function queryJobs(
   const rows = (await withDatabase(page)) as unknown as Job[]
   const jobs = rows.slice(0, limit)
   const last = jobs.at(-1)
-  return { jobs, ...(rows.length > limit && last && { nextCursor: encodeCursor(filter, last) }) }
+  return {
+    jobs,
+    ...(rows.length > limit &&
+      last && { nextCursor: encodeCursor({ filter: filterDigest(filter), ...last }) }),
+  }
 }
 
 /** The plan of the very query, executed. */
@@ -126,7 +130,7 @@ async function pageQuery(
   const position = after === undefined ? undefined : decodeCursor(filter, after)
   const condition = await jobCondition(sql, filter)
   const behind = position
-    ? sql`and (j.created_at, j.job_id) < (${position.createdAt}::text::timestamptz, ${position.jobId}::uuid)`
+    ? sql`and (j.created_at, j.job_id) < (${instant(sql, { at: position.createdAt })}, ${position.jobId}::uuid)`
     : sql``
   // The page is found first, and only its rows get their tags and texts made.
   return () => sql`
@@ -141,17 +145,20 @@ async function pageQuery(
 const cursorSchema = z.object({
   filter: z.string(),
   createdAt: z.string().regex(/^\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/),
-  jobId: z.uuid(),
+  jobId: z.guid(), // whatever a column of uuid holds
 })
+type Cursor = z.infer<typeof cursorSchema>
 
-const digestOf = (filter: JobFilter): string =>
-  createHash('sha256')
-    .update(JSON.stringify(Object.entries(filter).sort(([a], [b]) => (a < b ? -1 : 1))))
-    .digest('base64url')
-    .slice(0, 16)
+const digestOf = (value: unknown): string =>
+  createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 16)
 
-const encodeCursor = (filter: JobFilter, { createdAt, jobId }: Job): string =>
-  Buffer.from(JSON.stringify({ filter: digestOf(filter), createdAt, jobId })).toString('base64url')
+const filterDigest = (filter: JobFilter): string =>
+  digestOf(Object.entries(filter).sort(([a], [b]) => (a < b ? -1 : 1)))
+
+const encodeCursor = ({ filter, createdAt, jobId }: Cursor): string =>
+  Buffer.from(
+    JSON.stringify({ filter, createdAt, jobId, check: digestOf([filter, createdAt, jobId]) }),
+  ).toString('base64url')
 
 function decodeCursor(filter: JobFilter, cursor: string): { createdAt: string; jobId: string } {
   let given: unknown
@@ -161,12 +168,13 @@ function decodeCursor(filter: JobFilter, cursor: string): { createdAt: string; j
     given = undefined
   }
   const parsed = cursorSchema.safeParse(given)
-  if (!parsed.success) {
+  // Made again it must be the same: one digit that changed on its way would skip jobs without a word.
+  if (!parsed.success || encodeCursor(parsed.data) !== cursor) {
     throw new RmbgError('USAGE', 'The cursor is not one that rmbg query gave.', {
       hint: 'Copy it whole, or leave it out to begin with the newest job.',
     })
   }
-  if (parsed.data.filter !== digestOf(filter)) {
+  if (parsed.data.filter !== filterDigest(filter)) {
     throw new RmbgError('USAGE', 'The cursor belongs to a query with other filters.', {
       hint: 'Repeat the very filters of the page before, or leave the cursor out.',
     })

@@ -49,7 +49,7 @@ export async function listUsers(
   return listed(rows, vault)
 }
 
-/** The user of an address, whether it is stored readable or encrypted with this key. */
+/** The user of an address, in capitals or not, whether it is stored readable or encrypted with this key. */
 export async function findUserByEmail(
   sql: postgres.Sql,
   vault: EmailVault,
@@ -58,7 +58,8 @@ export async function findUserByEmail(
   const digest = vault.digest(email)?.toString('hex') ?? null
   const rows = await withDatabase(
     () => sql`
-      select ${columns(sql)} from users where email = ${email.trim()} or email_digest = decode(${digest}, 'hex')`,
+      select ${columns(sql)} from users
+      where lower(email) = lower(${email.trim()}) or email_digest = decode(${digest}, 'hex')`,
   )
   return listed(rows, vault)
 }

@@ -45,6 +45,24 @@ describe('the embedded database', () => {
     await again.close()
   })
 
+  it('gives every query its own answer, errors of others in between', async () => {
+    const { sql, close } = await openEmbedded(folder)
+    const ask = (n: number) => [
+      sql`select 10 / ${n}::int as v`,
+      sql`select ${n} as v from ${sql(n === 0 ? 'nowhere' : 'pg_am')} limit 1`,
+      sql.unsafe(`select 10 / ${n} as v`).simple(),
+    ]
+    for (let round = 0; round < 3; round++) {
+      const answers = await Promise.allSettled([1, 0, 2, 0, 0, 5].flatMap(ask))
+      const values = answers.map((answer) =>
+        answer.status === 'fulfilled' ? Number(answer.value[0]?.v) : answer.reason.code,
+      )
+      const failed = ['22012', '42P01', '22012']
+      expect(values).toEqual([10, 1, 10, ...failed, 5, 2, 5, ...failed, ...failed, 2, 5, 2])
+    }
+    await close()
+  })
+
   it('vacuums and analyses at a flush what changed much, as no background process does it', async () => {
     const { sql, flush, close } = await openEmbedded(folder)
     await sql`insert into tags (name) select 'tag ' || i from generate_series(1, 2000) i`

@@ -10,12 +10,15 @@ export interface Proxy {
   stop: () => Promise<void>
   /** The next statement with this text reaches the server, but its answer is lost with the connection. */
   loseAnswerTo: (text: string) => void
+  /** All that was sent to the server, statements and parameters alike. */
+  sent: () => string
 }
 
 /** A way to the test server that can be interrupted without stopping the server. */
 export async function startProxy(databaseUrl: string): Promise<Proxy> {
   const target = new URL(databaseUrl)
   const sockets = new Set<Socket>()
+  const sent: Buffer[] = []
   let lost: string | undefined
   const server = createServer((client) => {
     const upstream = connect(Number(target.port || 5432), target.hostname)
@@ -31,6 +34,7 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
         })
     }
     client.on('data', (data) => {
+      sent.push(data)
       if (lost !== undefined && data.includes(lost)) {
         lost = undefined
         answers = false
@@ -59,5 +63,11 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
   const url = new URL(databaseUrl)
   url.hostname = '127.0.0.1'
   url.port = String(port)
-  return { url: url.href, start, stop, loseAnswerTo: (text) => (lost = text) }
+  return {
+    url: url.href,
+    start,
+    stop,
+    loseAnswerTo: (text) => (lost = text),
+    sent: () => Buffer.concat(sent).toString(),
+  }
 }

@@ -25,13 +25,11 @@ const freshCluster = (async () => {
 })()
 afterAll(async () => rm(join(await freshCluster, '..'), { recursive: true }))
 
-/**
- * A working directory with three photos in it.
- *
- * @param where of several tests, who remove it themselves; unless given it is gone with the test
- */
-export async function desk(where?: string): Promise<Desk> {
-  const folder = where ?? (await temporaryFolder())
+/** A working directory with three photos in it, for one test. */
+export const desk = async (): Promise<Desk> => deskIn(await temporaryFolder())
+
+/** A desk in a folder that somebody else removes. */
+export async function deskIn(folder: string): Promise<Desk> {
   const home = join(folder, '.home')
   await mkdir(join(folder, 'photos/summer'), { recursive: true })
   // A new cluster takes seconds to make; a copy of one does not.
