@@ -4,17 +4,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { connectServer } from '../../src/database/connect.ts'
 import { openEmbedded } from '../../src/database/embedded.ts'
+import { applyMigrations } from '../../src/database/migrate.ts'
 import { jsonLines, rmbg } from '../support/cli.ts'
 import { type Desk, deskIn } from '../support/desk.ts'
 import { picture } from '../support/images.ts'
-import type { JobRow } from '../support/records.ts'
-import { describeWith, freshBucket } from '../support/servers.ts'
+import { type JobRow, jobRows } from '../support/records.ts'
+import { describeWith, freshBucket, freshDatabase, postgresUrl } from '../support/servers.ts'
 
 const key = 'correct horse battery staple'
 /** What was printed by all commands of this file. */
 let printed = ''
 
+/** Where there is one: the embedded database takes a second to open, every time. */
+let server: Awaited<ReturnType<typeof freshDatabase>> | undefined
 let folder: string
 let site: Desk
 let rows: JobRow[]
@@ -24,7 +28,7 @@ let jpeg: JobRow
 async function run(args: string[], { input, env }: { input?: string; env?: Record<string, string> } = {}) {
   const result = await rmbg(args, {
     cwd: folder,
-    env: { RMBG_HOME: site.home, RMBG_ENCRYPTION_KEY: key, ...env },
+    env: { RMBG_HOME: site.home, DATABASE_URL: server?.url, RMBG_ENCRYPTION_KEY: key, ...env },
     ...(input !== undefined && { input, stdin: 'pipe' }),
   })
   printed += result.stdout + result.stderr
@@ -43,24 +47,33 @@ function parseCsv(text: string): string[][] {
 }
 
 beforeAll(async () => {
+  server = postgresUrl === undefined ? undefined : await freshDatabase()
   folder = await mkdtemp(join(tmpdir(), 'rmbg-query-'))
   site = await deskIn(folder)
+  if (server) {
+    const database = connectServer(server.url)
+    await applyMigrations(database)
+    await database.close()
+  }
   await writeFile(join(folder, 'photos/=1+1.jpg'), await picture(4).jpeg().toBuffer())
   const { status, stdout } = await run(['process', 'photos', '--user', 'anna', '--tag', 'spring'])
   expect(status, stdout).toBe(0)
   // More of them than a page of --all has, without pictures.
-  const database = await openEmbedded(join(site.home, 'database'))
+  const database = server ? connectServer(server.url) : await openEmbedded(join(site.home, 'database'))
   await database.sql`
     insert into image_process_jobs (job_id, user_id, original_path, status, source_path, error_code, error_message,
       file_size_kb, created_at)
     select md5(i::text)::uuid, 'ben', 'original/' || i, 'failed', '/in/a, "b"' || i || '.jpg', 'INPUT_EMPTY',
       E'The file is\tempty, "all" of it.', i, '2026-01-01T00:00:00Z'::timestamptz + i / 2 * interval '1 microsecond'
     from generate_series(1, 1205) i`
+  rows = (await jobRows(database.sql)).filter((row) => row.status === 'completed')
   await database.close()
-  rows = (await site.rows()).filter(({ status }) => status === 'completed')
   jpeg = rows.find((row) => row.source_path.endsWith('cup.jpg'))!
 })
-afterAll(() => rm(folder, { recursive: true }))
+afterAll(async () => {
+  await server?.drop()
+  await rm(folder, { recursive: true })
+})
 
 describe('rmbg query', () => {
   it('shows a table for people, newest first, with the cursor of the next page', async () => {
