@@ -104,6 +104,7 @@ A page ends in the cursor of the next one; --all prints them all, one page in me
       })
     })
     const kinds = parseKinds(flags.kind ?? 'original,mask,processed')
+    const filter = toFilter(flags)
     const context = openContext(await resolveSettings({}))
     const result: QueryResult = { jobs: [] }
     let isFirst = true
@@ -134,7 +135,6 @@ A page ends in the cursor of the next one; --all prints them all, one page in me
       }
       const { sql } = await context.database()
       const { explainQuery, queryJobs } = await import('../database/query.ts')
-      const filter = toFilter(flags)
       const limit = flags.all ? allPageSize : flags.limit
       if (flags.explain) {
         result.plan = await explainQuery(sql, filter, { limit, ...(flags.cursor && { after: flags.cursor }) })

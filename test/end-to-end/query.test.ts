@@ -4,17 +4,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { connectServer } from '../../src/database/connect.ts'
 import { openEmbedded } from '../../src/database/embedded.ts'
+import { applyMigrations } from '../../src/database/migrate.ts'
 import { jsonLines, rmbg } from '../support/cli.ts'
 import { type Desk, deskIn } from '../support/desk.ts'
 import { picture } from '../support/images.ts'
-import type { JobRow } from '../support/records.ts'
-import { describeWith, freshBucket } from '../support/servers.ts'
+import { type JobRow, jobRows } from '../support/records.ts'
+import { describeWith, freshBucket, freshDatabase, postgresUrl } from '../support/servers.ts'
 
 const key = 'correct horse battery staple'
 /** What was printed by all commands of this file. */
 let printed = ''
 
+/** Where there is one: the embedded database takes a second to open, every time. */
+let server: Awaited<ReturnType<typeof freshDatabase>> | undefined
 let folder: string
 let site: Desk
 let rows: JobRow[]
@@ -24,7 +28,7 @@ let jpeg: JobRow
 async function run(args: string[], { input, env }: { input?: string; env?: Record<string, string> } = {}) {
   const result = await rmbg(args, {
     cwd: folder,
-    env: { RMBG_HOME: site.home, RMBG_ENCRYPTION_KEY: key, ...env },
+    env: { RMBG_HOME: site.home, DATABASE_URL: server?.url, RMBG_ENCRYPTION_KEY: key, ...env },
     ...(input !== undefined && { input, stdin: 'pipe' }),
   })
   printed += result.stdout + result.stderr
@@ -43,24 +47,33 @@ function parseCsv(text: string): string[][] {
 }
 
 beforeAll(async () => {
+  server = postgresUrl === undefined ? undefined : await freshDatabase()
   folder = await mkdtemp(join(tmpdir(), 'rmbg-query-'))
   site = await deskIn(folder)
+  if (server) {
+    const database = connectServer(server.url)
+    await applyMigrations(database)
+    await database.close()
+  }
   await writeFile(join(folder, 'photos/=1+1.jpg'), await picture(4).jpeg().toBuffer())
   const { status, stdout } = await run(['process', 'photos', '--user', 'anna', '--tag', 'spring'])
   expect(status, stdout).toBe(0)
   // More of them than a page of --all has, without pictures.
-  const database = await openEmbedded(join(site.home, 'database'))
+  const database = server ? connectServer(server.url) : await openEmbedded(join(site.home, 'database'))
   await database.sql`
     insert into image_process_jobs (job_id, user_id, original_path, status, source_path, error_code, error_message,
       file_size_kb, created_at)
     select md5(i::text)::uuid, 'ben', 'original/' || i, 'failed', '/in/a, "b"' || i || '.jpg', 'INPUT_EMPTY',
       E'The file is\tempty, "all" of it.', i, '2026-01-01T00:00:00Z'::timestamptz + i / 2 * interval '1 microsecond'
     from generate_series(1, 1205) i`
+  rows = (await jobRows(database.sql)).filter((row) => row.status === 'completed')
   await database.close()
-  rows = (await site.rows()).filter(({ status }) => status === 'completed')
   jpeg = rows.find((row) => row.source_path.endsWith('cup.jpg'))!
 })
-afterAll(() => rm(folder, { recursive: true }))
+afterAll(async () => {
+  await server?.drop()
+  await rm(folder, { recursive: true })
+})
 
 describe('rmbg query', () => {
   it('shows a table for people, newest first, with the cursor of the next page', async () => {
@@ -72,9 +85,6 @@ describe('rmbg query', () => {
     for (const line of lines)
       expect(line).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d .* completed +anna .* spring/)
     const [, cursor] = /^More: --cursor (\S+)$/m.exec(stderr)!
-    const next = await query('--limit', '3', '--cursor', cursor!)
-    expect(next.stdout).toContain('completed')
-    expect(next.stdout.match(/ failed /g)).toHaveLength(2)
     const elsewhere = await query('--user', 'anna', '--cursor', cursor!)
     expect(elsewhere).toMatchObject({ status: 2, stdout: '' })
     expect(elsewhere.stderr).toContain('other filters')
@@ -85,7 +95,7 @@ describe('rmbg query', () => {
     let cursor: string | undefined
     do {
       const after = cursor === undefined ? [] : ['--cursor', cursor]
-      const page = JSON.parse((await query('--json', '--limit', '403', ...after)).stdout)
+      const page = JSON.parse((await query('--json', '--limit', '700', ...after)).stdout)
       seen.push(...page.jobs.map(({ jobId }: { jobId: string }) => jobId))
       cursor = page.nextCursor
     } while (cursor !== undefined)
@@ -118,7 +128,6 @@ describe('rmbg query', () => {
     const { stdout } = await query('--user', 'ben', '--limit', '5', '--csv', '--columns', 'mask_path')
     // Of the last line end execa tells nothing.
     expect(stdout).toBe('mask_path\n\n\n\n\n')
-    expect((await query('--user', 'nobody', '--csv', '--columns', 'user_id')).stdout).toBe('user_id')
   })
 
   it('prints the columns that are wanted, by either name', async () => {
@@ -139,11 +148,9 @@ describe('rmbg query', () => {
     const found = async (...args: string[]) =>
       jsonLines((await query('--ndjson', ...args)).stdout).map(({ sourceName }) => sourceName)
     const filters = ['--user', 'anna', '--status', 'completed', '--since', '1d', '--tag', 'spring']
-    expect(await found(...filters, '--tag-like', 'sprng', '--name', '*.p?g')).toEqual(['cup.png'])
-    expect(await found(...filters, '--param', 'model.name=silhouette', '--name', 'cup.jpg')).toEqual([
-      'cup.jpg',
-    ])
-    expect(await found(...filters, '--params', '{"model":{"name":"rmbg-2.0"}}')).toEqual([])
+    expect(
+      await found(...filters, '--tag-like', 'sprng', '--param', 'model.name=silhouette', '--name', '*.p?g'),
+    ).toEqual(['cup.png'])
     expect(await found('--larger-than', '1204KB', '--error', 'INPUT_EMPTY')).toEqual(['a, "b"1205.jpg'])
     expect(await found('--error', '"ALL" of', '--until', '2026-01-01T00:00:00.000001Z')).toEqual([
       'a, "b"1.jpg',
@@ -151,11 +158,8 @@ describe('rmbg query', () => {
   })
 
   it('says so when nothing matches, which is no error', async () => {
-    expect(await query('--user', 'nobody')).toMatchObject({
-      status: 0,
-      stdout: '',
-      stderr: 'No job matches.',
-    })
+    const csv = await query('--user', 'nobody', '--csv', '--columns', 'user_id')
+    expect(csv).toEqual({ status: 0, stdout: 'user_id', stderr: 'No job matches.' })
     expect(JSON.parse((await query('--needs-review', '--until', '10y', '--json')).stdout)).toEqual({
       jobs: [],
     })
@@ -191,18 +195,21 @@ describe('rmbg query', () => {
   it('explains the very query', async () => {
     const { status, stdout } = await query('--status', 'failed', '--limit', '5', '--explain')
     expect(status).toBe(0)
-    expect(stdout).toMatch(/Index Scan using image_process_jobs_\w+_idx/)
-    expect(stdout).toMatch(/actual time=.* rows=6 /)
+    // Which index serves what is proven in test/database/plans.test.ts, over a table that is large.
+    expect(stdout).toMatch(/Scan.* on image_process_jobs/)
+    expect(stdout).toMatch(/actual time=.* rows=6\b/)
   })
 
   it('links to the objects of a completed job', async () => {
-    const { jobs } = JSON.parse((await query('--name', 'cup.jpg', '--urls', '--json')).stdout)
-    expect(await readFile(fileURLToPath(jobs[0].originalUrl))).toEqual(
+    const jobs = jsonLines((await query('--limit', '5', '--urls', '--ndjson')).stdout)
+    const cup = jobs.find(({ sourceName }) => sourceName === 'cup.jpg')!
+    expect(await readFile(fileURLToPath(cup.originalUrl))).toEqual(
       await readFile(join(folder, 'photos/cup.jpg')),
     )
-    for (const kind of ['maskUrl', 'processedUrl'])
-      expect((await stat(new URL(jobs[0][kind]))).size).toBeGreaterThan(0)
-    const [failed] = jsonLines((await query('--user', 'ben', '-n', '1', '--urls', '--ndjson')).stdout)
+    for (const kind of ['maskUrl', 'processedUrl']) {
+      expect((await stat(new URL(cup[kind]))).size).toBeGreaterThan(0)
+    }
+    const failed = jobs.find(({ userId }) => userId === 'ben')
     expect(failed).not.toHaveProperty('originalUrl')
   })
 })
@@ -228,14 +235,14 @@ describe('rmbg query --download', () => {
     expect(await readFile(changed!)).toEqual(content)
   })
 
-  it('names what was fetched with --json, and nothing of jobs without objects', async () => {
-    const one = JSON.parse(
-      (await query(jpeg.job_id, '--download', 'one', '--kind', 'original', '--json')).stdout,
-    )
-    expect(one.downloaded).toEqual([join(folder, 'one', 'original', `${jpeg.job_id}.jpg`)])
-    expect(await readFile(one.downloaded[0])).toEqual(await readFile(join(folder, 'photos/cup.jpg')))
-    expect((await query('--user', 'ben', '--download', 'none')).status).toBe(0)
-    await expect(stat(join(folder, 'none'))).rejects.toMatchObject({ code: 'ENOENT' })
+  it('names what was fetched with --json; jobs without objects have nothing', async () => {
+    const fetch = ['--limit', '5', '--download', 'some', '--kind', 'original', '--json']
+    const { jobs, downloaded } = JSON.parse((await query(...fetch)).stdout)
+    expect(jobs).toHaveLength(5)
+    expect(downloaded).toHaveLength(4)
+    const cup = join(folder, 'some', 'original', `${jpeg.job_id}.jpg`)
+    expect(downloaded).toContain(cup)
+    expect(await readFile(cup)).toEqual(await readFile(join(folder, 'photos/cup.jpg')))
   })
 
   it('tells an object that is not what was written, or is gone, with exit status 5', async () => {
@@ -275,7 +282,6 @@ describeWith('RMBG_TEST_S3_ENDPOINT')('links to a bucket', () => {
     expect(printed).not.toContain(bucket.env.AWS_SECRET_ACCESS_KEY!)
     const fetched = ['query', job!.jobId, '--download', 'from-bucket', '--kind', 'original']
     expect((await run(fetched, { env: bucket.env })).status).toBe(0)
-    await run(['query', job!.jobId], { env: bucket.env })
   })
 })
 
@@ -296,8 +302,6 @@ describe('rmbg tag', () => {
     )
     const removed = await run(['tag', 'remove', 'hero shot', jpeg.job_id])
     expect(removed).toMatchObject({ status: 0, stderr: 'Took the tag from 1 job.' })
-    const [hero] = JSON.parse((await run(['tag', 'list', '--json', '--limit', '1'])).stdout)
-    expect(hero).toEqual({ name: 'hero shot', jobs: jobs - 1 })
   })
 
   it.each([
@@ -333,8 +337,6 @@ describe('rmbg user', () => {
     const taken = await run(['user', 'set', 'ben', '--email', 'anna@EXAMPLE.com'])
     expect(taken.status).toBe(2)
     expect(taken.stderr).toContain('belongs to the user "anna"')
-    await run(['user', 'set', 'anna', '--email', ''])
-    expect((await run(['user', 'set', 'ben', '--email', 'anna@example.com'])).status).toBe(0)
   })
 
   it.each([
