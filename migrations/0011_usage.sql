@@ -52,7 +52,7 @@ create function usage_of(job image_process_jobs)
     (job.status = 'completed')::integer, (job.status = 'failed')::integer,
     (job.status = 'completed' and coalesce(job.needs_review, false))::integer,
     (job.status = 'completed' and job.processing_time_ms is not null)::integer,
-    case when job.status = 'completed' then coalesce(job.processing_time_ms, 0) else 0 end,
+    case when job.status = 'completed' then coalesce(job.processing_time_ms, 0)::bigint else 0 end,
     case when job.status = 'completed' and d.dimension in ('all', 'model')
       then latency_bucket(job.processing_time_ms) end,
     case when d.keeps_bytes then coalesce(job.original_bytes, 0) else 0 end,

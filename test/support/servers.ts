@@ -39,7 +39,9 @@ export async function freshDatabase(): Promise<{ url: string; drop: () => Promis
   return {
     url: url.href,
     drop: async () => {
-      await admin`drop database ${admin(name)} with (force)`
+      // PostgreSQL 12 knows no DROP DATABASE … WITH (FORCE).
+      await admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name}`
+      await admin`drop database ${admin(name)}`
       await admin.end()
     },
   }
