@@ -35,11 +35,6 @@ describeWith('RMBG_TEST_DATABASE_URL')(`the plan over ${rows} jobs`, () => {
     ['a rare tag', { tags: ['outdoor-499'] }, /image_tags_tag_id_job_id_idx/],
     ['a fuzzy tag', { tagLike: 'outdor-49' }, /image_(tags_tag_id_job_id|process_jobs_keyset)_idx/],
     [
-      'rare parameters',
-      { params: { threshold: 0.123 } },
-      /Bitmap Index Scan on image_process_jobs_params_idx/,
-    ],
-    [
       'parameters of no job',
       { params: { format: 'bmp' } },
       /Bitmap Index Scan on image_process_jobs_params_idx/,
