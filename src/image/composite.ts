@@ -61,9 +61,8 @@ export function composite({ picture, matte, guided, refine, keepHiddenColor }: C
   if (matte instanceof Uint8Array) fillFrom(matte, alpha)
   else if (guided) fillGuided(matte, picture, alpha)
   else resizeMatte(matte, alpha, picture, picture.channels === 4 ? data : undefined)
-  const rgba = withAlpha(picture, alpha)
+  const rgba = withAlpha(picture, alpha, keepHiddenColor)
   if (refine) estimateForeground({ pixels: data, ...picture, alpha }, { pixels: rgba, channels: 4 })
-  if (!keepHiddenColor) clearHidden(rgba, alpha)
   const mask = alpha instanceof Uint16Array ? toBytes(alpha) : alpha
   return {
     mask,
@@ -94,28 +93,33 @@ function fillFrom(mask: Uint8Array, alpha: Samples): void {
   for (let at = 0; at < alpha.length; at++) alpha[at] = mask[at]! * scale
 }
 
-function withAlpha({ data, channels }: Picture, alpha: Samples): Samples {
+/** Under alpha 0 everything stays 0 unless asked otherwise; most of a picture is that, and skipped four pixels at once. */
+function withAlpha({ data, channels }: Picture, alpha: Samples, keepHiddenColor: boolean): Samples {
   const rgba =
     data instanceof Uint16Array ? new Uint16Array(alpha.length * 4) : new Uint8Array(alpha.length * 4)
   if (rgba instanceof Uint8Array) {
     // Little-endian, as on every platform Node runs on with onnxruntime and sharp.
     const pixels = new Uint32Array(rgba.buffer)
-    for (let at = 0, from = 0; at < alpha.length; at++, from += channels) {
+    const fours = new Uint32Array(alpha.buffer, 0, alpha.length >> 2)
+    for (let at = 0; at < alpha.length; at++) {
+      if (!keepHiddenColor) {
+        while ((at & 3) === 0 && fours[at >> 2] === 0) at += 4
+        if (at >= alpha.length) break
+        if (alpha[at] === 0) continue
+      }
+      const from = at * channels
       pixels[at] = data[from]! | (data[from + 1]! << 8) | (data[from + 2]! << 16) | (alpha[at]! << 24)
     }
     return rgba
   }
   for (let at = 0, from = 0, into = 0; at < alpha.length; at++, from += channels, into += 4) {
+    if (alpha[at] === 0 && !keepHiddenColor) continue
     rgba[into] = data[from]!
     rgba[into + 1] = data[from + 1]!
     rgba[into + 2] = data[from + 2]!
     rgba[into + 3] = alpha[at]!
   }
   return rgba
-}
-
-function clearHidden(rgba: Samples, alpha: Samples): void {
-  for (let at = 0; at < alpha.length; at++) if (alpha[at] === 0) rgba.fill(0, at * 4, at * 4 + 3)
 }
 
 function toBytes(samples: Uint16Array): Uint8Array<ArrayBuffer> {

@@ -1,6 +1,6 @@
 /** Bringing a matte to a picture's size: arithmetic only, runs in a pixel thread. */
 import type { Samples } from './decode.ts'
-import { triangle } from './resample.ts'
+import { type Filter, triangle } from './resample.ts'
 
 export interface MattePlane {
   /** 0..1, width * height values. */
@@ -27,18 +27,40 @@ export function resizeMatte(
   const across = triangle(matte.width, width)
   const down = triangle(matte.height, height)
   const row = new Float32Array(matte.width)
-  for (let y = 0, at = 0; y < height; y++) {
+  for (let y = 0; y < height; y++) {
     row.fill(0)
     for (let tap = 0; tap < down.taps; tap++) {
       const weight = down.weights[y * down.taps + tap]! * maximum
       const start = (down.first[y]! + tap) * matte.width
       if (weight > 0) for (let i = 0; i < row.length; i++) row[i]! += matte.values[start + i]! * weight
     }
-    for (let x = 0, w = 0; x < width; x++, at++) {
-      let value = 0
-      const first = across.first[x]!
-      for (let tap = 0; tap < across.taps; tap++, w++) value += row[first + tap]! * across.weights[w]!
-      alpha[at] = (own ? (value * own[at * 4 + 3]!) / maximum + 0.5 : value + 0.5) | 0
+    if (across.taps === 2 && !own) fillRow(row, across, alpha, y * width)
+    else {
+      for (let x = 0, at = y * width, w = 0; x < width; x++, at++) {
+        let value = 0
+        const first = across.first[x]!
+        for (let tap = 0; tap < across.taps; tap++, w++) value += row[first + tap]! * across.weights[w]!
+        alpha[at] = (own ? (value * own[at * 4 + 3]!) / maximum + 0.5 : value + 0.5) | 0
+      }
+    }
+  }
+}
+
+/** Between neighbours that round to the same level nothing needs interpolating, and most of a matte is 0 or full. */
+function fillRow(row: Float32Array, { first, weights }: Filter, alpha: Samples, start: number): void {
+  for (let x = 0; x < first.length; ) {
+    const column = first[x]!
+    const left = row[column]!
+    const right = row[column + 1]!
+    const level = (left + 0.5) | 0
+    if (level === ((right + 0.5) | 0)) {
+      const from = x
+      do x++
+      while (x < first.length && ((row[first[x]! + 1]! + 0.5) | 0) === level)
+      if (level > 0) alpha.fill(level, start + from, start + x)
+    } else {
+      for (; x < first.length && first[x] === column; x++)
+        alpha[start + x] = (left * weights[x * 2]! + right * weights[x * 2 + 1]! + 0.5) | 0
     }
   }
 }
