@@ -26,6 +26,7 @@ export function resizeMatte(
   const maximum = alpha instanceof Uint16Array ? 65535 : 255
   const across = triangle(matte.width, width)
   const down = triangle(matte.height, height)
+  const ends = endsOf(across, matte.width)
   const row = new Float32Array(matte.width)
   for (let y = 0; y < height; y++) {
     row.fill(0)
@@ -34,7 +35,7 @@ export function resizeMatte(
       const start = (down.first[y]! + tap) * matte.width
       if (weight > 0) for (let i = 0; i < row.length; i++) row[i]! += matte.values[start + i]! * weight
     }
-    if (across.taps === 2 && !own) fillRow(row, across, alpha, y * width)
+    if (across.taps === 2 && width >= matte.width && !own) fillRow(row, across, ends, alpha, y * width)
     else {
       for (let x = 0, at = y * width, w = 0; x < width; x++, at++) {
         let value = 0
@@ -46,21 +47,40 @@ export function resizeMatte(
   }
 }
 
-/** Between neighbours that round to the same level nothing needs interpolating, and most of a matte is 0 or full. */
-function fillRow(row: Float32Array, { first, weights }: Filter, alpha: Samples, start: number): void {
-  for (let x = 0; x < first.length; ) {
-    const column = first[x]!
+/**
+ * Between neighbours that round to the same level nothing needs interpolating, and most of a matte is 0 or full.
+ *
+ * @param ends for each value of the row, the first pixel that lies beyond it and the next
+ */
+function fillRow(
+  row: Float32Array,
+  { weights }: Filter,
+  ends: Uint32Array,
+  alpha: Samples,
+  start: number,
+): void {
+  const last = row.length - 1
+  for (let column = 0, x = 0; column < last; ) {
     const left = row[column]!
-    const right = row[column + 1]!
     const level = (left + 0.5) | 0
-    if (level === ((right + 0.5) | 0)) {
-      const from = x
-      do x++
-      while (x < first.length && ((row[first[x]! + 1]! + 0.5) | 0) === level)
-      if (level > 0) alpha.fill(level, start + from, start + x)
+    const first = column
+    while (column < last && ((row[column + 1]! + 0.5) | 0) === level) column++
+    if (column > first) {
+      const end = ends[column - 1]!
+      if (level > 0) alpha.fill(level, start + x, start + end)
+      x = end
     } else {
-      for (; x < first.length && first[x] === column; x++)
+      const right = row[column + 1]!
+      for (const end = ends[column]!; x < end; x++)
         alpha[start + x] = (left * weights[x * 2]! + right * weights[x * 2 + 1]! + 0.5) | 0
+      column++
     }
   }
+}
+
+function endsOf({ first }: Filter, columns: number): Uint32Array {
+  const ends = new Uint32Array(columns)
+  for (let x = 0; x < first.length; x++) ends[first[x]!] = x + 1
+  for (let column = 1; column < columns; column++) ends[column] = Math.max(ends[column]!, ends[column - 1]!)
+  return ends
 }
