@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
-import { Args, Flags } from '@oclif/core'
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
 import { BaseCommand, describeError } from '../cli/base.ts'
 import { cutoutFlags } from '../cli/cutout-flags.ts'
 import { resolveCutout } from '../cli/cutout-settings.ts'
