@@ -20,10 +20,10 @@ export interface EncodedCutout extends Encoded {
 }
 
 /**
- * Measured on 12 megapixels (shared research, sharp 0.35): level 6 takes 271 ms, level 1 takes 140 ms for 19 % more
- * bytes; adaptive filtering halves the bytes for nearly three times the time.
+ * Measured on 12 megapixels with the subject on a third of them (zlib-ng 2.3): level 6 takes 268 ms for 7.0 MB, 3 takes 200
+ * for 7.2, 1 takes 122 for 10.0; adaptive filtering 425 to 807 ms for 4.4 to 3.8 MB.
  */
-const png = { compressionLevel: 6, adaptiveFiltering: false }
+const png = { compressionLevel: 3, adaptiveFiltering: false }
 
 /** What a canvas may have; the size of picture and memory follow from it. */
 const mostPixels = 2 ** 28

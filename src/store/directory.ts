@@ -136,7 +136,7 @@ async function writeFlushed(
       size += chunk.length
     }
     // What is read back is what a reader will get: it is checked, not what was sent.
-    const written = handle.createReadStream({ start: 0, autoClose: false })
+    const written = handle.createReadStream({ start: 0, autoClose: false, highWaterMark: 2 ** 20 })
     written.on('data', (chunk) => hash.update(chunk))
     await finished(written)
     if (hash.digest('hex') !== digestOf(sha256)) {

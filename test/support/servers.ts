@@ -2,6 +2,7 @@
  * The real servers tests run against, named by environment variables that `.ci/run` sets:
  * RMBG_TEST_DATABASE_URL (a role that may create databases), RMBG_TEST_S3_ENDPOINT (with AWS_ACCESS_KEY_ID,
  * AWS_SECRET_ACCESS_KEY and S3_REGION beside it) and RMBG_TEST_REDIS_URL.
+ * RMBG_TEST_NODES names the executables of other Node releases.
  * In CI a missing server is a failure; elsewhere its tests are skipped with the reason in their title.
  */
 import { randomBytes } from 'node:crypto'
@@ -18,10 +19,11 @@ function server(variable: string): string | undefined {
 export const postgresUrl = server('RMBG_TEST_DATABASE_URL')
 export const s3Endpoint = server('RMBG_TEST_S3_ENDPOINT')
 export const redisUrl = server('RMBG_TEST_REDIS_URL')
+export const otherNodes = (server('RMBG_TEST_NODES') ?? '').split(' ').filter(Boolean)
 
 /** `describe` that runs only with the server, and otherwise shows what was skipped and why. */
 export function describeWith(
-  variable: 'RMBG_TEST_DATABASE_URL' | 'RMBG_TEST_S3_ENDPOINT' | 'RMBG_TEST_REDIS_URL',
+  variable: 'RMBG_TEST_DATABASE_URL' | 'RMBG_TEST_S3_ENDPOINT' | 'RMBG_TEST_REDIS_URL' | 'RMBG_TEST_NODES',
 ) {
   return (title: string, suite: () => void) =>
     process.env[variable]
