@@ -1,0 +1,105 @@
+/**
+ * Damaged pictures of every format, thousands of them, through the built program: it never crashes, never hangs, stays
+ * within its memory, and says of each picture in one sentence what became of it. See FUZZ.md for the long form.
+ */
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { errorFamilies } from '../../src/errors.ts'
+import { jsonLines, rmbg, root } from '../support/cli.ts'
+import { deskIn } from '../support/desk.ts'
+import { mutants } from './mutate.ts'
+
+const long = process.env.RMBG_FAULTS === 'long'
+const seed = Number(process.env.RMBG_FUZZ_SEED ?? 1)
+const batchSize = long ? 500 : 100
+const batches = long ? Number(process.env.RMBG_FUZZ_COUNT ?? 10_000) / batchSize : 4
+
+/** What the settings lead through: encoders, metadata, colour profiles, depths, layouts. */
+const ways: string[][] = [
+  [],
+  ['--format', 'tiff', '--icc', 'keep', '--keep-metadata', '--trim'],
+  ['--format', 'webp', '--keep-metadata', '--keep-hidden-color', '--allow-svg'],
+  ['--format', 'jpeg', '--size', '200x200', '--padding', '5%', '--no-refine', '--preset', 'amazon'],
+  ['--allow-svg', '--icc', 'keep', '--keep-metadata', '--output', 'cutouts'],
+  ['--format', 'avif', '--max-bytes', '20KB', '--keep-metadata', '--icc', 'keep'],
+]
+
+const megabyte = 2 ** 20
+const budget = 512 * megabyte
+/** Node, the database and the libraries, measured with undamaged pictures and rounded up. */
+const itself = 400 * megabyte
+/** A watchdog: a batch takes a small part of it. */
+const longestMs = 9 * 60_000
+
+describe(`damaged pictures, seed ${seed}`, () => {
+  it.for(Array.from({ length: batches }, (_, batch) => batch))(
+    'fail or are cut out, each with a sentence, within the memory budget (batch %i)',
+    { timeout: longestMs + 60_000 },
+    async (batch) => {
+      // Kept, with the files in it, when something is wrong.
+      const folder = join(tmpdir(), `rmbg-fuzz-${seed}-${batch}`)
+      await rm(folder, { recursive: true, force: true })
+      onTestFinished(async ({ task }) => {
+        if (task.result?.state !== 'fail') await rm(folder, { recursive: true, force: true })
+      })
+      const pictures = join(folder, 'pictures')
+      await mkdir(pictures, { recursive: true })
+      const names: string[] = []
+      for await (const { name, bytes } of mutants(seed * 1000 + batch, batchSize)) {
+        await writeFile(join(pictures, name), bytes)
+        names.push(name)
+      }
+      const { home, rows } = await deskIn(folder)
+      const peak = join(folder, 'peak')
+      const way = ways[batch % ways.length]!
+      const started = performance.now()
+      const { status, stdout, stderr } = await rmbg(
+        ['process', 'pictures', '--json', '--model', 'backdrop', '--max-memory', String(budget), ...way],
+        {
+          cwd: folder,
+          env: {
+            RMBG_HOME: home,
+            NODE_OPTIONS: `--import ${join(root, 'test/faults/peak-memory.mjs')}`,
+            PEAK_MEMORY_FILE: peak,
+          },
+          timeout: longestMs,
+          killSignal: 'SIGKILL',
+        },
+      )
+      const events = jsonLines(stdout)
+      const images = events.filter(({ type }) => type === 'image')
+      const told = new Set(images.map(({ input }) => input))
+      const where = `in ${pictures}, ${way.join(' ')}`
+      expect(
+        names.filter((name) => !told.has(`pictures/${name}`)),
+        `untold ${where}: ${stderr.slice(-2000)}`,
+      ).toEqual([])
+      expect(images.length, `each once ${where}`).toBe(names.length)
+      expect([0, 3], stderr).toContain(status)
+      for (const { input, status, code, message } of images) {
+        if (status !== 'failed') continue
+        expect(errorFamilies[code as keyof typeof errorFamilies], `${input}: ${message}`).toBe('image')
+        expect(code, `${input}: ${message}`).not.toMatch(/UNEXPECTED|MODEL_CRASHED/)
+        expect(message, input).toMatch(/^[A-Z][^\n\p{Cc}]*\.$/u)
+        expect(message, input).not.toMatch(/ {4}at |\/node_modules\/|undefined|\[object|NaN/)
+      }
+      expect(stderr, where).not.toMatch(/Warning|Error:| at .*:\d+:\d+/)
+      await rows() // the invariants hold
+      const peakBytes = Number(await readFile(peak, 'utf8'))
+      expect(peakBytes, `peak memory ${where}`).toBeLessThan(budget + itself)
+      if (long) tell(batch, images, peakBytes, performance.now() - started)
+    },
+  )
+})
+
+function tell(batch: number, images: Record<string, unknown>[], peakBytes: number, elapsedMs: number): void {
+  const counts: Record<string, number> = {}
+  for (const { status, code } of images) {
+    const outcome = String(code ?? status)
+    counts[outcome] = (counts[outcome] ?? 0) + 1
+  }
+  const figures = { seed, batch, peakMb: Math.round(peakBytes / megabyte), elapsedMs: Math.round(elapsedMs) }
+  process.stdout.write(`${JSON.stringify({ ...figures, ...counts })}\n`)
+}
