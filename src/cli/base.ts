@@ -1,18 +1,34 @@
-import { Command, Errors } from '@oclif/core'
+import { Command, Errors, ux } from '@oclif/core'
 import pc from 'picocolors'
 import { RmbgError } from '../errors.ts'
 import { exitStatus, exitStatusOfFamily } from './exit.ts'
-import { printable } from './printable.ts'
+import { printable, printableLines, printableOutput } from './printable.ts'
 import type { StopSignals } from './signals.ts'
 
-/** What every command shares: how an error is told and which exit status it ends in. */
+/** What every command shares: how it speaks, how an error is told and which exit status it ends in. */
 export abstract class BaseCommand extends Command {
+  // What comes from files, databases and servers may hold what a terminal would obey.
+  override log(message = ''): void {
+    super.log(printableOutput(message))
+  }
+
+  override logToStderr(message = ''): void {
+    super.logToStderr(printableOutput(message))
+  }
+
+  override logJson(json: unknown): void {
+    ux.stdout(printableLines(JSON.stringify(json, undefined, 2)))
+  }
+
   /** One sentence and one hint on stderr; the stack only with DEBUG. */
   protected override async catch(
     error: Error & { exitCode?: number; oclif?: { exit?: number } },
   ): Promise<never> {
     // oclif's own errors (bad flags, this.exit) already know their sentence and status.
-    if (error instanceof Errors.CLIError) throw error
+    if (error instanceof Errors.CLIError) {
+      error.message = printableLines(error.message)
+      throw error
+    }
     if (this.jsonEnabled()) this.logJson(this.toErrorJson(error))
     else {
       const known = error instanceof RmbgError ? error : undefined

@@ -28,8 +28,11 @@ const ways: string[][] = [
 
 const megabyte = 2 ** 20
 const budget = 512 * megabyte
-/** Node, the database and the libraries, measured with undamaged pictures and rounded up. */
-const itself = 400 * megabyte
+/**
+ * Node, the database, the model, and what JavaScript and the allocators have not given back yet. Measured: 510 MB for
+ * one small picture, 730 MB for 500 of them.
+ */
+const itself = 700 * megabyte
 /** A watchdog: a batch takes a small part of it. */
 const longestMs = 9 * 60_000
 
@@ -82,8 +85,11 @@ describe(`damaged pictures, seed ${seed}`, () => {
         if (status !== 'failed') continue
         expect(errorFamilies[code as keyof typeof errorFamilies], `${input}: ${message}`).toBe('image')
         expect(code, `${input}: ${message}`).not.toMatch(/UNEXPECTED|MODEL_CRASHED/)
-        expect(message, input).toMatch(/^[A-Z][^\n\p{Cc}]*\.$/u)
-        expect(message, input).not.toMatch(/ {4}at |\/node_modules\/|undefined|\[object|NaN/)
+        expect(message, input).toMatch(/^[A-Z][^\p{Cc}\p{Cf}]{1,300}\.$/u)
+        expect(message, input).not.toMatch(
+          / {4}at |\/node_modules\/|undefined|\[object|NaN|\(\)|corrupt header/,
+        )
+        expect(message, input).not.toContain(folder)
       }
       expect(stderr, where).not.toMatch(/Warning|Error:| at .*:\d+:\d+/)
       await rows() // the invariants hold
