@@ -25,10 +25,7 @@ export abstract class BaseCommand extends Command {
     error: Error & { exitCode?: number; oclif?: { exit?: number } },
   ): Promise<never> {
     // oclif's own errors (bad flags, this.exit) already know their sentence and status.
-    if (error instanceof Errors.CLIError) {
-      error.message = printableLines(error.message)
-      throw error
-    }
+    if (error instanceof Errors.CLIError) throw error
     if (this.jsonEnabled()) this.logJson(this.toErrorJson(error))
     else {
       const known = error instanceof RmbgError ? error : undefined
