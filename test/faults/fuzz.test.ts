@@ -7,8 +7,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { errorFamilies } from '../../src/errors.ts'
-import { jsonLines, rmbg, root } from '../support/cli.ts'
+import { readHeader } from '../../src/image/decode.ts'
+import { metadataToKeep } from '../../src/image/metadata.ts'
+import { jsonLines, rmbg, root, temporaryFolder } from '../support/cli.ts'
 import { deskIn } from '../support/desk.ts'
+import { picture } from '../support/images.ts'
 import { mutants } from './mutate.ts'
 
 const long = process.env.RMBG_FAULTS === 'long'
@@ -26,6 +29,7 @@ const ways: string[][] = [
   ['--format', 'avif', '--max-bytes', '20KB', '--keep-metadata', '--icc', 'keep'],
 ]
 
+const sentence = /^[A-Z][^\p{Cc}\p{Cf}]{1,300}\.$/u
 const megabyte = 2 ** 20
 const budget = 512 * megabyte
 /**
@@ -85,9 +89,9 @@ describe(`damaged pictures, seed ${seed}`, () => {
         if (status !== 'failed') continue
         expect(errorFamilies[code as keyof typeof errorFamilies], `${input}: ${message}`).toBe('image')
         expect(code, `${input}: ${message}`).not.toMatch(/UNEXPECTED|MODEL_CRASHED/)
-        expect(message, input).toMatch(/^[A-Z][^\p{Cc}\p{Cf}]{1,300}\.$/u)
+        expect(message, input).toMatch(sentence)
         expect(message, input).not.toMatch(
-          / {4}at |\/node_modules\/|undefined|\[object|NaN|\(\)|corrupt header/,
+          / {4}at |\/node_modules\/|Cannot read|is not a function|\[object|Expected |\(\)|corrupt header/,
         )
         expect(message, input).not.toContain(folder)
       }
@@ -98,6 +102,31 @@ describe(`damaged pictures, seed ${seed}`, () => {
       if (long) tell(batch, images, peakBytes, performance.now() - started)
     },
   )
+})
+
+describe('what mutants have found once', () => {
+  it('an EXIF list without entries is left out', () => {
+    const exif = Buffer.from('II*\0\x08\0\0\0\x01\0\x0e\xa3\x03\0\0\0\0\0\0\0\0\0\0\0\0\0', 'latin1')
+    const kept = metadataToKeep({ exif: Buffer.concat([Buffer.from('Exif\0\0'), exif]) }, { keepAll: true })
+    expect(kept.exif).toEqual({ IFD0: {}, IFD2: {} })
+  })
+
+  it('what a drawing says of itself does not get into the sentence as a control character', async () => {
+    const drawing = `<svg xmlns="http://www.w3.org/2000/svg" xmlns:x="http://\u009b.example"><x:\u009b2J a=b></svg>`
+    const limits = { maxPixels: 1e6, allowSvg: true }
+    const error = await readHeader(Buffer.from(drawing), limits).catch((cause) => cause)
+    expect(error).toMatchObject({ code: 'INPUT_CORRUPT' })
+    expect(error.message).toMatch(sentence)
+  })
+
+  it('the sentence of a damaged header names no path and ends well', async () => {
+    const path = join(await temporaryFolder(), 'line\nend.png')
+    const bytes = await picture(1).png().toBuffer()
+    await writeFile(path, bytes.fill(0, 20, 40))
+    await expect(readHeader(path, { maxPixels: 1e6, allowSvg: false })).rejects.toThrow(
+      /^The picture's header is damaged( \([^/]+\))?\.$/,
+    )
+  })
 })
 
 function tell(batch: number, images: Record<string, unknown>[], peakBytes: number, elapsedMs: number): void {
