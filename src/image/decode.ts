@@ -119,7 +119,8 @@ function headerError(cause: Error, path: string): RmbgError {
 /**
  * What one picture costs in memory at its peak, in bytes: file, decoded pixels, cut-out, mask, both encoded, and what
  * libvips works with. An upper estimate: admission by it keeps the whole run within a budget.
- * Measured: from 24 to 48 megapixels the peak of a run grows by 9 bytes per pixel; noisy pictures encode to more.
+ * Measured: from 24 to 48 megapixels the peak of a run grows by 9 bytes per pixel; of noise with 100 megapixels, which
+ * encodes to most, by 20, and by 35 in 16 bits (test/faults/FUZZ.md).
  *
  * @param depth bits per sample in work
  * @param canvasPixels of the cut-out, where it is not the picture's size
@@ -129,7 +130,7 @@ export function estimateBytes(
   fileSize: number,
   { depth = 8, canvasPixels = 0 }: { depth?: 8 | 16; canvasPixels?: number } = {},
 ): number {
-  const perPixel = depth === 16 ? 26 : 14
+  const perPixel = depth === 16 ? 36 : 20
   return header.width * header.height * perPixel + canvasPixels * depth + 2 * fileSize + 16 * 2 ** 20
 }
 
