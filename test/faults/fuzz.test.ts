@@ -3,11 +3,14 @@
  * within its memory, and says of each picture in one sentence what became of it. See FUZZ.md for the long form.
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import sharp from 'sharp'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { errorFamilies } from '../../src/errors.ts'
-import { readHeader } from '../../src/image/decode.ts'
+import { decode, readHeader } from '../../src/image/decode.ts'
 import { metadataToKeep } from '../../src/image/metadata.ts'
 import { jsonLines, rmbg, root, temporaryFolder } from '../support/cli.ts'
 import { deskIn } from '../support/desk.ts'
@@ -102,6 +105,44 @@ describe(`damaged pictures, seed ${seed}`, () => {
       if (long) tell(batch, images, peakBytes, performance.now() - started)
     },
   )
+})
+
+describe('a drawing', () => {
+  it('reads no file and asks no server', async () => {
+    const folder = await temporaryFolder()
+    let asked = 0
+    const server = createServer((_, response) => {
+      asked++
+      response.end()
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    const { port } = server.address() as AddressInfo
+    await sharp({ create: { width: 40, height: 40, channels: 3, background: 'red' } }).toFile(
+      join(folder, 'red.png'),
+    )
+    await writeFile(join(folder, 'secret.txt'), '<rect width="40" height="40" fill="red"/>')
+    const addresses = [
+      `file://${folder}/red.png`,
+      `${folder}/red.png`,
+      'red.png',
+      `http://127.0.0.1:${port}/red.png`,
+    ]
+    const images = addresses.map((address) => `<image href="${address}" width="40" height="40"/>`)
+    const drawing = `<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY file SYSTEM "file://${folder}/secret.txt">]>
+      <svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><style>@import url("http://127.0.0.1:${port}/x.css");</style>
+      <rect width="40" height="40" fill="blue"/>${images.join('')}</svg>`
+    const path = join(folder, 'drawing.svg')
+    await writeFile(path, drawing)
+    await readHeader(path, { maxPixels: 1e6, allowSvg: true }).catch(() => {})
+    const { data } = await decode(Buffer.from(drawing))
+    expect([...data.slice(0, 3)]).toEqual([0, 0, 255])
+    expect(asked).toBe(0)
+    // External entities are not even read: one that is used is an error.
+    await expect(decode(Buffer.from(drawing.replace('</svg>', '&file;</svg>')))).rejects.toThrow(
+      'not defined',
+    )
+  })
 })
 
 describe('what mutants have found once', () => {
