@@ -1,9 +1,24 @@
 #!/usr/bin/env node
 import { availableParallelism } from 'node:os'
-import { execute } from '@oclif/core/execute'
+import { flush } from '@oclif/core/flush'
+import { handle } from '@oclif/core/handle'
+import { run } from '@oclif/core/run'
+import { printableLines } from '../dist/cli/printable.js'
 
 // libvips and the file system share this pool: four threads, its default, keep no more than four cores busy. Node 20 has
 // started it by now and only heeds the variable when it comes from outside.
 process.env.UV_THREADPOOL_SIZE ??= String(Math.max(4, availableParallelism() + 2))
 
-await execute({ dir: import.meta.url })
+// A diagnostic report, where somebody asked Node for them, would hold the environment and so passwords and keys. From
+// Node 22.13 on it can be told to leave it out.
+if (process.report) process.report.excludeEnv = true
+
+try {
+  await run(process.argv.slice(2), import.meta.url)
+  await flush()
+} catch (error) {
+  // oclif repeats arguments, and a shell may have made them of file names: they command no terminal.
+  error.message = printableLines(error.message)
+  error.stack = printableLines(error.stack)
+  await handle(error)
+}

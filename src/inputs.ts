@@ -143,7 +143,6 @@ async function listed(content: string, options: InputOptions, jobIds: Set<string
 async function find(pattern: string, from: string, options: InputOptions): Promise<string[]> {
   const entries = await fastGlob(pattern, {
     cwd: from,
-    absolute: true,
     onlyFiles: false,
     followSymbolicLinks: false,
     caseSensitiveMatch: pattern !== imagesBelow,
@@ -151,11 +150,15 @@ async function find(pattern: string, from: string, options: InputOptions): Promi
     objectMode: true,
     ignore: options.ignore.flatMap((glob) => ignorePatterns(glob, options.cwd)),
   })
-  return entries
-    .filter(
-      ({ name, dirent }) => !isTemporaryName(name) && (!dirent.isDirectory() || hasImageExtension.test(name)),
-    )
-    .map(({ path }) => resolve(path))
+  return (
+    entries
+      .filter(
+        ({ name, dirent }) =>
+          !isTemporaryName(name) && (!dirent.isDirectory() || hasImageExtension.test(name)),
+      )
+      // Absolute paths of fast-glob have backslashes, which names may have, turned into slashes.
+      .map(({ path }) => resolve(from, path))
+  )
 }
 
 /** fast-glob applies ignore patterns to absolute paths when they are absolute. */

@@ -1,13 +1,27 @@
 import { Command } from '@oclif/core/command'
 import { CLIError } from '@oclif/core/errors'
+import * as ux from '@oclif/core/ux'
 import pc from 'picocolors'
 import { RmbgError } from '../errors.ts'
 import { exitStatus, exitStatusOfFamily } from './exit.ts'
-import { printable } from './printable.ts'
+import { printable, printableLines, printableOutput } from './printable.ts'
 import type { StopSignals } from './signals.ts'
 
-/** What every command shares: how an error is told and which exit status it ends in. */
+/** What every command shares: how it speaks, how an error is told and which exit status it ends in. */
 export abstract class BaseCommand extends Command {
+  // What comes from files, databases and servers may hold what a terminal would obey.
+  override log(message = ''): void {
+    super.log(printableOutput(message))
+  }
+
+  override logToStderr(message = ''): void {
+    super.logToStderr(printableOutput(message))
+  }
+
+  override logJson(json: unknown): void {
+    ux.stdout(printableLines(JSON.stringify(json, undefined, 2)))
+  }
+
   /** One sentence and one hint on stderr; the stack only with DEBUG. */
   protected override async catch(
     error: Error & { exitCode?: number; oclif?: { exit?: number } },

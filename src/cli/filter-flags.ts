@@ -118,7 +118,17 @@ function containment(
     }
     Object.defineProperty(level, last, { value: parsed(value!), enumerable: true, configurable: true })
   }
+  if (!isStorable(wanted)) {
+    throw new RmbgError('USAGE', '--param and --params expect text that a database can hold.')
+  }
   return wanted
+}
+
+/** JSON may hold NUL and halves of characters, PostgreSQL may not. */
+function isStorable(value: unknown): boolean {
+  if (typeof value === 'string') return !value.includes('\0') && !/\p{Cs}/u.test(value)
+  if (typeof value !== 'object' || value === null) return true
+  return Object.entries(value).every(([key, each]) => isStorable(key) && isStorable(each))
 }
 
 function parsed(value: string): unknown {

@@ -1,7 +1,7 @@
 import { stringify } from 'csv-stringify/sync'
 import type { Job } from '../database/query.ts'
 import type { JobLinks } from '../retrieve.ts'
-import { printable } from './printable.ts'
+import { printable, printableLines } from './printable.ts'
 import { sizeText } from './size-text.ts'
 import { table } from './table.ts'
 
@@ -80,13 +80,17 @@ export function jobText(job: ShownJob): string {
     .join('\n')
 }
 
-/** Lines of CSV (RFC 4180). What a spreadsheet would take for a formula is quoted so that it does not. */
+/**
+ * Lines of CSV (RFC 4180). What a spreadsheet would take for a formula is quoted so that it does not, and what a
+ * terminal would obey is made visible; JSON says exactly what there is.
+ */
 export function jobsCsv(jobs: readonly ShownJob[], columns: Shown, { header }: { header: boolean }): string {
   const chosen = columns ?? jobColumns
   const cell = (value: unknown) =>
     Array.isArray(value) ? value.join(',') : typeof value === 'boolean' ? String(value) : value
+  const shown = (value: unknown) => (typeof value === 'string' ? printableLines(value) : value)
   return stringify(
-    jobs.map((job) => chosen.map((column) => cell(job[column]))),
+    jobs.map((job) => chosen.map((column) => shown(cell(job[column])))),
     { header, columns: chosen.map(snake), escape_formulas: true },
   )
 }

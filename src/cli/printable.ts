@@ -9,3 +9,18 @@ export function printable(text: string): string {
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }
+
+/** The same for text of several lines or columns: line ends and tabs stay. JSON stays the same JSON. */
+export const printableLines = (text: string): string =>
+  text
+    .split(/([\n\t])/)
+    .map((part, index) => (index % 2 === 1 ? part : printable(part)))
+    .join('')
+
+/** What one of our own commands says: its colours stay, too. */
+export const printableOutput = (text: string): string =>
+  text
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is how colours begin
+    .split(/(\u001b\[\d+m)/)
+    .map((part, index) => (index % 2 === 1 ? part : printableLines(part)))
+    .join('')

@@ -1,9 +1,10 @@
 import type { Usage } from '../database/usage.ts'
 import type { Statistics } from '../statistics.ts'
+import { printable } from './printable.ts'
 import { sizeText } from './size-text.ts'
 
 const escaped = (text: string): string =>
-  text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+  printable(text).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 
 const width = 960
 const height = 220

@@ -6,6 +6,7 @@ import { cutoutFlags } from '../cli/cutout-flags.ts'
 import { resolveCutout } from '../cli/cutout-settings.ts'
 import { exitStatus } from '../cli/exit.ts'
 import { loadPreset } from '../cli/presets.ts'
+import { printable } from '../cli/printable.ts'
 import { linesPrinter } from '../cli/printers/lines.ts'
 import { ndjsonPrinter } from '../cli/printers/ndjson.ts'
 import { terminalPrinter } from '../cli/printers/terminal.ts'
@@ -198,7 +199,8 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
         },
       )
     } catch (error) {
-      if (flags.json) process.stdout.write(`${JSON.stringify({ type: 'error', ...describeError(error) })}\n`)
+      if (flags.json)
+        process.stdout.write(`${printable(JSON.stringify({ type: 'error', ...describeError(error) }))}\n`)
       throw error
     } finally {
       await context.close()

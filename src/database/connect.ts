@@ -26,7 +26,7 @@ export interface ServerOptions {
  * @throws RmbgError DATABASE_UNAVAILABLE when the URL is no PostgreSQL URL
  */
 export function connectServer(url: string, { maxConnections = 10 }: ServerOptions = {}): Database {
-  if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) {
+  if (!isPostgresUrl(url)) {
     throw new RmbgError('DATABASE_UNAVAILABLE', 'DATABASE_URL is not a PostgreSQL URL.', {
       hint: 'It looks like postgres://user:password@host:5432/database; encode special characters in the password.',
     })
@@ -35,7 +35,9 @@ export function connectServer(url: string, { maxConnections = 10 }: ServerOption
   const location = `${parsed.protocol}//${parsed.host}${parsed.pathname}`
   const prepare = parsed.searchParams.get('prepare') !== 'false'
   parsed.searchParams.delete('prepare') // the rest are settings that the server would be asked to apply
+  const name = decodeURIComponent(parsed.pathname.slice(1))
   const sql = postgres(parsed.href, {
+    ...(name !== '' && { database: name }), // postgres.js 3.4.9 decodes user and password only
     max: maxConnections,
     prepare,
     connect_timeout: 10,
@@ -52,6 +54,15 @@ export function connectServer(url: string, { maxConnections = 10 }: ServerOption
     location,
     flush: async () => {},
     close: () => sql.end({ timeout: 5 }),
+  }
+}
+
+function isPostgresUrl(url: string): boolean {
+  try {
+    decodeURIComponent(url)
+    return /^postgres(ql)?:$/.test(new URL(url).protocol)
+  } catch {
+    return false
   }
 }
 

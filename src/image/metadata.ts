@@ -81,7 +81,9 @@ function tagText(value: unknown): string | undefined {
     const [date, time] = value.toISOString().split(/[T.]/)
     return `${date!.replaceAll('-', ':')} ${time}`
   }
-  if (Array.isArray(value) && value.every((part) => typeof part === 'number')) return value.join(' ')
+  if (Array.isArray(value) && value.every((part) => typeof part === 'number')) {
+    return value.join(' ') || undefined // a damaged list may have no entries, and sharp takes no empty text
+  }
   return undefined // bytes: private notes, thumbnails
 }
 

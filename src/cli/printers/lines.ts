@@ -36,7 +36,7 @@ export function linesPrinter({ quiet, verbose }: PrinterOptions): Printer {
 
 export function startText(event: StartEvent, verbose: boolean): string {
   const lines = [
-    `${event.images} ${event.images === 1 ? 'image' : 'images'}, model ${event.model}, to ${printable(event.store)}`,
+    `${event.images} ${event.images === 1 ? 'image' : 'images'}, model ${printable(event.model)}, to ${printable(event.store)}`,
   ]
   if (verbose) {
     lines.push(
@@ -85,7 +85,7 @@ function reviewText(review: JobReview | null): string {
   if (!review || review.reasons.length === 0) return ''
   const rules = (review.violations ?? []) as { message: string }[]
   const reasons = review.reasons.filter((reason) => reason !== 'rules')
-  return `  [review: ${[...reasons, ...rules.map(({ message }) => message)].join('; ')}]`
+  return `  [review: ${printable([...reasons, ...rules.map(({ message }) => message)].join('; '))}]`
 }
 
 export function failureLine(event: FailedEvent): string {

@@ -1,3 +1,4 @@
+import { printable } from '../printable.ts'
 import { noticeText } from './lines.ts'
 import type { Printer, PrinterOptions } from './printer.ts'
 
@@ -6,6 +7,7 @@ export function ndjsonPrinter({ quiet }: PrinterOptions): Printer {
   return (event) => {
     if (event.type === 'notice' && event.important) process.stderr.write(`${noticeText(event)}\n`)
     if (quiet && event.type !== 'summary' && !(event.type === 'image' && event.status === 'failed')) return
-    process.stdout.write(`${JSON.stringify(event)}\n`)
+    // Escaped as JSON escapes: the same text to a program, and no command to a terminal.
+    process.stdout.write(`${printable(JSON.stringify(event))}\n`)
   }
 }
