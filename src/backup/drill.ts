@@ -6,6 +6,7 @@ import { sampleObjects } from '../database/backups.ts'
 import { connectServer, type Database } from '../database/connect.ts'
 import { databaseError, withDatabase } from '../database/errors.ts'
 import { RmbgError } from '../errors.ts'
+import { failPoint } from '../fail-point.ts'
 import type { ObjectStore } from '../store/contract.ts'
 import type { Manifest } from './manifest.ts'
 import { compareRestored, fillDatabase } from './restore.ts'
@@ -37,6 +38,7 @@ export async function drill(
     await fillDatabase(services.vault, manifest, scratch, scratchUrl)
     const restoreMs = Math.round(performance.now() - startedAt)
     await compareRestored(manifest, scratch)
+    await failPoint('backup:drilled')
     const { store, vault } = services
     const { copied } = manifest.objects
     const objects = await sampleObjects(scratch.sql, sampledJobs)
