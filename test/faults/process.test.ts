@@ -12,9 +12,9 @@ import {
   expectRecoverable,
   expectWhole,
   inBothWorlds,
+  isIn,
   killedAt,
   picturesIn,
-  rowsIn,
   type World,
 } from './worlds.ts'
 
@@ -43,6 +43,7 @@ inBothWorlds('rmbg process', (world, worldName) => {
     'killed at $at is completed by running it again',
     async (place) => {
       const photos = await picturesIn(world(), place.at.replace(':', '-'), 3)
+      const isHere = isIn(world(), photos)
       const isBroken = place.at === 'process:failed'
       if (isBroken) await writeFile(join(world().folder, photos, 'broken.jpg'), 'shopping list\n'.repeat(20))
       const cutouts = `${photos}-cut`
@@ -54,7 +55,7 @@ inBothWorlds('rmbg process', (world, worldName) => {
       const { stdout } = await killedAt(world(), `${place.at}@${passage(place)}`, command)
       const told = acknowledged(stdout).map(({ jobId }) => jobId)
       const left = await world().look(async (sql, store) => {
-        const rows = rowsIn(await expectRecoverable(sql, store), world(), photos)
+        const rows = (await expectRecoverable(sql, store, isHere)).filter(isHere)
         const inWork = rows.find(({ job_id }) => !told.includes(job_id))
         return {
           rows,
@@ -77,7 +78,7 @@ inBothWorlds('rmbg process', (world, worldName) => {
       const again = await world().run(command)
       expect(again.status, again.stderr).toBe(isBroken ? 3 : 0)
       const { rows, tags } = await world().look(async (sql, store) => ({
-        rows: rowsIn(await expectWhole(sql, store), world(), photos),
+        rows: (await expectWhole(sql, store, isHere)).filter(isHere),
         tags: await tagged(sql),
       }))
       expect(rows.filter(({ status }) => status === 'completed')).toHaveLength(3)

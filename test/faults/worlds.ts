@@ -147,14 +147,21 @@ export async function picturesIn(world: World, name: string, count: number): Pro
   return name
 }
 
-export const rowsIn = (rows: JobRow[], world: World, folder: string): JobRow[] =>
-  rows.filter(({ source_path }) => source_path.startsWith(join(world.folder, folder, '/')))
+/** Whether a row is of a file in one of the world's folders. */
+export const isIn =
+  (world: World, folder: string) =>
+  ({ source_path }: JobRow): boolean =>
+    source_path.startsWith(join(world.folder, folder, '/'))
 
 /**
  * The invariants as they hold after a kill, and more: who works on a job has a lease, and nobody else.
  */
-export async function expectRecoverable(sql: postgres.Sql, store: ObjectStore): Promise<JobRow[]> {
-  const rows = await expectInvariants(sql, store)
+export async function expectRecoverable(
+  sql: postgres.Sql,
+  store: ObjectStore,
+  isRead?: (row: JobRow) => boolean,
+): Promise<JobRow[]> {
+  const rows = await expectInvariants(sql, store, isRead)
   const leased = await sql`
     select job_id from job_leases join image_process_jobs using (job_id) order by source_path, job_id`
   expect(leased.map(({ job_id }) => job_id)).toEqual(
@@ -164,8 +171,12 @@ export async function expectRecoverable(sql: postgres.Sql, store: ObjectStore): 
 }
 
 /** The same with nothing left to recover: every job has ended, and the store holds what the rows name, no more. */
-export async function expectWhole(sql: postgres.Sql, store: ObjectStore): Promise<JobRow[]> {
-  const rows = await expectRecoverable(sql, store)
+export async function expectWhole(
+  sql: postgres.Sql,
+  store: ObjectStore,
+  isRead?: (row: JobRow) => boolean,
+): Promise<JobRow[]> {
+  const rows = await expectRecoverable(sql, store, isRead)
   expect(
     rows.map(({ status }) => status).filter((status) => status !== 'completed' && status !== 'failed'),
   ).toEqual([])
