@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sampleObjects } from '../database/backups.ts'
 import { connectServer, type Database } from '../database/connect.ts'
@@ -61,7 +60,9 @@ async function withScratch<T>(
 ): Promise<T> {
   if (manifest.database.format === 'plain') {
     const { openEmbedded } = await import('../database/embedded.ts')
-    const folder = await mkdtemp(join(tmpdir(), 'rmbg-drill-'))
+    // Beside the cluster, whose lock is ours: what is there was left behind by a killed drill.
+    const folder = join(database.folder!, 'drill')
+    await rm(folder, { recursive: true, force: true })
     const scratch = await openEmbedded(join(folder, 'database'), { migrate: false })
     try {
       return await action(scratch, undefined)
