@@ -84,11 +84,23 @@ inBothWorlds(
           .map(({ jobId }) => jobId)
           .sort(),
       ).toEqual(rows.map(({ job_id }) => job_id).sort())
-      const stats = await world().run(['stats', '--json'])
+      // What is of tomorrow counts from tomorrow on.
+      const dayAfterNext = new Date(Date.now() + 2 * 86_400_000).toISOString()
+      const stats = await world().run(['stats', '--until', dayAfterNext, '--json'])
       expect(JSON.parse(stats.stdout).total).toMatchObject({ completed: rows.length, failed: 0 })
     })
 
     if (worldName === 'servers') {
+      itWithClock('on one of two machines does not keep them from sharing the work', async () => {
+        const photos = await picturesIn(world(), 'photos-shared', 12)
+        const clocks = [shifted('+1d'), shifted('-1d')]
+        const runs = await Promise.all(clocks.map((env) => world().run(command(photos), env)))
+        expect(runs.map(({ status }) => status)).toEqual([0, 0])
+        const [one, other] = runs.map(({ stdout }) => jsonLines(stdout).at(-1)!.completed)
+        expect(one + other).toBe(12)
+        await completedIn(photos, 12)
+      })
+
       itWithClock('and not that of the database is no clock to prune by', async () => {
         const { status, stderr } = await world().run(['prune', '--yes'], shifted('-1d'))
         expect(status).toBe(2)
