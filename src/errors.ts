@@ -70,3 +70,11 @@ export class RmbgError extends Error {
     return errorFamilies[this.code]
   }
 }
+
+/** An error as it passes between threads, which keep no class. */
+export type PlainError = Pick<RmbgError, 'code' | 'message' | 'hint'>
+
+export const toPlainError = ({ code, message, hint }: RmbgError): PlainError => ({ code, message, hint })
+
+export const fromPlainError = ({ code, message, hint }: PlainError): RmbgError =>
+  new RmbgError(code, message, hint === undefined ? {} : { hint })

@@ -34,13 +34,10 @@ import type {
   SummaryEvent,
 } from './events.ts'
 import { failPoint } from './fail-point.ts'
-import type { CompositeOptions } from './image/composite.ts'
-import { closePixelThreads, compose, toModelInput } from './image/cutout.ts'
-import { type DecodedImage, decode, decodeMask, estimateBytes } from './image/decode.ts'
-import { type EncodedCutout, encodeCutout, encodeMask, workingDepth } from './image/formats.ts'
-import type { CutoutOptions } from './image/options.ts'
-import type { Review } from './image/review.ts'
-import { checkPicture, type PictureRules } from './image/rules.ts'
+import type { CutoutSettings, FinishedCutout } from './image/cutout.ts'
+import { estimateBytes } from './image/decode.ts'
+import { workingDepth } from './image/formats.ts'
+import { closePixelThreads, cutOutInThread } from './image/threads.ts'
 import type { Candidate } from './inputs.ts'
 import type { MatteModel, ModelSpec } from './model/contract.ts'
 import { writeAtomically } from './outputs.ts'
@@ -70,11 +67,9 @@ export interface BatchOptions {
   maxMemory: number
   maxPixels: number
   allowSvg: boolean
-  cutout: CutoutOptions & CompositeOptions & { keepProfile: boolean }
+  cutout: Omit<CutoutSettings, 'depth'>
   /** The same, as kept in `params`. */
   cutoutParams: Record<string, unknown>
-  /** A catalogue's rules, which every cut-out is checked against. */
-  rules: PictureRules | undefined
   /** Local cut-out of a candidate, an absolute path, with `--output`. */
   outputOf: ((candidate: Candidate) => string) | undefined
   /** Compare contents instead of trusting path, size and time. */
@@ -178,19 +173,13 @@ async function processOne(batch: Batch, image: Image): Promise<Outcome> {
       const originalPath = objectKey('original', jobId, header.extension)
       upload(originalPath, bytes, contentTypeOf(header.extension), contentSha256)
 
-      const pixels = await decode(bytes, { depth, keepProfile: batch.cutout.keepProfile })
-      await failPoint('process:decoded')
-      const { matte, guided, provider } = await matteOf(batch, pixels, made)
-      await failPoint('process:matte')
-      const { profile, metadata } = pixels
-      const cutout = await compose(pixels, matte, { ...batch.cutout, guided })
-      await failPoint('process:composed')
-      const [mask, processed] = await Promise.all([
-        encodeMask(cutout),
-        encodeCutout(cutout, { profile, metadata }, batch.cutout),
-      ])
-      const review = await reviewOf(cutout.review, processed, batch.rules)
-      await failPoint('process:encoded')
+      const model = made ? undefined : await batch.model()
+      const subject = model ?? { mask: await readStored(store, made!.maskPath, made!.maskSha256) }
+      const cutout = await cutOutInThread(bytes, subject, { ...batch.cutout, depth })
+      const { mask, processed } = cutout
+      const provider = model?.provider ?? 'none'
+      const review = reviewOf(cutout)
+      await failPoint('process:returned')
 
       const maskPath = objectKey('mask', jobId, mask.extension)
       const maskSha256 = sha256(mask.bytes)
@@ -257,30 +246,13 @@ async function maskedJob(database: Database, contentSha256: string): Promise<Sto
   })
 }
 
-/** The matte of a picture: from the model, or as it was stored. */
-async function matteOf(batch: Batch, pixels: DecodedImage, made: StoredJob | undefined) {
-  if (made) {
-    const mask = await decodeMask(await readStored(batch.store, made.maskPath, made.maskSha256), pixels)
-    return { matte: mask, guided: false, provider: 'none' }
-  }
-  const model = await batch.model()
-  const matte = await model.predict(await toModelInput(pixels, model.inputSize))
-  return { matte, guided: model.spec.guided ?? false, provider: model.provider }
-}
-
 /** The figures of the mask, and what a catalogue would say of the file. */
-async function reviewOf(
-  figures: Review,
-  processed: EncodedCutout,
-  rules: PictureRules | undefined,
-): Promise<JobReview> {
-  if (!rules) return { ...figures }
-  const { touches } = figures
-  const violations = await checkPicture(processed.bytes, rules, { scale: processed.scale, touches })
+function reviewOf({ review, violations }: FinishedCutout): JobReview {
+  if (!violations) return { ...review }
   return {
-    ...figures,
+    ...review,
     violations: violations.map(({ rule, message }) => ({ rule, message })),
-    reasons: [...figures.reasons, ...(violations.length > 0 ? ['rules'] : [])],
+    reasons: [...review.reasons, ...(violations.length > 0 ? ['rules'] : [])],
   }
 }
 

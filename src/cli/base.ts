@@ -1,4 +1,5 @@
-import { Command, Errors } from '@oclif/core'
+import { Command } from '@oclif/core/command'
+import { CLIError } from '@oclif/core/errors'
 import pc from 'picocolors'
 import { RmbgError } from '../errors.ts'
 import { exitStatus, exitStatusOfFamily } from './exit.ts'
@@ -12,7 +13,7 @@ export abstract class BaseCommand extends Command {
     error: Error & { exitCode?: number; oclif?: { exit?: number } },
   ): Promise<never> {
     // oclif's own errors (bad flags, this.exit) already know their sentence and status.
-    if (error instanceof Errors.CLIError) throw error
+    if (error instanceof CLIError) throw error
     if (this.jsonEnabled()) this.logJson(this.toErrorJson(error))
     else {
       const known = error instanceof RmbgError ? error : undefined

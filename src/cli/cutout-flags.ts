@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 import { fits } from '../image/layout.ts'
 import { cutoutFormats } from '../image/options.ts'
 import { environmentVariable as env } from './settings.ts'

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 import type { JobFilter } from '../database/filters.ts'
 import { RmbgError } from '../errors.ts'
 import { byteSize } from './values.ts'

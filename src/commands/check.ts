@@ -1,4 +1,5 @@
-import { Args, Flags } from '@oclif/core'
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
 import type { CheckedPicture } from '../check.ts'
 import { BaseCommand } from '../cli/base.ts'
 import { exitStatus } from '../cli/exit.ts'

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
-import { Args, Flags } from '@oclif/core'
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
 import { BaseCommand, describeError } from '../cli/base.ts'
 import { cutoutFlags } from '../cli/cutout-flags.ts'
 import { resolveCutout } from '../cli/cutout-settings.ts'
@@ -182,12 +183,11 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
           maxMemory: settings.maxMemory,
           maxPixels: settings.maxPixels,
           allowSvg: settings.allowSvg ?? false,
-          cutout: cutout.options,
+          cutout: { ...cutout.options, rules: preset?.check },
           cutoutParams: {
             ...cutout.params,
             ...(preset && { rules: { preset: preset.name, sha256: preset.checkSha256 } }),
           },
-          rules: preset?.check,
           outputOf: outputs && ((candidate) => outputs.get(candidate.path)!),
           checksum: flags.checksum,
           force: flags.force,

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 import { BaseCommand } from '../cli/base.ts'
 import { confirm } from '../cli/confirm.ts'
 import { exitStatus } from '../cli/exit.ts'

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
-import { Args, Flags } from '@oclif/core'
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
 import { BaseCommand } from '../cli/base.ts'
 import { filterFlags, toFilter } from '../cli/filter-flags.ts'
 import { readJobIds } from '../cli/job-ids.ts'

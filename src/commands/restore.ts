@@ -1,4 +1,5 @@
-import { Args, Flags } from '@oclif/core'
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
 import type { Manifest } from '../backup/manifest.ts'
 import { BaseCommand } from '../cli/base.ts'
 import { progress } from '../cli/progress.ts'

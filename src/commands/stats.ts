@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { Flags } from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 import { BaseCommand, describeError } from '../cli/base.ts'
 import { cacheCheck, healthText, monitorStatus, openMetrics, overallLevel } from '../cli/health-output.ts'
 import { resolveSettings } from '../cli/settings.ts'

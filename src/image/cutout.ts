@@ -1,79 +1,49 @@
-import { availableParallelism } from 'node:os'
-import { Piscina } from 'piscina'
-import type { Matte } from '../model/contract.ts'
-import { threadEntry } from '../thread.ts'
-import type { CompositeOptions, Cutout } from './composite.ts'
-import { type DecodedImage, type Samples, toSrgb } from './decode.ts'
-import type { ResampleTask } from './pixel-thread.ts'
+import { type CompositeOptions, composite } from './composite.ts'
+import { type DecodedImage, decode } from './decode.ts'
+import { type Encoded, type EncodedCutout, encodeCutout, encodeMask } from './formats.ts'
+import type { MattePlane } from './matte.ts'
+import type { CutoutOptions } from './options.ts'
+import type { Review } from './review.ts'
+import { checkPicture, type PictureRules, type RuleViolation } from './rules.ts'
 
-export type { Cutout } from './composite.ts'
+export interface CutoutSettings extends CutoutOptions, CompositeOptions {
+  /** Bits per sample in work. */
+  depth: 8 | 16
+  keepProfile: boolean
+  /** A catalogue's rules, which the finished cut-out is checked against. */
+  rules: PictureRules | undefined
+}
 
-let threads: Piscina | undefined
+/** What a picture's subject is: a model's matte, or a finished mask with the picture's own transparency in it. */
+export type SubjectMatte =
+  | { matte: MattePlane; guided: boolean }
+  | { matte: Uint8Array<ArrayBuffer>; guided: false }
 
-function pixelThreads(): Piscina {
-  if (threads) return threads
-  const { url, execArgv } = threadEntry('pixel-thread', import.meta.url)
-  threads = new Piscina({
-    filename: url.href,
-    execArgv,
-    minThreads: 1,
-    maxThreads: Math.min(availableParallelism(), 8),
-    // Threads hold no state worth the wait for new ones within a batch.
-    idleTimeout: 10_000,
-  })
-  return threads
+export interface FinishedCutout {
+  mask: Encoded
+  processed: EncodedCutout
+  review: Review
+  /** Why a catalogue would refuse the cut-out; absent without its rules. */
+  violations: RuleViolation[] | undefined
 }
 
 /**
- * The picture as a model sees it: stretched to the model's size, in sRGB. See `resample` for the arithmetic, which is
- * done in a thread; until then the image's pixels are away.
+ * One picture, from its file to the files of its mask and its cut-out.
  *
- * @returns interleaved 8-bit RGB, width * height * 3 bytes, on an ArrayBuffer of its own
+ * @param matteOf says what the subject is, asked once
+ * @throws RmbgError INPUT_CORRUPT, OUTPUT_TOO_LARGE, or what `matteOf` throws
  */
-export async function toModelInput(
-  image: DecodedImage,
-  { width, height }: { width: number; height: number },
-): Promise<Uint8Array<ArrayBuffer>> {
-  const data = ownBuffer(image.data)
-  const picture = { data, width: image.width, height: image.height, channels: image.channels }
-  const task: ResampleTask = { picture, width, height }
-  const result: { rgb: Uint8Array<ArrayBuffer>; data: Samples } = await pixelThreads().run(task, {
-    name: 'shrink',
-    transferList: [data.buffer],
-  })
-  image.data = result.data
-  return image.profile ? toSrgb(result.rgb, { width, height }, image.profile) : result.rgb
-}
-
-/**
- * Mask and cut-out of a picture, made in a thread of its own so that the main thread stays free. See `composite` for
- * the arithmetic. The image and the matte are given away: their buffers are unusable afterwards.
- */
-export function compose(
-  image: DecodedImage,
-  matte: Matte | Uint8Array<ArrayBuffer>,
-  options: CompositeOptions & { guided: boolean },
-): Promise<Cutout> {
-  const { width, height, channels } = image
-  const data = ownBuffer(image.data)
-  const task = {
-    picture: { data, width, height, channels },
-    matte:
-      matte instanceof Uint8Array ? matte : { values: matte.alpha, width: matte.width, height: matte.height },
-    ...options,
-  }
-  const matteBuffer = matte instanceof Uint8Array ? matte.buffer : matte.alpha.buffer
-  return pixelThreads().run(task, { name: 'compose', transferList: [data.buffer, matteBuffer] })
-}
-
-/** Ends the threads; the next `compose` starts new ones. */
-export async function closePixelThreads(): Promise<void> {
-  const closing = threads
-  threads = undefined
-  await closing?.close()
-}
-
-/** A small buffer may share Node's pool, which must not be given away. */
-function ownBuffer(data: Samples): Samples {
-  return data.byteLength === data.buffer.byteLength ? data : data.slice()
+export async function cutOut(
+  file: Uint8Array,
+  settings: CutoutSettings,
+  matteOf: (picture: DecodedImage) => Promise<SubjectMatte>,
+): Promise<FinishedCutout> {
+  const picture = await decode(file, settings)
+  const cutout = composite({ picture, ...(await matteOf(picture)), ...settings })
+  const [mask, processed] = await Promise.all([encodeMask(cutout), encodeCutout(cutout, picture, settings)])
+  const { review } = cutout
+  const { rules } = settings
+  const making = { scale: processed.scale, touches: review.touches }
+  const violations = rules && (await checkPicture(processed.bytes, rules, making))
+  return { mask, processed, review, violations }
 }

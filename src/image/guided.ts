@@ -106,7 +106,8 @@ function areaAverages(
   const row = new Float32Array(grid.width * 3)
   const down = height / grid.height
   for (let y = 0; y < height; y++) {
-    averageRow(samples, channels, y * width * channels, width, row)
+    if (channels === 3) averageRgb(samples, y * width * 3, width, row)
+    else averageRow(samples, channels, y * width * channels, width, row)
     // The one or two rows of the grid this row of pixels lies in.
     const first = Math.min(Math.floor(y / down), grid.height - 1)
     const border = Math.min((first + 1) * down, y + 1)
@@ -158,6 +159,36 @@ function averageRow(
     row[cell * 3] = red / across
     row[cell * 3 + 1] = green / across
     row[cell * 3 + 2] = blue / across
+  }
+}
+
+/** The same of opaque RGB, the usual case: nothing is asked in the loop over the pixels that lie in a cell wholly. */
+function averageRgb(
+  samples: Uint8Array | Float32Array,
+  start: number,
+  width: number,
+  row: Float32Array,
+): void {
+  const cells = row.length / 3
+  const across = width / cells
+  for (let cell = 0; cell < cells; cell++) {
+    const from = cell * across
+    const to = Math.min(from + across, width)
+    const [first, last] = [Math.floor(from), Math.ceil(to) - 1]
+    let [red, green, blue] = [0, 0, 0]
+    for (let at = start + (first + 1) * 3, end = start + last * 3; at < end; at += 3) {
+      red += samples[at]!
+      green += samples[at + 1]!
+      blue += samples[at + 2]!
+    }
+    const [firstAt, lastAt] = [start + first * 3, start + last * 3]
+    const firstShare = Math.min(first + 1, to) - from
+    const lastShare = first === last ? 0 : to - last
+    row[cell * 3] = (red + samples[firstAt]! * firstShare + samples[lastAt]! * lastShare) / across
+    row[cell * 3 + 1] =
+      (green + samples[firstAt + 1]! * firstShare + samples[lastAt + 1]! * lastShare) / across
+    row[cell * 3 + 2] =
+      (blue + samples[firstAt + 2]! * firstShare + samples[lastAt + 2]! * lastShare) / across
   }
 }
 

@@ -57,14 +57,7 @@ const speckShare = 0.0005
 /** The figures, and what is conspicuous about them. */
 export function review(reviewed: Reviewed): Review {
   const { mask, width, height } = reviewed
-  let sum = 0
-  let clear = 0
-  let opaque = 0
-  for (const alpha of mask) {
-    sum += alpha
-    if (alpha < clearBelow) clear++
-    else if (alpha >= opaqueFrom) opaque++
-  }
+  const { sum, clear, opaque } = tally(mask)
   const visible = mask.length - clear
   const { islands, holes } = countRegions(mask, width, height)
   const figures = {
@@ -98,6 +91,34 @@ function conspicuous(figures: Omit<Review, 'reasons'>): ReviewReason[] {
   return reasons.filter(([, applies]) => applies).map(([reason]) => reason)
 }
 
+/** Most of a mask is 0 or full, and is counted four pixels at once. */
+function tally(mask: Uint8Array): { sum: number; clear: number; opaque: number } {
+  const fours =
+    mask.byteOffset % 4 === 0
+      ? new Uint32Array(mask.buffer, mask.byteOffset, mask.length >> 2)
+      : new Uint32Array()
+  let sum = 0
+  let clear = 0
+  let opaque = 0
+  const count = (from: number, to: number) => {
+    for (let at = from; at < to; at++) {
+      const alpha = mask[at]!
+      sum += alpha
+      if (alpha < clearBelow) clear++
+      else if (alpha >= opaqueFrom) opaque++
+    }
+  }
+  for (let i = 0; i < fours.length; i++) {
+    if (fours[i] === 0) clear += 4
+    else if (fours[i] === 0xffffffff) {
+      sum += 4 * 255
+      opaque += 4
+    } else count(i * 4, i * 4 + 4)
+  }
+  count(fours.length * 4, mask.length)
+  return { sum, clear, opaque }
+}
+
 function touchedSides(mask: Uint8Array, width: number, height: number): FrameSide[] {
   const share = (length: number, at: (i: number) => number) => {
     let count = 0
@@ -113,25 +134,27 @@ function touchedSides(mask: Uint8Array, width: number, height: number): FrameSid
   return sides.filter(([, touched]) => touched > touchShare).map(([side]) => side)
 }
 
-/** Parts and openings, counted on a grid of at most 512 cells a side. */
+/** Parts and openings, counted on a grid of at most 256 cells a side. */
 function countRegions(mask: Uint8Array, width: number, height: number): { islands: number; holes: number } {
-  const cell = Math.ceil(Math.max(width, height) / 512)
+  const cell = Math.ceil(Math.max(width, height) / 256)
   const columns = Math.ceil(width / cell)
   const rows = Math.ceil(height / cell)
-  const sums = new Uint32Array(columns * rows)
-  for (let y = 0, at = 0; y < height; y++) {
-    const row = Math.floor(y / cell) * columns
-    for (let x = 0; x < width; x++, at++) sums[row + Math.floor(x / cell)]! += mask[at]!
-  }
-  const isSubject = new Uint8Array(sums.length)
+  const isSubject = new Uint8Array(columns * rows)
+  // Sixteen samples tell whether a cell is mostly subject.
+  const step = Math.ceil(cell / 4)
   for (let row = 0, at = 0; row < rows; row++) {
-    const cellHeight = Math.min(cell, height - row * cell)
+    const bottom = Math.min((row + 1) * cell, height)
     for (let column = 0; column < columns; column++, at++) {
-      const pixels = cellHeight * Math.min(cell, width - column * cell)
-      isSubject[at] = sums[at]! >= 127.5 * pixels ? 1 : 0
+      const right = Math.min((column + 1) * cell, width)
+      let sum = 0
+      let samples = 0
+      for (let y = row * cell; y < bottom; y += step) {
+        for (let x = column * cell; x < right; x += step, samples++) sum += mask[y * width + x]!
+      }
+      isSubject[at] = sum >= 127.5 * samples ? 1 : 0
     }
   }
-  const smallest = Math.max(speckShare * sums.length, 1)
+  const smallest = Math.max(speckShare * isSubject.length, 1)
   const regions = connectedRegions(isSubject, columns, rows).filter(({ size }) => size >= smallest)
   return {
     islands: regions.filter(({ value }) => value === 1).length,
@@ -187,6 +210,7 @@ function connectedRegions(values: Uint8Array, columns: number, rows: number): Re
 /** Cells a side on which the colours of subject and background are known; an edge looks two cells far. */
 const haloGrid = 96
 const haloReach = 2
+const samplesPerCellSide = 6
 /** Colours nearer to each other than this (0..1, Euclidean) cannot tell a halo. */
 const leastContrast = 0.15
 
@@ -199,31 +223,38 @@ function halo({ mask, rgba, data, channels, width, height }: Reviewed): number |
   const cell = Math.max(Math.ceil(Math.max(width, height) / haloGrid), 1)
   const columns = Math.ceil(width / cell)
   const rows = Math.ceil(height / cell)
-  // Sums of red, green, blue and the count, of the subject and of the background.
-  const subject = new Float32Array(columns * rows * 4)
-  const background = new Float32Array(columns * rows * 4)
+  // Means over a cell need few of its pixels, and only the cells near soft pixels are asked for.
+  const step = Math.max(Math.floor(cell / samplesPerCellSide), 1)
   const soft: number[] = []
-  const stride = Math.max(1, Math.floor(mask.length / 4_000_000))
-  for (let y = 0; y < height; y += stride) {
-    for (let x = 0; x < width; x += stride) {
-      const at = y * width + x
-      const alpha = mask[at]!
-      if (alpha >= clearBelow && alpha < opaqueFrom) {
-        soft.push(at)
-        continue
-      }
-      const isSubject = alpha >= opaqueFrom
-      const sums = isSubject ? subject : background
-      const into = (Math.floor(y / cell) * columns + Math.floor(x / cell)) * 4
-      const from = isSubject ? at * 4 : at * channels
-      const source = isSubject ? rgba : data
-      for (let c = 0; c < 3; c++) sums[into + c]! += source[from + c]!
-      sums[into + 3]!++
+  const near = new Uint8Array(columns * rows)
+  for (let y = 0; y < height; y += step) {
+    const row = Math.floor(y / cell)
+    for (let x = 0, at = y * width; x < width; x += step, at += step) {
+      if (mask[at]! < clearBelow || mask[at]! >= opaqueFrom) continue
+      soft.push(at)
+      markAround(near, columns, rows, Math.floor(x / cell), row)
     }
   }
   if (soft.length === 0) return null
-  const inside = spread(subject, columns, rows)
-  const outside = spread(background, columns, rows)
+  // Sums of red, green, blue and the count, of the subject and of the background.
+  const subject = new Float32Array(columns * rows * 4)
+  const background = new Float32Array(columns * rows * 4)
+  for (let row = 0, cellAt = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++, cellAt++) {
+      if (near[cellAt] === 0) continue
+      const [bottom, right] = [Math.min((row + 1) * cell, height), Math.min((column + 1) * cell, width)]
+      for (let y = row * cell; y < bottom; y += step) {
+        for (let x = column * cell; x < right; x += step) {
+          const at = y * width + x
+          const alpha = mask[at]!
+          if (alpha >= opaqueFrom) addColour(subject, cellAt * 4, rgba, at * 4)
+          else if (alpha < clearBelow) addColour(background, cellAt * 4, data, at * channels)
+        }
+      }
+    }
+  }
+  const inside = spread(subject, near, columns, rows)
+  const outside = spread(background, near, columns, rows)
   let score = 0
   let weights = 0
   for (const at of soft) {
@@ -248,11 +279,29 @@ function halo({ mask, rgba, data, channels, width, height }: Reviewed): number |
   return weights === 0 ? null : rounded(score / weights)
 }
 
-/** Every cell becomes the sum of its neighbourhood. */
-function spread(sums: Float32Array, columns: number, rows: number): Float32Array {
+/** Flags (1) the cells that a soft pixel's colours are compared with, and (2) its own. */
+function markAround(near: Uint8Array, columns: number, rows: number, column: number, row: number): void {
+  if (near[row * columns + column] === 2) return
+  for (let v = Math.max(row - haloReach, 0); v <= Math.min(row + haloReach, rows - 1); v++) {
+    for (let u = Math.max(column - haloReach, 0); u <= Math.min(column + haloReach, columns - 1); u++)
+      near[v * columns + u]! ||= 1
+  }
+  near[row * columns + column] = 2
+}
+
+function addColour(sums: Float32Array, into: number, colours: Uint8Array | Uint16Array, from: number): void {
+  sums[into]! += colours[from]!
+  sums[into + 1]! += colours[from + 1]!
+  sums[into + 2]! += colours[from + 2]!
+  sums[into + 3]!++
+}
+
+/** Every cell with soft pixels becomes the sum of its neighbourhood. */
+function spread(sums: Float32Array, near: Uint8Array, columns: number, rows: number): Float32Array {
   const result = new Float32Array(sums.length)
   for (let y = 0; y < rows; y++) {
     for (let x = 0; x < columns; x++) {
+      if (near[y * columns + x] !== 2) continue
       const into = (y * columns + x) * 4
       for (let v = Math.max(y - haloReach, 0); v <= Math.min(y + haloReach, rows - 1); v++) {
         for (let u = Math.max(x - haloReach, 0); u <= Math.min(x + haloReach, columns - 1); u++) {

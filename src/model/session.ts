@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import pLimit from 'p-limit'
-import { RmbgError } from '../errors.ts'
+import { fromPlainError, RmbgError } from '../errors.ts'
 import { threadEntry } from '../thread.ts'
 import type { Device, MatteModel, ModelSpec } from './contract.ts'
 import { sentence } from './sentence.ts'
@@ -126,7 +126,7 @@ async function startThread(data: ThreadData): Promise<InferenceThread> {
   const first = await nextAnswer()
   if ('refused' in first) {
     await worker.terminate()
-    throw fromThread(first.refused)
+    throw fromPlainError(first.refused)
   }
   if (!('ready' in first)) throw new Error('the inference thread answered before it was ready')
   const send = (request: ThreadRequest, transfer: ArrayBuffer[] = []) => worker.postMessage(request, transfer)
@@ -138,7 +138,9 @@ async function startThread(data: ThreadData): Promise<InferenceThread> {
       send({ rgb }, [rgb.buffer])
       const answer = await pending
       if ('alpha' in answer) return answer.alpha
-      throw 'refused' in answer ? fromThread(answer.refused) : new Error('the inference thread started twice')
+      throw 'refused' in answer
+        ? fromPlainError(answer.refused)
+        : new Error('the inference thread started twice')
     },
     close: async () => {
       if (death) return
@@ -147,16 +149,4 @@ async function startThread(data: ThreadData): Promise<InferenceThread> {
       await ended
     },
   }
-}
-
-function fromThread({
-  code,
-  message,
-  hint,
-}: {
-  code: RmbgError['code']
-  message: string
-  hint: string | undefined
-}) {
-  return new RmbgError(code, message, hint === undefined ? {} : { hint })
 }

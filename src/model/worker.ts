@@ -9,7 +9,7 @@ import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import { env, InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node'
-import { RmbgError } from '../errors.ts'
+import { type PlainError, RmbgError, toPlainError } from '../errors.ts'
 import type { Device, ModelSpec } from './contract.ts'
 import { openOnDevice } from './providers.ts'
 import { sentence } from './sentence.ts'
@@ -29,7 +29,7 @@ export type ThreadRequest = { rgb: Uint8Array<ArrayBuffer> } | 'close'
 export type ThreadAnswer =
   | { ready: { inputSize: { width: number; height: number }; provider: string; notice?: string } }
   | { alpha: Float32Array<ArrayBuffer> }
-  | { refused: Pick<RmbgError, 'code' | 'message' | 'hint'> }
+  | { refused: PlainError }
 
 const port = parentPort!
 const { spec, threads, device } = workerData as ThreadData
@@ -37,7 +37,7 @@ const { spec, threads, device } = workerData as ThreadData
 const answer = (message: ThreadAnswer, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer)
 const refuse = (error: unknown) => {
   if (!(error instanceof RmbgError)) throw error
-  answer({ refused: { code: error.code, message: error.message, hint: error.hint } })
+  answer({ refused: toPlainError(error) })
 }
 
 // ONNX Runtime writes its warnings to the process's stderr, past every printer of ours.

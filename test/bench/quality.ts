@@ -16,8 +16,9 @@ import { fileURLToPath } from 'node:url'
 import envPaths from 'env-paths'
 import sharp from 'sharp'
 import { modelsFolder } from '../../src/cli/settings.ts'
-import { closePixelThreads, compose, toModelInput } from '../../src/image/cutout.ts'
+import { composite } from '../../src/image/composite.ts'
 import { type DecodedImage, decode } from '../../src/image/decode.ts'
+import { toModelInput } from '../../src/image/model-input.ts'
 import { builtinModels, resolveModel } from '../../src/model/registry.ts'
 import { openModel } from '../../src/model/session.ts'
 import { randomShot, render, studio } from '../model/studio.ts'
@@ -136,7 +137,9 @@ async function judge(name: string, samples: readonly Sample[]) {
     const matte = await model.predict(input)
     times.push(performance.now() - startedAt)
     const { width, height } = image
-    const { mask } = await compose(image, matte, {
+    const { mask } = composite({
+      picture: image,
+      matte: { ...matte, values: matte.alpha },
       guided: model.spec.guided ?? false,
       refine: false,
       keepHiddenColor: false,
@@ -187,7 +190,6 @@ for (const model of models) {
   if (pictures.length > 0) photos.push(await judge(model, pictures))
   synthetic.push(await judge(model, shots))
 }
-await closePixelThreads()
 
 const summary = summaryTable(photos, synthetic)
 process.stdout.write(

@@ -57,10 +57,10 @@ export const imagePlaces: ImagePlace[] = (
       moment: 'the object is renamed, its folder not yet flushed',
       ...{ ...claimed, isTagged: true, objects: ['original'], next: again, only: 'embedded' },
     },
-    { at: 'process:decoded', moment: 'the pixels are decoded', ...begun, next: again },
+    { at: 'process:decoded', moment: 'the pixels are decoded, in a thread', ...begun, next: again },
     { at: 'process:matte', moment: 'the model has answered', ...begun, next: again },
-    { at: 'process:composed', moment: 'mask and cut-out are computed', ...begun, next: again },
-    { at: 'process:encoded', moment: 'and encoded', ...begun, next: again },
+    { at: 'process:encoded', moment: 'mask and cut-out are encoded', ...begun, next: again },
+    { at: 'process:returned', moment: 'and handed over by their thread', ...begun, next: again },
     {
       at: 'process:uploading',
       moment: 'all three objects are on their way',

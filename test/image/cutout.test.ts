@@ -1,10 +1,13 @@
 import sharp from 'sharp'
 import { afterAll, describe, expect, it } from 'vitest'
+import { RmbgError } from '../../src/errors.ts'
 import { type CompositeTask, composite } from '../../src/image/composite.ts'
-import { closePixelThreads, compose } from '../../src/image/cutout.ts'
+import { type CutoutSettings, cutOut } from '../../src/image/cutout.ts'
 import { encodeCutout, encodeMask } from '../../src/image/formats.ts'
 import type { MattePlane } from '../../src/image/matte.ts'
-import type { CutoutOptions } from '../../src/image/options.ts'
+import { closePixelThreads, cutOutInThread } from '../../src/image/threads.ts'
+import type { MatteModel } from '../../src/model/contract.ts'
+import { picture } from '../support/images.ts'
 
 afterAll(closePixelThreads)
 
@@ -116,28 +119,14 @@ describe('mask and cut-out', () => {
       expect(new Set(mask)).toEqual(new Set([Math.round(value * 255)]))
     }
   })
-
-  it('are the same from threads, many at a time', async () => {
-    const sizes = Array.from({ length: 12 }, (_, index) => [30 + index, 20 + index] as const)
-    const cutouts = await Promise.all(
-      sizes.map(([width, height]) => {
-        const { picture, matte } = someTask(width, height, 3, 16, 16)
-        return compose(
-          { ...picture, metadata: {} },
-          { alpha: matte.values, width: 16, height: 16 },
-          { guided: false, refine: false, keepHiddenColor: false },
-        )
-      }),
-    )
-    for (const [index, [width, height]] of sizes.entries()) {
-      const expected = composite(someTask(width, height, 3, 16, 16))
-      expect(cutouts[index]!.rgba).toEqual(expected.rgba)
-      expect(Buffer.compare(cutouts[index]!.mask, expected.mask)).toBe(0)
-    }
-  })
 })
 
-const plain: CutoutOptions = {
+const plain: CutoutSettings = {
+  depth: 8,
+  keepProfile: false,
+  rules: undefined,
+  refine: true,
+  keepHiddenColor: false,
   format: 'png',
   trim: false,
   padding: { pixels: 0 },
@@ -159,5 +148,55 @@ describe('encoding', () => {
     expect(Buffer.compare(await sharp(mask.bytes).toColourspace('b-w').raw().toBuffer(), cutout.mask)).toBe(0)
     const processed = await encodeCutout(cutout, { metadata: {} }, plain)
     expect(new Uint8Array(await sharp(processed.bytes).raw().toBuffer())).toEqual(cutout.rgba)
+  })
+})
+
+describe('threads', () => {
+  /** A model that sees the left half of everything. */
+  const half = {
+    spec: { name: 'half' } as MatteModel['spec'],
+    inputSize: { width: 16, height: 8 },
+    predict: async (rgb: Uint8Array) => {
+      expect(rgb).toHaveLength(16 * 8 * 3)
+      return {
+        alpha: Float32Array.from({ length: 128 }, (_, i) => (i % 16 < 8 ? 1 : 0)),
+        width: 16,
+        height: 8,
+      }
+    },
+  }
+
+  it('make the same cut-outs, many at a time', async () => {
+    const files = await Promise.all(
+      Array.from({ length: 12 }, (_, index) =>
+        picture(index, 60 + index, 40)
+          .jpeg()
+          .toBuffer(),
+      ),
+    )
+    const made = await Promise.all(files.map((file) => cutOutInThread(file, half, plain)))
+    for (const [index, file] of files.entries()) {
+      const expected = await cutOut(file, plain, async () => {
+        const { alpha, ...size } = await half.predict(new Uint8Array(384))
+        return { matte: { values: alpha, ...size }, guided: false }
+      })
+      expect(Buffer.compare(made[index]!.processed.bytes, expected.processed.bytes)).toBe(0)
+      expect(Buffer.compare(made[index]!.mask.bytes, expected.mask.bytes)).toBe(0)
+      expect(made[index]!.review).toEqual(expected.review)
+    }
+  })
+
+  it('pass on what is wrong with the picture, or with the model', async () => {
+    const file = await picture(1).jpeg().toBuffer()
+    await expect(cutOutInThread(file.subarray(0, 400), half, plain)).rejects.toMatchObject({
+      name: 'RmbgError',
+      code: 'INPUT_CORRUPT',
+      hint: expect.any(String),
+    })
+    const predict = () => Promise.reject(new RmbgError('MODEL_OUTPUT', 'The mask is no mask.'))
+    await expect(cutOutInThread(file, { ...half, predict }, plain)).rejects.toMatchObject({
+      code: 'MODEL_OUTPUT',
+      message: 'The mask is no mask.',
+    })
   })
 })

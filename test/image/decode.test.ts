@@ -1,11 +1,9 @@
 /** Pictures of every kind become upright 8-bit sRGB, or fail with one sentence. */
 import sharp, { type Sharp } from 'sharp'
-import { afterAll, describe, expect, it } from 'vitest'
-import { closePixelThreads, toModelInput } from '../../src/image/cutout.ts'
+import { describe, expect, it } from 'vitest'
 import { decode, readHeader } from '../../src/image/decode.ts'
+import { toModelInput } from '../../src/image/model-input.ts'
 import { goodFormats, picture } from '../support/images.ts'
-
-afterAll(closePixelThreads)
 
 const limits = { maxPixels: 1e8, allowSvg: false }
 const red = { r: 200, g: 40, b: 30 }

@@ -1,14 +1,12 @@
 /** Cut-outs to order: formats, canvas, background, colour profile, depth, metadata. */
 import exif from 'exif-reader'
 import sharp from 'sharp'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { composite } from '../../src/image/composite.ts'
-import { closePixelThreads, toModelInput } from '../../src/image/cutout.ts'
 import { type DecodedImage, decode } from '../../src/image/decode.ts'
 import { encodeCutout } from '../../src/image/formats.ts'
+import { toModelInput } from '../../src/image/model-input.ts'
 import type { CutoutFormat, CutoutOptions } from '../../src/image/options.ts'
-
-afterAll(closePixelThreads)
 
 const plain: CutoutOptions = {
   format: 'png',

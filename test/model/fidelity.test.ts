@@ -7,8 +7,9 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { closePixelThreads, compose, toModelInput } from '../../src/image/cutout.ts'
+import { composite } from '../../src/image/composite.ts'
 import { decode } from '../../src/image/decode.ts'
+import { toModelInput } from '../../src/image/model-input.ts'
 import type { MatteModel } from '../../src/model/contract.ts'
 import { openModel } from '../../src/model/session.ts'
 import { picture } from '../support/images.ts'
@@ -131,7 +132,6 @@ describe('RMBG-2.0', () => {
   })
   afterAll(async () => {
     for (const one of seeing) await one.close()
-    await closePixelThreads()
   })
 
   it.each(Object.entries(pictures))('is shown %s as its authors would show it', async (_, make) => {
@@ -157,7 +157,13 @@ describe('RMBG-2.0', () => {
       image.width,
       image.height,
     )
-    const { mask } = await compose(image, matte, { guided: false, refine: true, keepHiddenColor: false })
+    const { mask } = composite({
+      picture: image,
+      matte: { ...matte, values: matte.alpha },
+      guided: false,
+      refine: true,
+      keepHiddenColor: false,
+    })
     compare(mask, expected.values)
   })
 })

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 import type { BucketPlan } from '../../backup/buckets.ts'
 import type { BackupResult } from '../../backup/take.ts'
 import { bucketText, walText } from '../../cli/backup-text.ts'

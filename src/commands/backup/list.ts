@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core'
+import * as Args from '@oclif/core/args'
 import type { Manifest } from '../../backup/manifest.ts'
 import { BaseCommand } from '../../cli/base.ts'
 import { environmentVariable as env, resolveSettings } from '../../cli/settings.ts'

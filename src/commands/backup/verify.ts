@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core'
+import * as Args from '@oclif/core/args'
 import type { VerifiedBackup } from '../../backup/verify.ts'
 import { BaseCommand } from '../../cli/base.ts'
 import { exitStatus } from '../../cli/exit.ts'

@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises'
-import { Args, Flags } from '@oclif/core'
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
 import { SingleBar } from 'cli-progress'
 import { BaseCommand } from '../../cli/base.ts'
 import { environmentVariable as env, modelsFolder, resolveSettings } from '../../cli/settings.ts'

@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core'
+import * as Args from '@oclif/core/args'
 import { BaseCommand } from '../../cli/base.ts'
 import { exitStatus } from '../../cli/exit.ts'
 import { modelsFolder, resolveSettings } from '../../cli/settings.ts'

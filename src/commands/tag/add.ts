@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core'
+import * as Args from '@oclif/core/args'
 import { BaseCommand } from '../../cli/base.ts'
 import { readJobIds } from '../../cli/job-ids.ts'
 import { resolveSettings } from '../../cli/settings.ts'

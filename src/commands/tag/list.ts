@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 import { BaseCommand } from '../../cli/base.ts'
 import { resolveSettings } from '../../cli/settings.ts'
 import { table } from '../../cli/table.ts'

@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core'
+import * as Args from '@oclif/core/args'
 import { BaseCommand } from '../../cli/base.ts'
 import { resolveSettings } from '../../cli/settings.ts'
 import { table } from '../../cli/table.ts'

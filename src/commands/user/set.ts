@@ -1,4 +1,5 @@
-import { Args, Flags } from '@oclif/core'
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
 import { BaseCommand } from '../../cli/base.ts'
 import { environmentVariable as env, resolveSettings } from '../../cli/settings.ts'
 import { openContext } from '../../context.ts'
