@@ -2,7 +2,7 @@
  * `rmbg backup` and `rmbg restore`: what was backed up comes back, and a backup that is none never looks like one. How
  * they are killed: test/faults/upkeep.test.ts.
  */
-import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
