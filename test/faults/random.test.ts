@@ -24,7 +24,7 @@ import {
 const isLong = process.env.RMBG_FAULTS === 'long'
 const killsWanted = isLong ? 13 : 3
 const seed = Number(process.env.RMBG_FAULTS_SEED ?? 1)
-const timeout = killsWanted * 60_000
+const timeout = killsWanted * 120_000
 
 const figures: string[] = []
 const startedAt = Date.now()
