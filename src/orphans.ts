@@ -1,6 +1,7 @@
 import type { Database } from './database/connect.ts'
 import { failForMissingObject, knownJobs, loggedObjects, timeAgo } from './database/orphans.ts'
 import { RmbgError } from './errors.ts'
+import { failPoint } from './fail-point.ts'
 import { type ObjectKind, type ObjectStore, objectKinds, type StoredObject } from './store/contract.ts'
 
 /** What has lost its counterpart. */
@@ -126,7 +127,10 @@ export async function sweepOrphans(
       batch.map(({ jobId }) => jobId),
     )
     const sure = batch.filter(({ type, jobId }) => type === 'superseded' || !known.has(jobId))
-    if (!options.dryRun) await store.remove(sure.map(({ key }) => key))
+    if (!options.dryRun) {
+      await store.remove(sure.map(({ key }) => key))
+      await failPoint('prune:swept')
+    }
     for (const orphan of sure) {
       counts.objects++
       counts.bytes += orphan.bytes

@@ -33,6 +33,7 @@ import type {
   SkippedEvent,
   SummaryEvent,
 } from './events.ts'
+import { failPoint } from './fail-point.ts'
 import type { CutoutSettings, FinishedCutout } from './image/cutout.ts'
 import { estimateBytes } from './image/decode.ts'
 import { workingDepth } from './image/formats.ts'
@@ -138,6 +139,7 @@ async function processOne(batch: Batch, image: Image): Promise<Outcome> {
       const startedAt = performance.now()
       const bytes = await source.read()
       const contentSha256 = sha256(bytes)
+      await failPoint('process:read')
       const made =
         batch.mattes === 'stored' ? (image.job ?? (await maskedJob(database, contentSha256))) : undefined
       const { params, fingerprint } = made ? workOf({ model: made.model, ...batch.cutoutParams }) : batch.work
@@ -159,7 +161,9 @@ async function processOne(batch: Batch, image: Image): Promise<Outcome> {
       if (claim.state === 'held') return 'held'
       if (claim.state === 'completed') return await skip(batch, image.candidate, claim.job, 'same-content')
       jobId = claim.jobId
+      await failPoint('process:claimed')
       await tagJobs(database.sql, [jobId], batch.tags)
+      await failPoint('process:tagged')
       const upload = (key: string, body: Uint8Array, contentType: string, digest: string) => {
         const stored = store.put(key, body, { contentType, sha256: digest })
         stored.catch(() => {}) // awaited below; an error before that must not leave it unhandled
@@ -175,6 +179,7 @@ async function processOne(batch: Batch, image: Image): Promise<Outcome> {
       const { mask, processed } = cutout
       const provider = model?.provider ?? 'none'
       const review = reviewOf(cutout)
+      await failPoint('process:returned')
 
       const maskPath = objectKey('mask', jobId, mask.extension)
       const maskSha256 = sha256(mask.bytes)
@@ -182,9 +187,12 @@ async function processOne(batch: Batch, image: Image): Promise<Outcome> {
       const processedPath = objectKey('processed', jobId, processed.extension)
       const processedSha256 = sha256(processed.bytes)
       upload(processedPath, processed.bytes, processed.contentType, processedSha256)
+      await failPoint('process:uploading')
       const output = batch.outputOf?.(image.candidate)
       if (output !== undefined) await writeAtomically(output, processed.bytes)
+      await failPoint('process:written')
       await Promise.all(uploads)
+      await failPoint('process:stored')
 
       const processingTimeMs = Math.round(performance.now() - startedAt)
       const completed = await completeJob(database.sql, {
@@ -203,6 +211,7 @@ async function processOne(batch: Batch, image: Image): Promise<Outcome> {
       })
       // Another run believed this one dead and took the job over; it completes the row.
       if (!completed) return 'held'
+      await failPoint('process:completed')
       return {
         type: 'image',
         status: 'completed',
@@ -377,6 +386,7 @@ export async function runBatch(
       }
     } finally {
       clearInterval(heartbeat)
+      await failPoint('process:ended')
       await releaseJobs(sql, batch.run.id).catch(() => {}) // leases end by themselves where this fails
       await closePixelThreads()
       await foldUsage(sql).catch(() => {}) // what is not folded counts all the same
@@ -506,6 +516,7 @@ async function fail(
   const errorMessage = error.message
   if (jobId !== undefined) {
     await failJob(sql, { jobId, runId: batch.run.id, errorCode, errorMessage })
+    await failPoint('process:failed')
     return failed(shown, error, jobId)
   }
   const recorded = await recordFailure(sql, {
@@ -518,6 +529,7 @@ async function fail(
     errorCode,
     errorMessage,
   })
+  await failPoint('process:failed')
   await tagJobs(sql, [recorded], batch.tags)
   return failed(shown, error, recorded)
 }

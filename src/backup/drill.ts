@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sampleObjects } from '../database/backups.ts'
 import { connectServer, type Database } from '../database/connect.ts'
 import { databaseError, withDatabase } from '../database/errors.ts'
 import { RmbgError } from '../errors.ts'
+import { failPoint } from '../fail-point.ts'
 import type { ObjectStore } from '../store/contract.ts'
 import type { Manifest } from './manifest.ts'
 import { compareRestored, fillDatabase } from './restore.ts'
@@ -37,6 +37,7 @@ export async function drill(
     await fillDatabase(services.vault, manifest, scratch, scratchUrl)
     const restoreMs = Math.round(performance.now() - startedAt)
     await compareRestored(manifest, scratch)
+    await failPoint('backup:drilled')
     const { store, vault } = services
     const { copied } = manifest.objects
     const objects = await sampleObjects(scratch.sql, sampledJobs)
@@ -59,7 +60,9 @@ async function withScratch<T>(
 ): Promise<T> {
   if (manifest.database.format === 'plain') {
     const { openEmbedded } = await import('../database/embedded.ts')
-    const folder = await mkdtemp(join(tmpdir(), 'rmbg-drill-'))
+    // Beside the cluster, whose lock is ours: what is there was left behind by a killed drill.
+    const folder = join(database.folder!, 'drill')
+    await rm(folder, { recursive: true, force: true })
     const scratch = await openEmbedded(join(folder, 'database'), { migrate: false })
     try {
       return await action(scratch, undefined)

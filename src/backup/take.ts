@@ -69,7 +69,7 @@ export async function takeBackup(services: BackupServices, options: BackupOption
     const { manifest, copied, missing } = await writeBackup(services, options)
     await record(database, vault, manifest, options)
     const drilled = options.drill ? await drillBackup(services, manifest, options) : undefined
-    const removed = await expire(services, options)
+    const removed = await expire(services, manifest.backupId, options)
     return { manifest: drilled?.manifest ?? manifest, copied, missing, drilled: drilled?.result, removed }
   } finally {
     await releasePrune?.()
@@ -185,15 +185,17 @@ async function drillBackup(
   return { manifest: drilled, result }
 }
 
-/** Removes backups that are beyond what is kept; the newest one always stays. */
+/** Removes backups that are beyond what is kept; the one just taken always stays, whatever the clock said before. */
 async function expire(
   { database, vault }: BackupServices,
+  taken: string,
   { keepLast, keepDays, signal }: BackupOptions,
 ): Promise<string[]> {
   if (keepLast === undefined && keepDays === undefined) return []
   const manifests = await listManifests(vault)
   const since = Date.now() - (keepDays ?? 0) * 86_400_000
-  const isKept = ({ createdAt }: Manifest, index: number) =>
+  const isKept = ({ backupId, createdAt }: Manifest, index: number) =>
+    backupId === taken ||
     index >= manifests.length - Math.max(keepLast ?? 1, 1) ||
     (keepDays !== undefined && Date.parse(createdAt) >= since)
   const removed = manifests.filter((manifest, index) => !isKept(manifest, index))

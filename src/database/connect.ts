@@ -7,6 +7,8 @@ export interface Database {
   kind: 'server' | 'embedded'
   /** For people and logs; never holds a password. */
   location: string
+  /** Embedded only: where it lies; this process has it alone. */
+  folder?: string
   /** Brings what was acknowledged to disk and statistics up to date, where nobody else does. */
   flush(): Promise<void>
   /** Embedded only: the whole database as plain SQL that PostgreSQL 12 and newer, and PGlite, restore. */

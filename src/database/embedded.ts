@@ -6,6 +6,7 @@ import { pgcrypto } from '@electric-sql/pglite/contrib/pgcrypto'
 import postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
 import type { Database } from './connect.ts'
+import { releaseAllJobs } from './jobs.ts'
 import { lockFolder } from './lock.ts'
 import { applyMigrations } from './migrate.ts'
 import { type Engine, PgliteSocket } from './pglite-socket.ts'
@@ -22,7 +23,8 @@ export async function embeddedExists(folder: string): Promise<boolean> {
  * Opens, and on first use creates, the embedded PostgreSQL in a folder: PGlite in this process, spoken to by the same
  * postgres.js client as a server. It belongs to one process at a time, and to one user of the machine.
  *
- * @param options.migrate false leaves the schema as it is; otherwise the database migrates itself
+ * @param options.migrate false leaves everything as it is; otherwise the database migrates itself, and jobs that a dead
+ *   process held are anybody's
  * @throws RmbgError DATABASE_LOCKED when a live process has it, DATABASE_TOO_NEW when another release wrote it,
  *   DATABASE_DENIED or DATABASE_ERROR when the folder or what is in it is of no use
  */
@@ -53,6 +55,7 @@ export async function openEmbedded(folder: string, { migrate = true } = {}): Pro
       sql,
       kind: 'embedded',
       location: `embedded database in ${folder}`,
+      folder,
       flush: async () => {
         await tidy(sql)
         await sql`checkpoint`
@@ -61,7 +64,10 @@ export async function openEmbedded(folder: string, { migrate = true } = {}): Pro
       dumpSql: async () => dumpSql(engine.pglite),
       close,
     }
-    if (migrate) await applyMigrations(database)
+    if (migrate) {
+      await applyMigrations(database)
+      await releaseAllJobs(sql)
+    }
     return database
   } catch (cause) {
     await close().catch(() => {}) // what went wrong first is what matters

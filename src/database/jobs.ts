@@ -341,6 +341,16 @@ export async function releaseJobs(sql: postgres.Sql, runId: string): Promise<voi
   )
 }
 
+/** Where no other process can be alive, every job is let go, even if a clock that was wrong gave its lease years. */
+export async function releaseAllJobs(sql: postgres.Sql): Promise<void> {
+  await withDatabase(
+    () => sql`
+      with lease as (delete from job_leases returning job_id)
+      update image_process_jobs j set status = 'pending' from lease
+      where j.job_id = lease.job_id and j.status = 'processing'`,
+  )
+}
+
 /** The heartbeat of a run: all its leases at once. */
 export async function renewLeases(sql: postgres.Sql, { id, leaseMs }: Run): Promise<void> {
   await sql`

@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
+import { failPoint } from '../fail-point.ts'
 import { type Database, reserveConnection } from './connect.ts'
 import { connectionIsLost, databaseError } from './errors.ts'
 
@@ -128,7 +129,9 @@ export async function applyMigrations(database: Database, options: ApplyOptions 
     // Planned again: another migrator may have done it all while this one waited.
     for (const migration of (await planMigrations(connection, shipped)).pending) {
       options.signal?.throwIfAborted()
+      await failPoint('migrate:begun')
       await apply(connection, migration)
+      await failPoint('migrate:committed')
       options.onApplied?.(migration.name)
       done.push(migration.name)
     }
@@ -176,12 +179,14 @@ async function apply(
   try {
     if (!transaction) {
       await connection.unsafe(sql)
+      await failPoint('migrate:applied')
       await record()
       return
     }
     await connection`begin`
     await connection.unsafe(sql)
     await record()
+    await failPoint('migrate:applied')
     await connection`commit`
   } catch (cause) {
     const error = databaseError(cause)

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { MessagePort } from 'node:worker_threads'
 import { move, transferableSymbol, valueSymbol } from 'piscina'
 import { type PlainError, RmbgError, toPlainError } from '../errors.ts'
+import { failPoint } from '../fail-point.ts'
 import type { Matte } from '../model/contract.ts'
 import { type CutoutSettings, cutOut, type FinishedCutout, type SubjectMatte } from './cutout.ts'
 import { type DecodedImage, decodeMask } from './decode.ts'
@@ -25,16 +26,19 @@ export type PixelAnswer = FinishedCutout | { refused: PlainError }
 
 export default async function cutOutTask({ file, settings, subject }: PixelTask) {
   const matteOf = async (picture: DecodedImage): Promise<SubjectMatte> => {
+    await failPoint('process:decoded')
     if ('mask' in subject) return { matte: await decodeMask(subject.mask, picture), guided: false }
     const input: ModelInput = await toModelInput(picture, subject.inputSize)
     const answering = once(subject.port, 'message')
     subject.port.postMessage(input, [input.buffer])
     const [matte] = (await answering) as [ModelAnswer]
     if (!matte) throw new Error('There is no matte')
+    await failPoint('process:matte')
     return { matte: { ...matte, values: matte.alpha }, guided: subject.guided }
   }
   try {
     const finished = await cutOut(file, settings, matteOf)
+    await failPoint('process:encoded')
     const [mask, processed] = [owned(finished.mask), owned(finished.processed)]
     return moved({ ...finished, mask, processed }, [mask.bytes.buffer, processed.bytes.buffer])
   } catch (error) {

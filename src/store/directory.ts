@@ -6,6 +6,7 @@ import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { pathToFileURL } from 'node:url'
 import { RmbgError } from '../errors.ts'
+import { failPoint } from '../fail-point.ts'
 import { digestOf, type ObjectStore, type PutOptions, type StoredObject } from './contract.ts'
 import { assertKey, contentTypeOf } from './keys.ts'
 
@@ -47,12 +48,14 @@ export function directoryStore(folder: string): ObjectStore {
         await mkdir(join(root, staging), { recursive: true, mode: 0o700 })
         await mkdir(dirname(target), { recursive: true, mode: 0o700 })
         const size = await writeFlushed(temporary, body, sha256, signal)
+        await failPoint('store:staged')
         await rename(temporary, target).catch(async (cause) => {
           if (!isAbsent(cause)) throw cause
           // Somebody removed the last object of that folder, and the folder with it.
           await mkdir(dirname(target), { recursive: true, mode: 0o700 })
           await rename(temporary, target)
         })
+        await failPoint('store:renamed')
         await syncFolder(dirname(target))
         return {
           key,

@@ -1,5 +1,8 @@
-/** `rmbg backup` and `rmbg restore`: what was backed up comes back, and a backup that is none never looks like one. */
-import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+/**
+ * `rmbg backup` and `rmbg restore`: what was backed up comes back, and a backup that is none never looks like one. How
+ * they are killed: test/faults/upkeep.test.ts.
+ */
+import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -190,37 +193,9 @@ describeServers('rmbg backup of a server', () => {
   })
 })
 
-describeServers('rmbg backup, killed', () => {
+describeServers('rmbg backup, stopped', () => {
   beforeAll(withJobs)
   afterAll(() => site.close())
-
-  it.each([
-    'backup:begun',
-    'backup:dumped',
-    'backup:object',
-    'backup:listed',
-    'backup:done',
-    'backup:expiring',
-  ])('at %s leaves the backups before it whole; run again it succeeds and clears up', async (place) => {
-    const vault = join(site.folder, place.replace(':', '-'))
-    for (const _ of [1, 2]) await site.run(['backup', '--to', vault, '--objects'])
-    const before = (await json(['backup', 'list', vault])).result
-    const command = ['backup', '--to', vault, '--objects', '--keep-last', '1']
-    await makeJob(site.sql, { store: site.store })
-    const killed = await start(command, { cwd: site.folder, env: { ...site.env, RMBG_FAIL_POINT: place } })
-    expect(killed.signal).toBe('SIGKILL')
-    const after = (await json(['backup', 'list', vault])).result
-    if (place === 'backup:expiring') expect(after.length).toBeGreaterThanOrEqual(1)
-    else expect(after.slice(0, 2)).toEqual(before)
-    for (const { backupId } of after) {
-      expect((await site.run(['backup', 'verify', join(vault, backupId)])).status, backupId).toBe(0)
-    }
-    const { status, result } = await json(command)
-    expect(status).toBe(0)
-    expect(await backupsIn(vault)).toEqual([result.manifest.backupId])
-    expect((await site.run(['backup', 'verify', vault])).status).toBe(0)
-    await rm(vault, { recursive: true })
-  })
 
   it('by Ctrl-C says so, and is no backup', async () => {
     const vault = join(site.folder, 'stopped')
@@ -230,26 +205,6 @@ describeServers('rmbg backup, killed', () => {
     const { exitCode, stderr } = await run
     expect([exitCode, String(stderr)]).toEqual([130, expect.stringContaining('Stopped')])
     expect((await json(['backup', 'list', vault])).result).toEqual([])
-  })
-
-  it.each(['restore:restored', 'restore:object'])('at %s restores by running again', async (place) => {
-    const vault = join(site.folder, 'for-restore')
-    await mkdir(vault, { recursive: true })
-    await site.run(['backup', '--to', vault, '--objects'])
-    const target = await anotherDatabase()
-    const bucket = await freshBucket()
-    const env = { ...site.env, ...bucket.env, DATABASE_URL: target.url }
-    const killed = await start(['restore', vault, '--objects'], {
-      cwd: site.folder,
-      env: { ...env, RMBG_FAIL_POINT: place },
-    })
-    expect(killed.signal).toBe('SIGKILL')
-    const again = await site.run(['restore', vault, '--objects'], env)
-    expect(again.status, again.stderr).toBe(0)
-    const restored = connectServer(target.url)
-    expect(await jobRows(restored.sql)).toEqual(await jobRows(site.sql))
-    await restored.close()
-    await target.drop()
   })
 })
 

@@ -1,4 +1,4 @@
-/** `rmbg prune` on PostgreSQL and S3: nothing that should stay goes, whenever it is killed. */
+/** `rmbg prune` on PostgreSQL and S3: nothing that should stay goes. How it is killed: test/faults/upkeep.test.ts. */
 import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,7 +8,6 @@ import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { planPruning } from '../../src/prune.ts'
 import { objectKey } from '../../src/store/keys.ts'
-import { start } from '../support/cli.ts'
 import { desk } from '../support/desk.ts'
 import { picture } from '../support/images.ts'
 import { makeJob } from '../support/jobs.ts'
@@ -173,39 +172,6 @@ describeServers('the policy of rmbg prune', () => {
     expect(result.orphans.objects).toBe(0)
     expect((await site.bucket.keys()).filter((key) => key.includes(job))).toHaveLength(3)
   })
-})
-
-describeServers('rmbg prune, killed', () => {
-  beforeAll(migrated)
-  afterAll(() => site.close())
-
-  it.each(['prune:entombed', 'prune:removed', 'prune:buried'])(
-    'at %s loses nothing that should stay; run again it finishes',
-    async (place) => {
-      const young = await makeJob(site.sql, { store: site.store })
-      const old = [300, 301, 302].map((ageDays) => makeJob(site.sql, { ageDays, store: site.store }))
-      const failed = await makeJob(site.sql, { status: 'failed', ageDays: 300, store: site.store })
-      const gone = [...(await Promise.all(old)), failed]
-      const command = ['prune', '--failed-older-than', '30d', '--max-share', '100%', '--yes']
-      for (const time of [1, 2]) {
-        const env = { ...site.env, RMBG_FAIL_POINT: `${place}@${time}` }
-        const killed = await start(command, { cwd: site.folder, env })
-        expect(killed.signal, `${place}@${time}`).toBe('SIGKILL')
-        // Every object has a row or a tombstone, every completed row its objects.
-        await expectInvariants(site.sql, site.store)
-        if (time === 1)
-          await makeJob(site.sql, { ageDays: 310, store: site.store }).then((id) => gone.push(id))
-      }
-      const { status } = await site.run(command)
-      expect(status).toBe(0)
-      const remaining = await jobs()
-      expect(remaining).toContain(young)
-      for (const job of gone) expect(remaining).not.toContain(job)
-      expect((await site.bucket.keys()).filter((key) => gone.some((job) => key.includes(job)))).toEqual([])
-      expect(await site.sql`select 1 from tombstones`).toHaveLength(0)
-      await expectInvariants(site.sql, site.store)
-    },
-  )
 })
 
 describeServers('rmbg prune --orphans', () => {

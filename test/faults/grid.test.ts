@@ -1,0 +1,43 @@
+/** The published grid is the one the tests walk, and it has every fail point of the source. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import fastGlob from 'fast-glob'
+import { expect, it } from 'vitest'
+import { failPoints } from '../../src/fail-point.ts'
+import { root } from '../support/cli.ts'
+import { leftBehind, places } from './places.ts'
+
+const readme = join(root, 'test/faults/README.md')
+const marks = ['<!-- grid -->\n', '<!-- /grid -->'] as const
+
+function table(): string {
+  const lines = places.map((place) => {
+    const { at, command, moment, next, only } = place
+    const where = only === undefined ? 'both' : 'folder'
+    return `| \`${at}\` | ${command} | ${moment} | ${leftBehind(place)} | ${next} | ${where} |`
+  })
+  return [
+    '| Place | Command | What has just happened | What a kill leaves behind | What the next run does | Tested on |',
+    '|---|---|---|---|---|---|',
+    ...lines,
+    '',
+  ].join('\n')
+}
+
+it('the grid has every fail point, and every fail point is in the source', async () => {
+  expect(places.map(({ at }) => at).sort()).toEqual([...failPoints].sort())
+  const files = await fastGlob('src/**/*.ts', { cwd: root, absolute: true })
+  const source = (await Promise.all(files.map((file) => readFile(file, 'utf8')))).join('\n')
+  const passed = [...source.matchAll(/await failPoint\('([^']+)'\)/g)].map(([, place]) => place)
+  expect([...new Set(passed)].sort()).toEqual([...failPoints].sort())
+})
+
+it('the README prints the grid (RMBG_FAULTS=write brings it up to date)', async () => {
+  const text = await readFile(readme, 'utf8')
+  const [start, end] = [text.indexOf(marks[0]) + marks[0].length, text.indexOf(marks[1])]
+  if (process.env.RMBG_FAULTS === 'write') {
+    await writeFile(readme, text.slice(0, start) + table() + text.slice(end))
+    return
+  }
+  expect(text.slice(start, end)).toBe(table())
+})

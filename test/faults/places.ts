@@ -1,0 +1,235 @@
+/** The grid: every place where a test kills a command. The tests of this folder walk it; README.md prints it. */
+import type { FailPoint } from '../../src/fail-point.ts'
+import type { ObjectKind } from '../../src/store/contract.ts'
+import type { WorldName } from './worlds.ts'
+
+interface Entry {
+  at: FailPoint
+  /** What has just been done. */
+  moment: string
+  next: string
+  /** Where the place exists; both unless said. */
+  only?: WorldName
+}
+
+/** What the image in work leaves behind. */
+export interface ImagePlace extends Entry {
+  command: 'process'
+  row: 'none' | 'processing' | 'completed' | 'failed'
+  isTagged: boolean
+  /** Objects that are certainly there, and those that may be. */
+  objects: readonly ObjectKind[]
+  perhaps: readonly ObjectKind[]
+  hasOutput: boolean
+}
+
+export interface OtherPlace extends Entry {
+  command: 'migrate' | 'prune' | 'prune --orphans' | 'backup' | 'restore'
+  left: string
+}
+
+const all = ['original', 'mask', 'processed'] as const
+const none = { row: 'none', isTagged: false, objects: [], perhaps: [], hasOutput: false } as const
+const claimed = { ...none, row: 'processing' } as const
+const begun = { ...claimed, isTagged: true, perhaps: ['original'] } as const
+
+const anew = 'does the image, for the first time'
+const again = 'takes the job up at once, for its holder is dead: same id, same keys, attempt 2'
+const done = 'skips the image'
+
+export const imagePlaces: ImagePlace[] = (
+  [
+    { at: 'process:read', moment: 'the file is read and its digest known', ...none, next: anew },
+    { at: 'process:claimed', moment: 'the job is claimed', ...claimed, next: again },
+    { at: 'process:tagged', moment: 'it has its tags', ...claimed, isTagged: true, next: again },
+    {
+      at: 'store:staged',
+      moment: 'an object (here the original) is written beside the store, not yet renamed into it',
+      ...{
+        ...claimed,
+        isTagged: true,
+        next: `${again}; the unfinished file goes after a day`,
+        only: 'embedded',
+      },
+    },
+    {
+      at: 'store:renamed',
+      moment: 'the object is renamed, its folder not yet flushed',
+      ...{ ...claimed, isTagged: true, objects: ['original'], next: again, only: 'embedded' },
+    },
+    { at: 'process:decoded', moment: 'the pixels are decoded, in a thread', ...begun, next: again },
+    { at: 'process:matte', moment: 'the model has answered', ...begun, next: again },
+    { at: 'process:encoded', moment: 'mask and cut-out are encoded', ...begun, next: again },
+    { at: 'process:returned', moment: 'and handed over by their thread', ...begun, next: again },
+    {
+      at: 'process:uploading',
+      moment: 'all three objects are on their way',
+      ...begun,
+      perhaps: all,
+      next: again,
+    },
+    {
+      at: 'process:written',
+      moment: 'the cut-out is in the output folder',
+      ...{ ...begun, perhaps: all, hasOutput: true, next: again },
+    },
+    {
+      at: 'process:stored',
+      moment: 'the store has acknowledged all three objects',
+      ...{ ...begun, objects: all, perhaps: [], hasOutput: true, next: again },
+    },
+    {
+      at: 'process:completed',
+      moment: 'the row is completed, nobody was told',
+      ...{ ...begun, row: 'completed', objects: all, perhaps: [], hasOutput: true, next: done },
+    },
+    {
+      at: 'process:failed',
+      moment: 'the failure of a broken file is logged, nobody was told',
+      ...{ ...none, row: 'failed', next: 'fails it again in the same row, attempt 2' },
+    },
+    {
+      at: 'process:ended',
+      moment: 'every image is done, the run not yet closed',
+      ...{ ...none, next: 'skips all images' },
+    },
+  ] satisfies Omit<ImagePlace, 'command'>[]
+).map((place) => ({ ...place, command: 'process' }))
+
+export const migratePlaces: OtherPlace[] = (
+  [
+    {
+      at: 'migrate:begun',
+      moment: 'before a migration',
+      left: 'the migrations before it',
+      next: 'goes on with it',
+    },
+    {
+      at: 'migrate:applied',
+      moment: 'a migration and its record are written, not committed',
+      left: 'the migrations before it',
+      next: 'applies it again',
+    },
+    {
+      at: 'migrate:committed',
+      moment: 'a migration is committed',
+      left: 'the migrations up to it',
+      next: 'goes on with the next',
+    },
+  ] satisfies Omit<OtherPlace, 'command'>[]
+).map((place) => ({ ...place, command: 'migrate' }))
+
+export const prunePlaces: OtherPlace[] = [
+  {
+    command: 'prune',
+    at: 'prune:entombed',
+    moment: 'a batch of rows became tombstones',
+    left: 'tombstones, all objects',
+    next: 'first removes the objects of the tombstones',
+  },
+  {
+    command: 'prune',
+    at: 'prune:removed',
+    moment: 'the objects of the tombstones are removed',
+    left: 'tombstones without objects',
+    next: 'removes them again, and the tombstones',
+  },
+  {
+    command: 'prune',
+    at: 'prune:buried',
+    moment: 'the tombstones are removed too',
+    left: 'nothing of that batch',
+    next: 'goes on with the next batch',
+  },
+  {
+    command: 'prune --orphans',
+    at: 'prune:swept',
+    moment: 'a batch of objects without a job is removed',
+    left: 'the other orphans',
+    next: 'finds them',
+  },
+]
+
+const unfinished = 'a folder without a manifest, which is no backup'
+const cleared = 'removes that folder and takes a backup'
+
+export const backupPlaces: OtherPlace[] = (
+  [
+    { at: 'backup:begun', moment: 'the snapshot is open', left: 'nothing', next: 'takes a backup' },
+    { at: 'backup:dumped', moment: 'the dump is written', left: unfinished, next: cleared },
+    {
+      at: 'backup:object',
+      moment: 'an object is copied',
+      left: `${unfinished}; copies of objects`,
+      next: `${cleared}; copies only the other objects`,
+    },
+    {
+      at: 'backup:listed',
+      moment: 'all objects are copied and listed',
+      left: `${unfinished}; copies of all objects`,
+      next: `${cleared}; copies none`,
+    },
+    {
+      at: 'backup:done',
+      moment: 'the manifest is written, the log does not know of it',
+      left: 'a whole backup',
+      next: 'takes another one',
+    },
+    {
+      at: 'backup:drilled',
+      moment: 'the backup is restored for trial',
+      left: 'a whole backup, called not drilled; the trial database',
+      next: 'takes another one; its drill removes that database',
+    },
+    {
+      at: 'backup:expiring',
+      moment: 'an old backup is removed, its objects are not',
+      left: 'the newer backups; copies that nobody needs',
+      next: 'removes those copies when it next removes a backup',
+    },
+  ] satisfies Omit<OtherPlace, 'command'>[]
+).map((place) => ({ ...place, command: 'backup' }))
+
+export const restorePlaces: OtherPlace[] = (
+  [
+    {
+      at: 'restore:restored',
+      moment: 'the database is restored, not yet compared',
+      left: 'the whole database, no objects',
+      next: 'sees that it is restored, and puts the objects back',
+    },
+    {
+      at: 'restore:object',
+      moment: 'an object is on its way back',
+      left: 'the whole database, some objects',
+      next: 'puts the other objects back',
+    },
+  ] satisfies Omit<OtherPlace, 'command'>[]
+).map((place) => ({ ...place, command: 'restore' }))
+
+export const places = [...imagePlaces, ...migratePlaces, ...prunePlaces, ...backupPlaces, ...restorePlaces]
+
+export const placesIn = <T extends Entry>(list: readonly T[], world: WorldName): T[] =>
+  list.filter(({ only }) => only === undefined || only === world)
+
+/** What a kill there leaves behind, in words. */
+export function leftBehind(place: ImagePlace | OtherPlace): string {
+  if ('left' in place) return place.left
+  const { row, isTagged, objects, perhaps, hasOutput, at } = place
+  const rows = {
+    none: at === 'process:ended' ? 'completed rows' : 'no row',
+    processing: `a row \`processing\`${isTagged ? ' with its tags' : ''}, and its lease`,
+    completed: 'a row `completed`',
+    failed: 'a row `failed`',
+  }
+  return [
+    rows[row],
+    ...(objects.length > 0 ? [`${listed(objects)}`] : []),
+    ...(perhaps.length > 0 ? [`perhaps ${listed(perhaps)}`] : []),
+    ...(at === 'store:staged' ? ['an unfinished file in `.incoming`'] : []),
+    ...(hasOutput ? ['its local cut-out'] : []),
+  ].join('; ')
+}
+
+const listed = (kinds: readonly ObjectKind[]) =>
+  kinds.length === 3 ? 'all three objects' : `the ${kinds.join(', ')}`

@@ -1,0 +1,205 @@
+/**
+ * Commands killed at random moments. A few each time; RMBG_FAULTS=long for a hundred and more, with the seed in
+ * RMBG_FAULTS_SEED. The seed fixes the moments as fractions of the time that the command takes when nobody kills it.
+ */
+import { cp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, expect, it } from 'vitest'
+import { shippedMigrations } from '../../src/database/migrate.ts'
+import { jsonLines } from '../support/cli.ts'
+import { makeJob } from '../support/jobs.ts'
+import { freshDatabase } from '../support/servers.ts'
+import {
+  acknowledged,
+  expectRecoverable,
+  expectWhole,
+  inBothWorlds,
+  isIn,
+  killedAt,
+  picturesIn,
+  type World,
+} from './worlds.ts'
+
+const isLong = process.env.RMBG_FAULTS === 'long'
+const killsWanted = isLong ? 13 : 3
+const seed = Number(process.env.RMBG_FAULTS_SEED ?? 1)
+const timeout = killsWanted * 120_000
+
+const figures: string[] = []
+const startedAt = Date.now()
+afterAll(() => {
+  const seconds = Math.round((Date.now() - startedAt) / 1000)
+  if (isLong) console.log([...figures, `seed ${seed}, ${seconds} s`].join('\n'))
+})
+
+/** Mulberry32: the same numbers from the same seed, everywhere. */
+function randomNumbers(start: number): () => number {
+  let state = start
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+interface Round {
+  args: readonly string[]
+  env?: Record<string, string>
+  /** After the kill; `stdout` is what had been said. */
+  killed?: (stdout: string) => Promise<void>
+  /** After the command was run again, to its end. */
+  finished: (stdout: string) => Promise<void>
+}
+
+/** Rounds of a command, each killed once and run again, until enough kills came before its end. */
+async function killAtRandom(world: World, name: string, round: (number: number) => Promise<Round>) {
+  const random = randomNumbers(seed * 1000 + name.length)
+  const control = await round(0)
+  const begunAt = performance.now()
+  const whole = await world.run(control.args, control.env)
+  const usualMs = performance.now() - begunAt
+  expect(whole.status, whole.stderr).toBe(0)
+  await control.finished(whole.stdout)
+
+  let kills = 0
+  for (let number = 1; kills < killsWanted && number <= killsWanted * 3; number++) {
+    const { args, env, killed, finished } = await round(number)
+    const run = world.start(args, env)
+    // Every moment may come, late ones more often: starting up is half the time, and touches nothing.
+    await Promise.race([sleep(usualMs * Math.sqrt(random())), run])
+    run.kill('SIGKILL')
+    const { signal, stdout } = await run
+    if (signal === 'SIGKILL') kills++
+    await killed?.(String(stdout))
+    const again = await world.run(args, env)
+    expect(again.status, `${name}, round ${number}: ${again.stderr}`).toBe(0)
+    await finished(again.stdout)
+  }
+  expect(kills).toBe(killsWanted)
+  figures.push(`${name} [${world.name}]: ${kills} kills within ${Math.round(usualMs)} ms`)
+}
+
+inBothWorlds('killed at random moments', (world, worldName) => {
+  it('process loses no acknowledged image and does none twice', { timeout }, async () => {
+    await killAtRandom(world(), 'process', async (number) => {
+      const photos = await picturesIn(world(), `photos-${number}`, 6)
+      const isHere = isIn(world(), photos)
+      let told: string[] = []
+      let completedBefore = 0
+      const completed = (rows: Awaited<ReturnType<typeof expectWhole>>) =>
+        rows.filter(isHere).filter(({ status }) => status === 'completed')
+      return {
+        args: ['process', photos, '--tag', 'spring', '--model', 'backdrop', '--json'],
+        killed: async (stdout) => {
+          told = acknowledged(stdout).map(({ jobId }) => jobId)
+          const rows = completed(await world().look((sql, store) => expectRecoverable(sql, store, isHere)))
+          expect(rows.map(({ job_id }) => job_id)).toEqual(expect.arrayContaining(told))
+          completedBefore = rows.length
+        },
+        finished: async (stdout) => {
+          const rows = completed(await world().look((sql, store) => expectWhole(sql, store, isHere)))
+          expect(rows).toHaveLength(6)
+          expect(rows.map(({ job_id }) => job_id)).toEqual(expect.arrayContaining(told))
+          expect(jsonLines(stdout).at(-1)).toMatchObject({
+            completed: 6 - completedBefore,
+            skipped: completedBefore,
+          })
+        },
+      }
+    })
+    await world().look(expectWhole)
+  })
+
+  it('prune deletes all that should go and nothing that should stay', { timeout }, async () => {
+    const young = await world().change((sql, store) => makeJob(sql, { store }))
+    await killAtRandom(world(), 'prune', async () => {
+      const old = await world().change((sql, store) =>
+        Promise.all(
+          Array.from({ length: 8 }, (_, index) =>
+            makeJob(sql, { store, ageDays: 300 + index, status: index % 4 ? 'completed' : 'failed' }),
+          ),
+        ),
+      )
+      const isHere = ({ job_id }: { job_id: string }) => job_id === young
+      return {
+        args: ['prune', '--failed-older-than', '30d', '--max-share', '100%', '--yes'],
+        killed: () =>
+          world().look(async (sql, store) => {
+            await expectRecoverable(sql, store)
+          }),
+        finished: () =>
+          world().look(async (sql, store) => {
+            const rows = await expectWhole(sql, store, isHere)
+            const left = rows.map(({ job_id }) => job_id)
+            expect(left).toContain(young)
+            for (const job of old) expect(left).not.toContain(job)
+          }),
+      }
+    })
+  })
+
+  it('backup leaves whole backups only', { timeout }, async () => {
+    const vault = 'vault'
+    const listed = async () => {
+      const { stdout, status } = await world().run(['backup', 'list', vault, '--json'])
+      expect(status).toBe(0)
+      return (JSON.parse(stdout) as { backupId: string }[]).map(({ backupId }) => backupId)
+    }
+    const expectIntact = async (backups: string[]) => {
+      for (const backupId of backups) {
+        const { status, stdout } = await world().run(['backup', 'verify', join(vault, backupId)])
+        expect(status, stdout).toBe(0)
+      }
+    }
+    let before: string[] = []
+    await killAtRandom(world(), 'backup', async () => {
+      await world().change((sql, store) => makeJob(sql, { store }))
+      return {
+        args: ['backup', '--to', vault, '--objects', '--keep-last', '2'],
+        killed: async () => {
+          const backups = await listed()
+          // The newest of those before is there whatever happened.
+          expect(backups).toContain(before.at(-1))
+          await expectIntact(backups)
+        },
+        finished: async () => {
+          const backups = await listed()
+          expect(backups.slice(0, -1)).not.toContain(backups.at(-1))
+          expect(before).not.toContain(backups.at(-1))
+          await expectIntact(backups.slice(-1))
+          before = backups
+        },
+      }
+    })
+    expect(before).toHaveLength(2)
+    await world().look(expectWhole)
+  })
+
+  it('migrate ends with every migration applied once', { timeout }, async () => {
+    const shipped = (await shippedMigrations()).map(({ name }) => name)
+    const dropped: (() => Promise<void>)[] = []
+    // A cluster that was made, which takes seconds, but has no migration yet.
+    const made = join(world().folder, 'home-made')
+    if (worldName === 'embedded') await killedAt(world(), 'migrate:begun', ['migrate'], { RMBG_HOME: made })
+    await killAtRandom(world(), 'migrate', async (number) => {
+      const home = join(world().folder, `home-${number}`)
+      const server = worldName === 'servers' ? await freshDatabase() : undefined
+      if (server) dropped.push(server.drop)
+      else await cp(join(made, 'database'), join(home, 'database'), { recursive: true })
+      const env = { RMBG_HOME: home, ...(server && { DATABASE_URL: server.url }) }
+      return {
+        args: ['migrate'],
+        env,
+        finished: async () => {
+          const { status, stdout } = await world().run(['migrate', '--status'], env)
+          expect(status).toBe(0)
+          expect(stdout.trim().split('\n')).toEqual(shipped.map((name) => `applied  ${name}`))
+          await rm(home, { recursive: true, force: true })
+        },
+      }
+    })
+    for (const drop of dropped) await drop()
+  })
+})
