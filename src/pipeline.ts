@@ -318,6 +318,7 @@ export async function runBatch(
     failures.push({ input: outcome.input, code: outcome.code, message: outcome.message })
     if (tally.failed >= options.maxFailures) stopped.abort()
     if (errorFamilies[outcome.code as ErrorCode] === 'store' && ++storeFailures >= storeFailureLimit) {
+      stopped.abort() // before the next image is taken
       throw new RmbgError(
         outcome.code as ErrorCode,
         `The object store failed ${storeFailures} images in a row, so the run stopped: ${outcome.message}`,
