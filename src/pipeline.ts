@@ -6,6 +6,7 @@ import { Semaphore } from 'async-mutex'
 import pLimit from 'p-limit'
 import { v7 as uuidv7 } from 'uuid'
 import type { Database } from './database/connect.ts'
+import { connectionIsLost } from './database/errors.ts'
 import type { JobReview } from './database/jobs.ts'
 import {
   type CompletedJob,
@@ -388,6 +389,7 @@ export async function runBatch(
       // A missed beat is not an error: the next one follows long before the lease ends.
       renewLeases(sql, batch.run).catch(() => {})
     }, leaseMs / 4)
+    let databaseIsLost = false
     try {
       await work(unfinished(batch, candidates, settle))
       // What another live run holds is waited for: it gets completed there, or its lease ends and it is ours.
@@ -401,12 +403,18 @@ export async function runBatch(
         if (round > 0) await sleep(1000, undefined, { signal: options.signal }).catch(() => {})
         await work(held.splice(0))
       }
+    } catch (error) {
+      databaseIsLost = error instanceof RmbgError && connectionIsLost(error)
+      throw error
     } finally {
       clearInterval(heartbeat)
-      await releaseJobs(sql, batch.run.id).catch(() => {}) // leases end by themselves where this fails
       await closePixelThreads()
-      await foldUsage(sql).catch(() => {}) // what is not folded counts all the same
-      await services.database.flush()
+      // It was waited for long enough. Leases end by themselves, and what is not folded counts all the same.
+      if (!databaseIsLost) {
+        await releaseJobs(sql, batch.run.id).catch(() => {})
+        await foldUsage(sql).catch(() => {})
+        await services.database.flush()
+      }
     }
   }
 
