@@ -389,7 +389,7 @@ export async function runBatch(
       // A missed beat is not an error: the next one follows long before the lease ends.
       renewLeases(sql, batch.run).catch(() => {})
     }, leaseMs / 4)
-    let databaseIsLost = false
+    let failure: unknown
     try {
       await work(unfinished(batch, candidates, settle))
       // What another live run holds is waited for: it gets completed there, or its lease ends and it is ours.
@@ -404,16 +404,16 @@ export async function runBatch(
         await work(held.splice(0))
       }
     } catch (error) {
-      databaseIsLost = error instanceof RmbgError && connectionIsLost(error)
+      failure = error
       throw error
     } finally {
       clearInterval(heartbeat)
       await closePixelThreads()
-      // It was waited for long enough. Leases end by themselves, and what is not folded counts all the same.
-      if (!databaseIsLost) {
-        await releaseJobs(sql, batch.run.id).catch(() => {})
-        await foldUsage(sql).catch(() => {})
-        await services.database.flush()
+      // One that is lost was waited for long enough.
+      if (!(failure instanceof RmbgError && connectionIsLost(failure))) {
+        await releaseJobs(sql, batch.run.id).catch(() => {}) // leases end by themselves where this fails
+        await foldUsage(sql).catch(() => {}) // what is not folded counts all the same
+        await services.database.flush().catch((error) => Promise.reject(failure ?? error))
       }
     }
   }
