@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { dirname, relative, resolve, sep } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -141,7 +142,17 @@ async function listed(content: string, options: InputOptions, jobIds: Set<string
 }
 
 async function find(pattern: string, from: string, options: InputOptions): Promise<string[]> {
+  // They fail by name, rather than their pictures being left out in silence.
+  const closed: string[] = []
   const entries = await fastGlob(pattern, {
+    fs: {
+      readdir: ((path: string, how: { withFileTypes: true }, done: (...answer: unknown[]) => void) => {
+        readdir(path, how, (error, entries) => {
+          if (error?.code === 'EACCES' || error?.code === 'EPERM') closed.push(path)
+          done(error, entries)
+        })
+      }) as typeof readdir,
+    },
     cwd: from,
     onlyFiles: false,
     followSymbolicLinks: false,
@@ -150,15 +161,11 @@ async function find(pattern: string, from: string, options: InputOptions): Promi
     objectMode: true,
     ignore: options.ignore.flatMap((glob) => ignorePatterns(glob, options.cwd)),
   })
-  return (
-    entries
-      .filter(
-        ({ name, dirent }) =>
-          !isTemporaryName(name) && (!dirent.isDirectory() || hasImageExtension.test(name)),
-      )
-      // Absolute paths of fast-glob have backslashes, which names may have, turned into slashes.
-      .map(({ path }) => resolve(from, path))
+  const images = entries.filter(
+    ({ name, dirent }) => !isTemporaryName(name) && (!dirent.isDirectory() || hasImageExtension.test(name)),
   )
+  // Absolute paths of fast-glob have backslashes, which names may have, turned into slashes.
+  return [...images.map(({ path }) => path), ...closed].map((path) => resolve(from, path))
 }
 
 /** fast-glob applies ignore patterns to absolute paths when they are absolute. */

@@ -6,6 +6,7 @@ import { Semaphore } from 'async-mutex'
 import pLimit from 'p-limit'
 import { v7 as uuidv7 } from 'uuid'
 import type { Database } from './database/connect.ts'
+import { connectionIsLost } from './database/errors.ts'
 import type { JobReview } from './database/jobs.ts'
 import {
   type CompletedJob,
@@ -302,6 +303,7 @@ export async function runBatch(
     failures.push({ input: outcome.input, code: outcome.code, message: outcome.message })
     if (tally.failed >= options.maxFailures) stopped.abort()
     if (errorFamilies[outcome.code as ErrorCode] === 'store' && ++storeFailures >= storeFailureLimit) {
+      stopped.abort() // before the next image is taken
       throw new RmbgError(
         outcome.code as ErrorCode,
         `The object store failed ${storeFailures} images in a row, so the run stopped: ${outcome.message}`,
@@ -371,6 +373,7 @@ export async function runBatch(
       // A missed beat is not an error: the next one follows long before the lease ends.
       renewLeases(sql, batch.run).catch(() => {})
     }, leaseMs / 4)
+    let failure: unknown
     try {
       await work(unfinished(batch, candidates, settle))
       // What another live run holds is waited for: it gets completed there, or its lease ends and it is ours.
@@ -384,13 +387,19 @@ export async function runBatch(
         if (round > 0) await sleep(1000, undefined, { signal: options.signal }).catch(() => {})
         await work(held.splice(0))
       }
+    } catch (error) {
+      failure = error
+      throw error
     } finally {
       clearInterval(heartbeat)
       await failPoint('process:ended')
-      await releaseJobs(sql, batch.run.id).catch(() => {}) // leases end by themselves where this fails
       await closePixelThreads()
-      await foldUsage(sql).catch(() => {}) // what is not folded counts all the same
-      await services.database.flush()
+      // One that is lost was waited for long enough.
+      if (!(failure instanceof RmbgError && connectionIsLost(failure))) {
+        await releaseJobs(sql, batch.run.id).catch(() => {}) // leases end by themselves where this fails
+        await foldUsage(sql).catch(() => {}) // what is not folded counts all the same
+        await services.database.flush().catch((error) => Promise.reject(failure ?? error))
+      }
     }
   }
 

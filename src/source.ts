@@ -36,6 +36,11 @@ export function storedSource(job: StoredJob, store: ObjectStore): Source {
 export async function inspectSource(path: string): Promise<Source> {
   const file = await stat(path, { bigint: true }).catch((cause) => Promise.reject(unreadable(cause)))
   if (file.isDirectory()) {
+    await access(path, constants.R_OK | constants.X_OK).catch(() => {
+      throw new RmbgError('INPUT_UNREADABLE', 'The folder may not be read (permission denied).', {
+        hint: 'Leave it out with --ignore, or ask its owner.',
+      })
+    })
     throw new RmbgError('INPUT_IS_FOLDER', 'This is a folder, not an image.', {
       hint: 'Rename it, or pass it as a folder.',
     })
@@ -46,7 +51,13 @@ export async function inspectSource(path: string): Promise<Source> {
   if (file.size > maxFileBytes) throw new RmbgError('INPUT_TOO_LARGE', 'The file is larger than 2 GiB.')
   await access(path, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
   const source = { path, size: Number(file.size), mtimeNs: file.mtimeNs }
-  return { ...source, header: (limits) => readHeader(path, limits), read: () => readSource(source) }
+  const header = (limits: HeaderLimits) =>
+    readHeader(path, limits).catch(async (error) => {
+      // A file that is gone by now is not a damaged one.
+      await access(path, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
+      throw error
+    })
+  return { ...source, header, read: () => readSource(source) }
 }
 
 /**

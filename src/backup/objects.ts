@@ -8,6 +8,7 @@ import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import type { ObjectStore, StoredObject } from '../store/contract.ts'
 import { contentTypeOf } from '../store/keys.ts'
+import { againWhenDamaged } from '../stored.ts'
 import { measured } from './sha256.ts'
 import { at, type Vault } from './vault.ts'
 
@@ -50,8 +51,10 @@ export async function* copyObjects(
   const copyOne = async ({ key, sha256 }: ReferredObject) => {
     const copiedInside = await from.store.copyTo?.(from.keyOf(key), to.store, to.keyOf(key), signal)
     if (!copiedInside) {
-      const body = await from.store.get(from.keyOf(key), signal)
-      await to.store.put(to.keyOf(key), body, { contentType: contentTypeOf(key), sha256, signal })
+      await againWhenDamaged(async () => {
+        const body = await from.store.get(from.keyOf(key), signal)
+        await to.store.put(to.keyOf(key), body, { contentType: contentTypeOf(key), sha256, signal })
+      })
     }
     result.copied++
     await failPoint('backup:object')

@@ -6,6 +6,7 @@ import { pgcrypto } from '@electric-sql/pglite/contrib/pgcrypto'
 import postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
 import type { Database } from './connect.ts'
+import { databaseError } from './errors.ts'
 import { releaseAllJobs } from './jobs.ts'
 import { lockFolder } from './lock.ts'
 import { applyMigrations } from './migrate.ts'
@@ -57,9 +58,13 @@ export async function openEmbedded(folder: string, { migrate = true } = {}): Pro
       location: `embedded database in ${folder}`,
       folder,
       flush: async () => {
-        await tidy(sql)
-        await sql`checkpoint`
-        await syncTree(cluster)
+        try {
+          await tidy(sql)
+          await sql`checkpoint`
+        } catch (cause) {
+          throw databaseError(cause)
+        }
+        await syncTree(cluster).catch((cause) => Promise.reject(folderError(folder, cause)))
       },
       dumpSql: async () => dumpSql(engine.pglite),
       close,

@@ -33,6 +33,9 @@ export function directoryStore(folder: string): ObjectStore {
 
     check: async () => {
       try {
+        await mkdir(root, { recursive: true, mode: 0o700 })
+        // Before anything is made in it: of a read-only disk a recursive mkdir says ENOENT.
+        await access(root, constants.W_OK)
         await mkdir(join(root, staging), { recursive: true, mode: 0o700 })
         await access(join(root, staging), constants.W_OK)
         await clearStaging(join(root, staging))

@@ -7,10 +7,18 @@ interface S3Failure {
   $metadata?: { httpStatusCode?: number }
 }
 
+type Telling = [code: ErrorCode, sentence: string, hint: string]
+
 const credentials = 'Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or the profile or role in use).'
 
+const damaged: Telling = [
+  'STORE_CHECKSUM',
+  'What arrived in {place} as {key} is not what was sent.',
+  'Run the command again; if it stays so, check the network and the store.',
+]
+
 /** What S3 servers and the SDK say, as one sentence and what to do. Neither ever repeats a credential. */
-const sentences: Record<string, [code: ErrorCode, sentence: string, hint: string]> = {
+const sentences: Record<string, Telling> = {
   NoSuchBucket: [
     'STORE_DENIED',
     'The bucket of {place} does not exist.',
@@ -57,11 +65,8 @@ const sentences: Record<string, [code: ErrorCode, sentence: string, hint: string
     'The object {key} is not in {place}.',
     'Process its image again with --force.',
   ],
-  BadDigest: [
-    'STORE_CHECKSUM',
-    'What arrived in {place} as {key} is not what was sent.',
-    'Run the command again.',
-  ],
+  BadDigest: damaged,
+  XAmzContentSHA256Mismatch: damaged,
 }
 
 const byStatus: Record<number, string> = {
@@ -70,6 +75,9 @@ const byStatus: Record<number, string> = {
   404: 'NotFound',
   507: 'XMinioStorageFull',
 }
+
+/** Whether the server got something else than what was sent. */
+export const isDamage = (error: Error): boolean => sentences[error.name] === damaged
 
 /** Awaits what was asked of an S3 server; what goes wrong becomes the sentence a person needs. */
 export async function s3Told<T>(

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   CopyObjectCommand,
   GetObjectCommand,
+  type GetObjectCommandOutput,
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
@@ -14,7 +16,7 @@ import { RmbgError } from '../errors.ts'
 import { digestOf, type ObjectStore, type PutOptions } from './contract.ts'
 import { assertKey } from './keys.ts'
 import { deleteObjects } from './s3-delete.ts'
-import { s3Error, s3Told } from './s3-errors.ts'
+import { isDamage, s3Error, s3Told } from './s3-errors.ts'
 import { s3Versions } from './versions.ts'
 
 export interface S3Options {
@@ -30,11 +32,15 @@ export interface S3Options {
    * such as Ceph 16 answer 411 to the trailing checksums of streamed puts. Content-MD5 is sent in either.
    */
   checksums?: 'when_supported' | 'when_required'
+  /** A connection on which nothing moves for so long is given up. Default: 30 s, longer than a busy server is silent. */
+  stallMs?: number
 }
 
 /** Larger bodies, and streams, go in parts: a lost connection then costs one part. */
 const partBytes = 8 * 2 ** 20
 const largeBytes = 2 * partBytes
+/** Of one request, with a pause that doubles between them. */
+const maxAttempts = 6
 /** The longest that a signature of S3 holds: a week. */
 const longestLinkSeconds = 604_800
 
@@ -47,7 +53,8 @@ const buckets = new WeakMap<ObjectStore, S3Options>()
 /**
  * A bucket of any S3-compatible store. Credentials come from the AWS default chain only. Every put carries a
  * Content-MD5 that the server verifies, and what it reports back (size, and the ETag where that is an MD5) is
- * compared. Transient failures (500, 503 SlowDown, resets, time-outs) are retried with backoff by the SDK.
+ * compared. Transient failures (500, 503 SlowDown, resets, stalls, bytes damaged on their way there) are retried with
+ * backoff by the SDK; an object that breaks off while it is read is read on from there.
  */
 export function s3Store(options: S3Options): ObjectStore {
   const { bucket, endpoint } = options
@@ -98,11 +105,13 @@ export function s3Store(options: S3Options): ObjectStore {
 
     get: async (key, signal) => {
       assertKey(key)
-      const answer = await told(
-        client.send(new GetObjectCommand({ Bucket: bucket, Key: key }), abort(signal)),
-        key,
+      const ask = (rest: { Range?: string; IfMatch?: string | undefined } = {}) =>
+        told(client.send(new GetObjectCommand({ Bucket: bucket, Key: key, ...rest }), abort(signal)), key)
+      const first = await ask()
+      return Readable.from(
+        readOn(first, ask, (cause) => s3Error(cause, place, key)),
+        { objectMode: false },
       )
-      return answer.Body as Readable
     },
 
     head,
@@ -176,28 +185,16 @@ export function s3Store(options: S3Options): ObjectStore {
   ): Promise<void> {
     const sha256 = digestOf(put.sha256)
     if (createHash('sha256').update(body).digest('hex') !== sha256) throw mismatch(Key, place)
-    const md5 = createHash('md5').update(body).digest()
-    const { ETag } = await client.send(
+    await client.send(
       new PutObjectCommand({
         Bucket: bucket,
         Key,
         Body: body,
         ContentType: contentType,
-        ContentMD5: md5.toString('base64'),
         Metadata: { sha256 },
       }),
       abort(signal),
     )
-    // With SSE-KMS and on some servers the ETag is not an MD5; then the server's own check of Content-MD5 stands.
-    const etag = ETag?.replaceAll('"', '')
-    if (
-      endpoint !== undefined &&
-      etag !== undefined &&
-      /^[0-9a-f]{32}$/.test(etag) &&
-      etag !== md5.toString('hex')
-    ) {
-      throw mismatch(Key, place)
-    }
   }
 
   /** @returns the bytes sent */
@@ -256,13 +253,45 @@ async function* checked(
   if (hash.digest('hex') !== digestOf(sha256)) throw error
 }
 
+/** An object's bytes; where they break off, the rest is asked for, as long as each answer brings some. */
+async function* readOn(
+  first: GetObjectCommandOutput,
+  ask: (rest: { Range: string; IfMatch: string | undefined }) => Promise<GetObjectCommandOutput>,
+  told: (cause: unknown) => Error,
+): AsyncGenerator<Uint8Array> {
+  let received = 0
+  let fruitless = 0
+  for (let answer = first; ; ) {
+    const chunks: AsyncIterator<Uint8Array> = (answer.Body as Readable)[Symbol.asyncIterator]()
+    let failure: unknown
+    try {
+      for (;;) {
+        const next = await chunks.next().catch((cause) => {
+          failure = cause
+        })
+        if (!next || next.done) break
+        received += next.value.length
+        fruitless = 0
+        yield next.value
+      }
+    } finally {
+      await chunks.return?.()
+    }
+    if (failure === undefined) return
+    if ((failure as Error).name === 'AbortError' || ++fruitless === maxAttempts) throw told(failure)
+    await sleep(100 * 2 ** fruitless)
+    answer = await ask({ Range: `bytes=${received}-`, IfMatch: first.ETag })
+  }
+}
+
 /** For people and logs: which bucket of which server. */
 export function s3Place({ bucket, endpoint }: S3Options): string {
   return endpoint === undefined ? `s3://${bucket}` : `s3://${bucket} at ${new URL(endpoint).origin}`
 }
 
 /** A client as every S3 server needs it: addressing, region, checksums, retries. Whoever opens it destroys it. */
-export function s3Client({ endpoint, region, forcePathStyle, checksums }: S3Options): S3Client {
+export function s3Client(options: S3Options): S3Client {
+  const { endpoint, region, forcePathStyle, checksums, stallMs = 30_000 } = options
   const isVirtualHosted =
     endpoint === undefined || /\.(amazonaws\.com(\.cn)?|aliyuncs\.com)$/.test(new URL(endpoint).hostname)
   const mode = (checksums ?? (endpoint === undefined ? 'when_supported' : 'when_required')).toUpperCase() as
@@ -278,15 +307,16 @@ export function s3Client({ endpoint, region, forcePathStyle, checksums }: S3Opti
     forcePathStyle: forcePathStyle ?? !isVirtualHosted,
     requestChecksumCalculation: mode,
     responseChecksumValidation: mode,
-    maxAttempts: 6,
+    maxAttempts,
     requestHandler: {
       connectionTimeout: 5_000,
-      requestTimeout: 60_000,
+      // Its requestTimeout does not end a request: it prints a warning.
+      socketTimeout: stallMs,
       httpsAgent: { maxSockets: 64 },
       httpAgent: { maxSockets: 64 },
     },
   })
-  // lib-storage computes no digest of its parts that every server verifies.
+  // The SDK computes no digest that every server verifies.
   client.middlewareStack.add(
     (next) => (args) => {
       const input = args.input as { Body?: unknown; ContentMD5?: string }
@@ -295,7 +325,23 @@ export function s3Client({ endpoint, region, forcePathStyle, checksums }: S3Opti
       }
       return next(args)
     },
-    { step: 'initialize', name: 'contentMd5OfParts' },
+    { step: 'initialize', name: 'contentMd5' },
+  )
+  // Within the SDK's retries, which do not know that what was damaged on its way is worth sending again.
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const { ContentMD5: sent } = args.input as { ContentMD5?: string }
+      const damaged = (error: Error) => Object.assign(error, { $retryable: {} })
+      const result = await next(args).catch((error) => {
+        throw isDamage(error) ? damaged(error) : error
+      })
+      // With SSE-KMS and on some servers the ETag is not an MD5; then the server's own check of Content-MD5 stands.
+      const etag = (result.output as { ETag?: string }).ETag?.replaceAll('"', '')
+      if (endpoint === undefined || sent === undefined || !/^[0-9a-f]{32}$/.test(etag ?? '')) return result
+      if (etag === Buffer.from(sent, 'base64').toString('hex')) return result
+      throw damaged(Object.assign(new Error('The ETag is not that of what was sent'), { name: 'BadDigest' }))
+    },
+    { step: 'finalizeRequest', priority: 'low', name: 'resendDamaged' },
   )
   return client
 }

@@ -1,0 +1,82 @@
+/** A PostgreSQL server of the test's own, that it may restart, stop and starve. */
+import { constants } from 'node:fs'
+import { access, chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { describe } from 'vitest'
+import { databasePassword } from './told.ts'
+
+const isRoot = process.getuid?.() === 0
+/** PostgreSQL refuses to run as root. */
+const asPostgres = isRoot ? ['runuser', '-u', 'postgres', '--'] : []
+const programs = await findPrograms()
+
+/** Skips, visibly, where PostgreSQL's server programs are not installed; in CI they are. */
+export const describeCluster = (title: string, suite: () => void) => {
+  if (programs === undefined && process.env.CI) throw new Error('CI must have the programs of PostgreSQL')
+  if (programs !== undefined) return describe(title, suite)
+  return describe.skip(`${title} (skipped: there is no initdb below /usr/lib/postgresql)`, suite)
+}
+
+export interface Cluster {
+  /** The password in it is asked for by nobody, and must not be repeated by anybody. */
+  urlOf: (role: string, database: string) => string
+  restart: (mode: 'fast' | 'immediate') => Promise<void>
+  start: () => Promise<void>
+  stop: () => Promise<void>
+  remove: () => Promise<void>
+}
+
+/** @param settings of postgresql.conf */
+export async function startCluster(settings: Record<string, string | number> = {}): Promise<Cluster> {
+  const folder = await mkdtemp(join(tmpdir(), 'rmbg-cluster-'))
+  await chmod(folder, 0o777)
+  const data = join(folder, 'data')
+  const port = await freePort()
+  const call = async (program: string, ...args: string[]) => {
+    const [file, ...rest] = [...asPostgres, join(programs!, program), ...args]
+    await execa(file!, rest, { cwd: folder, stdio: 'ignore' })
+  }
+  await call('initdb', '-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-sync')
+  const given = { port, listen_addresses: '127.0.0.1', unix_socket_directories: '', ...settings }
+  const options = Object.entries(given).map(([name, value]) => `-c ${name}='${value}'`)
+  const control = (...args: string[]) =>
+    call('pg_ctl', '-D', data, '-w', '-l', join(folder, 'log'), '-o', options.join(' '), ...args)
+  await control('start')
+  return {
+    urlOf: (role, database) => `postgres://${role}:${databasePassword}@127.0.0.1:${port}/${database}`,
+    restart: (mode) => control('restart', '-m', mode),
+    start: () => control('start'),
+    stop: () => control('stop', '-m', 'fast'),
+    remove: async () => {
+      await control('stop', '-m', 'immediate').catch(() => {}) // it may be stopped already
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function findPrograms(): Promise<string | undefined> {
+  const root = '/usr/lib/postgresql'
+  const releases = await readdir(root).catch(() => [])
+  for (const release of releases.sort((a, b) => Number(b) - Number(a))) {
+    const folder = join(root, release, 'bin')
+    if (
+      await access(join(folder, 'initdb'), constants.X_OK).then(
+        () => true,
+        () => false,
+      )
+    )
+      return folder
+  }
+  return undefined
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}

@@ -1,0 +1,158 @@
+/** A way to the test store on which things go wrong, for every n-th request or for good. */
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
+import { s3Endpoint } from '../support/servers.ts'
+
+export const faults = {
+  'internal error': refusal(500, 'InternalError'),
+  'slow down': refusal(503, 'SlowDown'),
+  'expired token': refusal(403, 'ExpiredToken'),
+  'unknown key': refusal(403, 'InvalidAccessKeyId'),
+  'wrong clock': refusal(403, 'RequestTimeTooSkewed'),
+  'no bucket': refusal(404, 'NoSuchBucket'),
+  'no room': refusal(403, 'QuotaExceeded'),
+
+  /** The connection is reset in the middle of the body: of the request where it has one, else of the answer. */
+  'reset mid-body': async ({ incoming, answer }) => {
+    if (hasBody(incoming)) {
+      await Promise.race([once(incoming, 'data'), once(incoming, 'end')])
+      return void incoming.socket.resetAndDestroy()
+    }
+    const { head, body } = await forward(incoming)
+    answer.writeHead(head.statusCode!, head.headers)
+    answer.write(body.subarray(0, body.length / 2), () => incoming.socket.resetAndDestroy())
+  },
+  /** Nothing comes: no answer to a request with a body, and to others half of one. */
+  stall: async ({ incoming, answer }) => {
+    if (hasBody(incoming)) return void incoming.resume()
+    const { head, body } = await forward(incoming)
+    answer.writeHead(head.statusCode!, head.headers)
+    answer.write(body.subarray(0, body.length / 2))
+  },
+  /** Carried out, but the answer ends before its announced length. */
+  truncated: async ({ incoming, answer }) => {
+    const { head, body } = await forward(incoming)
+    answer.writeHead(head.statusCode!, { ...head.headers, 'content-length': String(body.length || 100) })
+    answer.write(body.subarray(0, body.length / 2))
+    answer.socket!.end()
+  },
+  /** The answer is shorter than the object, and says nothing of it. */
+  shorter: async ({ incoming, answer }) => {
+    const { head, body } = await forward(incoming)
+    const half = body.subarray(0, body.length / 2)
+    answer.writeHead(head.statusCode!, { ...head.headers, 'content-length': String(half.length) }).end(half)
+  },
+  /** One byte of the body arrives as another one, on the way there or on the way back. */
+  'flipped byte': async ({ incoming, answer }) => {
+    const { head, body } = await forward(incoming, flipped)
+    answer.writeHead(head.statusCode!, head.headers).end(hasBody(incoming) ? body : flipped(body))
+  },
+  /** The server says that it has something else than what was sent. */
+  'wrong ETag': async ({ incoming, answer }) => {
+    const { head, body } = await forward(incoming)
+    answer.writeHead(head.statusCode!, { ...head.headers, etag: `"${'0'.repeat(32)}"` }).end(body)
+  },
+} satisfies Record<string, (exchange: Exchange) => Promise<void>>
+
+export type FaultKind = keyof typeof faults
+
+export interface Fault {
+  kind: FaultKind
+  /** All methods unless given. */
+  method?: 'GET' | 'PUT' | 'HEAD'
+  /** Which of the requests, counted from when the fault was set: 1 for good, 5 the 5th, 10th, 15th and so on. */
+  every: number
+  /** Requests that are let through before. */
+  after?: number
+}
+
+interface Exchange {
+  incoming: IncomingMessage
+  answer: ServerResponse
+}
+
+export interface StoreProxy {
+  /** In the place of S3_ENDPOINT. */
+  url: string
+  /** From now on; `undefined` ends it. */
+  fault: Fault | undefined
+  /** How often the fault was met since it was set. */
+  met: number
+  close: () => Promise<void>
+}
+
+/** In front of the test store. Signatures cover the host the client spoke to, so it is passed on as it is. */
+export async function startStoreProxy(): Promise<StoreProxy> {
+  let fault: Fault | undefined
+  let seen = 0
+  const server = createServer(async (incoming, answer) => {
+    incoming.on('error', () => {})
+    try {
+      const wanted = fault
+      if (wanted && isObject(incoming) && (wanted.method ?? incoming.method) === incoming.method) {
+        const turn = ++seen - (wanted.after ?? 0)
+        if (turn > 0 && turn % wanted.every === 0) {
+          proxy.met++
+          return await faults[wanted.kind]({ incoming, answer })
+        }
+      }
+      const { head, body } = await forward(incoming)
+      answer.writeHead(head.statusCode!, head.headers).end(body)
+    } catch {
+      incoming.socket.destroy()
+    }
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const proxy: StoreProxy = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get fault() {
+      return fault
+    },
+    set fault(next) {
+      fault = next
+      seen = 0
+      proxy.met = 0
+    },
+    met: 0,
+    close: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+  return proxy
+}
+
+/** Not the listing by which a run looks, before it begins, whether the store is there. */
+const isObject = ({ url, method }: IncomingMessage): boolean =>
+  method === 'POST' || /^\/[^/?]+\/[^?]/.test(url!)
+
+const hasBody = ({ method }: IncomingMessage): boolean => method === 'PUT' || method === 'POST'
+
+function flipped(body: Buffer): Buffer {
+  const other = Buffer.from(body)
+  if (other.length > 0) other[other.length >> 1]! ^= 1
+  return other
+}
+
+async function forward(incoming: IncomingMessage, change = (body: Buffer): Buffer => body) {
+  const target = new URL(s3Endpoint!)
+  const { method, url, headers } = incoming
+  const body = await buffer(incoming)
+  const outgoing = request({ host: target.hostname, port: target.port, method, path: url, headers })
+  outgoing.end(change(body))
+  const [head] = (await once(outgoing, 'response')) as [IncomingMessage]
+  return { head, body: await buffer(head) }
+}
+
+function refusal(status: number, code: string) {
+  return async ({ incoming, answer }: Exchange): Promise<void> => {
+    await buffer(incoming)
+    const body = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>${code}</Message></Error>`
+    answer
+      .writeHead(status, { 'content-type': 'application/xml' })
+      .end(incoming.method === 'HEAD' ? '' : body)
+  }
+}

@@ -1,0 +1,160 @@
+/** The object store failing under the built program, through a proxy in front of the real one. */
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { Finished } from '../support/cli.ts'
+import { expectInvariants } from '../support/records.ts'
+import { describeServers, type Installation, installation } from '../support/site.ts'
+import { writePictures } from './pictures.ts'
+import { type FaultKind, type StoreProxy, startStoreProxy } from './s3-proxy.ts'
+import { ending, told } from './told.ts'
+
+const long = process.env.RMBG_FAULTS === 'long'
+const howMany = long ? 60 : 8
+
+let site: Installation
+let proxy: StoreProxy
+const run = (...args: string[]): Promise<Finished> => site.run(args, { S3_ENDPOINT: proxy.url })
+const process_ = (...args: string[]) => run('process', ...args, '--model', 'backdrop', '--json')
+const summary = (finished: Finished) => told(finished).findLast(({ type }) => type === 'summary')!
+
+describeServers('an object store that fails', () => {
+  beforeAll(async () => {
+    site = await installation()
+    proxy = await startStoreProxy()
+    expect((await site.run(['migrate'])).status).toBe(0)
+  })
+  afterAll(async () => {
+    await proxy.close()
+    await site.close()
+  })
+  afterEach(async () => {
+    proxy.fault = undefined
+    await expectInvariants(site.sql, site.store)
+  })
+
+  describe('every 5th time something is written', () => {
+    const passing: FaultKind[] = [
+      'internal error',
+      'slow down',
+      'reset mid-body',
+      'truncated',
+      'flipped byte',
+      'wrong ETag',
+    ]
+    it.each(passing)('by %s is asked again, and every image completed', async (kind) => {
+      const folder = `put ${kind}`
+      await writePictures(join(site.folder, folder), howMany)
+      proxy.fault = { kind, method: 'PUT', every: 5 }
+      const finished = await process_(folder)
+      expect(finished.status, finished.stdout + finished.stderr).toBe(0)
+      expect(summary(finished)).toMatchObject({ completed: howMany, failed: 0 })
+      expect(proxy.met).toBeGreaterThanOrEqual((howMany * 3) / 5)
+    })
+  })
+
+  describe('every 5th time something is read', () => {
+    const passing: FaultKind[] = [
+      'internal error',
+      'slow down',
+      'reset mid-body',
+      'truncated',
+      'shorter',
+      'flipped byte',
+    ]
+    const expectSame = async (folder: string) => {
+      for (const name of await readdir(join(site.folder, 'whole'))) {
+        const whole = await readFile(join(site.folder, 'whole', name))
+        const copies = (await readdir(join(site.folder, folder))).map((copy) =>
+          readFile(join(site.folder, folder, copy)),
+        )
+        const isThere = (await Promise.all(copies)).some((copy) => copy.equals(whole))
+        expect(isThere, name).toBe(true)
+      }
+    }
+    beforeAll(async () => {
+      await writePictures(join(site.folder, 'kept'), howMany)
+      expect((await process_('kept', '--user', 'reader', '-o', 'whole')).status).toBe(0)
+    })
+
+    it.each(long ? passing : passing.slice(0, 3))(
+      'by %s is asked again, and local cut-outs restored whole',
+      async (kind) => {
+        proxy.fault = { kind, method: 'GET', every: 5 }
+        const finished = await process_('kept', '--user', 'reader', '-o', kind)
+        expect(finished.status, finished.stdout + finished.stderr).toBe(0)
+        expect(summary(finished)).toMatchObject({ skipped: howMany, failed: 0 })
+        expect(proxy.met).toBeGreaterThan(0)
+        await expectSame(kind)
+      },
+    )
+
+    it.each(long ? passing : passing.slice(3))(
+      'by %s is asked again, and objects downloaded whole',
+      async (kind) => {
+        proxy.fault = { kind, method: 'GET', every: 5 }
+        const finished = await run('query', '--user', 'reader', '--download', kind, '--ndjson')
+        expect(finished.status, finished.stdout + finished.stderr).toBe(0)
+        expect(told(finished)).toHaveLength(howMany)
+        expect(proxy.met).toBeGreaterThanOrEqual(Math.floor((howMany * 3) / 5))
+        await expectSame(join(kind, 'processed'))
+      },
+    )
+
+    it('and when something is written, backups and prunes are carried out whole', async () => {
+      for (const kind of long ? passing : (['reset mid-body'] as const)) {
+        const vault = join(site.folder, `vault ${kind}`)
+        proxy.fault = { kind, every: 5 }
+        const taken = await run('backup', '--to', vault, '--objects')
+        expect(taken.status, taken.stdout + taken.stderr).toBe(0)
+        expect(proxy.met).toBeGreaterThan(0)
+        proxy.fault = undefined
+        expect((await run('backup', 'verify', vault)).stdout).toContain('is intact')
+      }
+      const prune = ['prune', '--older-than', '0s', '--user', 'reader', '--max-share', '100%', '--yes']
+      proxy.fault = { kind: 'internal error', every: 2 }
+      const pruned = await run(...prune)
+      expect(pruned.status, pruned.stdout + pruned.stderr).toBe(0)
+    })
+  })
+
+  describe('for good', () => {
+    const three = 'The object store failed 3 images in a row, so the run stopped: '
+    const lasting: [FaultKind, RegExp][] = [
+      ['internal error', /does not answer \(InternalError, HTTP 500\)\. \[STORE_UNAVAILABLE\]$/],
+      // With the longer pauses that it asks for.
+      ...(long
+        ? [['slow down', /\(SlowDown, HTTP 503\)\. \[STORE_UNAVAILABLE\]$/] as [FaultKind, RegExp]]
+        : []),
+      ['reset mid-body', /does not answer \((ECONNRESET|EPIPE)\)\. \[STORE_UNAVAILABLE\]$/],
+      ['flipped byte', /is not what was sent\. \[STORE_CHECKSUM\]$/],
+      ['wrong ETag', /is not what was sent\. \[STORE_CHECKSUM\]$/],
+      ['expired token', /^The credentials for s3:.* have expired\. \[STORE_DENIED\]$/],
+      ['unknown key', /does not know the access key\. \[STORE_DENIED\]$/],
+      ['wrong clock', /^The clock of this machine differs too much from that of .* \[STORE_DENIED\]$/],
+      ['no bucket', /^The bucket of .* does not exist\. \[STORE_DENIED\]$/],
+      ['no room', /has no room left\. \[STORE_FULL\]$/],
+    ]
+    const count = 3 * lasting.length
+    beforeAll(() => writePictures(join(site.folder, 'never'), count))
+
+    it.each(lasting)('by %s ends the run with one sentence', async (kind, sentence) => {
+      proxy.fault = { kind, method: 'PUT', every: 1, after: 3 }
+      const finished = await process_('never', '--concurrency', '1')
+      expect(finished.status, finished.stdout + finished.stderr).toBe(5)
+      const end = ending(finished)
+      expect(end).toMatch(sentence)
+      const { completed, failed } = summary(finished)
+      // What every image would meet ends it at once; what may be one object's own is given three images.
+      expect({ completed, failed }).toEqual({ completed: 1, failed: end.startsWith(three) ? 3 : 0 })
+      expect(finished.status).toBe(5)
+    })
+
+    it('and then no more, the same command finishes everything', async () => {
+      const finished = await process_('never')
+      expect(finished.status, finished.stderr).toBe(0)
+      const { completed, skipped } = summary(finished)
+      expect([completed, skipped]).toEqual([count - lasting.length, lasting.length])
+    })
+  })
+})
