@@ -1,0 +1,88 @@
+/** `npm run bench -- limit|peer|jobs|startup|memory`: see test/bench/README.md. */
+import { readFile } from 'node:fs/promises'
+import { availableParallelism, cpus, loadavg } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { table } from '../../../src/cli/table.ts'
+import { timeLimit } from './limit.ts'
+import { placeOf, save } from './place.ts'
+import { figure, told } from './spread.ts'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string' },
+    models: { type: 'string', default: 'light,heavy' },
+    megapixels: { type: 'string', default: '1,12,24' },
+    flags: { type: 'string', default: '' },
+    quick: { type: 'boolean', default: false },
+    'no-keep': { type: 'boolean', default: false },
+  },
+})
+const [what = ''] = positionals
+const rounds = (usual: number) => Number(values.rounds ?? (values.quick ? 1 : usual))
+const common = {
+  models: values.models.split(','),
+  megapixels: values.megapixels.split(',').map(Number),
+  flags: values.flags.split(' ').filter((flag) => flag !== ''),
+  tell: (line: string) => console.error(line),
+}
+const startedAt = new Date()
+const loadBefore = loadavg()[0]!
+
+switch (what) {
+  case 'limit': {
+    const rows = await timeLimit({ ...common, rounds: rounds(5) })
+    console.log(
+      table(
+        [
+          'MODEL',
+          'MP',
+          'IMAGES',
+          'BARE MS',
+          'MS/IMAGE',
+          'OF BARE',
+          'FLOOR MS',
+          'OF FLOOR',
+          'CPU MS',
+          'WITH START',
+          'PEAK MB',
+        ],
+        rows.map((row) => [
+          ...[row.model, row.megapixels, row.images],
+          ...[told(row.bareMs), told(row.steadyMs), told(row.ofBare), told(row.floorMs), told(row.ofFloor)],
+          ...[figure(row.cpuMs.median), figure(row.wholeMs.median), figure(row.peakRssMb.median)],
+        ]),
+      ),
+    )
+    await keep('limit', rows)
+    break
+  }
+  default:
+    throw new Error(`"${what}" is not limit, peer, jobs, startup or memory.`)
+}
+
+/** What was measured, with where and on what, for whoever wants to compare; a part of a table is not kept. */
+async function keep(name: string, result: unknown): Promise<void> {
+  const ort = new URL('../../../node_modules/onnxruntime-node/package.json', import.meta.url)
+  const where = {
+    date: startedAt.toISOString().slice(0, 10),
+    node: process.version,
+    onnxruntime: JSON.parse(await readFile(ort, 'utf8')).version,
+    cores: availableParallelism(),
+    cpu: cpus()[0]?.model,
+    folder: await placeOf(),
+    // Other work on the machine shows here.
+    loadBefore,
+  }
+  console.log(
+    `\n${Object.entries(where)
+      .map(([key, value]) => `${key} ${value}`)
+      .join(', ')}`,
+  )
+  const partial =
+    values.quick || values.models !== 'light,heavy' || values.megapixels !== '1,12,24' || values.flags !== ''
+  if (values['no-keep'] || partial) return
+  const file = fileURLToPath(new URL(`../results/speed-${name}.json`, import.meta.url))
+  await save(file, `${JSON.stringify({ ...where, result }, null, 2)}\n`)
+}
