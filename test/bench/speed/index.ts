@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { table } from '../../../src/cli/table.ts'
 import { timeLimit } from './limit.ts'
+import { timePeer } from './peer.ts'
 import { placeOf, save } from './place.ts'
 import { figure, told } from './spread.ts'
 
@@ -56,6 +57,34 @@ switch (what) {
       ),
     )
     await keep('limit', rows)
+    break
+  }
+  case 'peer': {
+    const rows = await timePeer({ ...common, rounds: rounds(3) })
+    console.log(
+      table(
+        [
+          'MODEL',
+          'MP',
+          'OURS MS',
+          'PEER MS',
+          'AT ONCE MS',
+          'FASTER',
+          'THAN AT ONCE',
+          'DEFAULT MS',
+          'OURS MB',
+          'PEER MB',
+          'ALPHA OFF',
+        ],
+        rows.map((row) => [
+          ...[row.model, row.megapixels, told(row.ours.steadyMs), told(row.peer.steadyMs)],
+          ...[told(row.peerAtOnce.steadyMs), told(row.faster), told(row.fasterThanAtOnce)],
+          ...[figure(row.oursByDefault.steadyMs.median), figure(row.ours.peakRssMb.median)],
+          ...[figure(row.peer.peakRssMb.median), figure(row.difference.alphaMean)],
+        ]),
+      ),
+    )
+    await keep('peer', rows)
     break
   }
   default:

@@ -126,15 +126,18 @@ export async function rmbgProcess(
       `rmbg process ended with ${finished.status}: ${finished.stderr || finished.lines.at(-1)?.text}`,
     )
   }
-  const gaps = completed.length - 1
   return {
     ...finished,
     completed,
     summary,
-    steadyMsPerImage: (completed.at(-1)?.atMs - completed[0]?.atMs) / gaps,
-    steadyCpuMsPerImage: (last! - first!) / gaps,
+    steadyMsPerImage: steady(completed),
+    steadyCpuMsPerImage: (last! - first!) / (completed.length - 1),
   }
 }
+
+/** Milliseconds from one finished image to the next, between the first and the last. */
+export const steady = (finished: readonly { atMs: number }[]): number =>
+  (finished.at(-1)!.atMs - finished[0]!.atMs) / (finished.length - 1)
 
 /** The built program; it must succeed. */
 export async function rmbg(args: readonly string[], options: MeasureOptions = {}): Promise<Finished> {

@@ -1,5 +1,6 @@
 /** Models of known cost, with random weights: always the same files. */
-import { access } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createGraph, type Graph, type Value } from '../../../src/model/builtin/graph.ts'
 import { benchFolder, save } from './place.ts'
@@ -18,7 +19,7 @@ export interface BenchModel {
 /** How a picture is shown to the models: also what their JSON says. */
 export const normalisation = { mean: [0.5, 0.5, 0.5], std: [1, 1, 1] }
 
-/** With every change of what is written below, or the files of before are used. */
+/** Goes up with every change of what is written below, or the files of before are used. */
 const version = 1
 
 export const lightModel = (): Promise<BenchModel> => network('light', 320, [2, 2, 2])
@@ -99,21 +100,17 @@ async function model(
   size: number,
   body: (graph: Graph, image: Value) => { mask: Value; flop: number },
 ): Promise<BenchModel> {
-  const graph = createGraph(name)
-  const image = graph.input('image', [1, 3, size, size])
-  const file = join(benchFolder, 'models', `v${version}`, `${name}.onnx`)
-  const { mask, flop } = body(graph, image)
-  const made = { name, file, size, gflop: flop / 1e9 }
-  if (
-    await access(file).then(
-      () => true,
-      () => false,
-    )
-  )
-    return made
-  const [zero, one] = [graph.constant(0), graph.constant(1)]
-  graph.output('mask', graph.op('Clip', [mask, zero, one]), [1, 1, size, size])
-  await save(file.replace(/onnx$/, 'json'), JSON.stringify({ inputSize: [size, size], ...normalisation }))
-  await save(file, graph.toBytes())
-  return made
+  const folder = join(benchFolder, 'models', `v${version}`)
+  const file = join(folder, `${name}.onnx`)
+  const about = join(folder, `${name}.about.json`)
+  if (!existsSync(file)) {
+    const graph = createGraph(name)
+    const { mask, flop } = body(graph, graph.input('image', [1, 3, size, size]))
+    const clipped = graph.op('Clip', [mask, graph.constant(0), graph.constant(1)])
+    graph.output('mask', clipped, [1, 1, size, size])
+    await save(about, JSON.stringify({ gflop: flop / 1e9 }))
+    await save(join(folder, `${name}.json`), JSON.stringify({ inputSize: [size, size], ...normalisation }))
+    await save(file, graph.toBytes())
+  }
+  return { name, file, size, ...JSON.parse(await readFile(about, 'utf8')) }
 }

@@ -20,7 +20,7 @@ export type PictureSize = keyof typeof sizes
 /** So many are really different; further ones are copies that differ by a comment, which is content enough. */
 const distinct = 24
 
-/** With every change of what is written below, or the files of before are used. */
+/** Goes up with every change of what is written below, or the files of before are used. */
 const version = 1
 
 const shared = fileURLToPath(new URL('../../../../shared/photos/', import.meta.url))
