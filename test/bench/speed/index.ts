@@ -8,6 +8,7 @@ import { timeLimit } from './limit.ts'
 import { timePeer } from './peer.ts'
 import { placeOf, save } from './place.ts'
 import { figure, told } from './spread.ts'
+import { timeStartup } from './startup.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -85,6 +86,19 @@ switch (what) {
       ),
     )
     await keep('peer', rows)
+    break
+  }
+  case 'startup': {
+    const rows = await timeStartup(rounds(15), common.tell)
+    console.log(
+      table(
+        ['WHAT', 'MS', 'CPU MS', 'PEAK MB', 'FILES LOADED'],
+        rows.map(({ what: name, ms, cpuMs, peakRssMb, filesLoaded }) => [
+          ...[name, told(ms), figure(cpuMs), figure(peakRssMb), filesLoaded],
+        ]),
+      ),
+    )
+    await keep('startup', rows)
     break
   }
   default:

@@ -15,8 +15,9 @@ export interface Finished {
   status: number | null
   /** From its start to its end. */
   wallMs: number
-  /** User and system, all threads. */
+  /** User and system, all threads; 0 when plain. */
   cpuMs: number
+  /** 0 when plain. */
   peakRssMb: number
   /** What it printed, and when, counted from its start. */
   lines: { text: string; atMs: number }[]
@@ -25,6 +26,8 @@ export interface Finished {
 
 export interface MeasureOptions {
   env?: Record<string, string>
+  /** Nothing is loaded into the process to count what it uses, which costs a start some milliseconds. */
+  plain?: boolean
   /** What stands before `node`, such as strace and its options. */
   under?: readonly string[]
   onLine?: (text: string, pid: number) => void
@@ -34,7 +37,8 @@ export interface MeasureOptions {
 export function measure(args: readonly string[], options: MeasureOptions = {}): Promise<Finished> {
   return withFolder(async (folder) => {
     const usage = join(folder, 'usage.json')
-    const [command, ...before] = [...(options.under ?? []), process.execPath, '--import', usageModule]
+    const counting = options.plain ? [] : ['--import', usageModule]
+    const [command, ...before] = [...(options.under ?? []), process.execPath, ...counting]
     const lines: Finished['lines'] = []
     let stderr = ''
     const startedAt = performance.now()
