@@ -4,6 +4,7 @@ import { availableParallelism, cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { table } from '../../../src/cli/table.ts'
+import { timeJobs, timeRerun } from './jobs.ts'
 import { timeLimit } from './limit.ts'
 import { timePeer } from './peer.ts'
 import { placeOf, save } from './place.ts'
@@ -99,6 +100,50 @@ switch (what) {
       ),
     )
     await keep('startup', rows)
+    break
+  }
+  case 'jobs': {
+    const options = {
+      ...common,
+      rounds: rounds(3),
+      jobs: values.quick ? 200 : 1500,
+      rerun: values.quick ? 500 : 10_000,
+    }
+    const jobs = await timeJobs(options)
+    console.log(
+      table(
+        [
+          'DATABASE',
+          'STORE',
+          'AT ONCE',
+          'JOBS/S',
+          'MILLION/DAY',
+          'CPU MS',
+          'INSERTS/S',
+          '3 PUTS/S',
+          'WITH START',
+        ],
+        jobs.map((row) => [
+          ...[row.database, row.store, row.concurrency, told(row.jobsPerSecond)],
+          ...[figure((row.jobsPerSecond.median * 86_400) / 1e6), figure(row.cpuMsPerJob.median)],
+          ...[
+            told(row.insertsPerSecond),
+            told(row.threePutsPerSecond),
+            figure(row.wholeJobsPerSecond.median),
+          ],
+        ]),
+      ),
+    )
+    const reruns = await timeRerun(options)
+    console.log(
+      table(
+        ['RE-RUN', 'FILES', 'SECONDS', 'PEAK MB', 'FILES OPENED'],
+        reruns.map((row) => [
+          ...[row.database, row.files, told(row.seconds), figure(row.peakRssMb.median), row.filesOpened],
+        ]),
+      ),
+    )
+    await keep('jobs', { jobs, reruns })
     break
   }
   default:

@@ -76,18 +76,17 @@ async function photograph(file: string, seed: number, size: PictureSize): Promis
   const top = Math.floor(next() * (info.height - part.height))
   const mirrored = photo.extract({ left, top, ...part }).flop(seed % 2 === 1)
   const enlarged = mirrored.resize(width, height, { fit: 'cover' })
-  const noise = { input: grain(next), raw: { width: grainSide, height: grainSide, channels: 3 } } as const
+  const side = Math.min(width, height, 512)
+  const noise = { input: grain(next, side), raw: { width: side, height: side, channels: 3 } } as const
   return enlarged
     .composite([{ ...noise, tile: true, blend: 'overlay' }])
     .jpeg({ quality: 90 })
     .toBuffer()
 }
 
-const grainSide = 512
-
 /** Grey with noise, to be laid over a picture again and again. */
-const grain = (next: () => number): Buffer =>
-  Buffer.from(Array.from({ length: grainSide ** 2 * 3 }, () => 128 + (next() + next() + next() - 1.5) * 16))
+const grain = (next: () => number, side: number): Buffer =>
+  Buffer.from(Array.from({ length: side ** 2 * 3 }, () => 128 + (next() + next() + next() - 1.5) * 16))
 
 /** The same JPEG with a comment (a COM segment) behind its first marker. */
 function withComment(jpeg: Buffer, index: number): Buffer {
