@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { table } from '../../../src/cli/table.ts'
 import { timeJobs, timeRerun } from './jobs.ts'
 import { timeLimit } from './limit.ts'
+import { measureLarge, measureMemory } from './memory.ts'
 import { timePeer } from './peer.ts'
 import { placeOf, save } from './place.ts'
 import { figure, told } from './spread.ts'
@@ -144,6 +145,35 @@ switch (what) {
       ),
     )
     await keep('jobs', { jobs, reruns })
+    break
+  }
+  case 'memory': {
+    const runs = await measureMemory({ ...common, quick: values.quick })
+    console.log(
+      table(
+        ['MP', 'IMAGES', 'BUDGET MB', 'BASE MB', 'PEAK MB', 'OVER BASE', 'GROWTH/1000', 'MS/IMAGE'],
+        runs.map((row) => [
+          ...[row.megapixels, row.images, `${row.maxMemory ?? 'default'}: ${Math.round(row.budgetMb)}`],
+          ...[row.baseMb, row.peakMb, row.peakMb - row.baseMb, row.growthMb].map(Math.round),
+          figure(row.msPerImage),
+        ]),
+      ),
+    )
+    for (const { megapixels, maxMemory, rss } of runs) {
+      const steps = rss.map(({ rssMb }) => Math.round(rssMb)).join(' ')
+      console.log(`RSS MB, ${megapixels} MP, ${maxMemory ?? 'default'} budget: ${steps}`)
+    }
+    const large = await measureLarge(common.tell)
+    console.log(
+      table(
+        ['MP', 'BUDGET MB', 'OUTCOME', 'SECONDS', 'PEAK MB'],
+        large.map((row) => [
+          ...[row.megapixels, `${row.maxMemory ?? 'default'}: ${Math.round(row.budgetMb)}`, row.outcome],
+          ...[figure(row.seconds), Math.round(row.peakMb)],
+        ]),
+      ),
+    )
+    await keep('memory', { runs, large })
     break
   }
   default:

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import type { CompletedEvent, SkippedEvent, SummaryEvent } from '../../../src/events.ts'
+import type { BatchEvent, CompletedEvent, SummaryEvent } from '../../../src/events.ts'
 import { cleanEnvironment, program } from '../../support/cli.ts'
 import { withFolder } from './place.ts'
 
@@ -86,14 +86,11 @@ export function cpuMsOf(pid: number): number | undefined {
   }
 }
 
-/** VmRSS or VmHWM of a process, in MiB. */
-export function memoryOf(pid: number): { rssMb: number; peakMb: number } {
+/** What a process has in memory now, in MiB. */
+export function rssMbOf(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  const field = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024
-  return { rssMb: field('VmRSS'), peakMb: field('VmHWM') }
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024
 }
-
-type RunEvent = CompletedEvent | SkippedEvent | SummaryEvent | { type: 'start' | 'model' | 'notice' }
 
 export interface Processed extends Finished {
   completed: (CompletedEvent & { atMs: number })[]
@@ -107,14 +104,14 @@ export interface Processed extends Finished {
 /** The built program's `process --json`; every image must succeed. */
 export async function rmbgProcess(
   args: readonly string[],
-  { onEvent, ...options }: MeasureOptions & { onEvent?: (event: RunEvent, pid: number) => void } = {},
+  { onEvent, ...options }: MeasureOptions & { onEvent?: (event: BatchEvent, pid: number) => void } = {},
 ): Promise<Processed> {
   let first: number | undefined
   let last: number | undefined
   const finished = await measure([program, 'process', '--json', ...args], {
     ...options,
     onLine: (text, pid) => {
-      const event = JSON.parse(text) as RunEvent
+      const event = JSON.parse(text) as BatchEvent
       if (event.type === 'image' && event.status === 'completed') {
         first ??= cpuMsOf(pid)
         last = cpuMsOf(pid) ?? last
@@ -122,7 +119,7 @@ export async function rmbgProcess(
       onEvent?.(event, pid)
     },
   })
-  const events = finished.lines.map(({ text, atMs }) => ({ ...(JSON.parse(text) as RunEvent), atMs }))
+  const events = finished.lines.map(({ text, atMs }) => ({ ...(JSON.parse(text) as BatchEvent), atMs }))
   const completed = events.filter((event) => event.type === 'image' && event.status === 'completed')
   const summary = events.find((event) => event.type === 'summary')
   if (finished.status !== 0 || !summary) {
