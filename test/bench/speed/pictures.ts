@@ -17,7 +17,7 @@ export const sizes = {
 /** In megapixels. */
 export type PictureSize = keyof typeof sizes
 
-/** So many are really different; further ones are copies that differ by a comment, which is content enough. */
+/** So many are really different; where more are wanted, all are copies that differ by a comment, which is content enough. */
 const distinct = 24
 
 /** Goes up with every change of what is written below, or the files of before are used. */
@@ -35,32 +35,28 @@ async function sources(): Promise<string[]> {
   return files.sort().map((file) => join(folder, file))
 }
 
-/**
- * @returns absolute paths; they lie alone in their folder
- */
+/** @returns absolute paths; more than 24 lie alone in their folder */
 export async function pictures(size: PictureSize, count: number): Promise<string[]> {
   const photos = await sources()
   const from = photos[0]!.startsWith(samples) ? 'samples' : 'photos'
-  const folder = join(benchFolder, 'pictures', `v${version}-${from}`, `${size}-${count}`)
-  const files = Array.from({ length: count }, (_, index) =>
-    join(folder, `${String(index).padStart(5, '0')}.jpg`),
+  const all = join(benchFolder, 'pictures', `v${version}-${from}`)
+  const originals = await Promise.all(
+    Array.from({ length: Math.min(count, distinct) }, async (_, index) => {
+      const file = join(all, String(size), named(index))
+      if (!existsSync(file)) await save(file, await photograph(photos[index % photos.length]!, index, size))
+      return file
+    }),
   )
-  let originals: Buffer[] = []
+  if (count <= distinct) return originals
+  const files = Array.from({ length: count }, (_, index) => join(all, `${size}-${count}`, named(index)))
   for (const [index, file] of files.entries()) {
     if (existsSync(file)) continue
-    if (originals.length === 0) {
-      originals = await Promise.all(
-        files
-          .slice(0, distinct)
-          .map(async (path, at) =>
-            existsSync(path) ? readFile(path) : photograph(photos[at % photos.length]!, at, size),
-          ),
-      )
-    }
-    await save(file, index < distinct ? originals[index]! : withComment(originals[index % distinct]!, index))
+    await save(file, withComment(await readFile(originals[index % distinct]!), index))
   }
   return files
 }
+
+const named = (index: number): string => `${String(index).padStart(5, '0')}.jpg`
 
 /** A part of a photograph, mirrored or not, at the size, with grain that enlarging took away. */
 async function photograph(file: string, seed: number, size: PictureSize): Promise<Buffer> {
