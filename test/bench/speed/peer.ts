@@ -5,6 +5,7 @@ import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import sharp from 'sharp'
+import { freshDatabase, postgresUrl } from '../../support/servers.ts'
 import { type Finished, measure, rmbg, rmbgProcess, steady } from './measured.ts'
 import { type BenchModel, heavyModel, lightModel, normalisation } from './models.ts'
 import { type PictureSize, pictures } from './pictures.ts'
@@ -20,6 +21,8 @@ export interface PeerRow {
   ours: PeerFigures
   /** The same as it comes: colours of soft edges corrected, hidden colour cleared. */
   oursByDefault: PeerFigures
+  /** Like `ours`, with PostgreSQL instead of the embedded database, which is half of the memory; absent without a server. */
+  oursOnServer?: PeerFigures
   /** One image after the other, as its documentation has it. */
   peer: PeerFigures
   /** As many images at once as we take: decoding and encoding beside inference. */
@@ -99,16 +102,11 @@ export async function timePeer({ rounds, models, megapixels, tell }: PeerOptions
       }
     }
     return rows.map(({ model, megapixels: size, files, difference, rounds: measured }) => {
-      const of = (which: keyof Round): PeerFigures => {
-        const figures = (figure: (run: Figures) => number) =>
-          spread(measured.map((each) => figure(each[which])))
-        return {
-          steadyMs: figures((run) => run.steadyMsPerImage),
-          wholeMs: figures((run) => run.wallMs / files.length),
-          cpuMs: figures((run) => run.cpuMs / files.length),
-          peakRssMb: figures((run) => run.peakRssMb),
-        }
-      }
+      const of = (which: keyof Round) =>
+        figuresOf(
+          measured.flatMap((each) => each[which] ?? []),
+          files.length,
+        )
       const faster = (which: 'peer' | 'peerAtOnce') =>
         spread(measured.map((each) => each[which].steadyMsPerImage / each.ours.steadyMsPerImage))
       return {
@@ -117,6 +115,7 @@ export async function timePeer({ rounds, models, megapixels, tell }: PeerOptions
         images: files.length,
         ours: of('ours'),
         oursByDefault: of('oursByDefault'),
+        ...(postgresUrl && { oursOnServer: of('oursOnServer') }),
         peer: of('peer'),
         peerAtOnce: of('peerAtOnce'),
         faster: faster('peer'),
@@ -127,8 +126,17 @@ export async function timePeer({ rounds, models, megapixels, tell }: PeerOptions
   })
 }
 
+function figuresOf(runs: readonly Figures[], images: number): PeerFigures {
+  return {
+    steadyMs: spread(runs.map((run) => run.steadyMsPerImage)),
+    wholeMs: spread(runs.map((run) => run.wallMs / images)),
+    cpuMs: spread(runs.map((run) => run.cpuMs / images)),
+    peakRssMb: spread(runs.map((run) => run.peakRssMb)),
+  }
+}
+
 type Figures = Finished & { steadyMsPerImage: number }
-type Round = Record<'ours' | 'oursByDefault' | 'peer' | 'peerAtOnce', Figures>
+type Round = Record<'ours' | 'oursByDefault' | 'peer' | 'peerAtOnce', Figures> & { oursOnServer?: Figures }
 
 /** As its lock file has it; npm leaves a copy of that behind when it is done. */
 async function installPeer(tell: PeerOptions['tell']): Promise<void> {
@@ -142,15 +150,26 @@ async function installPeer(tell: PeerOptions['tell']): Promise<void> {
 const alike = ['--no-refine', '--keep-hidden-color']
 
 async function round(folder: string, home: string, model: BenchModel, files: string[]): Promise<Round> {
-  const process = (flags: readonly string[]) =>
+  const process = (flags: readonly string[], env: Record<string, string> = {}) =>
     withHome(home, (copy) =>
-      rmbgProcess(['--model', model.file, ...flags, ...files], { env: { RMBG_HOME: copy } }),
+      rmbgProcess(['--model', model.file, ...flags, ...files], { env: { RMBG_HOME: copy, ...env } }),
     )
+  const onServer = async () => {
+    const { url, drop } = await freshDatabase()
+    const env = { DATABASE_URL: url }
+    try {
+      await rmbg(['migrate'], { env })
+      return await process(alike, env)
+    } finally {
+      await drop()
+    }
+  }
   return {
     peer: await runPeer(folder, model, files, 1),
     ours: await process(alike),
     peerAtOnce: await runPeer(folder, model, files, availableParallelism() + 1),
     oursByDefault: await process([]),
+    ...(postgresUrl && { oursOnServer: await onServer() }),
   }
 }
 
