@@ -1,0 +1,242 @@
+/** Everything around inference: jobs through database and store, next to rows and objects written with nothing around. */
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { dirname, join } from 'node:path'
+import { DeleteBucketCommand } from '@aws-sdk/client-s3'
+import { v7 as uuidv7 } from 'uuid'
+import { digestOf } from '../../../src/backup/sha256.ts'
+import { connectServer, type Database } from '../../../src/database/connect.ts'
+import { openEmbedded } from '../../../src/database/embedded.ts'
+import type { ObjectStore } from '../../../src/store/contract.ts'
+import { directoryStore } from '../../../src/store/directory.ts'
+import { objectKey } from '../../../src/store/keys.ts'
+import { s3Client, s3Store } from '../../../src/store/s3.ts'
+import { program } from '../../support/cli.ts'
+import { freshBucket, freshDatabase, postgresUrl, s3Endpoint } from '../../support/servers.ts'
+import { measure, rmbg, rmbgProcess } from './measured.ts'
+import { trivialModel } from './models.ts'
+import { pictures } from './pictures.ts'
+import { withFolder } from './place.ts'
+import { type Spread, spread } from './spread.ts'
+
+type DatabaseKind = 'PostgreSQL' | 'embedded'
+type StoreKind = 'S3' | 'folder'
+
+export interface JobsRow {
+  database: DatabaseKind
+  store: StoreKind
+  concurrency: number
+  jobs: number
+  /** From the first finished job of a run to the last. */
+  jobsPerSecond: Spread
+  /** With start and end. */
+  wholeJobsPerSecond: Spread
+  /** Of the program alone, without the servers. */
+  cpuMsPerJob: Spread
+  /** One row each into the same table, as many at once as jobs. */
+  insertsPerSecond: Spread
+  /** The same three objects as a job has, as many times at once as jobs. */
+  threePutsPerSecond: Spread
+}
+
+export interface RerunRow {
+  database: DatabaseKind
+  files: number
+  seconds: Spread
+  peakRssMb: Spread
+  /** Input files opened; absent without strace. */
+  filesOpened: number | undefined
+}
+
+export interface JobsOptions {
+  rounds: number
+  jobs: number
+  rerun: number
+  tell: (line: string) => void
+}
+
+const usual = availableParallelism() + 1
+const cases: { database: DatabaseKind; store: StoreKind; concurrency: number }[] = [
+  { database: 'PostgreSQL', store: 'S3', concurrency: usual },
+  { database: 'PostgreSQL', store: 'S3', concurrency: 16 },
+  { database: 'PostgreSQL', store: 'folder', concurrency: usual },
+  { database: 'embedded', store: 'folder', concurrency: usual },
+]
+
+export async function timeJobs({ rounds, jobs, tell }: JobsOptions): Promise<JobsRow[]> {
+  if (!postgresUrl || !s3Endpoint) throw new Error('Set RMBG_TEST_DATABASE_URL and RMBG_TEST_S3_ENDPOINT.')
+  const model = await trivialModel()
+  const files = await pictures('tiny', jobs)
+  const measured = cases.map((each) => ({ ...each, rounds: [] as Awaited<ReturnType<typeof round>>[] }))
+  for (let index = 0; index < rounds; index++) {
+    for (const each of measured) {
+      tell(`round ${index + 1} of ${rounds}: ${each.database}, ${each.store}, ${each.concurrency} at once`)
+      each.rounds.push(await round(each, model.file, files))
+    }
+  }
+  return measured.map(({ rounds: figures, ...where }) => {
+    const of = (figure: (each: (typeof figures)[number]) => number) => spread(figures.map(figure))
+    return {
+      ...where,
+      jobs,
+      jobsPerSecond: of(({ run }) => 1000 / run.steadyMsPerImage),
+      wholeJobsPerSecond: of(({ run }) => (jobs * 1000) / run.wallMs),
+      cpuMsPerJob: of(({ run }) => run.steadyCpuMsPerImage),
+      insertsPerSecond: of((each) => each.insertsPerSecond),
+      threePutsPerSecond: of((each) => each.threePutsPerSecond),
+    }
+  })
+}
+
+/** A folder that is named, and not its files one by one: a command line has an end. */
+const asInputs = (files: readonly string[]): string => dirname(files[0]!)
+
+async function round(where: (typeof cases)[number], model: string, files: string[]) {
+  const run = await withSite(where, ({ env }) =>
+    rmbgProcess(['--model', model, '--concurrency', String(where.concurrency), asInputs(files)], { env }),
+  )
+  const bare = await withSite(where, async (site) => {
+    const [database, store] = [await site.database(), site.store()]
+    try {
+      const insertsPerSecond = await inserts(database, where.concurrency, files.length)
+      await store.check()
+      return { insertsPerSecond, threePutsPerSecond: await puts(store, where.concurrency, files) }
+    } finally {
+      await store.close()
+      await database.close()
+    }
+  })
+  return { run, ...bare }
+}
+
+function inserts({ sql }: Database, concurrency: number, count: number): Promise<number> {
+  return perSecond(concurrency, count, async () => {
+    const jobId = uuidv7()
+    await sql`
+      insert into image_process_jobs (job_id, user_id, original_path, status)
+      values (${jobId}, 'bench', ${objectKey('original', jobId, 'jpg')}, 'pending')`
+  })
+}
+
+function puts(store: ObjectStore, concurrency: number, files: string[]): Promise<number> {
+  // About as large as mask and cut-out of a tiny picture.
+  const [mask, processed] = [randomBytes(1000), randomBytes(6000)]
+  return perSecond(concurrency, files.length, async (index) => {
+    const jobId = uuidv7()
+    const original = await readFile(files[index]!)
+    const put = (kind: 'original' | 'mask' | 'processed', body: Buffer) => {
+      const [extension, contentType] = kind === 'original' ? ['jpg', 'image/jpeg'] : ['png', 'image/png']
+      return store.put(objectKey(kind, jobId, extension!), body, {
+        contentType: contentType!,
+        sha256: digestOf(body),
+      })
+    }
+    await Promise.all([put('original', original), put('mask', mask), put('processed', processed)])
+  })
+}
+
+async function perSecond(
+  concurrency: number,
+  count: number,
+  work: (index: number) => Promise<void>,
+): Promise<number> {
+  const indexes = Array(count).keys()
+  const startedAt = performance.now()
+  const worker = async () => {
+    for (const index of indexes) await work(index)
+  }
+  await Promise.all(Array.from({ length: concurrency }, worker))
+  return (count * 1000) / (performance.now() - startedAt)
+}
+
+interface Site {
+  env: Record<string, string>
+  database: () => Promise<Database>
+  store: () => ObjectStore
+}
+
+/** A new database and a new store, which are gone afterwards. */
+function withSite<T>(
+  where: { database: DatabaseKind; store: StoreKind },
+  use: (site: Site) => Promise<T>,
+): Promise<T> {
+  return withFolder(async (home) => {
+    const server = where.database === 'PostgreSQL' ? await freshDatabase() : undefined
+    const place = where.store === 'S3' ? await freshBucket() : undefined
+    const env = { RMBG_HOME: home, ...(server && { DATABASE_URL: server.url }), ...place?.env }
+    try {
+      await rmbg(['migrate'], { env })
+      return await use({
+        env,
+        database: async () => (server ? connectServer(server.url) : openEmbedded(join(home, 'database'))),
+        store: () =>
+          place
+            ? s3Store({ bucket: place.bucket, endpoint: s3Endpoint! })
+            : directoryStore(join(home, 'store')),
+      })
+    } finally {
+      await server?.drop()
+      if (place) await removeBucket(place.bucket)
+    }
+  })
+}
+
+async function removeBucket(bucket: string): Promise<void> {
+  const store = s3Store({ bucket, endpoint: s3Endpoint! })
+  const keys: string[] = []
+  for await (const { key } of store.list('')) keys.push(key)
+  await store.remove(keys)
+  await store.close()
+  const client = s3Client({ bucket, endpoint: s3Endpoint! })
+  await client.send(new DeleteBucketCommand({ Bucket: bucket }))
+  client.destroy()
+}
+
+/** The same command again when everything is done. */
+export async function timeRerun({ rounds, rerun: count, tell }: JobsOptions): Promise<RerunRow[]> {
+  const model = await trivialModel()
+  const files = await pictures('tiny', count)
+  const args = ['--model', model.file, asInputs(files)]
+  const rows: RerunRow[] = []
+  for (const database of ['PostgreSQL', 'embedded'] as const) {
+    const row = await withSite({ database, store: 'folder' }, async ({ env }) => {
+      tell(`${count} files to be done before they are done again: ${database}`)
+      await rmbgProcess([...args, '--concurrency', '16'], { env })
+      const runs: Awaited<ReturnType<typeof rmbg>>[] = []
+      for (let index = 0; index < rounds; index++) {
+        const run = await rmbg(['process', '--json', ...args], { env })
+        const { skipped } = JSON.parse(run.lines.at(-1)!.text)
+        if (skipped !== count) throw new Error(`${skipped} of ${count} files were skipped.`)
+        runs.push(run)
+      }
+      return {
+        database,
+        files: count,
+        seconds: spread(runs.map(({ wallMs }) => wallMs / 1000)),
+        peakRssMb: spread(runs.map(({ peakRssMb }) => peakRssMb)),
+        filesOpened: await filesOpened(args, env, asInputs(files)),
+      }
+    })
+    rows.push(row)
+  }
+  return rows
+}
+
+/** How many input files a run opens, told by the kernel. */
+async function filesOpened(
+  args: string[],
+  env: Record<string, string>,
+  folder: string,
+): Promise<number | undefined> {
+  return withFolder(async (own) => {
+    const trace = join(own, 'trace')
+    const under = ['strace', '-f', '-qq', '-e', 'trace=open,openat', '-o', trace]
+    const finished = await measure([program, 'process', ...args], { env, under, plain: true }).catch(
+      () => undefined,
+    )
+    if (finished?.status !== 0) return undefined
+    const lines = (await readFile(trace, 'utf8')).split('\n')
+    return lines.filter((line) => line.includes(`"${folder}/`) && !line.includes('O_DIRECTORY')).length
+  })
+}

@@ -1,0 +1,149 @@
+/** Programs that are measured, each in a process of its own. */
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { BatchEvent, CompletedEvent, SummaryEvent } from '../../../src/events.ts'
+import { cleanEnvironment, program } from '../../support/cli.ts'
+import { withFolder } from './place.ts'
+
+const usageModule = fileURLToPath(new URL('usage.mjs', import.meta.url))
+
+export interface Finished {
+  status: number | null
+  /** From its start to its end. */
+  wallMs: number
+  /** User and system, all threads; 0 when plain. */
+  cpuMs: number
+  /** 0 when plain. */
+  peakRssMb: number
+  /** What it printed, and when, counted from its start. */
+  lines: { text: string; atMs: number }[]
+  stderr: string
+}
+
+export interface MeasureOptions {
+  env?: Record<string, string>
+  /** Nothing is loaded into the process to count what it uses, which costs a start some milliseconds. */
+  plain?: boolean
+  /** What stands before `node`, such as strace and its options. */
+  under?: readonly string[]
+  onLine?: (text: string, pid: number) => void
+}
+
+/** Runs `node ...args` to its end. */
+export function measure(args: readonly string[], options: MeasureOptions = {}): Promise<Finished> {
+  return withFolder(async (folder) => {
+    const usage = join(folder, 'usage.json')
+    const counting = options.plain ? [] : ['--import', usageModule]
+    const [command, ...before] = [...(options.under ?? []), process.execPath, ...counting]
+    const lines: Finished['lines'] = []
+    let stderr = ''
+    const startedAt = performance.now()
+    const child = spawn(command!, [...before, ...args], {
+      cwd: folder,
+      env: { ...cleanEnvironment(), NO_COLOR: '1', RMBG_BENCH_USAGE: usage, ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk
+    })
+    createInterface({ input: child.stdout }).on('line', (text) => {
+      lines.push({ text, atMs: performance.now() - startedAt })
+      options.onLine?.(text, child.pid!)
+    })
+    let exitedMs = 0
+    child.on('exit', () => {
+      exitedMs = performance.now() - startedAt
+    })
+    const status = await new Promise<number | null>((resolve, reject) => {
+      child.on('error', reject)
+      child.on('close', resolve)
+    })
+    const used = await readFile(usage, 'utf8').catch(() => '{"cpuMs":0,"peakRssMb":0}')
+    return { status, wallMs: exitedMs, ...JSON.parse(used), lines, stderr }
+  })
+}
+
+/** Runs a bench's own program (TypeScript) and gives what it printed last, as JSON. */
+export async function ownProgram<T>(name: string, args: readonly string[]): Promise<T> {
+  const file = fileURLToPath(new URL(name, import.meta.url))
+  const tsx = import.meta.resolve('tsx')
+  const { status, lines, stderr } = await measure(['--import', tsx, file, ...args])
+  if (status !== 0) throw new Error(`${name} ended with ${status}: ${stderr}`)
+  return JSON.parse(lines.at(-1)!.text) as T
+}
+
+/** CPU time a process has used until now, all threads; undefined where there is no /proc. */
+export function cpuMsOf(pid: number): number | undefined {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
+    return (Number(fields[11]) + Number(fields[12])) * 10 // clock ticks, a hundred a second
+  } catch {
+    return undefined
+  }
+}
+
+/** What a process has in memory now, in MiB. */
+export function rssMbOf(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024
+}
+
+export interface Processed extends Finished {
+  completed: (CompletedEvent & { atMs: number })[]
+  summary: SummaryEvent
+  /** From the first finished image to the last; NaN for less than two. */
+  steadyMsPerImage: number
+  /** Over the same span; NaN where there is no /proc. */
+  steadyCpuMsPerImage: number
+}
+
+/** The built program's `process --json`; every image must succeed. */
+export async function rmbgProcess(
+  args: readonly string[],
+  { onEvent, ...options }: MeasureOptions & { onEvent?: (event: BatchEvent, pid: number) => void } = {},
+): Promise<Processed> {
+  let first: number | undefined
+  let last: number | undefined
+  const finished = await measure([program, 'process', '--json', ...args], {
+    ...options,
+    onLine: (text, pid) => {
+      const event = JSON.parse(text) as BatchEvent
+      if (event.type === 'image' && event.status === 'completed') {
+        first ??= cpuMsOf(pid)
+        last = cpuMsOf(pid) ?? last
+      }
+      onEvent?.(event, pid)
+    },
+  })
+  const events = finished.lines.map(({ text, atMs }) => ({ ...(JSON.parse(text) as BatchEvent), atMs }))
+  const completed = events.filter((event) => event.type === 'image' && event.status === 'completed')
+  const summary = events.find((event) => event.type === 'summary')
+  if (finished.status !== 0 || !summary) {
+    throw new Error(
+      `rmbg process ended with ${finished.status}: ${finished.stderr || finished.lines.at(-1)?.text}`,
+    )
+  }
+  return {
+    ...finished,
+    completed,
+    summary,
+    steadyMsPerImage: steady(completed),
+    steadyCpuMsPerImage: (last! - first!) / (completed.length - 1),
+  }
+}
+
+/** Milliseconds from one finished image to the next, between the first and the last. */
+export const steady = (finished: readonly { atMs: number }[]): number =>
+  (finished.at(-1)!.atMs - finished[0]!.atMs) / (finished.length - 1)
+
+/** The built program; it must succeed. */
+export async function rmbg(args: readonly string[], options: MeasureOptions = {}): Promise<Finished> {
+  const finished = await measure([program, ...args], options)
+  if (finished.status !== 0)
+    throw new Error(`rmbg ${args[0]} ended with ${finished.status}: ${finished.stderr}`)
+  return finished
+}
