@@ -107,6 +107,8 @@ function openSession() {
     InferenceSession.create(spec.file, {
       executionProviders,
       intraOpNumThreads: threads,
+      // Threads that wait by spinning take the cores that decode and encode the next images.
+      extra: { session: { intra_op: { allow_spinning: '0' } } },
       logSeverityLevel: 4,
     })
   return openOnDevice(device, open, listSupportedBackends(), packageFolder).catch((cause: Error) => {
