@@ -2,12 +2,15 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp from 'sharp'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Graph, Value } from '../../src/model/builtin/graph.ts'
 import { model, redChannel, saveModel } from '../model/graphs.ts'
 import { type Finished, root } from '../support/cli.ts'
 import { type Desk, desk } from '../support/desk.ts'
 import { ending, told } from './told.ts'
+
+// Nothing is timed: a busy machine may take as long as it likes.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 const side = 32
 const shape = [1, 1, side, side]
