@@ -38,7 +38,7 @@ import { failPoint } from './fail-point.ts'
 import type { CutoutSettings, FinishedCutout } from './image/cutout.ts'
 import { estimateBytes } from './image/decode.ts'
 import { workingDepth } from './image/formats.ts'
-import { closePixelThreads, cutOutInThread } from './image/threads.ts'
+import { closePixelThreads, cutOutInThread, startPixelThreads } from './image/threads.ts'
 import type { Candidate } from './inputs.ts'
 import type { MatteModel, ModelSpec } from './model/contract.ts'
 import { writeAtomically } from './outputs.ts'
@@ -267,6 +267,7 @@ export async function runBatch(
   const { mattes } = services
   const model = once(async () => {
     if (mattes === 'stored') throw new TypeError('Expected a model')
+    startPixelThreads() // while the model loads
     const opened = await mattes.model()
     options.onEvent({ type: 'model', model: nameOf(opened.spec), provider: opened.provider })
     if (opened.notice !== undefined) options.onEvent({ type: 'notice', message: opened.notice })

@@ -9,6 +9,11 @@ import type { ModelAnswer, ModelInput, PixelAnswer, PixelTask } from './pixel-th
 
 let threads: Piscina<PixelTask, PixelAnswer> | undefined
 
+/** Starts a thread, which takes a while, before there is anything to do for it. */
+export function startPixelThreads(): void {
+  pixelThreads()
+}
+
 function pixelThreads(): Piscina<PixelTask, PixelAnswer> {
   if (threads) return threads
   const { url, execArgv } = threadEntry('pixel-thread', import.meta.url)
