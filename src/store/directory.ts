@@ -3,7 +3,6 @@ import { createReadStream } from 'node:fs'
 import { access, constants, mkdir, open, opendir, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { Readable } from 'node:stream'
-import { finished } from 'node:stream/promises'
 import { pathToFileURL } from 'node:url'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
@@ -14,6 +13,8 @@ import { assertKey, contentTypeOf } from './keys.ts'
 const staging = '.incoming'
 /** Nothing is in the staging folder for longer than a put takes; what is older was left by a killed process. */
 const stagingMs = 24 * 60 * 60 * 1000
+/** One buffer for each object: many of them, or large ones, keep the collection of garbage busy. */
+const readBackBytes = 2 ** 18
 
 /**
  * Objects as files below a folder, named by their keys and readable by their owner only. A file appears complete and
@@ -142,9 +143,12 @@ async function writeFlushed(
       size += chunk.length
     }
     // What is read back is what a reader will get: it is checked, not what was sent.
-    const written = handle.createReadStream({ start: 0, autoClose: false, highWaterMark: 2 ** 20 })
-    written.on('data', (chunk) => hash.update(chunk))
-    await finished(written)
+    const buffer = Buffer.allocUnsafe(readBackBytes)
+    for (let position = 0, read = 0; position < size; position += read) {
+      read = (await handle.read(buffer, 0, buffer.length, position)).bytesRead
+      if (read === 0) break
+      hash.update(buffer.subarray(0, read))
+    }
     if (hash.digest('hex') !== digestOf(sha256)) {
       throw new RmbgError('STORE_CHECKSUM', 'What was written is not what should have been.', {
         hint: 'Check the disk; run the command again.',
