@@ -22,7 +22,7 @@ import {
 } from './worlds.ts'
 
 const isLong = process.env.RMBG_FAULTS === 'long'
-const killsWanted = isLong ? 13 : 3
+const killsWanted = isLong ? 13 : 1
 const seed = Number(process.env.RMBG_FAULTS_SEED ?? 1)
 const timeout = killsWanted * 120_000
 
