@@ -330,64 +330,13 @@ function solveNarrow(
   soft: Uint8Array,
   wide: Solution,
 ): void {
-  const radius = reach(task, narrowWindow, grid.cell)
-  const solved = dilate(soft, grid, 1)
-  const needed = dilate(soft, grid, 1 + radius)
-  const rows = 2 * radius + 1
-  const sumRing = Array.from({ length: rows }, () => new Float32Array(grid.width * sums))
-  const colourRing = Array.from({ length: 3 }, () => new Float32Array(grid.width * colours))
-  const columns = new Float64Array(grid.width * sums)
-  const window = new Float64Array(sums)
-  const prior = new Float64Array(colours)
+  const windows = new NarrowWindows(task, grid, soft, wide)
   const line = new Float32Array(grid.width * colours)
-  const step = Math.ceil(grid.cell / 6)
-
-  const sumRow = (y: number) => {
-    const row = sumRing[y % rows]!
-    row.fill(0)
-    for (let x = 0; x < grid.width; x++) {
-      if (needed[y * grid.width + x] === 1)
-        addCell(task, x * grid.cell, y * grid.cell, grid.cell, step, row, x * sums)
-    }
-  }
-  const solveRow = (y: number) => {
-    const into = colourRing[y % 3]!
-    const flags = y * grid.width
-    if (!solved.subarray(flags, flags + grid.width).includes(1)) return
-    const first = Math.max(0, y - radius)
-    const last = Math.min(grid.height - 1, y + radius)
-    // Columns of the window up to here are summed already.
-    let ready = 0
-    for (let x = 0; x < grid.width; x++) {
-      if (solved[flags + x] === 0) continue
-      const from = Math.max(0, x - radius) * sums
-      const to = Math.min(grid.width, x + radius + 1) * sums
-      ready = Math.max(ready, from)
-      columns.fill(0, ready, to)
-      for (let row = first; row <= last; row++) {
-        const values = sumRing[row % rows]!
-        for (let i = ready; i < to; i++) columns[i]! += values[i]!
-      }
-      ready = to
-      window.fill(0)
-      for (let column = from; column < to; column += sums) {
-        for (let i = 0; i < sums; i++) window[i]! += columns[column + i]!
-      }
-      interpolate(wide, x, y, prior)
-      solve(window, narrowRidge, prior, into, x * colours)
-    }
-  }
-
-  let summed = 0
-  let done = 0
   for (let y = 0; y < grid.height; y++) {
-    while (done <= Math.min(y + 1, grid.height - 1)) {
-      while (summed <= Math.min(done + radius, grid.height - 1)) sumRow(summed++)
-      solveRow(done++)
-    }
-    const above = colourRing[Math.max(0, y - 1) % 3]!
-    const here = colourRing[y % 3]!
-    const below = colourRing[Math.min(grid.height - 1, y + 1) % 3]!
+    windows.solveTo(Math.min(y + 1, grid.height - 1))
+    const above = windows.row(Math.max(0, y - 1))
+    const here = windows.row(y)
+    const below = windows.row(Math.min(grid.height - 1, y + 1))
     const top = y * grid.cell
     const flags = y * grid.width
     if (!soft.subarray(flags, flags + grid.width).includes(1)) continue
@@ -395,7 +344,7 @@ function solveNarrow(
       const offset = (inCell + 0.5) / grid.cell - 0.5
       const other = offset < 0 ? above : below
       for (let x = 0; x < grid.width; x++) {
-        if (solved[flags + x] === 0) continue
+        if (windows.solved[flags + x] === 0) continue
         for (let i = x * colours; i < (x + 1) * colours; i++) {
           line[i] = here[i]! + (other[i]! - here[i]!) * Math.abs(offset)
         }
@@ -403,6 +352,89 @@ function solveNarrow(
       for (let x = 0; x < grid.width; x++) {
         if (soft[flags + x] === 1) writePixels(task, target, grid, line, x, top + inCell)
       }
+    }
+  }
+}
+
+/** Colours per cell, solved row after row; keeps the last three. Methods, for closures are compiled anew for each picture. */
+class NarrowWindows {
+  /** 1 for each cell that has colours. */
+  readonly solved: Uint8Array
+  readonly #task: ForegroundTask
+  readonly #grid: Grid
+  readonly #wide: Solution
+  readonly #radius: number
+  readonly #needed: Uint8Array
+  readonly #sums: Float32Array[]
+  readonly #colours: Float32Array[]
+  readonly #columns: Float64Array
+  readonly #window = new Float64Array(sums)
+  readonly #prior = new Float64Array(colours)
+  #nextSum = 0
+  #nextRow = 0
+
+  constructor(task: ForegroundTask, grid: Grid, soft: Uint8Array, wide: Solution) {
+    this.#task = task
+    this.#grid = grid
+    this.#wide = wide
+    this.#radius = reach(task, narrowWindow, grid.cell)
+    this.solved = dilate(soft, grid, 1)
+    this.#needed = dilate(soft, grid, 1 + this.#radius)
+    this.#sums = Array.from({ length: 2 * this.#radius + 1 }, () => new Float32Array(grid.width * sums))
+    this.#colours = Array.from({ length: 3 }, () => new Float32Array(grid.width * colours))
+    this.#columns = new Float64Array(grid.width * sums)
+  }
+
+  solveTo(y: number): void {
+    while (this.#nextRow <= y) {
+      const last = Math.min(this.#nextRow + this.#radius, this.#grid.height - 1)
+      while (this.#nextSum <= last) this.#sumRow(this.#nextSum++)
+      this.#solveRow(this.#nextRow++)
+    }
+  }
+
+  row(y: number): Float32Array {
+    return this.#colours[y % 3]!
+  }
+
+  #sumRow(y: number): void {
+    const { width, cell } = this.#grid
+    const row = this.#sums[y % this.#sums.length]!
+    const step = Math.ceil(cell / 6)
+    row.fill(0)
+    for (let x = 0; x < width; x++) {
+      if (this.#needed[y * width + x] === 1)
+        addCell(this.#task, x * cell, y * cell, cell, step, row, x * sums)
+    }
+  }
+
+  #solveRow(y: number): void {
+    const { width, height } = this.#grid
+    const flags = this.solved.subarray(y * width, (y + 1) * width)
+    if (!flags.includes(1)) return
+    const [radius, columns, window, prior] = [this.#radius, this.#columns, this.#window, this.#prior]
+    const into = this.row(y)
+    const first = Math.max(0, y - radius)
+    const last = Math.min(height - 1, y + radius)
+    // Columns of the window up to here are summed already.
+    let ready = 0
+    for (let x = 0; x < width; x++) {
+      if (flags[x] === 0) continue
+      const from = Math.max(0, x - radius) * sums
+      const to = Math.min(width, x + radius + 1) * sums
+      ready = Math.max(ready, from)
+      columns.fill(0, ready, to)
+      for (let row = first; row <= last; row++) {
+        const values = this.#sums[row % this.#sums.length]!
+        for (let i = ready; i < to; i++) columns[i]! += values[i]!
+      }
+      ready = to
+      window.fill(0)
+      for (let column = from; column < to; column += sums) {
+        for (let i = 0; i < sums; i++) window[i]! += columns[column + i]!
+      }
+      interpolate(this.#wide, x, y, prior)
+      solve(window, narrowRidge, prior, into, x * colours)
     }
   }
 }

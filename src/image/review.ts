@@ -97,41 +97,41 @@ function tally(mask: Uint8Array): { sum: number; clear: number; opaque: number }
     mask.byteOffset % 4 === 0
       ? new Uint32Array(mask.buffer, mask.byteOffset, mask.length >> 2)
       : new Uint32Array()
-  let sum = 0
-  let clear = 0
-  let opaque = 0
-  const count = (from: number, to: number) => {
-    for (let at = from; at < to; at++) {
-      const alpha = mask[at]!
-      sum += alpha
-      if (alpha < clearBelow) clear++
-      else if (alpha >= opaqueFrom) opaque++
-    }
-  }
+  const total = { sum: 0, clear: 0, opaque: 0 }
   for (let i = 0; i < fours.length; i++) {
-    if (fours[i] === 0) clear += 4
+    if (fours[i] === 0) total.clear += 4
     else if (fours[i] === 0xffffffff) {
-      sum += 4 * 255
-      opaque += 4
-    } else count(i * 4, i * 4 + 4)
+      total.sum += 4 * 255
+      total.opaque += 4
+    } else count(mask, i * 4, i * 4 + 4, total)
   }
-  count(fours.length * 4, mask.length)
-  return { sum, clear, opaque }
+  count(mask, fours.length * 4, mask.length, total)
+  return total
+}
+
+function count(mask: Uint8Array, from: number, to: number, total: ReturnType<typeof tally>): void {
+  for (let at = from; at < to; at++) {
+    const alpha = mask[at]!
+    total.sum += alpha
+    if (alpha < clearBelow) total.clear++
+    else if (alpha >= opaqueFrom) total.opaque++
+  }
 }
 
 function touchedSides(mask: Uint8Array, width: number, height: number): FrameSide[] {
-  const share = (length: number, at: (i: number) => number) => {
-    let count = 0
-    for (let i = 0; i < length; i++) if (mask[at(i)]! >= 128) count++
-    return count / length
-  }
   const sides: [FrameSide, number][] = [
-    ['top', share(width, (x) => x)],
-    ['right', share(height, (y) => y * width + width - 1)],
-    ['bottom', share(width, (x) => (height - 1) * width + x)],
-    ['left', share(height, (y) => y * width)],
+    ['top', subjectShare(mask, 0, 1, width)],
+    ['right', subjectShare(mask, width - 1, width, height)],
+    ['bottom', subjectShare(mask, (height - 1) * width, 1, width)],
+    ['left', subjectShare(mask, 0, width, height)],
   ]
   return sides.filter(([, touched]) => touched > touchShare).map(([side]) => side)
+}
+
+function subjectShare(mask: Uint8Array, start: number, stride: number, length: number): number {
+  let count = 0
+  for (let i = 0; i < length; i++) if (mask[start + i * stride]! >= 128) count++
+  return count / length
 }
 
 /** Parts and openings, counted on a grid of at most 256 cells a side. */
@@ -175,31 +175,25 @@ function connectedRegions(values: Uint8Array, columns: number, rows: number): Re
   const regions: Region[] = []
   for (let start = 0; start < values.length; start++) {
     if (seen[start]) continue
-    const region: Region = { value: values[start]!, size: 0, atFrame: false }
-    let depth = 0
-    const visit = (x: number, y: number) => {
-      if (x < 0 || y < 0 || x >= columns || y >= rows) return
-      const at = y * columns + x
-      if (seen[at] || values[at] !== region.value) return
-      seen[at] = 1
-      stack[depth++] = at
-    }
-    visit(start % columns, Math.floor(start / columns))
+    const value = values[start]!
+    const region: Region = { value, size: 0, atFrame: false }
+    let depth = 1
+    stack[0] = start
+    seen[start] = 1
     while (depth > 0) {
       const at = stack[--depth]!
       const x = at % columns
       const y = (at - x) / columns
       region.size++
       region.atFrame ||= x === 0 || y === 0 || x === columns - 1 || y === rows - 1
-      visit(x - 1, y)
-      visit(x + 1, y)
-      visit(x, y - 1)
-      visit(x, y + 1)
-      if (region.value === 1) {
-        visit(x - 1, y - 1)
-        visit(x + 1, y - 1)
-        visit(x - 1, y + 1)
-        visit(x + 1, y + 1)
+      for (let v = Math.max(y - 1, 0); v <= Math.min(y + 1, rows - 1); v++) {
+        for (let u = Math.max(x - 1, 0); u <= Math.min(x + 1, columns - 1); u++) {
+          const isCorner = u !== x && v !== y
+          const next = v * columns + u
+          if ((isCorner && value === 0) || seen[next] || values[next] !== value) continue
+          seen[next] = 1
+          stack[depth++] = next
+        }
       }
     }
     regions.push(region)
