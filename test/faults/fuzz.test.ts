@@ -2,6 +2,7 @@
  * Damaged pictures of every format, thousands of them, through the built program: it never crashes, never hangs, stays
  * within its memory, and says of each picture in one sentence what became of it. See FUZZ.md for the long form.
  */
+
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -15,9 +16,9 @@ import { metadataToKeep } from '../../src/image/metadata.ts'
 import { jsonLines, rmbg, root, temporaryFolder } from '../support/cli.ts'
 import { deskIn } from '../support/desk.ts'
 import { picture } from '../support/images.ts'
+import { isLong as long } from './form.ts'
 import { mutants } from './mutate.ts'
 
-const long = process.env.RMBG_FAULTS === 'long'
 const seed = Number(process.env.RMBG_FUZZ_SEED ?? 1)
 const batchSize = long ? 500 : 100
 const batches = long ? Number(process.env.RMBG_FUZZ_COUNT ?? 10_000) / batchSize : 4

@@ -1,10 +1,12 @@
 /** The object store failing under the built program, through a proxy in front of the real one. */
+
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Finished } from '../support/cli.ts'
 import { expectInvariants } from '../support/records.ts'
 import { describeServers, type Installation, installation } from '../support/site.ts'
+import { isLong as long } from './form.ts'
 import { writePictures } from './pictures.ts'
 import { type FaultKind, type StoreProxy, startStoreProxy } from './s3-proxy.ts'
 import { ending, told } from './told.ts'
@@ -12,8 +14,7 @@ import { ending, told } from './told.ts'
 // Nothing is timed: a busy machine may take as long as it likes.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
-const long = process.env.RMBG_FAULTS === 'long'
-const howMany = long ? 60 : 8
+const howMany = long ? 60 : 5
 
 let site: Installation
 let proxy: StoreProxy

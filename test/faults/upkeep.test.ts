@@ -8,13 +8,13 @@ import { objectKey } from '../../src/store/keys.ts'
 import { makeJob } from '../support/jobs.ts'
 import { jobRows } from '../support/records.ts'
 import { freshBucket, freshDatabase } from '../support/servers.ts'
-import { backupPlaces, prunePlaces, restorePlaces } from './places.ts'
+import { backupPlaces, placesIn, prunePlaces, restorePlaces } from './places.ts'
 import { expectRecoverable, expectWhole, inBothWorlds, killedAt, type World } from './worlds.ts'
 
-inBothWorlds('rmbg prune', (world) => {
+inBothWorlds('rmbg prune', (world, worldName) => {
   const [sweep] = prunePlaces.filter(({ command }) => command === 'prune --orphans')
 
-  it.each(prunePlaces.filter((place) => place !== sweep))(
+  it.each(placesIn(prunePlaces, worldName).filter((place) => place !== sweep))(
     'killed at $at loses nothing that should stay; run again it finishes',
     async ({ at }) => {
       const { young, gone } = await world().change(async (sql, store) => ({
@@ -84,7 +84,7 @@ inBothWorlds('rmbg backup', (world, worldName) => {
   }
   const trialDatabase = () => join(world().env.RMBG_HOME!, 'database/drill')
 
-  it.each(backupPlaces)(
+  it.each(placesIn(backupPlaces, worldName))(
     'killed at $at leaves whole backups only; run again it succeeds and clears up',
     async ({ at }) => {
       await addJob()
@@ -107,7 +107,7 @@ inBothWorlds('rmbg backup', (world, worldName) => {
 })
 
 inBothWorlds('rmbg restore', (world, worldName) => {
-  it.each(restorePlaces)('killed at $at restores by running again', async ({ at }) => {
+  it.each(placesIn(restorePlaces, worldName))('killed at $at restores by running again', async ({ at }) => {
     const vault = at.replace(':', '-')
     await mkdir(join(world().folder, vault))
     const rows = await world().change(async (sql, store) => {
