@@ -20,6 +20,7 @@ const { values, positionals } = parseArgs({
     megapixels: { type: 'string', default: '1,12,24' },
     flags: { type: 'string', default: '' },
     quick: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
     'no-keep': { type: 'boolean', default: false },
   },
 })
@@ -198,6 +199,7 @@ async function keep(name: string, result: unknown): Promise<void> {
     folder: await placeOf(),
     // Other work on the machine shows here.
     loadBefore,
+    ...(values.quick && { quick: true }),
   }
   console.log(
     `\n${Object.entries(where)
@@ -206,7 +208,7 @@ async function keep(name: string, result: unknown): Promise<void> {
   )
   const partial =
     values.quick || values.models !== 'light,heavy' || values.megapixels !== '1,12,24' || values.flags !== ''
-  if (values['no-keep'] || partial) return
+  if (values['no-keep'] || (partial && !values.keep)) return
   const file = fileURLToPath(new URL(`../results/speed-${name}.json`, import.meta.url))
   await save(file, `${JSON.stringify({ ...where, result }, null, 2)}\n`)
 }
