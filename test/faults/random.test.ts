@@ -9,6 +9,7 @@ import { afterAll, expect, it } from 'vitest'
 import { shippedMigrations } from '../../src/database/migrate.ts'
 import { jsonLines } from '../support/cli.ts'
 import { makeJob } from '../support/jobs.ts'
+import { randomNumbers } from '../support/random.ts'
 import { freshDatabase } from '../support/servers.ts'
 import { isLong } from './form.ts'
 import {
@@ -35,17 +36,6 @@ afterAll(() => {
   const seconds = Math.round((Date.now() - startedAt) / 1000)
   if (isLong) console.log([...figures, `seed ${seed}, ${seconds} s`].join('\n'))
 })
-
-/** Mulberry32: the same numbers from the same seed, everywhere. */
-function randomNumbers(start: number): () => number {
-  let state = start
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 interface Round {
   args: readonly string[]

@@ -1,3 +1,5 @@
+import { randomNumbers } from '../support/random.ts'
+
 /** Chance that can be repeated: the same seed makes the same choices. */
 export interface Random {
   /** A whole number from 0 to below the limit. */
@@ -8,15 +10,9 @@ export interface Random {
   bytes(length: number): Buffer
 }
 
-/** Mulberry32: 32 bits of state are plenty for choosing what to break. */
+/** 32 bits of state are plenty for choosing what to break. */
 export function randomFrom(seed: number): Random {
-  let state = seed >>> 0
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
+  const next = randomNumbers(seed)
   const below = (limit: number) => Math.floor(next() * limit)
   return {
     below,

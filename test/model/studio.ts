@@ -1,5 +1,7 @@
 /** Studio shots rendered with their exact alpha: a shaded subject, a cast shadow, a backdrop, a camera. */
+
 import sharp from 'sharp'
+import { randomNumbers } from '../support/random.ts'
 
 type Colour = [number, number, number]
 /** x, y in 0..1 over the picture; signed distance in the same unit, negative inside. */
@@ -39,17 +41,6 @@ export const union =
   (x, y) =>
     Math.min(...parts.map((part) => part(x, y)))
 
-/** The same sequence every time (mulberry32). */
-export function random(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-}
-
 const side = 640
 
 /** Renders at 640x640, then resizes picture and alpha to `size` squared as the pipeline does. */
@@ -57,7 +48,7 @@ export async function render(
   shot: Shot,
   size: number,
 ): Promise<{ rgb: Uint8Array<ArrayBuffer>; alpha: Float32Array }> {
-  const next = random(7)
+  const next = randomNumbers(7)
   const gauss = () => Math.sqrt(-2 * Math.log(next() + 1e-12)) * Math.cos(2 * Math.PI * next())
   const rgb = Buffer.alloc(side * side * 3)
   const alpha = Buffer.alloc(side * side)
@@ -173,7 +164,7 @@ export const studio: Record<string, Shot> = {
 
 /** Any of the shapes in any two colours that can be told apart, in some light: shot `seed` of an endless row. */
 export function randomShot(seed: number): Shot {
-  const next = random(1000 + seed)
+  const next = randomNumbers(1000 + seed)
   const between = (low: number, high: number) => low + (high - low) * next()
   const pick = <T>(items: readonly T[]): T => items[Math.floor(next() * items.length)]!
   const ball = circle(0.5, 0.52, between(0.15, 0.32))

@@ -1,6 +1,6 @@
 /** Inference alone: `session.run` in a loop, as fast as it goes. Prints its milliseconds, one figure a run. */
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { random } from './random.ts'
+import { randomNumbers } from '../../support/random.ts'
 
 const [file, size, threads, runs] = process.argv.slice(2) as [string, string, string, string]
 const side = Number(size)
@@ -8,7 +8,7 @@ const session = await InferenceSession.create(file, {
   executionProviders: ['cpu'],
   intraOpNumThreads: Number(threads),
 })
-const next = random(1)
+const next = randomNumbers(1)
 const image = new Tensor(
   'float32',
   Float32Array.from({ length: 3 * side * side }, () => next() - 0.5),

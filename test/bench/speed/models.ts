@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createGraph, type Graph, type Value } from '../../../src/model/builtin/graph.ts'
+import { randomNumbers } from '../../support/random.ts'
 import { benchFolder, save } from './place.ts'
-import { random } from './random.ts'
 
 export interface BenchModel {
   name: string
@@ -43,7 +43,7 @@ export async function trivialModel(): Promise<BenchModel> {
  */
 function network(name: string, size: number, blocks: [number, number, number]): Promise<BenchModel> {
   return model(name, size, (graph, image) => {
-    const next = random(1)
+    const next = randomNumbers(1)
     let flop = 0
     const convolve = (input: Value, from: number, to: number, side: number, stride = 1) => {
       const spread = Math.sqrt(6 / (from * 9)) // He's, uniform

@@ -4,8 +4,8 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
+import { randomNumbers } from '../../support/random.ts'
 import { benchFolder, save } from './place.ts'
-import { random } from './random.ts'
 
 export const sizes = {
   tiny: { width: 64, height: 64 },
@@ -60,7 +60,7 @@ const named = (index: number): string => `${String(index).padStart(5, '0')}.jpg`
 
 /** A part of a photograph, mirrored or not, at the size, with grain that enlarging took away. */
 async function photograph(file: string, seed: number, size: PictureSize): Promise<Buffer> {
-  const next = random(seed + 1)
+  const next = randomNumbers(seed + 1)
   const { width, height } = sizes[size]
   const photo = sharp(await readFile(file))
     .autoOrient()
