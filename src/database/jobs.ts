@@ -332,20 +332,16 @@ export async function recordFailure(sql: postgres.Sql, failure: UnclaimedFailure
 }
 
 /** An interrupted run lets go of what it did not finish: the jobs are pending again and anybody's. */
-export async function releaseJobs(sql: postgres.Sql, runId: string): Promise<void> {
-  await withDatabase(
-    () => sql`
-      with lease as (delete from job_leases where run_id = ${runId} returning job_id)
-      update image_process_jobs j set status = 'pending' from lease
-      where j.job_id = lease.job_id and j.status = 'processing'`,
-  )
-}
+export const releaseJobs = (sql: postgres.Sql, runId: string): Promise<void> =>
+  releaseWhere(sql, () => sql`run_id = ${runId}`)
 
 /** Where no other process can be alive, every job is let go, even if a clock that was wrong gave its lease years. */
-export async function releaseAllJobs(sql: postgres.Sql): Promise<void> {
+export const releaseAllJobs = (sql: postgres.Sql): Promise<void> => releaseWhere(sql, () => sql`true`)
+
+async function releaseWhere(sql: postgres.Sql, isReleased: () => postgres.PendingQuery<postgres.Row[]>) {
   await withDatabase(
     () => sql`
-      with lease as (delete from job_leases returning job_id)
+      with lease as (delete from job_leases where ${isReleased()} returning job_id)
       update image_process_jobs j set status = 'pending' from lease
       where j.job_id = lease.job_id and j.status = 'processing'`,
   )
