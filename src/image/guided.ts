@@ -122,10 +122,10 @@ function areaAverages(
   return result
 }
 
-/** The same along one row of pixels that starts at `start`. */
+/** The same along one row of grey or RGBA pixels that starts at `start`. */
 function averageRow(
   samples: Uint8Array | Float32Array,
-  channels: 1 | 3 | 4,
+  channels: 1 | 4,
   start: number,
   width: number,
   row: Float32Array,
