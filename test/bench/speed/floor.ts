@@ -6,8 +6,8 @@
 import { readFile } from 'node:fs/promises'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import sharp from 'sharp'
+import { png } from '../../../src/image/formats.ts'
 import { normalisation } from './models.ts'
-import { png } from './png.ts'
 
 sharp.concurrency(1)
 sharp.cache(false)

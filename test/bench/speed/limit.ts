@@ -1,8 +1,8 @@
 /** How close `rmbg process` comes to what is possible: inference alone, and the CPU time of what must be done. */
 import { availableParallelism } from 'node:os'
+import { type CaseOptions, casesOf, type Plan } from './cases.ts'
 import { ownProgram, rmbg, rmbgProcess } from './measured.ts'
-import { type BenchModel, heavyModel, lightModel } from './models.ts'
-import { type PictureSize, pictures } from './pictures.ts'
+import type { BenchModel } from './models.ts'
 import { withFolder, withHome } from './place.ts'
 import { mean, type Spread, spread } from './spread.ts'
 
@@ -32,39 +32,20 @@ export interface LimitRow {
 
 type Floor = Record<'decode' | 'inference' | 'encode', number>
 
-const plan: { megapixels: PictureSize & number; light: number; heavy: number }[] = [
+const plan: Plan = [
   { megapixels: 1, light: 160, heavy: 24 },
   { megapixels: 12, light: 30, heavy: 16 },
   { megapixels: 24, light: 16, heavy: 12 },
 ]
 
-export interface LimitOptions {
+export interface LimitOptions extends CaseOptions {
   rounds: number
-  models: readonly string[]
-  megapixels: readonly number[]
   flags: readonly string[]
-  tell: (line: string) => void
 }
 
-export async function timeLimit({
-  rounds,
-  models,
-  megapixels,
-  flags,
-  tell,
-}: LimitOptions): Promise<LimitRow[]> {
-  const cases: { model: BenchModel; megapixels: PictureSize & number; files: string[] }[] = []
-  for (const [name, make] of [
-    ['light', lightModel],
-    ['heavy', heavyModel],
-  ] as const) {
-    if (!models.includes(name)) continue
-    const model = await make()
-    for (const each of plan.filter((size) => megapixels.includes(size.megapixels))) {
-      tell(`pictures of ${each.megapixels} megapixels`)
-      cases.push({ model, megapixels: each.megapixels, files: await pictures(each.megapixels, each[name]) })
-    }
-  }
+export async function timeLimit(options: LimitOptions): Promise<LimitRow[]> {
+  const { rounds, flags, tell } = options
+  const cases = await casesOf(plan, options)
   return withFolder(async (template) => {
     await rmbg(['migrate'], { env: { RMBG_HOME: template } })
     const rows = cases.map((each) => ({ ...each, rounds: [] as Awaited<ReturnType<typeof round>>[] }))

@@ -5,12 +5,12 @@ import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import sharp from 'sharp'
+import { png } from '../../../src/image/formats.ts'
 import { freshDatabase, postgresUrl } from '../../support/servers.ts'
+import { type Case, type CaseOptions, casesOf, type Plan } from './cases.ts'
 import { type Finished, measure, rmbg, rmbgProcess, steady } from './measured.ts'
-import { type BenchModel, heavyModel, lightModel, normalisation } from './models.ts'
-import { type PictureSize, pictures } from './pictures.ts'
+import { type BenchModel, normalisation } from './models.ts'
 import { save, withFolder, withHome } from './place.ts'
-import { png } from './png.ts'
 import { type Spread, spread } from './spread.ts'
 
 export interface PeerRow {
@@ -58,7 +58,7 @@ interface Difference {
  */
 const tolerance: Difference = { alphaMean: 1, alphaMost: 64, alphaOff: 0.001, colourMean: 0.01 }
 
-const plan: { megapixels: PictureSize & number; light: number; heavy: number }[] = [
+const plan: Plan = [
   { megapixels: 1, light: 50, heavy: 12 },
   { megapixels: 12, light: 12, heavy: 10 },
   { megapixels: 24, light: 8, heavy: 8 },
@@ -67,32 +67,23 @@ const compared = 3
 
 const peerFolder = fileURLToPath(new URL('peer/', import.meta.url))
 
-export interface PeerOptions {
+export interface PeerOptions extends CaseOptions {
   rounds: number
-  models: readonly string[]
-  megapixels: readonly number[]
-  tell: (line: string) => void
 }
 
-export async function timePeer({ rounds, models, megapixels, tell }: PeerOptions): Promise<PeerRow[]> {
+export async function timePeer(options: PeerOptions): Promise<PeerRow[]> {
+  const { rounds, tell } = options
   await installPeer(tell)
   return withFolder(async (folder) => {
     const home = join(folder, 'home')
     await rmbg(['migrate'], { env: { RMBG_HOME: home } })
-    const cases: { model: BenchModel; megapixels: number; files: string[]; difference: Difference }[] = []
-    for (const [name, make] of [
-      ['light', lightModel],
-      ['heavy', heavyModel],
-    ] as const) {
-      if (!models.includes(name)) continue
-      const model = await make()
-      await describeForPeer(folder, model)
-      for (const each of plan.filter((size) => megapixels.includes(size.megapixels))) {
-        const files = await pictures(each.megapixels, each[name])
-        tell(`comparing cut-outs: ${name}, ${each.megapixels} megapixels`)
-        const difference = await compare(folder, home, model, files.slice(0, compared))
-        cases.push({ model, megapixels: each.megapixels, files, difference })
-      }
+    const chosen = await casesOf(plan, options)
+    for (const model of new Set(chosen.map((each) => each.model))) await describeForPeer(folder, model)
+    const cases: (Case & { difference: Difference })[] = []
+    for (const each of chosen) {
+      tell(`comparing cut-outs: ${each.model.name}, ${each.megapixels} megapixels`)
+      const difference = await compare(folder, home, each.model, each.files.slice(0, compared))
+      cases.push({ ...each, difference })
     }
     const rows = cases.map((each) => ({ ...each, rounds: [] as Round[] }))
     for (let index = 0; index < rounds; index++) {
