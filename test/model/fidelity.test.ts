@@ -18,8 +18,10 @@ import { model, plainSpec } from './graphs.ts'
 const side = 1024
 const mean = [0.485, 0.456, 0.406]
 const std = [0.229, 0.224, 0.225]
-/** Rounding to 8 bits on the way in, or out, and what single precision costs: levels of 255. */
-const tolerance = 0.51
+/** Levels of 255: rounding to 8 bits on the way in, or out, and what single precision costs. */
+const exact = { worst: 0.51, mean: 0.51 }
+/** What libvips reduces; the worst is that of pure noise. */
+const reduced = { worst: 16, mean: 0.5 }
 
 interface Plane {
   width: number
@@ -66,11 +68,17 @@ async function channel(file: Buffer, index: number): Promise<Plane> {
   return { width: info.width, height: info.height, values }
 }
 
-function compare(actual: ArrayLike<number>, expected: ArrayLike<number>): void {
+function compare(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: typeof exact): void {
   expect(actual.length).toBe(expected.length)
   let worst = 0
-  for (let at = 0; at < expected.length; at++) worst = Math.max(worst, Math.abs(actual[at]! - expected[at]!))
-  expect(worst).toBeLessThanOrEqual(tolerance)
+  let sum = 0
+  for (let at = 0; at < expected.length; at++) {
+    const difference = Math.abs(actual[at]! - expected[at]!)
+    worst = Math.max(worst, difference)
+    sum += difference
+  }
+  expect(worst).toBeLessThanOrEqual(tolerance.worst)
+  expect(sum / expected.length).toBeLessThanOrEqual(tolerance.mean)
 }
 
 const flat = (width: number, height: number, background: string) =>
@@ -94,6 +102,7 @@ const lemur = new URL('../../../shared/photos/animal-lemur.png', import.meta.url
 const pictures: Record<string, () => Promise<Buffer>> = {
   'a drawing that is enlarged': () => picture(3, 600, 450).png().toBuffer(),
   'a picture that is shrunk 2.3 times': () => picture(8, 2400, 1500).png().toBuffer(),
+  'a picture that is shrunk 4 times': () => picture(8, 4400, 4100).png().toBuffer(),
   'a dark one': () => picture(5, 900, 700).linear(0.1, 2).png().toBuffer(),
   'a blank one': () => flat(700, 300, '#fff'),
   'noise, twice as large as the input': () => noisy(2048, 2048),
@@ -143,6 +152,7 @@ describe('RMBG-2.0', () => {
       compare(
         alpha.map((value) => value * 255),
         expected.values,
+        image.width > side && image.height > side ? reduced : exact,
       )
     }
   })
@@ -164,6 +174,6 @@ describe('RMBG-2.0', () => {
       refine: true,
       keepHiddenColor: false,
     })
-    compare(mask, expected.values)
+    compare(mask, expected.values, exact)
   })
 })
