@@ -219,17 +219,18 @@ function halo({ mask, rgba, data, channels, width, height }: Reviewed): number |
   const rows = Math.ceil(height / cell)
   // Means over a cell need few of its pixels, and only the cells near soft pixels are asked for.
   const step = Math.max(Math.floor(cell / samplesPerCellSide), 1)
-  const soft: number[] = []
+  const soft = new Uint32Array(Math.ceil(width / step) * Math.ceil(height / step))
+  let softCount = 0
   const near = new Uint8Array(columns * rows)
   for (let y = 0; y < height; y += step) {
     const row = Math.floor(y / cell)
     for (let x = 0, at = y * width; x < width; x += step, at += step) {
       if (mask[at]! < clearBelow || mask[at]! >= opaqueFrom) continue
-      soft.push(at)
+      soft[softCount++] = at
       markAround(near, columns, rows, Math.floor(x / cell), row)
     }
   }
-  if (soft.length === 0) return null
+  if (softCount === 0) return null
   // Sums of red, green, blue and the count, of the subject and of the background.
   const subject = new Float32Array(columns * rows * 4)
   const background = new Float32Array(columns * rows * 4)
@@ -251,7 +252,8 @@ function halo({ mask, rgba, data, channels, width, height }: Reviewed): number |
   const outside = spread(background, near, columns, rows)
   let score = 0
   let weights = 0
-  for (const at of soft) {
+  for (let i = 0; i < softCount; i++) {
+    const at = soft[i]!
     const x = at % width
     const cellAt = (Math.floor((at - x) / width / cell) * columns + Math.floor(x / cell)) * 4
     const [insideCount, outsideCount] = [inside[cellAt + 3]!, outside[cellAt + 3]!]
