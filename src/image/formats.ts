@@ -80,16 +80,13 @@ export async function encodeCutout(
   }
   const background = options.background ?? (options.format === 'jpeg' ? white : undefined)
   const kept = metadataToKeep(source.metadata, { keepAll: options.keepMetadata })
-  const drawn = await draw(cutout, layout, background, source.profile)
-  const encode = async (value: number | undefined): Promise<Buffer> =>
-    withMetadata(
-      encoders[options.format](
-        drawn.clone(),
-        value ? { quality: value } : {},
-        options.keepHiddenColor ?? false,
-      ),
-      kept,
-    ).toBuffer()
+  const encode = async (value: number | undefined): Promise<Buffer> => {
+    // Drawn anew for each quality: sharp's clone() would copy the pixels, a quarter of the time of a PNG.
+    const drawn = await draw(cutout, layout, background, source.profile)
+    const quality = value ? { quality: value } : {}
+    const encoder = encoders[options.format]
+    return withMetadata(encoder(drawn, quality, options.keepHiddenColor ?? false), kept).toBuffer()
+  }
   const wanted = format.lossy ? (options.quality ?? format.defaultQuality) : undefined
   const bytes = await withinBytes(encode, wanted, options.maxBytes)
   return {
