@@ -7,6 +7,10 @@ import type { Device, MatteModel, ModelSpec } from './contract.ts'
 import { sentence } from './sentence.ts'
 import type { ThreadAnswer, ThreadData, ThreadRequest } from './worker.ts'
 
+// Built as its makers publish it, ONNX Runtime (1.29 and newer) tells Microsoft what models are run on what machine, and
+// keeps a database of it in the user's home. Read once, when a thread loads it, from the environment of the process.
+process.env.ORT_DISABLE_TELEMETRY ||= '1'
+
 /**
  * Loads a model into a thread of its own.
  *

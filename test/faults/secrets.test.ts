@@ -248,3 +248,20 @@ it.runIf('excludeEnv' in process.report!)('diagnostic reports hold no environmen
   })
   expect(stdout).toContain('javascriptStack')
 })
+
+it('ONNX Runtime reports nothing about models and machine, and leaves nothing behind', async () => {
+  const folder = await temporaryFolder()
+  const [home, temporary] = [join(folder, 'home'), join(folder, 'tmp')]
+  await Promise.all([
+    mkdir(home),
+    mkdir(temporary),
+    writeFile(join(folder, 'a.jpg'), await picture(1).toBuffer()),
+  ])
+  const { status, stderr } = await run(folder, ['process', 'a.jpg'], {
+    ...{ HOME: home, XDG_CACHE_HOME: '', XDG_DATA_HOME: '', TMPDIR: temporary },
+    // Where it holds back by itself.
+    ...{ CI: '', GITHUB_ACTIONS: '', ORT_DISABLE_TELEMETRY: '' },
+  })
+  expect(status, stderr).toBe(0)
+  expect([...(await readdir(home)), ...(await readdir(temporary))]).toEqual([])
+})

@@ -44,7 +44,13 @@ export function measure(args: readonly string[], options: MeasureOptions = {}): 
     const startedAt = performance.now()
     const child = spawn(command!, [...before, ...args], {
       cwd: folder,
-      env: { ...cleanEnvironment(), NO_COLOR: '1', RMBG_BENCH_USAGE: usage, ...options.env },
+      env: {
+        ...cleanEnvironment(),
+        NO_COLOR: '1',
+        ORT_DISABLE_TELEMETRY: '1',
+        RMBG_BENCH_USAGE: usage,
+        ...options.env,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     child.stderr.on('data', (chunk) => {
