@@ -3,6 +3,7 @@ import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, posix, relative, resolve, sep } from 'node:path'
 import { RmbgError } from './errors.ts'
 import type { Candidate } from './inputs.ts'
+import { removeLeftovers } from './leftovers.ts'
 
 const temporaryMark = '.rmbg-tmp-'
 /** File systems take names of up to 255 bytes. */
@@ -81,6 +82,9 @@ function inside(folder: string, path: string): string {
   return target
 }
 
+/** Folders that this process has looked through. */
+const tidied = new Set<string>()
+
 /**
  * Writes a file that others see complete or not at all, and that a power failure cannot leave empty.
  *
@@ -91,6 +95,10 @@ export async function writeAtomically(path: string, bytes: Uint8Array): Promise<
   const temporary = join(folder, `${temporaryMark}${randomBytes(8).toString('hex')}`)
   try {
     await mkdir(folder, { recursive: true })
+    if (!tidied.has(folder)) {
+      tidied.add(folder)
+      await removeLeftovers(folder, (name) => name.startsWith(temporaryMark)).catch(() => {}) // a folder may be writable and not readable
+    }
     // "wx" refuses a link that somebody put there.
     const handle = await open(temporary, 'wx')
     try {

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { planOutputs, writeAtomically } from '../src/outputs.ts'
@@ -52,6 +52,18 @@ describe('writing a cut-out', () => {
     await writeAtomically(path, Buffer.from('two'))
     expect(await readFile(path, 'utf8')).toBe('two')
     expect(await readdir(join(folder, 'a/b'))).toEqual(['x.png'])
+  })
+
+  it('removes what a process killed a day ago had begun there, and nothing else', async () => {
+    const folder = await temporaryFolder()
+    const names = ['.rmbg-tmp-old', '.rmbg-tmp-new', 'my.rmbg-tmp-old']
+    for (const name of names) await writeFile(join(folder, name), '')
+    const yesterday = Date.now() / 1000 - 86_401
+    for (const name of names.filter((name) => name.endsWith('old'))) {
+      await utimes(join(folder, name), yesterday, yesterday)
+    }
+    await writeAtomically(join(folder, 'x.png'), Buffer.from('x'))
+    expect((await readdir(folder)).sort()).toEqual(['.rmbg-tmp-new', 'my.rmbg-tmp-old', 'x.png'])
   })
 
   it('says what is in the way', async () => {

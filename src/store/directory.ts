@@ -6,13 +6,12 @@ import { Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
+import { removeLeftovers } from '../leftovers.ts'
 import { digestOf, type ObjectStore, type PutOptions, type StoredObject } from './contract.ts'
 import { assertKey, contentTypeOf } from './keys.ts'
 
 /** Unfinished objects wait here, on the same file system, out of the way of listings. */
 const staging = '.incoming'
-/** Nothing is in the staging folder for longer than a put takes; what is older was left by a killed process. */
-const stagingMs = 24 * 60 * 60 * 1000
 /** One buffer for each object: many of them, or large ones, keep the collection of garbage busy. */
 const readBackBytes = 2 ** 18
 
@@ -39,7 +38,7 @@ export function directoryStore(folder: string): ObjectStore {
         await access(root, constants.W_OK)
         await mkdir(join(root, staging), { recursive: true, mode: 0o700 })
         await access(join(root, staging), constants.W_OK)
-        await clearStaging(join(root, staging))
+        await removeLeftovers(join(root, staging))
       } catch (cause) {
         throw storeError(root, cause)
       }
@@ -143,7 +142,7 @@ async function writeFlushed(
       size += chunk.length
     }
     // What is read back is what a reader will get: it is checked, not what was sent.
-    const buffer = Buffer.allocUnsafe(readBackBytes)
+    const buffer = Buffer.allocUnsafe(Math.min(size, readBackBytes))
     for (let position = 0, read = 0; position < size; position += read) {
       read = (await handle.read(buffer, 0, buffer.length, position)).bytesRead
       if (read === 0) break
@@ -176,14 +175,6 @@ async function removeEmptyFolders(root: string, folder: string): Promise<void> {
     } catch {
       return // not empty
     }
-  }
-}
-
-async function clearStaging(path: string): Promise<void> {
-  for await (const entry of await opendir(path)) {
-    const file = join(path, entry.name)
-    const { mtimeMs } = await stat(file).catch(() => ({ mtimeMs: Date.now() }))
-    if (Date.now() - mtimeMs > stagingMs) await rm(file, { force: true })
   }
 }
 
