@@ -17,6 +17,7 @@ import { digestOf, type ObjectStore, type PutOptions } from './contract.ts'
 import { assertKey } from './keys.ts'
 import { deleteObjects } from './s3-delete.ts'
 import { isDamage, s3Error, s3Told } from './s3-errors.ts'
+import { waitWhileUnreachable } from './s3-patience.ts'
 import { s3Versions } from './versions.ts'
 
 export interface S3Options {
@@ -54,7 +55,8 @@ const buckets = new WeakMap<ObjectStore, S3Options>()
  * A bucket of any S3-compatible store. Credentials come from the AWS default chain only. Every put carries a
  * Content-MD5 that the server verifies, and what it reports back (size, and the ETag where that is an MD5) is
  * compared. Transient failures (500, 503 SlowDown, resets, stalls, bytes damaged on their way there) are retried with
- * backoff by the SDK; an object that breaks off while it is read is read on from there.
+ * backoff by the SDK; an object that breaks off while it is read is read on from there. A server that goes away for up to a
+ * minute is waited for.
  */
 export function s3Store(options: S3Options): ObjectStore {
   const { bucket, endpoint } = options
@@ -343,6 +345,7 @@ export function s3Client(options: S3Options): S3Client {
     },
     { step: 'finalizeRequest', priority: 'low', name: 'resendDamaged' },
   )
+  waitWhileUnreachable(client)
   return client
 }
 

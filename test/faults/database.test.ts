@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { directoryStore } from '../../src/store/directory.ts'
-import { type Finished, rmbg, start } from '../support/cli.ts'
+import { type Finished, finishedAfter, rmbg, start } from '../support/cli.ts'
 import { expectInvariants } from '../support/records.ts'
 import { type Cluster, describeCluster, startCluster } from './cluster.ts'
 import { writePictures } from './pictures.ts'
@@ -40,20 +40,8 @@ async function siteOn(cluster: Cluster, photos: number, onTestFinished: (end: ()
     sql,
     process: (...more: string[]) => rmbg([...args, ...more], { cwd: folder, env }),
     /** Started, and `meanwhile` done once so many images are completed. */
-    interrupted: async (completed: number, meanwhile: () => Promise<void>): Promise<Finished> => {
-      const run = start([...args, '--concurrency', '2'], { cwd: folder, env })
-      await new Promise<void>((resolve, reject) => {
-        let seen = 0
-        run.stdout!.on('data', (text: Buffer) => {
-          seen += text.toString().split('"status":"completed"').length - 1
-          if (seen >= completed) resolve()
-        })
-        run.stdout!.once('end', () => reject(new Error(`It ended after ${seen} images.`)))
-      })
-      await meanwhile()
-      const { exitCode, stdout, stderr } = await run
-      return { status: exitCode, stdout: String(stdout), stderr: String(stderr) }
-    },
+    interrupted: (completed: number, meanwhile: () => Promise<void>): Promise<Finished> =>
+      finishedAfter(start([...args, '--concurrency', '2'], { cwd: folder, env }), completed, meanwhile),
     expectComplete: async () => {
       const rows = await expectInvariants(sql, directoryStore(join(folder, '.home/store')))
       expect(rows.map(({ status }) => status)).toEqual(Array(photos).fill('completed'))

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { s3Endpoint } from '../support/servers.ts'
 
 export const faults = {
@@ -80,6 +81,8 @@ export interface StoreProxy {
   fault: Fault | undefined
   /** How often the fault was met since it was set. */
   met: number
+  /** Takes no connection for so long, as a server that is restarted. */
+  away: (ms: number) => Promise<void>
   close: () => Promise<void>
 }
 
@@ -106,8 +109,13 @@ export async function startStoreProxy(): Promise<StoreProxy> {
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const close = async () => {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  }
   const proxy: StoreProxy = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${port}`,
     get fault() {
       return fault
     },
@@ -117,10 +125,13 @@ export async function startStoreProxy(): Promise<StoreProxy> {
       proxy.met = 0
     },
     met: 0,
-    close: async () => {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
+    away: async (ms) => {
+      await close()
+      await sleep(ms)
+      server.listen(port, '127.0.0.1')
+      await once(server, 'listening')
     },
+    close,
   }
   return proxy
 }

@@ -3,7 +3,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import type { Finished } from '../support/cli.ts'
+import { type Finished, finishedAfter, start } from '../support/cli.ts'
 import { expectInvariants } from '../support/records.ts'
 import { describeServers, type Installation, installation } from '../support/site.ts'
 import { isLong as long } from './form.ts'
@@ -119,6 +119,29 @@ describeServers('an object store that fails', () => {
       proxy.fault = { kind: 'internal error', every: 2 }
       const pruned = await run(...prune)
       expect(pruned.status, pruned.stdout + pruned.stderr).toBe(0)
+    })
+  })
+
+  describe('gone in the middle of a run', () => {
+    const interrupted = async (folder: string, ms: number) => {
+      const args = ['process', folder, '--model', 'backdrop', '--json', '--concurrency', '2']
+      const env = { ...site.env, S3_ENDPOINT: proxy.url }
+      return finishedAfter(start(args, { cwd: site.folder, env }), 2, () => proxy.away(ms))
+    }
+
+    it('for ten seconds is waited for', async () => {
+      await writePictures(join(site.folder, 'restarted'), 12)
+      const finished = await interrupted('restarted', 10_000)
+      expect(finished.status, finished.stdout + finished.stderr).toBe(0)
+      expect(summary(finished)).toMatchObject({ completed: 12, failed: 0 })
+    })
+
+    it.runIf(long)('for longer than a minute ends the run with one sentence', async () => {
+      await writePictures(join(site.folder, 'away'), 12)
+      const finished = await interrupted('away', 90_000)
+      expect(finished.status, finished.stdout + finished.stderr).toBe(5)
+      expect(ending(finished)).toMatch(/cannot be reached or does not answer \(ECONNREFUSED\)/)
+      expect((await process_('away')).status).toBe(0)
     })
   })
 

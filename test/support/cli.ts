@@ -39,6 +39,25 @@ export async function rmbg(args: readonly string[], options: CliOptions = {}): P
   return { status: result.exitCode, stdout: String(result.stdout), stderr: String(result.stderr) }
 }
 
+/** Does something while a `process --json` runs, once so many images are completed, and waits for its end. */
+export async function finishedAfter(
+  run: ResultPromise,
+  completed: number,
+  meanwhile: () => Promise<unknown>,
+): Promise<Finished> {
+  await new Promise<void>((resolve, reject) => {
+    let seen = 0
+    run.stdout!.on('data', (text: Buffer) => {
+      seen += text.toString().split('"status":"completed"').length - 1
+      if (seen >= completed) resolve()
+    })
+    run.stdout!.once('end', () => reject(new Error(`It ended after ${seen} images.`)))
+  })
+  await meanwhile()
+  const { exitCode, stdout, stderr } = await run
+  return { status: exitCode, stdout: String(stdout), stderr: String(stderr) }
+}
+
 /** A folder of its own for one test, removed afterwards. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'rmbg-test-'))
