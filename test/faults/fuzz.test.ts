@@ -79,6 +79,7 @@ describe(`damaged pictures, seed ${seed}`, () => {
           killSignal: 'SIGKILL',
         },
       )
+      await writeFile(join(folder, 'told.json'), JSON.stringify({ status, stdout, stderr }))
       const events = jsonLines(stdout)
       const images = events.filter(({ type }) => type === 'image')
       const told = new Set(images.map(({ input }) => input))
