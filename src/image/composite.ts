@@ -4,6 +4,7 @@ import { estimateForeground } from './foreground.ts'
 import { guidedUpsample } from './guided.ts'
 import { type MattePlane, resizeMatte } from './matte.ts'
 import { type Review, review } from './review.ts'
+import { wordsOf } from './words.ts'
 
 export interface Picture {
   /** Interleaved RGB or RGBA. */
@@ -114,24 +115,25 @@ function withAlpha(picture: Picture, alpha: Samples, keepHiddenColor: boolean): 
 
 /** Little-endian, as on every platform Node runs on with onnxruntime and sharp. */
 function fillBytes(
-  data: Uint8Array<ArrayBuffer>,
+  data: Uint8Array,
   channels: 3 | 4,
-  alpha: Uint8Array<ArrayBuffer>,
+  alpha: Uint8Array,
   keepHiddenColor: boolean,
   pixels: Uint32Array,
 ): void {
   // Most of a picture is clear, and is skipped four pixels at once; opaque RGB is copied four at once.
-  const fours = new Uint32Array(alpha.buffer, 0, alpha.length >> 2)
-  const words = channels === 3 && data.byteOffset % 4 === 0 ? wordsOf(data) : undefined
+  const fours = wordsOf(alpha)
+  const words = channels === 3 ? wordsOf(data) : new Uint32Array()
   for (let start = 0; start < alpha.length; start += 4) {
     const four = fours[start >> 2]
     if (four === 0 && !keepHiddenColor) continue
-    if (four === 0xffffffff && words) {
-      const [first, second, third] = [(start >> 2) * 3, (start >> 2) * 3 + 1, (start >> 2) * 3 + 2]
-      pixels[start] = words[first]! | opaque
-      pixels[start + 1] = (words[first]! >>> 24) | (words[second]! << 8) | opaque
-      pixels[start + 2] = (words[second]! >>> 16) | (words[third]! << 16) | opaque
-      pixels[start + 3] = (words[third]! >>> 8) | opaque
+    if (four === 0xffffffff && words.length > 0) {
+      const from = (start >> 2) * 3
+      const [first, second, third] = [words[from]!, words[from + 1]!, words[from + 2]!]
+      pixels[start] = first | opaque
+      pixels[start + 1] = (first >>> 24) | (second << 8) | opaque
+      pixels[start + 2] = (second >>> 16) | (third << 16) | opaque
+      pixels[start + 3] = (third >>> 8) | opaque
       continue
     }
     const end = Math.min(start + 4, alpha.length)
@@ -145,16 +147,13 @@ function fillBytes(
 
 const opaque = 0xff000000
 
-const wordsOf = (bytes: Uint8Array<ArrayBuffer>) =>
-  new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2)
-
 function toBytes(samples: Uint16Array): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(samples.length)
   for (let at = 0; at < bytes.length; at++) bytes[at] = (samples[at]! / 257 + 0.5) | 0
   return bytes
 }
 
-function boundingBox(mask: Uint8Array<ArrayBuffer>, width: number, height: number): Box | undefined {
+function boundingBox(mask: Uint8Array, width: number, height: number): Box | undefined {
   const box = { left: width, top: height, right: -1, bottom: -1 }
   const fours = wordsOf(mask)
   for (let y = 0; y < height; y++) {

@@ -1,5 +1,7 @@
 /** Colours of the subject where it is partly transparent, without the backdrop that shines through. */
 
+import { wordsOf } from './words.ts'
+
 type Samples = Uint8Array | Uint16Array
 
 export interface ForegroundTask {
@@ -84,8 +86,7 @@ function findSoftCells({ alpha, width, height }: ForegroundTask, grid: Grid): Ui
   const maximum = maximumOf(alpha)
   // Most of a matte is in or out, and is skipped four pixels (of 16 bits: two) at once.
   const together = 4 / alpha.BYTES_PER_ELEMENT
-  const words = new Uint32Array(alpha.buffer, alpha.byteOffset, alpha.length / together)
-  const cellOf = Uint16Array.from({ length: width }, (_, x) => x / grid.cell)
+  const words = wordsOf(alpha)
   let any = false
   for (let y = 0; y < height; y++) {
     const row = Math.floor(y / grid.cell) * grid.width
@@ -99,7 +100,7 @@ function findSoftCells({ alpha, width, height }: ForegroundTask, grid: Grid): Ui
       }
       const value = alpha[at]!
       if (value !== 0 && value !== maximum) {
-        flags[row + cellOf[at - start]!] = 1
+        flags[row + Math.floor((at - start) / grid.cell)] = 1
         any = true
       }
       at++

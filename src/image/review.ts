@@ -3,6 +3,8 @@
  * at all of them. Arithmetic only: runs in a pixel thread.
  */
 
+import { wordsOf } from './words.ts'
+
 export type FrameSide = 'top' | 'right' | 'bottom' | 'left'
 
 export type ReviewReason =
@@ -93,10 +95,7 @@ function conspicuous(figures: Omit<Review, 'reasons'>): ReviewReason[] {
 
 /** Most of a mask is 0 or full, and is counted four pixels at once. */
 function tally(mask: Uint8Array): { sum: number; clear: number; opaque: number } {
-  const fours =
-    mask.byteOffset % 4 === 0
-      ? new Uint32Array(mask.buffer, mask.byteOffset, mask.length >> 2)
-      : new Uint32Array()
+  const fours = wordsOf(mask)
   const total = { sum: 0, clear: 0, opaque: 0 }
   for (let i = 0; i < fours.length; i++) {
     if (fours[i] === 0) total.clear += 4
