@@ -1,12 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { S3Client } from '@aws-sdk/client-s3'
-
-/** As long as for the database. */
-const patienceMs = 60_000
-const pauseMs = 500
+import pRetry from 'p-retry'
 
 /** System errors that say that no connection could be made. */
 const unreachable = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN']
+const isUnreachable = (error: unknown): boolean =>
+  unreachable.includes((error as { code?: string }).code ?? '')
+const isAnswer = (error: unknown): boolean =>
+  (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode !== undefined
 
 /**
  * Lets a client wait for a server that has answered before and cannot be reached now: it is being restarted. One that never
@@ -18,20 +18,19 @@ export function waitWhileUnreachable(client: S3Client): void {
   let isKnown = false
   client.middlewareStack.add(
     (next) => async (args) => {
-      const deadline = performance.now() + patienceMs
-      for (;;) {
-        try {
-          const result = await next(args)
-          isKnown = true
-          return result
-        } catch (error) {
-          const { code, $metadata } = error as { code?: string; $metadata?: { httpStatusCode?: number } }
-          isKnown ||= $metadata?.httpStatusCode !== undefined
-          if (!isKnown || !unreachable.includes(code ?? '')) throw error
-          isKnown = performance.now() < deadline
-          if (!isKnown) throw error
-          await sleep(pauseMs)
-        }
+      try {
+        const result = await pRetry(() => next(args), {
+          retries: Number.POSITIVE_INFINITY,
+          factor: 1,
+          minTimeout: 500,
+          maxRetryTime: 60_000, // as for the database
+          shouldRetry: ({ error }) => isKnown && isUnreachable(error),
+        })
+        isKnown = true
+        return result
+      } catch (error) {
+        isKnown = (isKnown || isAnswer(error)) && !isUnreachable(error)
+        throw error
       }
     },
     { step: 'finalizeRequest', priority: 'low', name: 'waitWhileUnreachable' },
