@@ -207,7 +207,8 @@ export async function toSrgb(
   size: { width: number; height: number },
   profile: Buffer,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const image = await inProfile(fromRaw(rgb, { ...size, channels: 3 }), profile)
+  const file = await inProfile(fromRaw(rgb, { ...size, channels: 3 }), profile)
+  const image = sharp(file, { limitInputPixels: false })
   return new Uint8Array(await image.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer())
 }
 
@@ -221,9 +222,9 @@ export function fromRaw(
 
 /**
  * An image with a colour profile attached and its numbers as they are. sharp can convert to a profile and keep one that
- * came with a file, so it is given a file: a PNG, not compressed, with the profile in its iCCP chunk.
+ * came with a file, so this is a file: a PNG, not compressed, with the profile in its iCCP chunk.
  */
-export async function inProfile(image: Sharp, profile: Buffer): Promise<Sharp> {
+export async function inProfile(image: Sharp, profile: Buffer): Promise<Buffer> {
   const png = await image.png({ compressionLevel: 0 }).toBuffer()
   const type = Buffer.from('iCCP')
   const data = Buffer.concat([Buffer.from('icc\0\0', 'latin1'), deflateSync(profile)])
@@ -231,12 +232,11 @@ export async function inProfile(image: Sharp, profile: Buffer): Promise<Sharp> {
   length.writeUInt32BE(data.length)
   checksum.writeUInt32BE(crc32(Buffer.concat([type, data])))
   const signatureAndHeader = 33
-  const file = Buffer.concat([
+  return Buffer.concat([
     png.subarray(0, signatureAndHeader),
     ...[length, type, data, checksum],
     png.subarray(signatureAndHeader),
   ])
-  return sharp(file, { limitInputPixels: false })
 }
 
 /**

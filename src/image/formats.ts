@@ -80,12 +80,11 @@ export async function encodeCutout(
   }
   const background = options.background ?? (options.format === 'jpeg' ? white : undefined)
   const kept = metadataToKeep(source.metadata, { keepAll: options.keepMetadata })
+  const draw = await drawing(cutout, layout, background, source.profile)
   const encode = async (value: number | undefined): Promise<Buffer> => {
-    // Drawn anew for each quality: sharp's clone() would copy the pixels, a quarter of the time of a PNG.
-    const drawn = await draw(cutout, layout, background, source.profile)
     const quality = value ? { quality: value } : {}
     const encoder = encoders[options.format]
-    return withMetadata(encoder(drawn, quality, options.keepHiddenColor ?? false), kept).toBuffer()
+    return withMetadata(encoder(draw(), quality, options.keepHiddenColor ?? false), kept).toBuffer()
   }
   const wanted = format.lossy ? (options.quality ?? format.defaultQuality) : undefined
   const bytes = await withinBytes(encode, wanted, options.maxBytes)
@@ -101,30 +100,41 @@ export async function encodeCutout(
 
 const white: Background = { colour: [255, 255, 255] }
 
-async function draw(
+/**
+ * Draws the cut-out, anew for each quality: sharp's clone() would copy the pixels, a quarter of the time of a PNG. What has
+ * to be computed before is computed once.
+ */
+type Draw = () => Sharp
+
+async function drawing(
   { rgba, width, height }: Cutout,
   layout: Layout,
   background: Background | undefined,
   profile: Buffer | undefined,
-): Promise<Sharp> {
+): Promise<Draw> {
   const { region, drawn } = layout
   const deep = rgba instanceof Uint16Array
-  const pixels = fromRaw(rgba, { width, height, channels: 4 })
-  const placed = isIdentity(layout)
-    ? pixels
-    : pixels.extract(region).resize(drawn.width, drawn.height, { fit: 'fill' })
+  const place: Draw = () => {
+    const pixels = fromRaw(rgba, { width, height, channels: 4 })
+    return isIdentity(layout)
+      ? pixels
+      : pixels.extract(region).resize(drawn.width, drawn.height, { fit: 'fill' })
+  }
   const space = deep ? 'rgb16' : 'srgb'
-  const drawing = (await onto(background, placed, layout, deep)).toColourspace(space)
-  return profile ? (await inProfile(drawing, profile)).keepIccProfile().toColourspace(space) : drawing
+  const placed = await onto(background, place, layout, deep)
+  const draw: Draw = () => placed().toColourspace(space)
+  if (!profile) return draw
+  const file = await inProfile(draw(), profile)
+  return () => sharp(file, { limitInputPixels: false }).keepIccProfile().toColourspace(space)
 }
 
 /** The cut-out on a canvas, which is clear, of one colour, or a picture (8 bits) that covers it. */
 async function onto(
   background: Background | undefined,
-  placed: Sharp,
+  place: Draw,
   { drawn, canvas }: Layout,
   deep: boolean,
-): Promise<Sharp> {
+): Promise<Draw> {
   const { left, top } = drawn
   const margins = {
     left,
@@ -132,26 +142,28 @@ async function onto(
     right: canvas.width - left - drawn.width,
     bottom: canvas.height - top - drawn.height,
   }
-  if (background === undefined) return placed.extend({ ...margins, background: clear })
+  if (background === undefined) return () => place().extend({ ...margins, background: clear })
   if ('colour' in background && !deep) {
     const [r, g, b] = background.colour
-    return placed.flatten({ background: { r, g, b } }).extend({ ...margins, background: { r, g, b } })
+    return () =>
+      place()
+        .flatten({ background: { r, g, b } })
+        .extend({ ...margins, background: { r, g, b } })
   }
   if ('colour' in background) {
-    const pixels = await placed.toColourspace('rgb16').raw({ depth: 'ushort' }).toBuffer()
-    return fromRaw(ontoColour(samples(pixels, 16), drawn, canvas, background.colour), {
-      ...canvas,
-      channels: 3,
-    })
+    const pixels = await place().toColourspace('rgb16').raw({ depth: 'ushort' }).toBuffer()
+    const onColour = ontoColour(samples(pixels, 16), drawn, canvas, background.colour)
+    return () => fromRaw(onColour, { ...canvas, channels: 3 })
   }
-  const input = await placed.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer()
-  return sharp(background.file, { limitInputPixels: false })
-    .autoOrient()
-    .flatten({ background: '#fff' })
-    .resize(canvas.width, canvas.height, { fit: 'cover' })
-    .toColourspace('srgb')
-    .composite([{ input, raw: { width: drawn.width, height: drawn.height, channels: 4 }, left, top }])
-    .removeAlpha()
+  const input = await place().toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer()
+  return () =>
+    sharp(background.file, { limitInputPixels: false })
+      .autoOrient()
+      .flatten({ background: '#fff' })
+      .resize(canvas.width, canvas.height, { fit: 'cover' })
+      .toColourspace('srgb')
+      .composite([{ input, raw: { width: drawn.width, height: drawn.height, channels: 4 }, left, top }])
+      .removeAlpha()
 }
 
 const clear = { r: 0, g: 0, b: 0, alpha: 0 }
