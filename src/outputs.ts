@@ -97,7 +97,8 @@ export async function writeAtomically(path: string, bytes: Uint8Array): Promise<
     await mkdir(folder, { recursive: true })
     if (!tidied.has(folder)) {
       tidied.add(folder)
-      await removeLeftovers(folder, (name) => name.startsWith(temporaryMark)).catch(() => {}) // a folder may be writable and not readable
+      // A folder may be writable and not readable.
+      await removeLeftovers(folder, (name) => name.startsWith(temporaryMark)).catch(() => {})
     }
     // "wx" refuses a link that somebody put there.
     const handle = await open(temporary, 'wx')

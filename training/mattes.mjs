@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { setTimeout as sleep } from 'node:timers/promises'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 
+process.env.ORT_DISABLE_TELEMETRY ||= '1' // as in src/model/session.ts
 const [folder, model, last = '0'] = process.argv.slice(2)
 const session = await InferenceSession.create(model, { intraOpNumThreads: 1 })
 const [, , size] = session.inputMetadata[0].shape

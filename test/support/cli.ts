@@ -33,11 +33,14 @@ export function start(args: readonly string[], options: CliOptions = {}): Result
   } as Options) as ResultPromise
 }
 
-/** Runs the built program as a user would and waits for it. */
-export async function rmbg(args: readonly string[], options: CliOptions = {}): Promise<Finished> {
-  const result = (await start(args, options)) as Result
-  return { status: result.exitCode, stdout: String(result.stdout), stderr: String(result.stderr) }
+export async function finished(run: ResultPromise): Promise<Finished> {
+  const { exitCode, stdout, stderr } = (await run) as Result
+  return { status: exitCode, stdout: String(stdout), stderr: String(stderr) }
 }
+
+/** Runs the built program as a user would and waits for it. */
+export const rmbg = (args: readonly string[], options: CliOptions = {}): Promise<Finished> =>
+  finished(start(args, options))
 
 /** Does something while a `process --json` runs, once so many images are completed, and waits for its end. */
 export async function finishedAfter(
@@ -54,8 +57,7 @@ export async function finishedAfter(
     run.stdout!.once('end', () => reject(new Error(`It ended after ${seen} images.`)))
   })
   await meanwhile()
-  const { exitCode, stdout, stderr } = await run
-  return { status: exitCode, stdout: String(stdout), stderr: String(stderr) }
+  return finished(run)
 }
 
 /** A folder of its own for one test, removed afterwards. */
