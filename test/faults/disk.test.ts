@@ -3,7 +3,7 @@ import { appendFile, chmod, mkdir, readdir, rm, stat, truncate } from 'node:fs/p
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { describe, expect, it, vi } from 'vitest'
-import { cleanEnvironment, type Finished, program, start } from '../support/cli.ts'
+import { cleanEnvironment, type Finished, finished, program, start } from '../support/cli.ts'
 import { type Desk, desk } from '../support/desk.ts'
 import { writePictures } from './pictures.ts'
 import { describeDisks, mountDisk } from './small-disk.ts'
@@ -180,18 +180,17 @@ describe('a file', () => {
     run.kill('SIGSTOP')
     const photo = (index: number) => join(folder, `photos/00${index}.jpg`)
     await appendFile(photo(7), 'more')
-    await truncate(photo(8), (await stat(photo(8))).size / 2)
+    await truncate(photo(8), Math.floor((await stat(photo(8))).size / 2))
     await rm(photo(9))
     run.kill('SIGCONT')
-    const { exitCode, stdout, stderr } = await run
-    const finished = { status: exitCode, stdout: String(stdout), stderr: String(stderr) }
-    expect(finished.status, finished.stderr).toBe(3)
-    expect(failures(finished)).toEqual({
+    const done = await finished(run)
+    expect(done.status, done.stderr).toBe(3)
+    expect(failures(done)).toEqual({
       'photos/007.jpg': 'INPUT_CHANGED',
       'photos/008.jpg': 'INPUT_CHANGED',
       'photos/009.jpg': 'INPUT_NOT_FOUND',
     })
-    expect(summary(finished).completed).toBe(7)
+    expect(summary(done).completed).toBe(7)
     const again = await process()
     expect(failures(again)).toEqual({ 'photos/008.jpg': 'INPUT_CORRUPT' })
     expect((await rows()).filter(({ status }) => status === 'completed')).toHaveLength(8)
