@@ -170,7 +170,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
       ])
       if (!flags['dry-run']) await store.check(stop.signal)
       const database = await context.database()
-      const { runBatch } = await import('../pipeline.ts')
+      const { runBatch } = await import('../batch.ts')
       const { planOutputs } = await import('../outputs.ts')
       const outputs =
         outputFolder === undefined ? undefined : planOutputs(candidates, outputFolder, cutout.extension)
