@@ -40,7 +40,7 @@ for (const what of positionals.length > 0 ? positionals : ['limit', 'peer', 'job
 async function show(what: string): Promise<void> {
   switch (what) {
     case 'limit': {
-      const rows = await timeLimit({ ...common, rounds: rounds(5) })
+      const rows = await timeLimit({ ...common, rounds: rounds(3) })
       console.log(
         table(
           [
