@@ -38,6 +38,7 @@ export const errorFamilies = {
   STORE_DENIED: 'store',
   STORE_FULL: 'store',
   STORE_OBJECT_MISSING: 'store',
+  STORE_OBJECT_DAMAGED: 'store',
   STORE_CHECKSUM: 'store',
   BACKUP_INVALID: 'store',
 

@@ -7,9 +7,9 @@ import { databaseError, withDatabase } from '../database/errors.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import type { ObjectStore } from '../store/contract.ts'
+import { isIntact } from '../stored.ts'
 import type { Manifest } from './manifest.ts'
 import { compareRestored, fillDatabase } from './restore.ts'
-import { digestOfStream } from './sha256.ts'
 import { at, type Vault } from './vault.ts'
 
 export interface Drilled {
@@ -43,8 +43,11 @@ export async function drill(
     const objects = await sampleObjects(scratch.sql, sampledJobs)
     for (const { key, sha256 } of objects) {
       signal.throwIfAborted()
-      const body = copied ? vault.store.get(at(vault, `objects/${key}`), signal) : store.get(key, signal)
-      if ((await digestOfStream(await body)) === sha256) continue
+      const copy = at(vault, `objects/${key}`)
+      const isSame = copied
+        ? isIntact(vault.store, copy, sha256, signal)
+        : isIntact(store, key, sha256, signal)
+      if (await isSame) continue
       throw new RmbgError('BACKUP_INVALID', `The object ${key} is not what the backup says.`, {
         hint: 'rmbg backup verify reads all of them.',
       })

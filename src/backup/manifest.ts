@@ -32,6 +32,8 @@ const manifestSchema = z.object({
     bytes: z.number(),
     /** Of those, what the store did not have. */
     missing: z.number(),
+    /** And what it had, but not as it was written. */
+    damaged: z.number().default(0),
     /** Whether this backup holds copies of them, listed in `objects.tsv.gz`. */
     copied: z.boolean(),
     sha256: sha256.nullable(),

@@ -8,7 +8,7 @@ import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import type { ObjectStore, StoredObject } from '../store/contract.ts'
 import { contentTypeOf } from '../store/keys.ts'
-import { againWhenDamaged } from '../stored.ts'
+import { againWhenDamaged, isDamage, readAsWritten } from '../stored.ts'
 import { measured } from './sha256.ts'
 import { at, type Vault } from './vault.ts'
 
@@ -23,6 +23,8 @@ export interface CopiedObjects {
   bytes: number
   /** Not in the store they were to come from. */
   missing: string[]
+  /** There, but not what was written. */
+  damaged: string[]
   /** Really copied; the others were there already. */
   copied: number
 }
@@ -52,7 +54,9 @@ export async function* copyObjects(
     const copiedInside = await from.store.copyTo?.(from.keyOf(key), to.store, to.keyOf(key), signal)
     if (!copiedInside) {
       await againWhenDamaged(async () => {
-        const body = await from.store.get(from.keyOf(key), signal)
+        const body = Readable.from(readAsWritten(from.store, from.keyOf(key), sha256, signal), {
+          objectMode: false,
+        })
         await to.store.put(to.keyOf(key), body, { contentType: contentTypeOf(key), sha256, signal })
       })
     }
@@ -70,8 +74,10 @@ export async function* copyObjects(
       result.bytes += object.size
       if (found?.key !== target || found.size !== object.size) {
         const task: Promise<void> = limit(() => copyOne(object)).catch((error) => {
-          if (!(error instanceof RmbgError) || error.code !== 'STORE_OBJECT_MISSING') throw error
-          result.missing.push(object.key)
+          if (isDamage(error)) result.damaged.push(object.key)
+          else if (error instanceof RmbgError && error.code === 'STORE_OBJECT_MISSING')
+            result.missing.push(object.key)
+          else throw error
         })
         task.finally(() => running.delete(task)).catch(() => {})
         running.add(task)
@@ -92,7 +98,7 @@ export async function backUpObjects(
   store: ObjectStore,
   { signal, onObject }: { signal: AbortSignal; onObject: () => void },
 ): Promise<CopiedObjects & { sha256: string }> {
-  const result: CopiedObjects = { count: 0, bytes: 0, missing: [], copied: 0 }
+  const result: CopiedObjects = { count: 0, bytes: 0, missing: [], damaged: [], copied: 0 }
   const lines = async function* () {
     const objects = copyObjects(
       (kind) => referredObjects(connection, kind),
@@ -136,7 +142,7 @@ export async function restoreObjects(
   store: ObjectStore,
   { signal, onObject }: { signal: AbortSignal; onObject: () => void },
 ): Promise<CopiedObjects> {
-  const result: CopiedObjects = { count: 0, bytes: 0, missing: [], copied: 0 }
+  const result: CopiedObjects = { count: 0, bytes: 0, missing: [], damaged: [], copied: 0 }
   const objects = copyObjects(
     (kind) => ofKind(listedObjects(vault, backupId), kind),
     { store: vault.store, keyOf: (key) => at(vault, `objects/${key}`) },

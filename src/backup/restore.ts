@@ -5,8 +5,8 @@ import { differences, tableFigures } from '../database/figures.ts'
 import { restoreDatabase } from '../database/pg-tools.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
+import { isIntact } from '../stored.ts'
 import type { Manifest } from './manifest.ts'
-import { digestOfStream } from './sha256.ts'
 import { at, type Vault } from './vault.ts'
 
 /** What stands in a database that a backup is to be restored into. */
@@ -74,7 +74,7 @@ export async function fillDatabase(
   databaseUrl: string | undefined,
 ): Promise<void> {
   const key = at(vault, `${backupId}/${dump.file}`)
-  if ((await digestOfStream(await vault.store.get(key))) !== dump.sha256) {
+  if (!(await isIntact(vault.store, key, dump.sha256))) {
     throw new RmbgError('BACKUP_INVALID', `The dump of the backup ${backupId} is damaged.`, {
       hint: 'Take another one: rmbg backup list shows them.',
     })

@@ -26,10 +26,3 @@ export function measured(source: Readable): { body: Readable; sha256: () => stri
     bytes: () => bytes,
   }
 }
-
-/** Reads a stream for its SHA-256 alone. */
-export async function digestOfStream(source: Readable): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of source) hash.update(chunk)
-  return hash.digest('hex')
-}

@@ -42,6 +42,8 @@ export interface BackupResult {
   copied: number
   /** Objects that completed jobs name and the store did not have. */
   missing: string[]
+  /** Objects that were in the store, but not as they were written; they are not in the backup either. */
+  damaged: string[]
   drilled: Drilled | undefined
   removed: string[]
 }
@@ -66,11 +68,11 @@ export async function takeBackup(services: BackupServices, options: BackupOption
     }
     await vault.store.check(options.signal)
     for (const backupId of await backupIds(vault, { complete: false })) await removeFolder(vault, backupId)
-    const { manifest, copied, missing } = await writeBackup(services, options)
+    const { manifest, ...objects } = await writeBackup(services, options)
     await record(database, vault, manifest, options)
     const drilled = options.drill ? await drillBackup(services, manifest, options) : undefined
     const removed = await expire(services, manifest.backupId, options)
-    return { manifest: drilled?.manifest ?? manifest, copied, missing, drilled: drilled?.result, removed }
+    return { ...objects, manifest: drilled?.manifest ?? manifest, drilled: drilled?.result, removed }
   } finally {
     await releasePrune?.()
     await release()
@@ -80,7 +82,7 @@ export async function takeBackup(services: BackupServices, options: BackupOption
 async function writeBackup(
   { database, databaseUrl, store, vault }: BackupServices,
   { program, objects, signal, onObject, onStep }: BackupOptions,
-): Promise<{ manifest: Manifest; copied: number; missing: string[] }> {
+): Promise<Pick<BackupResult, 'manifest' | 'copied' | 'missing' | 'damaged'>> {
   const snapshot = await openSnapshot(database, databaseUrl)
   try {
     const createdAt = snapshot.createdAt.toISOString()
@@ -115,7 +117,7 @@ async function writeBackup(
       : undefined
     await failPoint('backup:listed')
     const { count, bytes } = copy ?? (await countReferredObjects(snapshot.connection))
-    const missing = copy?.missing ?? []
+    const { copied = 0, missing = [], damaged = [] } = copy ?? {}
     const manifest: Manifest = {
       format: 1,
       backupId,
@@ -136,6 +138,7 @@ async function writeBackup(
         count,
         bytes,
         missing: missing.length,
+        damaged: damaged.length,
         copied: objects,
         sha256: copy?.sha256 ?? null,
       },
@@ -143,7 +146,7 @@ async function writeBackup(
     }
     await writeManifest(vault, manifest)
     await failPoint('backup:done')
-    return { manifest, copied: copy?.copied ?? 0, missing }
+    return { manifest, copied, missing, damaged }
   } finally {
     await snapshot.close()
   }

@@ -1,6 +1,6 @@
+import { isIntact } from '../stored.ts'
 import type { Manifest } from './manifest.ts'
 import { listedObjects, objectsFile } from './objects.ts'
-import { digestOfStream } from './sha256.ts'
 import { at, type Vault } from './vault.ts'
 
 export interface VerifiedBackup {
@@ -20,9 +20,8 @@ export async function verifyBackup(
   let objectsRead = 0
   const compare = async (key: string, sha256: string, what: string): Promise<boolean> => {
     if (!(await vault.store.head(key, signal))) damages.push(`${what} is missing.`)
-    else if ((await digestOfStream(await vault.store.get(key, signal))) !== sha256) {
-      damages.push(`${what} is not what was written.`)
-    } else return true
+    else if (await isIntact(vault.store, key, sha256, signal)) return true
+    else damages.push(`${what} is not what was written.`)
     return false
   }
   await compare(at(vault, `${backupId}/${database.file}`), database.sha256, 'The dump')

@@ -79,18 +79,20 @@ export default class Restore extends BaseCommand {
       await store.check(stop.signal)
       const { restoreObjects } = await import('../backup/objects.ts')
       const bar = progress('objects', manifest.objects.count, { silent: this.jsonEnabled() })
-      const { count, copied, missing } = await restoreObjects(vault, manifest.backupId, store, {
+      const { count, copied, missing, damaged } = await restoreObjects(vault, manifest.backupId, store, {
         signal: stop.signal,
         onObject: () => bar.add(1),
       }).finally(() => bar.stop())
       this.log(`${count} objects, ${copied} of them put back.`)
-      if (missing.length > 0) {
+      const lacking = [...missing, ...damaged]
+      if (lacking.length > 0) {
         throw new RmbgError(
           'BACKUP_INVALID',
-          `${missing.length} objects are missing in the backup, such as ${missing[0]}.`,
+          `${lacking.length} objects are missing or damaged in the backup, such as ${lacking[0]}.`,
+          { hint: 'Everything else is restored.' },
         )
       }
-      return { ...result, objects: { count, copied, missing: missing.length } }
+      return { ...result, objects: { count, copied, missing: 0 } }
     } catch (error) {
       if (stop.signal.aborted) this.stopped(stop)
       throw error

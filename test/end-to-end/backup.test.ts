@@ -4,8 +4,10 @@
  */
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { digestOf } from '../../src/backup/sha256.ts'
 import { connectServer } from '../../src/database/connect.ts'
 import { findTool } from '../../src/database/pg-tools.ts'
 import { start, temporaryFolder } from '../support/cli.ts'
@@ -14,6 +16,8 @@ import { makeJob } from '../support/jobs.ts'
 import { expectInvariants, jobRows } from '../support/records.ts'
 import { describeWith, freshBucket, freshDatabase } from '../support/servers.ts'
 import { describeServers, type Installation, installation } from '../support/site.ts'
+
+const rotten = Buffer.from('not what was written')
 
 let site: Installation
 const json = async (args: string[], env: Record<string, string> = {}) => {
@@ -117,6 +121,45 @@ describeServers('rmbg backup of a server', () => {
     const { status, stderr } = await site.run(['backup', '--to', elsewhere, '--objects'])
     expect(status).toBe(5)
     expect(stderr).toContain(row!.original_path)
+  })
+
+  it('tells of objects that are not what was written, backs everything else up, and keeps the copies it has', async () => {
+    const row = (await jobRows(site.sql)).find(({ status }) => status === 'completed')!
+    const key = row.mask_path!
+    const whole = await buffer(await site.store.get(key))
+    await site.store.put(key, rotten, { contentType: 'image/png', sha256: digestOf(rotten) })
+    const folder = join(site.folder, 'rotten')
+    const { status, result } = await json(['backup', '--to', folder, '--objects'])
+    expect(status).toBe(5)
+    expect(result).toMatchObject({ damaged: 1, manifest: { objects: { damaged: 1 } } })
+    expect(result.copied).toBe(result.manifest.objects.count - result.missing - 1)
+    const verified = await site.run(['backup', 'verify', folder])
+    expect(verified.stdout).toContain(`The object ${key} is missing.`)
+    const again = await site.run(['backup', '--to', folder, '--objects'])
+    expect(again.stderr).toContain(`1 objects of completed jobs are not what was written, such as ${key}.`)
+
+    // Once more to where there is a copy from before: it stays.
+    await site.run(['backup', '--to', vault, '--objects'])
+    expect(await readFile(join(vault, 'objects', key))).toEqual(whole)
+    await site.store.put(key, whole, { contentType: 'image/png', sha256: digestOf(whole) })
+  })
+
+  it('puts back all objects but those whose copy is damaged, and names one', async () => {
+    const folder = join(site.folder, 'scratched')
+    await site.run(['backup', '--to', folder, '--objects'])
+    const row = (await jobRows(site.sql)).findLast(({ status }) => status === 'completed')!
+    await writeFile(join(folder, 'objects', row.mask_path!), rotten)
+    const [target, bucket] = [await anotherDatabase(), await freshBucket()]
+    const { status, stderr } = await site.run(['restore', folder, '--objects'], {
+      ...bucket.env,
+      DATABASE_URL: target.url,
+    })
+    expect(status).toBe(5)
+    expect(stderr).toContain('missing or damaged in the backup, such as')
+    const keys = await bucket.keys()
+    expect(keys).not.toContain(row.mask_path)
+    expect(keys).toEqual(expect.arrayContaining([row.original_path, row.processed_path]))
+    await target.drop()
   })
 
   it('keeps as many as it is told, with their objects and no others', async () => {

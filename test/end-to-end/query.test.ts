@@ -255,7 +255,7 @@ describe('rmbg query --download', () => {
     const changed = await query(jpeg.job_id, '--download', 'tampered')
     expect(changed.status).toBe(5)
     expect(changed.stderr).toContain(
-      `The stored object ${jpeg.mask_path} is not what was written. [STORE_CHECKSUM]`,
+      `The stored object ${jpeg.mask_path} is not what was written. [STORE_OBJECT_DAMAGED]`,
     )
     expect(await readdir(join(folder, 'tampered'))).toEqual(['original'])
     await rm(object)

@@ -97,7 +97,7 @@ describeServers('an object store that fails', () => {
       'by %s is asked again, and objects downloaded whole',
       async (kind) => {
         proxy.fault = { kind, method: 'GET', every: 5 }
-        const finished = await run('query', '--user', 'reader', '--download', kind, '--ndjson')
+        const finished = await run('query', '--user', 'reader', '--all', '--download', kind, '--ndjson')
         expect(finished.status, finished.stdout + finished.stderr).toBe(0)
         expect(told(finished)).toHaveLength(howMany)
         expect(proxy.met).toBeGreaterThanOrEqual(Math.floor((howMany * 3) / 5))

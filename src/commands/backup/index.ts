@@ -16,7 +16,7 @@ import type { WalReport } from '../../database/health/wal.ts'
 import { RmbgError } from '../../errors.ts'
 
 /** As under --json. */
-export type BackupOutcome = Omit<BackupResult, 'missing'> & { missing: number }
+export type BackupOutcome = Omit<BackupResult, 'missing' | 'damaged'> & { missing: number; damaged: number }
 
 interface BackupFlags {
   to?: string | undefined
@@ -41,7 +41,7 @@ export default class Backup extends BaseCommand {
   static override description =
     `Writes <backup id>/database.dump (pg_dump -Fc; of the embedded database plain SQL that PostgreSQL restores too) and a manifest with checksums, row counts and digests of every table. With --objects copies what completed jobs refer to into objects/, each object once for all backups. An interrupted backup is none, and the next one clears it away.
 
-Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.database} database, ${exitStatus.store} object store, or objects that were missing; with --check-wal 0 OK, 1 WARN, 2 CRIT.`
+Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.database} database, ${exitStatus.store} object store, or objects that were missing or damaged; with --check-wal 0 OK, 1 WARN, 2 CRIT.`
   static override examples = [
     '<%= config.bin %> backup --to /var/backups/rmbg --keep-days 30 --keep-last 7 --drill',
     '<%= config.bin %> backup --to s3://backups/rmbg --objects',
@@ -148,8 +148,9 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
         },
       ).finally(() => bar.stop())
       this.#tell(result, vault.location)
-      if (result.missing.length > 0) process.exitCode = exitStatus.store
-      return { ...result, missing: result.missing.length }
+      const [missing, damaged] = [result.missing.length, result.damaged.length]
+      if (missing + damaged > 0) process.exitCode = exitStatus.store
+      return { ...result, missing, damaged }
     } catch (error) {
       if (stop.signal.aborted) this.stopped(stop)
       throw error
@@ -159,7 +160,7 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
     }
   }
 
-  #tell({ manifest, copied, missing, drilled, removed }: BackupResult, location: string): void {
+  #tell({ manifest, copied, missing, damaged, drilled, removed }: BackupResult, location: string): void {
     const { backupId, database, objects } = manifest
     const rows = database.tables.find(({ table }) => table === 'image_process_jobs')?.rows ?? 0
     this.log(`${backupId} in ${location}`)
@@ -172,10 +173,16 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
       this.log(`drill     restored in ${seconds} s, same rows; ${drilled.objectsChecked} objects checked`)
     } else this.log('drill     not drilled: nobody knows whether it can be restored (--drill)')
     for (const id of removed) this.log(`removed   ${id}`)
-    if (missing.length === 0) return
-    this.logToStderr(
-      `${missing.length} objects of completed jobs are not in the store, such as ${missing[0]}. rmbg prune --orphans finds their jobs.`,
-    )
+    if (missing.length > 0) {
+      this.logToStderr(
+        `${missing.length} objects of completed jobs are not in the store, such as ${missing[0]}. rmbg prune --orphans finds their jobs.`,
+      )
+    }
+    if (damaged.length > 0) {
+      this.logToStderr(
+        `${damaged.length} objects of completed jobs are not what was written, such as ${damaged[0]}. An older backup may have them; rmbg process --force makes them anew.`,
+      )
+    }
   }
 
   async #checkWal(settings: ResolvedSettings): Promise<WalReport> {
