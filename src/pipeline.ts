@@ -20,8 +20,8 @@ import { type ErrorCode, RmbgError } from './errors.ts'
 import type { BatchEvent, CompletedEvent, FailedEvent, PlannedEvent, SkippedEvent } from './events.ts'
 import { failPoint } from './fail-point.ts'
 import type { CutoutSettings, FinishedCutout } from './image/cutout.ts'
-import { estimateBytes } from './image/decode.ts'
 import { workingDepth } from './image/formats.ts'
+import { estimateBytes } from './image/memory.ts'
 import { cutOutInThread } from './image/threads.ts'
 import type { Candidate } from './inputs.ts'
 import type { MatteModel, ModelSpec } from './model/contract.ts'
@@ -107,9 +107,7 @@ export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
     const source = image.source
     const header = await source.header(batch)
     const depth = workingDepth(header.bitDepth, batch.cutout)
-    const { width: canvasWidth = 0, height: canvasHeight = 0 } = batch.cutout.size ?? {}
-    const canvasPixels = Math.max(canvasWidth, canvasHeight) ** 2
-    const bytesNeeded = estimateBytes(header, source.size, { depth, canvasPixels })
+    const bytesNeeded = estimateBytes(header, source.size, { ...batch.cutout, depth })
     if (bytesNeeded > batch.maxMemory) throw overBudget(bytesNeeded, batch.maxMemory)
 
     return await batch.memory.runExclusive(async (): Promise<Outcome> => {
@@ -334,7 +332,12 @@ function extensionInName(path: string): string {
 
 /** Whether the next image would meet the same error. */
 function endsRun(error: RmbgError): boolean {
-  const oneObject: ErrorCode[] = ['STORE_UNAVAILABLE', 'STORE_CHECKSUM', 'STORE_OBJECT_MISSING']
+  const oneObject: ErrorCode[] = [
+    'STORE_UNAVAILABLE',
+    'STORE_CHECKSUM',
+    'STORE_OBJECT_MISSING',
+    'STORE_OBJECT_DAMAGED',
+  ]
   return error.family !== 'image' && !oneObject.includes(error.code)
 }
 

@@ -117,25 +117,6 @@ function headerError(cause: Error, path: string): RmbgError {
 }
 
 /**
- * What one picture costs in memory at its peak, in bytes: file, decoded pixels, cut-out, mask, both encoded, and what
- * libvips works with. An upper estimate: admission by it keeps the whole run within a budget.
- * Measured: of noise with 100 megapixels and its colours kept, which encodes to most, the peak of a run is 15 bytes per pixel
- * above that of a run over tiny pictures, and 30 in 16 bits (test/faults/FUZZ.md). What is the same for every picture
- * covers what was not collected yet of those before.
- *
- * @param depth bits per sample in work
- * @param canvasPixels of the cut-out, where it is not the picture's size
- */
-export function estimateBytes(
-  header: Pick<ImageHeader, 'width' | 'height'>,
-  fileSize: number,
-  { depth = 8, canvasPixels = 0 }: { depth?: 8 | 16; canvasPixels?: number } = {},
-): number {
-  const perPixel = depth === 16 ? 32 : 16
-  return header.width * header.height * perPixel + canvasPixels * depth + 2 * fileSize + 32 * 2 ** 20
-}
-
-/**
  * Decodes a picture completely or not at all. Orientation is applied, colour profiles (and CMYK, grey) are converted
  * to sRGB unless they are to be kept, of animations and documents the first frame or page is taken.
  *

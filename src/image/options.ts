@@ -28,12 +28,14 @@ interface Format {
   defaultQuality?: number
   /** Pixels, by the format's definition. */
   longestSide: number
+  /** What its encoder holds per pixel, besides the pixels; the others work through a picture strip by strip. */
+  encoderBytes: number
 }
 
 export const formats: Readonly<Record<CutoutFormat, Format>> = {
-  png: { extension: 'png', lossy: false, longestSide: 2 ** 31 - 1 },
-  webp: { extension: 'webp', lossy: true, defaultQuality: 90, longestSide: 16383 },
-  avif: { extension: 'avif', lossy: true, defaultQuality: 65, longestSide: 16384 },
-  tiff: { extension: 'tiff', lossy: false, longestSide: 2 ** 31 - 1 },
-  jpeg: { extension: 'jpg', lossy: true, defaultQuality: 90, longestSide: 65500 },
+  png: { extension: 'png', lossy: false, longestSide: 2 ** 31 - 1, encoderBytes: 0 },
+  webp: { extension: 'webp', lossy: true, defaultQuality: 90, longestSide: 16383, encoderBytes: 24 },
+  avif: { extension: 'avif', lossy: true, defaultQuality: 65, longestSide: 16384, encoderBytes: 56 },
+  tiff: { extension: 'tiff', lossy: false, longestSide: 2 ** 31 - 1, encoderBytes: 0 },
+  jpeg: { extension: 'jpg', lossy: true, defaultQuality: 90, longestSide: 65500, encoderBytes: 8 },
 }

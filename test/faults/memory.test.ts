@@ -1,0 +1,66 @@
+/** The memory budget, whatever the cut-outs are encoded as. What each format takes is in FUZZ.md. */
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import sharp from 'sharp'
+import { describe, expect, it } from 'vitest'
+import { jsonLines, rmbg, root } from '../support/cli.ts'
+import { type Desk, desk } from '../support/desk.ts'
+import { isLong as long } from './form.ts'
+
+const megabyte = 2 ** 20
+
+/** @returns bytes of memory held at most, and what was told of each image */
+async function run({ folder, home }: Desk, ...args: string[]) {
+  const peak = join(folder, 'peak')
+  const { stdout, stderr } = await rmbg(['process', '--json', '--model', 'backdrop', ...args], {
+    cwd: folder,
+    env: {
+      RMBG_HOME: home,
+      NODE_OPTIONS: `--import ${join(root, 'test/faults/peak-memory.mjs')}`,
+      PEAK_MEMORY_FILE: peak,
+    },
+    timeout: 9 * 60_000,
+  })
+  const images = jsonLines(stdout).filter(({ type }) => type === 'image')
+  return { peak: Number(await readFile(peak, 'utf8')), images, stderr }
+}
+
+async function deskWithNoise(count: number, width: number, height: number): Promise<Desk> {
+  const place = await desk()
+  await mkdir(join(place.folder, 'noise'))
+  const noise = { type: 'gaussian', mean: 120, sigma: 50 } as const
+  for (let index = 0; index < count; index++) {
+    const create = { width, height, channels: 3, background: 'white', noise } as const
+    await sharp({ create }).toFile(join(place.folder, `noise/${index}.jpg`))
+  }
+  return place
+}
+
+describe('the memory budget', () => {
+  // WebP and AVIF hold a picture several times over while they encode it.
+  it.each(long ? ['png', 'tiff', 'jpeg', 'webp', 'avif'] : ['webp'])(
+    'is kept by pictures of 12 megapixels encoded as %s',
+    { timeout: 10 * 60_000 },
+    async (format) => {
+      const place = await deskWithNoise(3, 4000, 3000)
+      const itself = await run(place, 'photos', '--format', format)
+      const budget = 1000 * megabyte
+      const flags = ['--format', format, '--max-memory', String(budget), '--keep-hidden-color']
+      const { peak, images, stderr } = await run(place, 'noise', ...flags, '--concurrency', '3')
+      expect(
+        images.map(({ status }) => status),
+        stderr,
+      ).toEqual(Array(3).fill('completed'))
+      expect(peak - itself.peak, format).toBeLessThan(budget)
+    },
+  )
+
+  it('refuses a picture that only its encoder makes too large', async () => {
+    const place = await deskWithNoise(1, 3000, 2000)
+    const flags = ['noise', '--max-memory', '256MB']
+    expect((await run(place, ...flags)).images).toMatchObject([{ status: 'completed' }])
+    expect((await run(place, ...flags, '--format', 'avif')).images).toMatchObject([
+      { status: 'failed', code: 'MEMORY_BUDGET' },
+    ])
+  })
+})
