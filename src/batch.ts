@@ -27,6 +27,7 @@ import {
   skip,
   workOf,
 } from './pipeline.ts'
+import { plural } from './plural.ts'
 import { inspectSource, storedSource } from './source.ts'
 
 /** A job whose heartbeat is older than this belongs to a dead run and may be taken over. */
@@ -166,7 +167,7 @@ export async function runBatch(
         if (round === 1) {
           options.onEvent({
             type: 'notice',
-            message: `Waiting for ${held.length} images that another run is working on.`,
+            message: `Waiting for ${plural(held.length, 'image')} that another run is working on.`,
           })
         }
         if (round > 0) await sleep(1000, undefined, { signal: options.signal }).catch(() => {})

@@ -356,7 +356,7 @@ function overBudget(bytesNeeded: number, maxMemory: number): RmbgError {
   return new RmbgError(
     'MEMORY_BUDGET',
     `The image needs about ${gigabytes(bytesNeeded)} of memory, more than the budget of ${gigabytes(maxMemory)}.`,
-    { hint: 'Raise --max-memory, or make the image smaller.' },
+    { hint: 'Raise --max-memory, or make the picture or its canvas smaller.' },
   )
 }
 

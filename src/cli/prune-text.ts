@@ -1,19 +1,19 @@
 import type { PrunePlan } from '../database/prune.ts'
 import type { ReindexedIndex, ReindexPlan } from '../maintenance.ts'
 import type { Orphan, OrphanCounts } from '../orphans.ts'
+import { plural } from '../plural.ts'
 import { type PruneResult, plannedRows } from '../prune.ts'
 import { printable } from './printable.ts'
 import { sizeText } from './size-text.ts'
 
-const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`
 const day = (time: string | null): string => time?.slice(0, 10) ?? ''
 
 export function planText(plan: PrunePlan, { keepObjects }: { keepObjects: boolean }): string {
   const rows = plannedRows(plan)
-  if (rows === 0) return `Nothing is old enough: none of ${count(plan.totalRows, 'job')} goes.`
+  if (rows === 0) return `Nothing is old enough: none of ${plural(plan.totalRows, 'job')} goes.`
   const kinds = Object.entries(plan.rows).flatMap(([kind, number]) => (number > 0 ? `${number} ${kind}` : []))
   const lines = [
-    `${count(rows, 'job')} of ${plan.totalRows} ${rows === 1 ? 'goes' : 'go'}: ${kinds.join(', ')}; created ${day(plan.oldest)} to ${day(plan.newest)}.`,
+    `${plural(rows, 'job')} of ${plan.totalRows} ${rows === 1 ? 'goes' : 'go'}: ${kinds.join(', ')}; created ${day(plan.oldest)} to ${day(plan.newest)}.`,
     keepObjects
       ? `Their objects (${sizeText(plan.bytes)}) stay in the store.`
       : `Their objects hold ${sizeText(plan.bytes)}.`,
@@ -21,7 +21,7 @@ export function planText(plan: PrunePlan, { keepObjects }: { keepObjects: boolea
   const without = plan.backups.filter(({ withObjects }) => !withObjects)
   if (plan.backups.length > 0) {
     lines.push(
-      `${count(plan.backups.length, 'backup')} may still refer to them, the newest of ${day(plan.backups[0]!.createdAt)}.`,
+      `${plural(plan.backups.length, 'backup')} may still refer to them, the newest of ${day(plan.backups[0]!.createdAt)}.`,
     )
   }
   if (without.length > 0 && !keepObjects) {
@@ -34,9 +34,9 @@ export function planText(plan: PrunePlan, { keepObjects }: { keepObjects: boolea
 
 export function resultText(result: PruneResult): string {
   const { jobs, objects, bytes, versions, hidden, interrupted } = result
-  const lines = [`Pruned ${count(jobs, 'job')} and ${count(objects, 'object')} (${sizeText(bytes)}).`]
+  const lines = [`Pruned ${plural(jobs, 'job')} and ${plural(objects, 'object')} (${sizeText(bytes)}).`]
   if (versions.versions > 0) {
-    lines.push(`Removed ${count(versions.versions, 'version')}, ${sizeText(versions.bytes)} in all.`)
+    lines.push(`Removed ${plural(versions.versions, 'version')}, ${sizeText(versions.bytes)} in all.`)
   }
   if (hidden && objects > 0) {
     lines.push(
@@ -62,7 +62,7 @@ export function orphanText(orphan: Orphan): string {
 }
 
 export const orphansText = ({ objects, bytes, rows, foreign }: OrphanCounts): string =>
-  `${count(objects, 'object')} without a job (${sizeText(bytes)}), ${count(rows, 'job')} without ${rows === 1 ? 'its' : 'their'} objects, ${foreign} not ours.`
+  `${plural(objects, 'object')} without a job (${sizeText(bytes)}), ${plural(rows, 'job')} without ${rows === 1 ? 'its' : 'their'} objects, ${foreign} not ours.`
 
 export function reindexPlanText({ leftovers, indexes, needed, free }: ReindexPlan): string {
   if (leftovers.length + indexes.length === 0) return 'No index is worth building anew.'

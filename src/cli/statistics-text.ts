@@ -1,4 +1,5 @@
 import type { Usage } from '../database/usage.ts'
+import { plural } from '../plural.ts'
 import type { Statistics } from '../statistics.ts'
 import { sizeText } from './size-text.ts'
 import { type Cell, table } from './table.ts'
@@ -37,7 +38,7 @@ export function statisticsText({ from, to, by, total, groups, unfinished, store 
   return [
     table(head, groups.map(row)),
     '',
-    `${from} to ${to} (UTC): ${total.jobs} jobs${success}, ${total.failed} failed, ${total.needReview} need review${times.length > 0 ? `; ${times.join(', ')}` : ''}`,
+    `${from} to ${to} (UTC): ${plural(total.jobs, 'job')}${success}, ${total.failed} failed, ${total.needReview} need review${times.length > 0 ? `; ${times.join(', ')}` : ''}`,
     `Now: ${unfinished.pending} pending, ${unfinished.processing} in work`,
     `Store: ${sizeText(store.original)} originals, ${sizeText(store.mask)} masks, ${sizeText(store.processed)} cut-outs${store.awaitingDeletion > 0 ? `, ${sizeText(store.awaitingDeletion)} awaiting deletion` : ''}${store.kept > 0 ? `, ${sizeText(store.kept)} kept of pruned jobs` : ''}`,
   ].join('\n')

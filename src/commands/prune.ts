@@ -19,6 +19,7 @@ import type { PrunePlan, PrunePolicy } from '../database/prune.ts'
 import { RmbgError } from '../errors.ts'
 import type { ReindexedIndex, ReindexPlan } from '../maintenance.ts'
 import type { OrphanCounts } from '../orphans.ts'
+import { plural } from '../plural.ts'
 import type { PruneResult } from '../prune.ts'
 
 export interface PruneOutcome {
@@ -154,7 +155,10 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
     assertWithinBrakes(plan, flags)
     if (flags['dry-run']) return { plan }
     if (rows > 0)
-      await confirm(`Delete ${rows} jobs${flags['keep-objects'] ? '' : ' and their objects'}?`, flags)
+      await confirm(
+        `Delete ${plural(rows, 'job')}${flags['keep-objects'] ? '' : ' and their objects'}?`,
+        flags,
+      )
     const store = await context.store()
     await store.check(flags.signal)
     const bar = progress('jobs', rows, { silent: this.jsonEnabled() })
@@ -188,8 +192,8 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
     this.log(orphansText(found))
     if (flags['dry-run'] || found.objects + found.rows === 0) return { orphans: found }
     const doings = [
-      ...(flags['keep-objects'] ? [] : [`remove ${found.objects} objects`]),
-      ...(flags['keep-rows'] ? [] : [`fail ${found.rows} jobs`]),
+      ...(flags['keep-objects'] ? [] : [`remove ${plural(found.objects, 'object')}`]),
+      ...(flags['keep-rows'] ? [] : [`fail ${plural(found.rows, 'job')}`]),
     ]
     if (doings.length === 0) return { orphans: found }
     if (!flags['keep-objects']) assertFewOrphans(found, flags.maxShare)

@@ -9,6 +9,7 @@ import { chosenManifest, openVaultAt } from '../cli/vault.ts'
 import { openContext } from '../context.ts'
 import type { Database } from '../database/connect.ts'
 import { RmbgError } from '../errors.ts'
+import { plural } from '../plural.ts'
 
 export interface RestoreResult {
   backupId: string
@@ -83,12 +84,12 @@ export default class Restore extends BaseCommand {
         signal: stop.signal,
         onObject: () => bar.add(1),
       }).finally(() => bar.stop())
-      this.log(`${count} objects, ${copied} of them put back.`)
+      this.log(`${plural(count, 'object')}, ${copied} of them put back.`)
       const lacking = [...missing, ...damaged]
       if (lacking.length > 0) {
         throw new RmbgError(
           'BACKUP_INVALID',
-          `${lacking.length} objects are missing or damaged in the backup, such as ${lacking[0]}.`,
+          `Missing or damaged in the backup: ${plural(lacking.length, 'object')}, such as ${lacking[0]}.`,
           { hint: 'Everything else is restored.' },
         )
       }

@@ -136,7 +136,7 @@ describeServers('rmbg backup of a server', () => {
     const verified = await site.run(['backup', 'verify', folder])
     expect(verified.stdout).toContain(`The object ${key} is missing.`)
     const again = await site.run(['backup', '--to', folder, '--objects'])
-    expect(again.stderr).toContain(`1 objects of completed jobs are not what was written, such as ${key}.`)
+    expect(again.stderr).toContain(`Not what was written: 1 object of completed jobs, such as ${key}.`)
 
     // Once more to where there is a copy from before: it stays.
     await site.run(['backup', '--to', vault, '--objects'])
@@ -155,7 +155,7 @@ describeServers('rmbg backup of a server', () => {
       DATABASE_URL: target.url,
     })
     expect(status).toBe(5)
-    expect(stderr).toContain('missing or damaged in the backup, such as')
+    expect(stderr).toContain('Missing or damaged in the backup: 1 object, such as')
     const keys = await bucket.keys()
     expect(keys).not.toContain(row.mask_path)
     expect(keys).toEqual(expect.arrayContaining([row.original_path, row.processed_path]))

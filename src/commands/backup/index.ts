@@ -14,6 +14,7 @@ import { openVaultAt } from '../../cli/vault.ts'
 import { bucketsOf, openContext } from '../../context.ts'
 import type { WalReport } from '../../database/health/wal.ts'
 import { RmbgError } from '../../errors.ts'
+import { plural } from '../../plural.ts'
 
 /** As under --json. */
 export type BackupOutcome = Omit<BackupResult, 'missing' | 'damaged'> & { missing: number; damaged: number }
@@ -164,23 +165,25 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
     const { backupId, database, objects } = manifest
     const rows = database.tables.find(({ table }) => table === 'image_process_jobs')?.rows ?? 0
     this.log(`${backupId} in ${location}`)
-    this.log(`database  ${rows} jobs, ${sizeText(database.bytes)}`)
+    this.log(`database  ${plural(rows, 'job')}, ${sizeText(database.bytes)}`)
     if (objects.copied) {
       this.log(`objects   ${objects.count}, ${sizeText(objects.bytes)}; ${copied} copied now`)
     } else this.log('objects   none: this backup needs the object store as it is (--objects copies them)')
     if (drilled) {
       const seconds = (drilled.restoreMs / 1000).toFixed(1)
-      this.log(`drill     restored in ${seconds} s, same rows; ${drilled.objectsChecked} objects checked`)
+      this.log(
+        `drill     restored in ${seconds} s, same rows; ${plural(drilled.objectsChecked, 'object')} checked`,
+      )
     } else this.log('drill     not drilled: nobody knows whether it can be restored (--drill)')
     for (const id of removed) this.log(`removed   ${id}`)
     if (missing.length > 0) {
       this.logToStderr(
-        `${missing.length} objects of completed jobs are not in the store, such as ${missing[0]}. rmbg prune --orphans finds their jobs.`,
+        `Not in the store: ${plural(missing.length, 'object')} of completed jobs, such as ${missing[0]}. rmbg prune --orphans finds their jobs.`,
       )
     }
     if (damaged.length > 0) {
       this.logToStderr(
-        `${damaged.length} objects of completed jobs are not what was written, such as ${damaged[0]}. An older backup may have them; rmbg process --force makes them anew.`,
+        `Not what was written: ${plural(damaged.length, 'object')} of completed jobs, such as ${damaged[0]}. An older backup may have them; rmbg process --force makes them anew.`,
       )
     }
   }

@@ -8,6 +8,7 @@ import { environmentVariable as env, resolveSettings } from '../../cli/settings.
 import { onStopSignals } from '../../cli/signals.ts'
 import { chosenManifest, openVaultAt } from '../../cli/vault.ts'
 import { openContext } from '../../context.ts'
+import { plural } from '../../plural.ts'
 
 export default class BackupVerify extends BaseCommand {
   static override summary = 'Read a backup and compare everything with its checksums.'
@@ -43,7 +44,7 @@ export default class BackupVerify extends BaseCommand {
       const { damages, objectsRead } = verified
       this.log(
         damages.length === 0
-          ? `${verified.backupId} is intact: the dump and ${objectsRead} objects are as they were written.`
+          ? `${verified.backupId} is intact: the dump and ${plural(objectsRead, 'object')} are as they were written.`
           : `${verified.backupId} is damaged in ${damages.length} places.`,
       )
       if (damages.length > 0) process.exitCode = exitStatus.store

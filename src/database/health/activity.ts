@@ -1,4 +1,5 @@
-import { type Look, levelOf, plural, worst } from './contract.ts'
+import { plural } from '../../plural.ts'
+import { type Look, levelOf, worst } from './contract.ts'
 
 /** Minutes and seconds. */
 const duration = (seconds: number): string =>

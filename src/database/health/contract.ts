@@ -54,5 +54,3 @@ const order: HealthLevel[] = ['ok', 'unknown', 'warn', 'crit']
 
 export const worst = (levels: readonly HealthLevel[]): HealthLevel =>
   levels.reduce((worse, level) => (order.indexOf(level) > order.indexOf(worse) ? level : worse), 'ok')
-
-export const plural = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`

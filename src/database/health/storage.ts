@@ -1,5 +1,6 @@
+import { plural } from '../../plural.ts'
 import { indexStates, ownTables } from '../maintenance.ts'
-import { type HealthContext, type Look, levelOf, plural } from './contract.ts'
+import { type HealthContext, type Look, levelOf } from './contract.ts'
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
 /** With fewer blocks read than this a ratio says nothing. */
