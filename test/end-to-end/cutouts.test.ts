@@ -1,5 +1,5 @@
 /** Cut-outs to order, from the command line. */
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
@@ -157,6 +157,26 @@ describe('rmbg process --from-mask', () => {
     )
     expect(status).toBe(3)
     expect(images(stdout)).toMatchObject(Array(4).fill({ status: 'failed', code: 'MASK_MISSING' }))
+  })
+})
+
+describe('masks that are gone or damaged', () => {
+  it('fail their images, however many in a row, and never the run', async () => {
+    const { run, folder, home } = await desk()
+    await picture(9).png().toFile(join(folder, 'photos/late.png'))
+    const made = images((await run('process', 'photos', '--json')).stdout)
+    const masks = made.map(({ maskPath }) => join(home, 'store', maskPath))
+    await rm(masks[0]!)
+    await rm(masks[1]!)
+    for (const mask of masks.slice(2)) await truncate(mask, 10)
+    const flags = ['--from-mask', '--format', 'webp', '--concurrency', '1', '--json']
+    const { status, stdout, stderr } = await run('process', 'photos', ...flags)
+    expect(status, stderr).toBe(3)
+    expect(
+      images(stdout)
+        .map(({ code }) => code)
+        .sort(),
+    ).toEqual([...Array(2).fill('STORE_OBJECT_DAMAGED'), ...Array(2).fill('STORE_OBJECT_MISSING')])
   })
 })
 
