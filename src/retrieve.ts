@@ -2,11 +2,15 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { join, posix } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import pLimit from 'p-limit'
 import type { Job } from './database/query.ts'
 import { RmbgError } from './errors.ts'
 import { writeAtomically } from './outputs.ts'
 import type { ObjectKind, ObjectStore } from './store/contract.ts'
 import { readStored } from './stored.ts'
+
+/** Objects on the way at once. */
+const concurrency = 8
 
 /** The objects of a job that are complete and known by checksum. */
 function objectsOf(job: Job): { kind: ObjectKind; key: string; sha256: string }[] {
@@ -33,26 +37,49 @@ export async function linksOf(store: ObjectStore, job: Job, expiresSeconds: numb
   return Object.fromEntries(await Promise.all(links))
 }
 
+/** Where an object is now, or why it is not there. */
+export type Fetched = { key: string; path: string } | { key: string; error: RmbgError }
+
 /**
- * Fetches objects of a job as `folder/<kind>/<job id>.<extension>`, each compared with its checksum. A file that is
- * there already with the right content stays.
+ * Fetches objects of jobs as `folder/<kind>/<job id>.<extension>`, each compared with its checksum. A file that is
+ * there already with the right content stays. An object that is missing or damaged keeps no other from being fetched.
  *
- * @returns absolute paths
- * @throws RmbgError STORE_CHECKSUM, STORE_OBJECT_MISSING, OUTPUT_UNWRITABLE
+ * @param onObject is told of each as it comes
+ * @returns in the order of jobs and kinds, paths absolute
+ * @throws RmbgError OUTPUT_UNWRITABLE, or what a store throws that can give none at all
  */
-export async function downloadJob(
+export function downloadJobs(
   store: ObjectStore,
-  job: Job,
-  { folder, kinds }: { folder: string; kinds: readonly ObjectKind[] },
-): Promise<string[]> {
-  const paths: string[] = []
-  for (const { kind, key, sha256 } of objectsOf(job)) {
-    if (!kinds.includes(kind)) continue
+  jobs: readonly Job[],
+  {
+    folder,
+    kinds,
+    onObject,
+  }: { folder: string; kinds: readonly ObjectKind[]; onObject: (fetched: Fetched) => void },
+): Promise<Fetched[]> {
+  const wanted = jobs.flatMap(objectsOf).filter(({ kind }) => kinds.includes(kind))
+  return pLimit(concurrency).map(wanted, async ({ kind, key, sha256 }) => {
     const path = join(folder, kind, posix.basename(key))
+    const fetched = await download(store, { key, sha256 }, path)
+    onObject(fetched)
+    return fetched
+  })
+}
+
+async function download(
+  store: ObjectStore,
+  { key, sha256 }: { key: string; sha256: string },
+  path: string,
+): Promise<Fetched> {
+  try {
     if ((await digestOf(path)) !== sha256) await writeAtomically(path, await readStored(store, key, sha256))
-    paths.push(path)
+    return { key, path }
+  } catch (error) {
+    const isItsOwn =
+      error instanceof RmbgError && ['STORE_OBJECT_MISSING', 'STORE_OBJECT_DAMAGED'].includes(error.code)
+    if (isItsOwn) return { key, error }
+    throw error
   }
-  return paths
 }
 
 /** @returns undefined where there is no such file */

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import { BaseCommand } from '../cli/base.ts'
+import { exitStatus } from '../cli/exit.ts'
 import { filterFlags, toFilter } from '../cli/filter-flags.ts'
 import { readJobIds } from '../cli/job-ids.ts'
 import {
@@ -18,11 +19,14 @@ import { resolveSettings } from '../cli/settings.ts'
 import { parseSeconds } from '../cli/when.ts'
 import { type Context, openContext } from '../context.ts'
 import { RmbgError } from '../errors.ts'
+import type { Fetched } from '../retrieve.ts'
 
 export interface QueryResult {
   jobs: Partial<ShownJob>[]
   nextCursor?: string
   downloaded?: string[]
+  /** Objects that are not in the store, or not as they were written. */
+  failed?: { key: string; code: string; message: string }[]
   plan?: string[]
 }
 
@@ -111,7 +115,7 @@ A page ends in the cursor of the next one; --all prints them all, one page in me
     let isFirst = true
     const show = async (page: ShownJob[]): Promise<void> => {
       const store = flags.urls || flags.download !== undefined ? await context.store() : undefined
-      const { linksOf, downloadJob } = await import('../retrieve.ts')
+      const { linksOf, downloadJobs } = await import('../retrieve.ts')
       if (flags.urls) {
         for (const job of page) Object.assign(job, await linksOf(store!, job, expiresSeconds))
       }
@@ -122,11 +126,17 @@ A page ends in the cursor of the next one; --all prints them all, one page in me
       isFirst = false
       if (this.jsonEnabled()) result.jobs.push(...page.map((job) => pickColumns(job, columns)))
       if (flags.download === undefined) return
-      for (const job of page) {
-        const paths = await downloadJob(store!, job, { folder: resolve(flags.download), kinds })
-        for (const path of paths) this.logToStderr(`fetched  ${path}`)
-        if (this.jsonEnabled()) result.downloaded = [...(result.downloaded ?? []), ...paths]
-      }
+      const fetched = await downloadJobs(store!, page, {
+        folder: resolve(flags.download),
+        kinds,
+        onObject: (object) => this.#tellFetched(object),
+      })
+      const failed = fetched.flatMap((object) => ('error' in object ? object : []))
+      if (failed.length > 0) process.exitCode = exitStatus.store
+      if (!this.jsonEnabled()) return
+      result.downloaded = fetched.flatMap((object) => ('path' in object ? object.path : []))
+      if (failed.length === 0) return
+      result.failed = failed.map(({ key, error: { code, message } }) => ({ key, code, message }))
     }
 
     try {
@@ -157,6 +167,11 @@ A page ends in the cursor of the next one; --all prints them all, one page in me
     } finally {
       await context.close()
     }
+  }
+
+  #tellFetched(object: Fetched): void {
+    if ('path' in object) this.logToStderr(`fetched  ${object.path}`)
+    else this.logToStderr(`failed   ${object.error.message} [${object.error.code}]`)
   }
 
   /** Jobs by id, kept in the cache under the version of their rows. */

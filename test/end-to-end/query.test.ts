@@ -245,7 +245,7 @@ describe('rmbg query --download', () => {
     expect(await readFile(cup)).toEqual(await readFile(join(folder, 'photos/cup.jpg')))
   })
 
-  it('tells an object that is not what was written, or is gone, with exit status 5', async () => {
+  it('tells an object that is not what was written, or is gone, with exit status 5, and fetches the others', async () => {
     const object = join(site.home, 'store', jpeg.mask_path!)
     const content = await readFile(object)
     await writeFile(
@@ -257,11 +257,14 @@ describe('rmbg query --download', () => {
     expect(changed.stderr).toContain(
       `The stored object ${jpeg.mask_path} is not what was written. [STORE_OBJECT_DAMAGED]`,
     )
-    expect(await readdir(join(folder, 'tampered'))).toEqual(['original'])
+    expect(await readdir(join(folder, 'tampered'))).toEqual(['original', 'processed'])
     await rm(object)
-    const gone = await query(jpeg.job_id, '--download', 'tampered')
+    const gone = await query(jpeg.job_id, '--download', 'tampered', '--json')
     expect(gone.status).toBe(5)
-    expect(gone.stderr).toContain(`The object ${jpeg.mask_path} is not in the store`)
+    const { downloaded, failed } = JSON.parse(gone.stdout)
+    expect(downloaded).toHaveLength(2)
+    expect(failed).toMatchObject([{ key: jpeg.mask_path, code: 'STORE_OBJECT_MISSING' }])
+    expect(failed[0].message).toContain(`The object ${jpeg.mask_path} is not in the store`)
     await writeFile(object, content)
     expect((await query(jpeg.job_id, '--download', 'tampered')).status).toBe(0)
   })
