@@ -155,7 +155,9 @@ describeServers('rmbg backup of a server', () => {
       DATABASE_URL: target.url,
     })
     expect(status).toBe(5)
-    expect(stderr).toContain('Missing or damaged in the backup: 1 object, such as')
+    expect(stderr, 'with the one that the store had lost').toContain(
+      'Missing or damaged in the backup: 2 objects, such as',
+    )
     const keys = await bucket.keys()
     expect(keys).not.toContain(row.mask_path)
     expect(keys).toEqual(expect.arrayContaining([row.original_path, row.processed_path]))
