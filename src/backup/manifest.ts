@@ -83,7 +83,8 @@ export async function listManifests(vault: Vault): Promise<Manifest[]> {
   for (const backupId of await backupIds(vault, { complete: true })) {
     manifests.push(await readManifest(vault, backupId))
   }
-  return manifests
+  // Ids tell seconds only.
+  return manifests.sort((a, b) => Date.parse(a.createdAt) - Date.parse(b.createdAt))
 }
 
 const ownFolder = /^(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-[0-9a-f]{6})\/(.+)$/

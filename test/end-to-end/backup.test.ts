@@ -2,7 +2,7 @@
  * `rmbg backup` and `rmbg restore`: what was backed up comes back, and a backup that is none never looks like one. How
  * they are killed: test/faults/upkeep.test.ts.
  */
-import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, cp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import postgres from 'postgres'
@@ -180,6 +180,24 @@ describeServers('rmbg backup of a server', () => {
     // The newest always stays.
     await site.run(['backup', '--to', folder, '--keep-days', '1', '--keep-last', '1'])
     expect(await backupsIn(folder)).toHaveLength(2)
+  })
+
+  it('knows the newer of two backups of one second', async () => {
+    const folder = join(site.folder, 'quick')
+    const { manifest } = (await json(['backup', '--to', folder])).result
+    const newer = {
+      ...manifest,
+      backupId: manifest.backupId.replace(/[0-9a-f]{6}$/, '000000'),
+      createdAt: new Date(Date.parse(manifest.createdAt) + 1).toISOString(),
+    }
+    await cp(join(folder, manifest.backupId), join(folder, newer.backupId), { recursive: true })
+    await writeFile(join(folder, newer.backupId, 'manifest.json'), JSON.stringify(newer))
+    const listed = await json(['backup', 'list', folder])
+    expect(listed.result.map(({ backupId }: { backupId: string }) => backupId)).toEqual([
+      manifest.backupId,
+      newer.backupId,
+    ])
+    expect((await site.run(['backup', 'verify', folder])).stdout).toContain(`${newer.backupId} is intact`)
   })
 
   it('tells prune which backups still refer to a job', async () => {
