@@ -8,7 +8,7 @@ import { findCompletedBySource, findStoredJob, releaseJobs, renewLeases } from '
 import { processOwner } from './database/owner.ts'
 import { foldUsage } from './database/usage.ts'
 import { upsertUser } from './database/users.ts'
-import { type ErrorCode, RmbgError } from './errors.ts'
+import { type ErrorCode, passingStoreErrors, RmbgError } from './errors.ts'
 import type { FailedEvent, PlannedEvent, SummaryEvent } from './events.ts'
 import { failPoint } from './fail-point.ts'
 import { closePixelThreads, startPixelThreads } from './image/threads.ts'
@@ -36,8 +36,6 @@ const leaseMs = 60_000
 const chunkSize = 500
 /** Store failures in a row, each after the store's own retries, that end the run: the next would fail too. */
 const storeFailureLimit = 3
-/** Not that an object is missing or damaged, which is its image's own misfortune. */
-const storeFailureCodes: string[] = ['STORE_UNAVAILABLE', 'STORE_CHECKSUM'] satisfies ErrorCode[]
 
 /**
  * Many images through `processOne`, a bounded number at a time. Failed images are told of in events and in the summary.
@@ -90,7 +88,7 @@ export async function runBatch(
     if (outcome.status !== 'failed') return
     failures.push({ input: outcome.input, code: outcome.code, message: outcome.message })
     if (tally.failed >= options.maxFailures) stopped.abort()
-    if (storeFailureCodes.includes(outcome.code) && ++storeFailures >= storeFailureLimit) {
+    if (passingStoreErrors.includes(outcome.code) && ++storeFailures >= storeFailureLimit) {
       stopped.abort() // before the next image is taken
       throw new RmbgError(
         outcome.code as ErrorCode,

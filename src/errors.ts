@@ -54,6 +54,17 @@ export const errorFamilies = {
 export type ErrorCode = keyof typeof errorFamilies
 export type ErrorFamily = (typeof errorFamilies)[ErrorCode]
 
+/** What is wrong with one object, and says nothing of the others in its store. */
+export const objectErrors: readonly string[] = [
+  'STORE_OBJECT_MISSING',
+  'STORE_OBJECT_DAMAGED',
+] satisfies ErrorCode[]
+/** What a store may say of one request, after its driver's own retries, and serve the next. */
+export const passingStoreErrors: readonly string[] = [
+  'STORE_UNAVAILABLE',
+  'STORE_CHECKSUM',
+] satisfies ErrorCode[]
+
 /** The one error class for everything a person can act on: a sentence, a stable code, a hint. */
 export class RmbgError extends Error {
   readonly code: ErrorCode

@@ -16,7 +16,7 @@ import {
   type StoredJob,
 } from './database/jobs.ts'
 import { tagJobs } from './database/tags.ts'
-import { type ErrorCode, RmbgError } from './errors.ts'
+import { objectErrors, passingStoreErrors, RmbgError } from './errors.ts'
 import type { BatchEvent, CompletedEvent, FailedEvent, PlannedEvent, SkippedEvent } from './events.ts'
 import { failPoint } from './fail-point.ts'
 import type { CutoutSettings, FinishedCutout } from './image/cutout.ts'
@@ -107,7 +107,8 @@ export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
     const source = image.source
     const header = await source.header(batch)
     const depth = workingDepth(header.bitDepth, batch.cutout)
-    const bytesNeeded = estimateBytes(header, source.size, { ...batch.cutout, depth })
+    const settings = { ...batch.cutout, depth }
+    const bytesNeeded = estimateBytes(header, source.size, settings)
     if (bytesNeeded > batch.maxMemory) throw overBudget(bytesNeeded, batch.maxMemory)
 
     return await batch.memory.runExclusive(async (): Promise<Outcome> => {
@@ -151,7 +152,7 @@ export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
 
       const model = made ? undefined : await batch.model()
       const subject = model ?? { mask: await readStored(store, made!.maskPath, made!.maskSha256) }
-      const cutout = await cutOutInThread(bytes, subject, { ...batch.cutout, depth })
+      const cutout = await cutOutInThread(bytes, subject, settings)
       const { mask, processed } = cutout
       const provider = model?.provider ?? 'none'
       const review = reviewOf(cutout)
@@ -332,13 +333,7 @@ function extensionInName(path: string): string {
 
 /** Whether the next image would meet the same error. */
 function endsRun(error: RmbgError): boolean {
-  const oneObject: ErrorCode[] = [
-    'STORE_UNAVAILABLE',
-    'STORE_CHECKSUM',
-    'STORE_OBJECT_MISSING',
-    'STORE_OBJECT_DAMAGED',
-  ]
-  return error.family !== 'image' && !oneObject.includes(error.code)
+  return error.family !== 'image' && ![...objectErrors, ...passingStoreErrors].includes(error.code)
 }
 
 /** A defect of ours met by one image must not stop the others; it fails that image, with its cause kept. */

@@ -4,7 +4,7 @@ import { join, posix } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import pLimit from 'p-limit'
 import type { Job } from './database/query.ts'
-import { RmbgError } from './errors.ts'
+import { objectErrors, RmbgError } from './errors.ts'
 import { writeAtomically } from './outputs.ts'
 import type { ObjectKind, ObjectStore } from './store/contract.ts'
 import { readStored } from './stored.ts'
@@ -58,12 +58,15 @@ export function downloadJobs(
   }: { folder: string; kinds: readonly ObjectKind[]; onObject: (fetched: Fetched) => void },
 ): Promise<Fetched[]> {
   const wanted = jobs.flatMap(objectsOf).filter(({ kind }) => kinds.includes(kind))
-  return pLimit(concurrency).map(wanted, async ({ kind, key, sha256 }) => {
+  const limit = pLimit(concurrency)
+  const fetching = limit.map(wanted, async ({ kind, key, sha256 }) => {
     const path = join(folder, kind, posix.basename(key))
     const fetched = await download(store, { key, sha256 }, path)
     onObject(fetched)
     return fetched
   })
+  // Where one cannot be fetched for a reason that the others would meet too, they are not asked for.
+  return fetching.finally(() => limit.clearQueue())
 }
 
 async function download(
@@ -75,9 +78,7 @@ async function download(
     if ((await digestOf(path)) !== sha256) await writeAtomically(path, await readStored(store, key, sha256))
     return { key, path }
   } catch (error) {
-    const isItsOwn =
-      error instanceof RmbgError && ['STORE_OBJECT_MISSING', 'STORE_OBJECT_DAMAGED'].includes(error.code)
-    if (isItsOwn) return { key, error }
+    if (error instanceof RmbgError && objectErrors.includes(error.code)) return { key, error }
     throw error
   }
 }

@@ -43,11 +43,8 @@ export async function drill(
     const objects = await sampleObjects(scratch.sql, sampledJobs)
     for (const { key, sha256 } of objects) {
       signal.throwIfAborted()
-      const copy = at(vault, `objects/${key}`)
-      const isSame = copied
-        ? isIntact(vault.store, copy, sha256, signal)
-        : isIntact(store, key, sha256, signal)
-      if (await isSame) continue
+      const [holder, place] = copied ? [vault.store, at(vault, `objects/${key}`)] : [store, key]
+      if (await isIntact(holder, place, sha256, signal)) continue
       throw new RmbgError('BACKUP_INVALID', `The object ${key} is not what the backup says.`, {
         hint: 'rmbg backup verify reads all of them.',
       })

@@ -29,6 +29,8 @@ export interface CopiedObjects {
   copied: number
 }
 
+const nothingYet = (): CopiedObjects => ({ count: 0, bytes: 0, missing: [], damaged: [], copied: 0 })
+
 interface Place {
   store: ObjectStore
   keyOf: (key: string) => string
@@ -98,7 +100,7 @@ export async function backUpObjects(
   store: ObjectStore,
   { signal, onObject }: { signal: AbortSignal; onObject: () => void },
 ): Promise<CopiedObjects & { sha256: string }> {
-  const result: CopiedObjects = { count: 0, bytes: 0, missing: [], damaged: [], copied: 0 }
+  const result = nothingYet()
   const lines = async function* () {
     const objects = copyObjects(
       (kind) => referredObjects(connection, kind),
@@ -142,7 +144,7 @@ export async function restoreObjects(
   store: ObjectStore,
   { signal, onObject }: { signal: AbortSignal; onObject: () => void },
 ): Promise<CopiedObjects> {
-  const result: CopiedObjects = { count: 0, bytes: 0, missing: [], damaged: [], copied: 0 }
+  const result = nothingYet()
   const objects = copyObjects(
     (kind) => ofKind(listedObjects(vault, backupId), kind),
     { store: vault.store, keyOf: (key) => at(vault, `objects/${key}`) },

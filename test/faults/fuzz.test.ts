@@ -3,7 +3,7 @@
  * within its memory, and says of each picture in one sentence what became of it. See FUZZ.md for the long form.
  */
 
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -13,11 +13,12 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { errorFamilies } from '../../src/errors.ts'
 import { decode, readHeader } from '../../src/image/decode.ts'
 import { metadataToKeep } from '../../src/image/metadata.ts'
-import { jsonLines, rmbg, root, temporaryFolder } from '../support/cli.ts'
+import { jsonLines, rmbg, temporaryFolder } from '../support/cli.ts'
 import { deskIn } from '../support/desk.ts'
 import { picture } from '../support/images.ts'
 import { isLong as long } from './form.ts'
 import { mutants } from './mutate.ts'
+import { peakMemory } from './peak-memory.ts'
 
 const seed = Number(process.env.RMBG_FUZZ_SEED ?? 1)
 const batchSize = long ? 500 : 100
@@ -63,18 +64,14 @@ describe(`damaged pictures, seed ${seed}`, () => {
         names.push(name)
       }
       const { home, rows } = await deskIn(folder)
-      const peak = join(folder, 'peak')
+      const peak = peakMemory(folder)
       const way = ways[batch % ways.length]!
       const started = performance.now()
       const { status, stdout, stderr } = await rmbg(
         ['process', 'pictures', '--json', '--model', 'backdrop', '--max-memory', String(budget), ...way],
         {
           cwd: folder,
-          env: {
-            RMBG_HOME: home,
-            NODE_OPTIONS: `--import ${join(root, 'test/faults/peak-memory.mjs')}`,
-            PEAK_MEMORY_FILE: peak,
-          },
+          env: { RMBG_HOME: home, ...peak.env },
           timeout: longestMs,
           killSignal: 'SIGKILL',
         },
@@ -102,7 +99,7 @@ describe(`damaged pictures, seed ${seed}`, () => {
       }
       expect(stderr, where).not.toMatch(/Warning|Error:| at .*:\d+:\d+/)
       await rows() // the invariants hold
-      const peakBytes = Number(await readFile(peak, 'utf8'))
+      const peakBytes = await peak.bytes()
       expect(peakBytes, `peak memory ${where}`).toBeLessThan(budget + itself)
       if (long) tell(batch, images, peakBytes, performance.now() - started)
     },

@@ -1,28 +1,25 @@
 /** The memory budget, whatever the cut-outs are encoded as. What each format takes is in FUZZ.md. */
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
-import { jsonLines, rmbg, root } from '../support/cli.ts'
+import { jsonLines, rmbg } from '../support/cli.ts'
 import { type Desk, desk } from '../support/desk.ts'
 import { isLong as long } from './form.ts'
+import { peakMemory } from './peak-memory.ts'
 
 const megabyte = 2 ** 20
 
 /** @returns bytes of memory held at most, and what was told of each image */
 async function run({ folder, home }: Desk, ...args: string[]) {
-  const peak = join(folder, 'peak')
+  const peak = peakMemory(folder)
   const { stdout, stderr } = await rmbg(['process', '--json', '--model', 'backdrop', ...args], {
     cwd: folder,
-    env: {
-      RMBG_HOME: home,
-      NODE_OPTIONS: `--import ${join(root, 'test/faults/peak-memory.mjs')}`,
-      PEAK_MEMORY_FILE: peak,
-    },
+    env: { RMBG_HOME: home, ...peak.env },
     timeout: 9 * 60_000,
   })
   const images = jsonLines(stdout).filter(({ type }) => type === 'image')
-  return { peak: Number(await readFile(peak, 'utf8')), images, stderr }
+  return { peak: await peak.bytes(), images, stderr }
 }
 
 async function deskWithNoise(count: number, width: number, height: number): Promise<Desk> {
