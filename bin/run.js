@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { flush } from '@oclif/core/flush'
 import { handle } from '@oclif/core/handle'
 import { run } from '@oclif/core/run'
-import { printableLines } from '../dist/cli/printable.js'
+import { printableLines } from '../dist/terminal/printable.js'
 
 // libvips and the file system share this pool: four threads, its default, keep no more than four cores busy. Node 20 has
 // started it by now and only heeds the variable when it comes from outside.

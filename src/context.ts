@@ -1,13 +1,13 @@
 import { resolve } from 'node:path'
 import type { Vault } from './backup/vault.ts'
 import type { Cache } from './cache/contract.ts'
-import type { ResolvedSettings } from './cli/settings.ts'
-import { databaseFolder, modelsFolder, storeFolder } from './cli/settings.ts'
 import type { Database } from './database/connect.ts'
 import type { MatteModel, ModelSpec } from './model/contract.ts'
+import type { ResolvedSettings } from './settings/settings.ts'
+import { databaseFolder, modelsFolder, storeFolder } from './settings/settings.ts'
 import type { ObjectKind, ObjectStore } from './store/contract.ts'
 import { objectKinds } from './store/contract.ts'
-import type { S3Options } from './store/s3.ts'
+import type { S3Options } from './store/s3/index.ts'
 
 /** What a command works with. Everything opens on first use, once, and closes in reverse order. */
 export interface Context {
@@ -79,7 +79,7 @@ export function openContext(settings: ResolvedSettings): Context {
     (value) => value.close(),
   )
   const modelSpec = lazily(async () => {
-    const { resolveModel } = await import('./model/registry.ts')
+    const { resolveModel } = await import('./model/shelf/registry.ts')
     return resolveModel(settings.model, { modelsFolder: modelsFolder(settings.home) })
   })
   const model = lazily(
@@ -120,7 +120,7 @@ async function openStore(settings: ResolvedSettings): Promise<ObjectStore> {
     const { directoryStore } = await import('./store/directory.ts')
     return directoryStore(storeFolder(settings.home))
   }
-  const { s3Store } = await import('./store/s3.ts')
+  const { s3Store } = await import('./store/s3/index.ts')
   const open = (bucket: string | undefined): ObjectStore =>
     s3Store({ ...s3Options(settings), bucket: bucket! })
   if (new Set(Object.values(buckets)).size === 1) return open(buckets.original)
@@ -146,7 +146,7 @@ async function openVault(settings: ResolvedSettings, location: string): Promise<
     const folder = resolve(location)
     return { store: directoryStore(folder), prefix: '', location: folder }
   }
-  const { s3Store } = await import('./store/s3.ts')
+  const { s3Store } = await import('./store/s3/index.ts')
   const prefix = path === '' || path.endsWith('/') ? path : `${path}/`
   return { store: s3Store({ ...s3Options(settings), bucket }), prefix, location: `s3://${bucket}/${prefix}` }
 }

@@ -1,6 +1,6 @@
 /**
  * Every failure a user can meet has one stable code here; the code's family decides the exit status
- * (`cli/exit.ts`). Image codes fail one image, the other families end the run.
+ * (`terminal/exit.ts`). Image codes fail one image, the other families end the run.
  */
 export const errorFamilies = {
   USAGE: 'usage',

@@ -9,6 +9,8 @@ export function threadEntry(name: string, base: string): { url: URL; execArgv: s
   const fromSource = base.endsWith('.ts')
   return {
     url: new URL(`${name}${fromSource ? '.ts' : '.js'}`, base),
-    execArgv: fromSource ? ['--import', new URL('tsx-in-thread.mjs', import.meta.url).href] : [],
+    execArgv: fromSource
+      ? ['--import', new URL('../test/support/tsx-in-thread.mjs', import.meta.url).href]
+      : [],
   }
 }

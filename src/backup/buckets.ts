@@ -1,5 +1,5 @@
-import { type BucketPlan, type BucketWish, configureBucket, planBucket } from '../store/bucket-policy.ts'
-import type { S3Options } from '../store/s3.ts'
+import type { S3Options } from '../store/s3/index.ts'
+import { type BucketPlan, type BucketWish, configureBucket, planBucket } from '../store/s3/policy.ts'
 
 export type { BucketPlan }
 

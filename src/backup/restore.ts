@@ -5,7 +5,7 @@ import { differences, tableFigures } from '../database/figures.ts'
 import { restoreDatabase } from '../database/pg-tools.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
-import { isIntact } from '../stored.ts'
+import { isIntact } from '../store/verified.ts'
 import type { Manifest } from './manifest.ts'
 import { at, type Vault } from './vault.ts'
 

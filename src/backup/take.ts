@@ -12,8 +12,8 @@ import type { ObjectStore } from '../store/contract.ts'
 import { type Drilled, drill } from './drill.ts'
 import { backupIds, listManifests, type Manifest, manifestFile, writeManifest } from './manifest.ts'
 import { backUpObjects, removeUnneeded } from './objects.ts'
-import { openSnapshot } from './session.ts'
 import { measured } from './sha256.ts'
+import { openSnapshot } from './snapshot.ts'
 import { at, type Vault } from './vault.ts'
 
 export interface BackupServices {

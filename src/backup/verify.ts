@@ -1,4 +1,4 @@
-import { isIntact } from '../stored.ts'
+import { isIntact } from '../store/verified.ts'
 import type { Manifest } from './manifest.ts'
 import { listedObjects, objectsFile } from './objects.ts'
 import { at, type Vault } from './vault.ts'

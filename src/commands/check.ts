@@ -1,13 +1,13 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
-import type { CheckedPicture } from '../check.ts'
-import { BaseCommand } from '../cli/base.ts'
-import { exitStatus } from '../cli/exit.ts'
-import { loadPreset, presetNames } from '../cli/presets.ts'
-import { printable } from '../cli/printable.ts'
-import { environmentVariable as env, resolveSettings } from '../cli/settings.ts'
 import { RmbgError } from '../errors.ts'
-import { collectInputs } from '../inputs.ts'
+import type { CheckedPicture } from '../process/check.ts'
+import { collectInputs } from '../process/inputs.ts'
+import { loadPreset, presetNames } from '../settings/presets.ts'
+import { environmentVariable as env, resolveSettings } from '../settings/settings.ts'
+import { BaseCommand } from '../terminal/command.ts'
+import { exitStatus } from '../terminal/exit.ts'
+import { printable } from '../terminal/printable.ts'
 
 export interface CheckResult {
   preset: string
@@ -60,7 +60,7 @@ Exit status: 0 all are acceptable, ${exitStatus.reviewNeeded} some are not, ${ex
       excludeFolders: [],
       cwd: process.cwd(),
     })
-    const { checkPictures } = await import('../check.ts')
+    const { checkPictures } = await import('../process/check.ts')
     const pictures = await checkPictures(candidates, preset.check, settings)
     for (const { input, violations } of pictures) {
       const reasons = violations.map(({ message }) => printable(message)).join(' ')

@@ -1,8 +1,8 @@
 import * as Flags from '@oclif/core/flags'
-import { BaseCommand } from '../cli/base.ts'
-import { exitStatus } from '../cli/exit.ts'
-import { databaseFolder, resolveSettings } from '../cli/settings.ts'
 import type { Database } from '../database/connect.ts'
+import { databaseFolder, resolveSettings } from '../settings/settings.ts'
+import { BaseCommand } from '../terminal/command.ts'
+import { exitStatus } from '../terminal/exit.ts'
 
 export interface MigrateResult {
   database: string

@@ -1,20 +1,25 @@
 import { resolve } from 'node:path'
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
-import { BaseCommand, describeError } from '../cli/base.ts'
-import { cutoutFlags } from '../cli/cutout-flags.ts'
-import { resolveCutout } from '../cli/cutout-settings.ts'
-import { exitStatus } from '../cli/exit.ts'
-import { loadPreset } from '../cli/presets.ts'
-import { printable } from '../cli/printable.ts'
-import { linesPrinter } from '../cli/printers/lines.ts'
-import { ndjsonPrinter } from '../cli/printers/ndjson.ts'
-import { terminalPrinter } from '../cli/printers/terminal.ts'
-import { deviceNames, environmentVariable as env, resolveSettings, storeFolder } from '../cli/settings.ts'
-import { onStopSignals } from '../cli/signals.ts'
 import { openContext } from '../context.ts'
-import type { SummaryEvent } from '../events.ts'
-import { collectInputs } from '../inputs.ts'
+import type { SummaryEvent } from '../process/events.ts'
+import { collectInputs } from '../process/inputs.ts'
+import { resolveCutout } from '../settings/cutout-settings.ts'
+import { loadPreset } from '../settings/presets.ts'
+import {
+  deviceNames,
+  environmentVariable as env,
+  resolveSettings,
+  storeFolder,
+} from '../settings/settings.ts'
+import { BaseCommand, describeError } from '../terminal/command.ts'
+import { cutoutFlags } from '../terminal/cutout-flags.ts'
+import { exitStatus } from '../terminal/exit.ts'
+import { printable } from '../terminal/printable.ts'
+import { linesPrinter } from '../terminal/printers/lines.ts'
+import { ndjsonPrinter } from '../terminal/printers/ndjson.ts'
+import { terminalPrinter } from '../terminal/printers/terminal.ts'
+import { onStopSignals } from '../terminal/signals.ts'
 
 export default class Process extends BaseCommand {
   static override summary = 'Remove the background of images.'
@@ -170,8 +175,8 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
       ])
       if (!flags['dry-run']) await store.check(stop.signal)
       const database = await context.database()
-      const { runBatch } = await import('../batch.ts')
-      const { planOutputs } = await import('../outputs.ts')
+      const { runBatch } = await import('../process/batch.ts')
+      const { planOutputs } = await import('../process/outputs.ts')
       const outputs =
         outputFolder === undefined ? undefined : planOutputs(candidates, outputFolder, cutout.extension)
       summary = await runBatch(

@@ -1,8 +1,15 @@
 import * as Flags from '@oclif/core/flags'
-import { BaseCommand } from '../cli/base.ts'
-import { confirm } from '../cli/confirm.ts'
-import { exitStatus } from '../cli/exit.ts'
-import { progress } from '../cli/progress.ts'
+import { type Context, openContext } from '../context.ts'
+import type { PrunePlan, PrunePolicy } from '../database/tombstones.ts'
+import { RmbgError } from '../errors.ts'
+import { resolveSettings } from '../settings/settings.ts'
+import { parseAge } from '../settings/when.ts'
+import { BaseCommand } from '../terminal/command.ts'
+import { confirm } from '../terminal/confirm.ts'
+import { exitStatus } from '../terminal/exit.ts'
+import { plural } from '../terminal/plural.ts'
+import { progress } from '../terminal/progress.ts'
+import { onStopSignals } from '../terminal/signals.ts'
 import {
   orphansText,
   orphanText,
@@ -10,17 +17,10 @@ import {
   reindexedText,
   reindexPlanText,
   resultText,
-} from '../cli/prune-text.ts'
-import { resolveSettings } from '../cli/settings.ts'
-import { onStopSignals } from '../cli/signals.ts'
-import { parseAge } from '../cli/when.ts'
-import { type Context, openContext } from '../context.ts'
-import type { PrunePlan, PrunePolicy } from '../database/prune.ts'
-import { RmbgError } from '../errors.ts'
-import type { ReindexedIndex, ReindexPlan } from '../maintenance.ts'
-import type { OrphanCounts } from '../orphans.ts'
-import { plural } from '../plural.ts'
-import type { PruneResult } from '../prune.ts'
+} from '../terminal/texts/upkeep-text.ts'
+import type { OrphanCounts } from '../upkeep/orphans.ts'
+import type { PruneResult } from '../upkeep/prune.ts'
+import type { ReindexedIndex, ReindexPlan } from '../upkeep/reindex.ts'
 
 export interface PruneOutcome {
   plan?: PrunePlan
@@ -148,7 +148,7 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
 
   async #prune(context: Context, policy: PrunePolicy, flags: Given): Promise<PruneOutcome> {
     const database = await context.database()
-    const { assertWithinBrakes, plannedRows, planPruning, prune } = await import('../prune.ts')
+    const { assertWithinBrakes, plannedRows, planPruning, prune } = await import('../upkeep/prune.ts')
     const plan = await planPruning(database, policy)
     const rows = plannedRows(plan)
     this.log(planText(plan, { keepObjects: flags['keep-objects'] }))
@@ -175,7 +175,7 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
 
   async #sweep(context: Context, flags: Given): Promise<PruneOutcome> {
     const services = { database: await context.database(), store: await context.store() }
-    const { assertFewOrphans, assertStoreClock, sweepOrphans } = await import('../orphans.ts')
+    const { assertFewOrphans, assertStoreClock, sweepOrphans } = await import('../upkeep/orphans.ts')
     await services.store.check(flags.signal)
     await assertStoreClock(services.store, flags.signal)
     const options = {
@@ -206,8 +206,8 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
   async #maintain(context: Context, flags: Given, outcome: PruneOutcome): Promise<void> {
     if (!flags.vacuum && !flags.reindex) return
     const database = await context.database()
-    const { planReindex, reindexAll } = await import('../maintenance.ts')
-    const { vacuumTables } = await import('../database/maintenance.ts')
+    const { planReindex, reindexAll } = await import('../upkeep/reindex.ts')
+    const { vacuumTables } = await import('../database/indexes.ts')
     if (flags.vacuum && !flags['dry-run'] && !flags.signal.aborted) {
       await vacuumTables(database.sql, (table) => this.log(`vacuum   ${table}`))
     }

@@ -1,10 +1,16 @@
 import { resolve } from 'node:path'
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
-import { BaseCommand } from '../cli/base.ts'
-import { exitStatus } from '../cli/exit.ts'
-import { filterFlags, toFilter } from '../cli/filter-flags.ts'
-import { readJobIds } from '../cli/job-ids.ts'
+import { type Context, openContext } from '../context.ts'
+import { RmbgError } from '../errors.ts'
+import type { Fetched } from '../jobs/download.ts'
+import { resolveSettings } from '../settings/settings.ts'
+import { parseSeconds } from '../settings/when.ts'
+import { BaseCommand } from '../terminal/command.ts'
+import { exitStatus } from '../terminal/exit.ts'
+import { filterFlags, toFilter } from '../terminal/filter-flags.ts'
+import { readJobIds } from '../terminal/job-ids.ts'
+import { parseKinds } from '../terminal/kinds.ts'
 import {
   columnNamed,
   columnNames,
@@ -13,13 +19,7 @@ import {
   jobText,
   pickColumns,
   type ShownJob,
-} from '../cli/job-output.ts'
-import { parseKinds } from '../cli/kinds.ts'
-import { resolveSettings } from '../cli/settings.ts'
-import { parseSeconds } from '../cli/when.ts'
-import { type Context, openContext } from '../context.ts'
-import { RmbgError } from '../errors.ts'
-import type { Fetched } from '../retrieve.ts'
+} from '../terminal/texts/job-text.ts'
 
 export interface QueryResult {
   jobs: Partial<ShownJob>[]
@@ -115,7 +115,7 @@ A page ends in the cursor of the next one; --all prints them all, one page in me
     let isFirst = true
     const show = async (page: ShownJob[]): Promise<void> => {
       const store = flags.urls || flags.download !== undefined ? await context.store() : undefined
-      const { linksOf, downloadJobs } = await import('../retrieve.ts')
+      const { linksOf, downloadJobs } = await import('../jobs/download.ts')
       if (flags.urls) {
         for (const job of page) Object.assign(job, await linksOf(store!, job, expiresSeconds))
       }

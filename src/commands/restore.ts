@@ -1,15 +1,15 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import type { Manifest } from '../backup/manifest.ts'
-import { BaseCommand } from '../cli/base.ts'
-import { progress } from '../cli/progress.ts'
-import { databaseFolder, resolveSettings } from '../cli/settings.ts'
-import { onStopSignals } from '../cli/signals.ts'
-import { chosenManifest, openVaultAt } from '../cli/vault.ts'
 import { openContext } from '../context.ts'
 import type { Database } from '../database/connect.ts'
 import { RmbgError } from '../errors.ts'
-import { plural } from '../plural.ts'
+import { databaseFolder, resolveSettings } from '../settings/settings.ts'
+import { BaseCommand } from '../terminal/command.ts'
+import { plural } from '../terminal/plural.ts'
+import { progress } from '../terminal/progress.ts'
+import { onStopSignals } from '../terminal/signals.ts'
+import { chosenManifest, openVaultAt } from '../terminal/vault.ts'
 
 export interface RestoreResult {
   backupId: string

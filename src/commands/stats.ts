@@ -1,16 +1,22 @@
 import { resolve } from 'node:path'
 import * as Flags from '@oclif/core/flags'
-import { BaseCommand, describeError } from '../cli/base.ts'
-import { cacheCheck, healthText, monitorStatus, openMetrics, overallLevel } from '../cli/health-output.ts'
-import { resolveSettings } from '../cli/settings.ts'
-import { statisticsHtml } from '../cli/statistics-html.ts'
-import { statisticsText } from '../cli/statistics-text.ts'
-import { parseWhen } from '../cli/when.ts'
 import { openContext } from '../context.ts'
 import type { HealthCheck, HealthLevel } from '../database/health/contract.ts'
 import { type Dimension, dimensions } from '../database/usage.ts'
-import { writeAtomically } from '../outputs.ts'
-import type { Statistics } from '../statistics.ts'
+import type { Statistics } from '../jobs/statistics.ts'
+import { writeAtomically } from '../process/outputs.ts'
+import { resolveSettings } from '../settings/settings.ts'
+import { parseWhen } from '../settings/when.ts'
+import { BaseCommand, describeError } from '../terminal/command.ts'
+import {
+  cacheCheck,
+  healthText,
+  monitorStatus,
+  openMetrics,
+  overallLevel,
+} from '../terminal/texts/health-text.ts'
+import { statisticsHtml } from '../terminal/texts/statistics-html.ts'
+import { statisticsText } from '../terminal/texts/statistics-text.ts'
 
 export interface Health {
   level: HealthLevel
@@ -60,7 +66,7 @@ export default class Stats extends BaseCommand {
     try {
       const database = await context.database()
       const cache = await context.cache((message) => this.logToStderr(message))
-      const { collectStatistics } = await import('../statistics.ts')
+      const { collectStatistics } = await import('../jobs/statistics.ts')
       const collect = (by: Dimension) =>
         collectStatistics(database, cache, { by, ...period, limit: flags.limit })
       const statistics = await collect(flags.by as Dimension)

@@ -1,6 +1,6 @@
 import type postgres from 'postgres'
 import { databaseError } from './errors.ts'
-import { ownTables } from './maintenance.ts'
+import { ownTables } from './indexes.ts'
 
 /** What a table holds: two tables of the same rows have the same figures, in whatever order the rows lie. */
 export interface TableFigures {

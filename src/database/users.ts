@@ -1,6 +1,6 @@
 import type postgres from 'postgres'
-import type { EmailVault } from '../email.ts'
 import { RmbgError } from '../errors.ts'
+import type { EmailVault } from './email-cipher.ts'
 import { withDatabase } from './errors.ts'
 import { utc } from './query.ts'
 

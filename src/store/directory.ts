@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
-import { removeLeftovers } from '../leftovers.ts'
+import { removeLeftovers } from '../files.ts'
 import { digestOf, type ObjectStore, type PutOptions, type StoredObject } from './contract.ts'
 import { assertKey, contentTypeOf } from './keys.ts'
 

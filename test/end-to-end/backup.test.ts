@@ -84,7 +84,7 @@ describeServers('rmbg backup of a server', () => {
       const url = new URL(site.database.url)
       url.pathname = `/${name}`
       const restored = connectServer(url.href)
-      const { s3Store } = await import('../../src/store/s3.ts')
+      const { s3Store } = await import('../../src/store/s3/index.ts')
       const store = s3Store({ bucket: bucket.bucket, endpoint: bucket.env.S3_ENDPOINT! })
       const rows = await expectInvariants(restored.sql, store)
       expect(rows).toEqual(await jobRows(site.sql))

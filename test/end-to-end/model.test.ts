@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { createGraph } from '../../src/model/builtin/graph.ts'
+import { createGraph } from '../../training/graph.ts'
 import { jsonLines, rmbg, temporaryFolder } from '../support/cli.ts'
 import { desk } from '../support/desk.ts'
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Plugin } from '@oclif/core'
 import { execa } from 'execa'
 import { describe, expect, it } from 'vitest'
-import { exitStatus } from '../../src/cli/exit.ts'
+import { exitStatus } from '../../src/terminal/exit.ts'
 import { cleanEnvironment, rmbg, root, temporaryFolder } from '../support/cli.ts'
 import { picture } from '../support/images.ts'
 
@@ -122,7 +122,7 @@ describe('the README', () => {
     for (const status of Object.values(exitStatus))
       expect(readme).toMatch(new RegExp(`^\\| ${status} \\|`, 'm'))
     for (const file of ['settings.ts', 'cutout-settings.ts']) {
-      const settings = await readFile(join(root, 'src/cli', file), 'utf8')
+      const settings = await readFile(join(root, 'src/settings', file), 'utf8')
       for (const [, variable] of settings.matchAll(/env: '([A-Z0-9_]+)'/g))
         expect(readme).toContain(`\`${variable}\``)
     }

@@ -4,8 +4,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
-import { createGraph, type Graph, type Shape, type Value } from '../../src/model/builtin/graph.ts'
 import type { ModelSpec } from '../../src/model/contract.ts'
+import { createGraph, type Graph, type Shape, type Value } from '../../training/graph.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'rmbg-model-'))
 afterAll(() => rm(folder, { recursive: true, force: true }))

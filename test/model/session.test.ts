@@ -5,9 +5,9 @@ import { promisify } from 'node:util'
 import type { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { RmbgError } from '../../src/errors.ts'
-import { createGraph, type Graph, type Value } from '../../src/model/builtin/graph.ts'
 import type { MatteModel, ModelSpec } from '../../src/model/contract.ts'
 import { openModel } from '../../src/model/session.ts'
+import { createGraph, type Graph, type Value } from '../../training/graph.ts'
 import { model, plainSpec, redChannel, saveModel } from './graphs.ts'
 
 const opened: MatteModel[] = []

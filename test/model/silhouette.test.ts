@@ -2,8 +2,8 @@
 import { stat } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { MatteModel } from '../../src/model/contract.ts'
-import { builtinDefault, builtinModels, resolveModel } from '../../src/model/registry.ts'
 import { openModel } from '../../src/model/session.ts'
+import { builtinDefault, builtinModels, resolveModel } from '../../src/model/shelf/registry.ts'
 import { picture } from '../support/images.ts'
 import { compare, empty, render, studio } from './studio.ts'
 

@@ -16,7 +16,7 @@ import type { ObjectStore } from '../../src/store/contract.ts'
 import { directoryStore } from '../../src/store/directory.ts'
 import { assertKey, contentTypeOf, objectKey } from '../../src/store/keys.ts'
 import { routedStore } from '../../src/store/routed.ts'
-import { s3Store } from '../../src/store/s3.ts'
+import { s3Store } from '../../src/store/s3/index.ts'
 import { temporaryFolder } from '../support/cli.ts'
 import { describeWith, freshBucket, s3Endpoint } from '../support/servers.ts'
 

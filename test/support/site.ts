@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connectServer, type Database } from '../../src/database/connect.ts'
 import type { ObjectStore } from '../../src/store/contract.ts'
-import { s3Store } from '../../src/store/s3.ts'
+import { s3Store } from '../../src/store/s3/index.ts'
 import { rmbg } from './cli.ts'
 import { describeWith, freshBucket, freshDatabase, postgresUrl, s3Endpoint } from './servers.ts'
 

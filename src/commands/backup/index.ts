@@ -1,20 +1,24 @@
 import * as Flags from '@oclif/core/flags'
 import type { BucketPlan } from '../../backup/buckets.ts'
 import type { BackupResult } from '../../backup/take.ts'
-import { bucketText, walText } from '../../cli/backup-text.ts'
-import { BaseCommand } from '../../cli/base.ts'
-import { confirm } from '../../cli/confirm.ts'
-import { exitStatus } from '../../cli/exit.ts'
-import { monitorStatus } from '../../cli/health-output.ts'
-import { progress } from '../../cli/progress.ts'
-import { environmentVariable as env, type ResolvedSettings, resolveSettings } from '../../cli/settings.ts'
-import { onStopSignals } from '../../cli/signals.ts'
-import { sizeText } from '../../cli/size-text.ts'
-import { openVaultAt } from '../../cli/vault.ts'
 import { bucketsOf, openContext } from '../../context.ts'
 import type { WalReport } from '../../database/health/wal.ts'
 import { RmbgError } from '../../errors.ts'
-import { plural } from '../../plural.ts'
+import {
+  environmentVariable as env,
+  type ResolvedSettings,
+  resolveSettings,
+} from '../../settings/settings.ts'
+import { sizeText } from '../../terminal/bytes.ts'
+import { BaseCommand } from '../../terminal/command.ts'
+import { confirm } from '../../terminal/confirm.ts'
+import { exitStatus } from '../../terminal/exit.ts'
+import { plural } from '../../terminal/plural.ts'
+import { progress } from '../../terminal/progress.ts'
+import { onStopSignals } from '../../terminal/signals.ts'
+import { bucketText, walText } from '../../terminal/texts/backup-text.ts'
+import { monitorStatus } from '../../terminal/texts/health-text.ts'
+import { openVaultAt } from '../../terminal/vault.ts'
 
 /** As under --json. */
 export type BackupOutcome = Omit<BackupResult, 'missing' | 'damaged'> & { missing: number; damaged: number }

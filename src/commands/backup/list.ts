@@ -1,11 +1,11 @@
 import * as Args from '@oclif/core/args'
 import type { Manifest } from '../../backup/manifest.ts'
-import { BaseCommand } from '../../cli/base.ts'
-import { environmentVariable as env, resolveSettings } from '../../cli/settings.ts'
-import { sizeText } from '../../cli/size-text.ts'
-import { table } from '../../cli/table.ts'
-import { openVaultAt } from '../../cli/vault.ts'
 import { openContext } from '../../context.ts'
+import { environmentVariable as env, resolveSettings } from '../../settings/settings.ts'
+import { sizeText } from '../../terminal/bytes.ts'
+import { BaseCommand } from '../../terminal/command.ts'
+import { table } from '../../terminal/table.ts'
+import { openVaultAt } from '../../terminal/vault.ts'
 
 export default class BackupList extends BaseCommand {
   static override summary = 'List backups, the newest last.'

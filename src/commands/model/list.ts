@@ -1,7 +1,7 @@
-import { BaseCommand } from '../../cli/base.ts'
-import { modelsFolder, resolveSettings } from '../../cli/settings.ts'
-import { sizeText } from '../../cli/size-text.ts'
-import type { ListedModel } from '../../model/list.ts'
+import type { ListedModel } from '../../model/shelf/list.ts'
+import { modelsFolder, resolveSettings } from '../../settings/settings.ts'
+import { sizeText } from '../../terminal/bytes.ts'
+import { BaseCommand } from '../../terminal/command.ts'
 
 export default class ModelList extends BaseCommand {
   static override summary = 'List the models that ship, are installed or can be fetched.'
@@ -11,7 +11,7 @@ export default class ModelList extends BaseCommand {
   async run(): Promise<ListedModel[]> {
     await this.parse(ModelList)
     const { home } = await resolveSettings({})
-    const { listModels } = await import('../../model/list.ts')
+    const { listModels } = await import('../../model/shelf/list.ts')
     const models = await listModels(modelsFolder(home))
     const width = Math.max(...models.map(({ name }) => name.length))
     for (const { name, state, size, licence, summary } of models) {

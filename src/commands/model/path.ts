@@ -1,6 +1,6 @@
 import * as Args from '@oclif/core/args'
-import { BaseCommand } from '../../cli/base.ts'
-import { modelsFolder, resolveSettings } from '../../cli/settings.ts'
+import { modelsFolder, resolveSettings } from '../../settings/settings.ts'
+import { BaseCommand } from '../../terminal/command.ts'
 
 export default class ModelPath extends BaseCommand {
   static override summary = "Print where a model's file is."
@@ -13,7 +13,7 @@ export default class ModelPath extends BaseCommand {
   async run(): Promise<{ name: string; variant?: string; file: string; sha256: string }> {
     const { args } = await this.parse(ModelPath)
     const { home } = await resolveSettings({})
-    const { resolveModel } = await import('../../model/registry.ts')
+    const { resolveModel } = await import('../../model/shelf/registry.ts')
     const { name, variant, file, sha256 } = await resolveModel(args.name, {
       modelsFolder: modelsFolder(home),
     })

@@ -2,11 +2,11 @@ import { createInterface } from 'node:readline/promises'
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import { SingleBar } from 'cli-progress'
-import { BaseCommand } from '../../cli/base.ts'
-import { environmentVariable as env, modelsFolder, resolveSettings } from '../../cli/settings.ts'
-import { onStopSignals } from '../../cli/signals.ts'
-import { sizeText } from '../../cli/size-text.ts'
-import type { Pulled } from '../../model/pull.ts'
+import type { Pulled } from '../../model/shelf/pull.ts'
+import { environmentVariable as env, modelsFolder, resolveSettings } from '../../settings/settings.ts'
+import { sizeText } from '../../terminal/bytes.ts'
+import { BaseCommand } from '../../terminal/command.ts'
+import { onStopSignals } from '../../terminal/signals.ts'
 
 export default class ModelPull extends BaseCommand {
   static override summary = 'Fetch a model, check it and install it.'
@@ -32,7 +32,7 @@ export default class ModelPull extends BaseCommand {
   async run(): Promise<Pulled> {
     const { args, flags } = await this.parse(ModelPull)
     const { home, hfToken, hfEndpoint } = await resolveSettings({})
-    const { licenceSentence, pullModel } = await import('../../model/pull.ts')
+    const { licenceSentence, pullModel } = await import('../../model/shelf/pull.ts')
     const progress = this.progress(args.name)
     const stop = onStopSignals(() => {})
     try {

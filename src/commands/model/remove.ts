@@ -1,6 +1,6 @@
 import * as Args from '@oclif/core/args'
-import { BaseCommand } from '../../cli/base.ts'
-import { modelsFolder, resolveSettings } from '../../cli/settings.ts'
+import { modelsFolder, resolveSettings } from '../../settings/settings.ts'
+import { BaseCommand } from '../../terminal/command.ts'
 
 export default class ModelRemove extends BaseCommand {
   static override summary = 'Delete an installed model.'
@@ -13,7 +13,7 @@ export default class ModelRemove extends BaseCommand {
   async run(): Promise<{ removed: string[] }> {
     const { args } = await this.parse(ModelRemove)
     const { home } = await resolveSettings({})
-    const { removeModel } = await import('../../model/verify.ts')
+    const { removeModel } = await import('../../model/shelf/verify.ts')
     const removed = await removeModel(modelsFolder(home), args.name)
     for (const file of removed) this.log(`removed  ${file}`)
     return { removed }

@@ -1,8 +1,8 @@
 import * as Args from '@oclif/core/args'
-import { BaseCommand } from '../../cli/base.ts'
-import { exitStatus } from '../../cli/exit.ts'
-import { modelsFolder, resolveSettings } from '../../cli/settings.ts'
-import type { VerifiedModel } from '../../model/verify.ts'
+import type { VerifiedModel } from '../../model/shelf/verify.ts'
+import { modelsFolder, resolveSettings } from '../../settings/settings.ts'
+import { BaseCommand } from '../../terminal/command.ts'
+import { exitStatus } from '../../terminal/exit.ts'
 
 export default class ModelVerify extends BaseCommand {
   static override summary = 'Read installed models and compare them with what was installed.'
@@ -15,7 +15,7 @@ export default class ModelVerify extends BaseCommand {
   async run(): Promise<VerifiedModel[]> {
     const { args } = await this.parse(ModelVerify)
     const { home } = await resolveSettings({})
-    const { verifyModels } = await import('../../model/verify.ts')
+    const { verifyModels } = await import('../../model/shelf/verify.ts')
     const models = await verifyModels(modelsFolder(home), args.name)
     for (const { name, state, sha256 } of models) this.log(`${state.padEnd(7)}  ${name}  ${sha256}`)
     const damaged = models.filter(({ state }) => state === 'damaged')

@@ -1,9 +1,9 @@
 import * as Args from '@oclif/core/args'
-import { BaseCommand } from '../../cli/base.ts'
-import { readJobIds } from '../../cli/job-ids.ts'
-import { resolveSettings } from '../../cli/settings.ts'
 import { openContext } from '../../context.ts'
 import { RmbgError } from '../../errors.ts'
+import { resolveSettings } from '../../settings/settings.ts'
+import { BaseCommand } from '../../terminal/command.ts'
+import { readJobIds } from '../../terminal/job-ids.ts'
 
 export default class TagAdd extends BaseCommand {
   static override summary = 'Tag jobs.'

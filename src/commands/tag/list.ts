@@ -1,9 +1,9 @@
 import * as Flags from '@oclif/core/flags'
-import { BaseCommand } from '../../cli/base.ts'
-import { resolveSettings } from '../../cli/settings.ts'
-import { table } from '../../cli/table.ts'
 import { openContext } from '../../context.ts'
 import type { ListedTag } from '../../database/tags.ts'
+import { resolveSettings } from '../../settings/settings.ts'
+import { BaseCommand } from '../../terminal/command.ts'
+import { table } from '../../terminal/table.ts'
 
 export default class TagList extends BaseCommand {
   static override summary = 'List tags, with how many jobs have each.'

@@ -1,9 +1,9 @@
 import * as Args from '@oclif/core/args'
-import { BaseCommand } from '../../cli/base.ts'
-import { resolveSettings } from '../../cli/settings.ts'
-import { table } from '../../cli/table.ts'
 import { openContext } from '../../context.ts'
 import type { SimilarTag } from '../../database/filters.ts'
+import { resolveSettings } from '../../settings/settings.ts'
+import { BaseCommand } from '../../terminal/command.ts'
+import { table } from '../../terminal/table.ts'
 
 export default class TagSearch extends BaseCommand {
   static override summary = 'Find tags by a part of their name, or one that is spelt almost so.'

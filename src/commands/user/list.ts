@@ -1,9 +1,9 @@
 import * as Flags from '@oclif/core/flags'
-import { BaseCommand } from '../../cli/base.ts'
-import { environmentVariable as env, resolveSettings } from '../../cli/settings.ts'
-import { table } from '../../cli/table.ts'
 import { openContext } from '../../context.ts'
 import type { ListedUser } from '../../database/users.ts'
+import { environmentVariable as env, resolveSettings } from '../../settings/settings.ts'
+import { BaseCommand } from '../../terminal/command.ts'
+import { table } from '../../terminal/table.ts'
 
 export default class UserList extends BaseCommand {
   static override summary = 'List the users whose images were processed.'
@@ -27,7 +27,7 @@ export default class UserList extends BaseCommand {
     try {
       const { sql } = await context.database()
       const { findUserByEmail, listUsers } = await import('../../database/users.ts')
-      const { emailVault } = await import('../../email.ts')
+      const { emailVault } = await import('../../database/email-cipher.ts')
       const vault = emailVault(settings.encryptionKey)
       const users =
         flags.email === undefined

@@ -1,10 +1,10 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
-import { BaseCommand } from '../../cli/base.ts'
-import { environmentVariable as env, resolveSettings } from '../../cli/settings.ts'
 import { openContext } from '../../context.ts'
 import type { ListedUser } from '../../database/users.ts'
 import { RmbgError } from '../../errors.ts'
+import { environmentVariable as env, resolveSettings } from '../../settings/settings.ts'
+import { BaseCommand } from '../../terminal/command.ts'
 
 export default class UserSet extends BaseCommand {
   static override summary = 'Name a user, or give an e-mail address.'
@@ -41,7 +41,7 @@ export default class UserSet extends BaseCommand {
     try {
       const { sql } = await context.database()
       const { setUser } = await import('../../database/users.ts')
-      const { emailVault } = await import('../../email.ts')
+      const { emailVault } = await import('../../database/email-cipher.ts')
       const user = await setUser(sql, emailVault(settings.encryptionKey), args.user, {
         ...(username !== undefined && { username: username.trim() }),
         ...(email !== undefined && { email }),

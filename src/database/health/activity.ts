@@ -1,4 +1,4 @@
-import { plural } from '../../plural.ts'
+import { plural } from '../../terminal/plural.ts'
 import { type Look, levelOf, worst } from './contract.ts'
 
 /** Minutes and seconds. */

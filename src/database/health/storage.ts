@@ -1,5 +1,5 @@
-import { plural } from '../../plural.ts'
-import { indexStates, ownTables } from '../maintenance.ts'
+import { plural } from '../../terminal/plural.ts'
+import { indexStates, ownTables } from '../indexes.ts'
 import { type HealthContext, type Look, levelOf } from './contract.ts'
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`

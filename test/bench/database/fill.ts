@@ -1,7 +1,7 @@
 /** Fills a database with jobs as years of use leave them: few users with most of the work, tags, failures, sizes. */
 import type postgres from 'postgres'
 import { connectServer } from '../../../src/database/connect.ts'
-import { ownTables } from '../../../src/database/maintenance.ts'
+import { ownTables } from '../../../src/database/indexes.ts'
 import { applyMigrations, shippedMigrations } from '../../../src/database/migrate.ts'
 
 const users = 5000

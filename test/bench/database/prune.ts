@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { v7 as uuidv7 } from 'uuid'
 import { connectServer } from '../../../src/database/connect.ts'
 import { claimJob, completeJob } from '../../../src/database/jobs.ts'
-import { planPruning, prune } from '../../../src/prune.ts'
 import { directoryStore } from '../../../src/store/directory.ts'
 import { objectKey } from '../../../src/store/keys.ts'
+import { planPruning, prune } from '../../../src/upkeep/prune.ts'
 
 export interface PruneTimes {
   phase: string

@@ -1,9 +1,9 @@
 /** Every query a user can trigger, timed: what it cost, and how the server did it. */
 import type postgres from 'postgres'
 import type { JobFilter } from '../../../src/database/filters.ts'
-import { planPrune } from '../../../src/database/prune.ts'
 import { explainQuery, findJobs, jobVersion, queryJobs } from '../../../src/database/query.ts'
 import { listTags } from '../../../src/database/tags.ts'
+import { planPrune } from '../../../src/database/tombstones.ts'
 import { storedBytes, unfinishedJobs, usageBy, usageTotal } from '../../../src/database/usage.ts'
 
 export interface Timed {

@@ -6,7 +6,7 @@
 import { readFile } from 'node:fs/promises'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import sharp from 'sharp'
-import { png } from '../../../src/image/formats.ts'
+import { png } from '../../../src/cutout/codec/encode.ts'
 import { normalisation } from './models.ts'
 
 sharp.concurrency(1)

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import type { BatchEvent, CompletedEvent, SummaryEvent } from '../../../src/events.ts'
+import type { BatchEvent, CompletedEvent, SummaryEvent } from '../../../src/process/events.ts'
 import { cleanEnvironment, program } from '../../support/cli.ts'
 import { withFolder } from './place.ts'
 

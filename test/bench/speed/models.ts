@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createGraph, type Graph, type Value } from '../../../src/model/builtin/graph.ts'
+import { createGraph, type Graph, type Value } from '../../../training/graph.ts'
 import { randomNumbers } from '../../support/random.ts'
 import { benchFolder, save } from './place.ts'
 

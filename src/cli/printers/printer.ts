@@ -1,9 +1,0 @@
-import type { BatchEvent } from '../../events.ts'
-
-/** Listens to a batch and tells a person or a program about it. Results go to stdout, the rest to stderr. */
-export type Printer = (event: BatchEvent) => void
-
-export interface PrinterOptions {
-  quiet: boolean
-  verbose: boolean
-}

@@ -1,0 +1,234 @@
+import { crc32, deflateSync } from 'node:zlib'
+import sharp, { type Metadata, type Sharp } from 'sharp'
+import { RmbgError } from '../../errors.ts'
+
+// Many images are in work at once: parallelism comes from them, and nothing is read twice.
+sharp.concurrency(1)
+sharp.cache(false)
+
+export interface ImageHeader {
+  /** As the content says, whatever the file is called. */
+  format: string
+  /** Usual file name extension of the format, without a dot. */
+  extension: string
+  /** Pixels, after the EXIF orientation is applied. */
+  width: number
+  height: number
+  /** Bits per channel. */
+  bitDepth: number
+}
+
+/** Samples of 8 or 16 bits: 0..255 or 0..65535. */
+export type Samples = Uint8Array<ArrayBuffer> | Uint16Array<ArrayBuffer>
+
+/** An upright picture: row-major, interleaved RGB, or RGBA when the file has transparency; sRGB unless `profile`. */
+export interface DecodedImage {
+  data: Samples
+  width: number
+  height: number
+  channels: 3 | 4
+  /** ICC, where the numbers are those of the file's own colour space. */
+  profile?: Buffer | undefined
+  /** As found in the file. */
+  metadata: { exif?: Buffer | undefined; xmp?: Buffer | undefined }
+}
+
+export interface DecodeOptions {
+  /** Bits per sample. */
+  depth: 8 | 16
+  /** Leave colours in the file's own profile; pictures that are grey or CMYK become sRGB all the same. */
+  keepProfile: boolean
+}
+
+export interface HeaderLimits {
+  maxPixels: number
+  /** SVG is a program for a renderer, with files and fonts to load: only on request. */
+  allowSvg: boolean
+}
+
+const extensions: Record<string, string> = {
+  jpeg: 'jpg',
+  png: 'png',
+  webp: 'webp',
+  avif: 'avif',
+  tiff: 'tiff',
+  gif: 'gif',
+  svg: 'svg',
+}
+const bitDepths: Record<string, number> = { uchar: 8, char: 8, ushort: 16, short: 16 }
+const readable = 'JPEG, PNG, WebP, AVIF, TIFF and GIF can be read.'
+
+/**
+ * Reads no more than a picture's header and refuses what must not or cannot be decoded.
+ *
+ * @param input the bytes, or the path of a file so that a huge one is refused without being read
+ * @throws RmbgError INPUT_UNSUPPORTED, INPUT_CORRUPT or INPUT_TOO_LARGE
+ */
+export async function readHeader(input: string | Uint8Array, limits: HeaderLimits): Promise<ImageHeader> {
+  let metadata: Metadata
+  try {
+    // libvips keeps files open that it caches; the limit is ours, with a sentence of ours.
+    metadata = await sharp(input, { limitInputPixels: false, failOn: 'none' }).metadata()
+  } catch (cause) {
+    throw headerError(cause as Error, typeof input === 'string' ? input : '')
+  }
+  const format = metadata.format === 'heif' && metadata.compression === 'av1' ? 'avif' : metadata.format
+  if (metadata.format === 'heif' && format !== 'avif') {
+    throw new RmbgError('INPUT_UNSUPPORTED', 'This is a HEIC photo (HEVC), which cannot be read.', {
+      hint: 'Convert it to JPEG, or set the camera to "most compatible".',
+    })
+  }
+  if (format === 'svg' && !limits.allowSvg) {
+    throw new RmbgError('INPUT_UNSUPPORTED', 'This is an SVG drawing, not a photo.', {
+      hint: 'Use --allow-svg for drawings you trust.',
+    })
+  }
+  const extension = extensions[format]
+  if (extension === undefined) {
+    throw new RmbgError(
+      'INPUT_UNSUPPORTED',
+      `This is a ${format.toUpperCase()} file, which is not supported.`,
+      {
+        hint: readable,
+      },
+    )
+  }
+  const { width, height } = metadata.autoOrient
+  if (width * height > limits.maxPixels) {
+    const megapixels = (pixels: number) => Math.round(pixels / 1e6).toLocaleString('en')
+    throw new RmbgError(
+      'INPUT_TOO_LARGE',
+      `The picture has ${width}x${height} pixels (${megapixels(width * height)} megapixels), more than the limit of ${megapixels(limits.maxPixels)}.`,
+      { hint: 'Raise --max-pixels if you trust the file.' },
+    )
+  }
+  return { format, extension, width, height, bitDepth: bitDepths[metadata.depth] ?? 32 }
+}
+
+function headerError(cause: Error, path: string): RmbgError {
+  // libvips says "unsupported image format" for whatever no loader recognises by its first bytes.
+  if (/unsupported image format/.test(cause.message)) {
+    return new RmbgError('INPUT_UNSUPPORTED', 'The content is not a picture in a format that can be read.', {
+      hint: readable,
+      cause,
+    })
+  }
+  return new RmbgError('INPUT_CORRUPT', `The picture's header is damaged${reason(cause, path)}.`, { cause })
+}
+
+/**
+ * Decodes a picture completely or not at all. Orientation is applied, colour profiles (and CMYK, grey) are converted
+ * to sRGB unless they are to be kept, of animations and documents the first frame or page is taken.
+ *
+ * @throws RmbgError INPUT_CORRUPT when data is missing or damaged, rather than a picture that is half grey
+ */
+export async function decode(
+  bytes: Uint8Array,
+  { depth, keepProfile }: DecodeOptions = { depth: 8, keepProfile: false },
+): Promise<DecodedImage> {
+  const options = { limitInputPixels: false, failOn: 'error' } as const
+  try {
+    const { icc, space, exif, xmp } = await sharp(bytes, options).metadata()
+    const kept = keepProfile && icc !== undefined && (space === 'srgb' || space === 'rgb16')
+    const upright = sharp(bytes, { ...options, ignoreIcc: kept }).autoOrient()
+    // sharp takes 16-bit pictures that have a profile to P3, and only where it is told from there to sRGB.
+    const converted =
+      space === 'rgb16' && icc && !kept ? upright.withIccProfile('srgb', { attach: false }) : upright
+    const { data, info } = await converted
+      .toColourspace(depth === 16 ? 'rgb16' : 'srgb')
+      .raw({ depth: depth === 16 ? 'ushort' : 'uchar' })
+      .toBuffer({ resolveWithObject: true })
+    const { width, height, channels } = info
+    if (channels !== 3 && channels !== 4) {
+      throw new RmbgError('INPUT_UNSUPPORTED', `The picture has ${channels} channels instead of 3 or 4.`)
+    }
+    const profile = kept ? icc : undefined
+    return { data: samples(data, depth), width, height, channels, profile, metadata: { exif, xmp } }
+  } catch (cause) {
+    if (cause instanceof RmbgError) throw cause
+    throw new RmbgError('INPUT_CORRUPT', `The picture is damaged or cut off${reason(cause as Error)}.`, {
+      hint: 'Export or download it again.',
+      cause,
+    })
+  }
+}
+
+/**
+ * A stored mask.
+ *
+ * @returns alpha 0..255, width * height bytes
+ * @throws RmbgError MASK_MISSING when it is not of the picture's size
+ */
+export async function decodeMask(
+  bytes: Uint8Array,
+  { width, height }: { width: number; height: number },
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { data, info } = await sharp(bytes, { limitInputPixels: false })
+    .extractChannel(0)
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true })
+  if (info.width !== width || info.height !== height) {
+    throw new RmbgError(
+      'MASK_MISSING',
+      `The stored mask has ${info.width}x${info.height} pixels, not the picture's.`,
+    )
+  }
+  return new Uint8Array(data)
+}
+
+/** libvips' bytes as samples of their depth. */
+export function samples(data: Buffer, depth: 8 | 16): Samples {
+  const bytes = data as Buffer & Uint8Array<ArrayBuffer>
+  return depth === 16 ? new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2) : bytes
+}
+
+/** 8-bit RGB in another colour space, as sRGB. */
+export async function toSrgb(
+  rgb: Uint8Array,
+  size: { width: number; height: number },
+  profile: Buffer,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const file = await inProfile(fromRaw(rgb, { ...size, channels: 3 }), profile)
+  const image = sharp(file, { limitInputPixels: false })
+  return new Uint8Array(await image.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer())
+}
+
+/** Pixels in memory as the start of a pipeline. */
+export function fromRaw(
+  data: Uint8Array | Uint16Array,
+  { width, height, channels }: { width: number; height: number; channels: 1 | 3 | 4 },
+): Sharp {
+  return sharp(data, { raw: { width, height, channels }, limitInputPixels: false })
+}
+
+/**
+ * An image with a colour profile attached and its numbers as they are. sharp can convert to a profile and keep one that
+ * came with a file, so this is a file: a PNG, not compressed, with the profile in its iCCP chunk.
+ */
+export async function inProfile(image: Sharp, profile: Buffer): Promise<Buffer> {
+  const png = await image.png({ compressionLevel: 0 }).toBuffer()
+  const type = Buffer.from('iCCP')
+  const data = Buffer.concat([Buffer.from('icc\0\0', 'latin1'), deflateSync(profile)])
+  const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)]
+  length.writeUInt32BE(data.length)
+  checksum.writeUInt32BE(crc32(Buffer.concat([type, data])))
+  const signatureAndHeader = 33
+  return Buffer.concat([
+    png.subarray(0, signatureAndHeader),
+    ...[length, type, data, checksum],
+    png.subarray(signatureAndHeader),
+  ])
+}
+
+/**
+ * libvips' words in brackets: their first line, without the names of its functions and of the file. They may quote
+ * the picture, which may hold anything.
+ */
+function reason(cause: Error, path = ''): string {
+  const [line = ''] = (path === '' ? cause.message : cause.message.replaceAll(path, '')).split('\n')
+  const words = line
+    .replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ')
+    .replace(/^(Input (buffer|file) |has corrupt header:|\w+:|[\s:])+/, '')
+    .trim()
+  return words === '' ? '' : ` (${words.slice(0, 200)})`
+}

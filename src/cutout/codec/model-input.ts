@@ -1,0 +1,34 @@
+import { resample } from '../pixels/resample.ts'
+import { type DecodedImage, fromRaw, toSrgb } from './decode.ts'
+
+interface Size {
+  width: number
+  height: number
+}
+
+/**
+ * The picture as a model sees it: stretched to the model's size, in sRGB, as PIL and torchvision do with BILINEAR.
+ *
+ * @returns interleaved 8-bit RGB, width * height * 3 bytes, on an ArrayBuffer of its own
+ */
+export async function toModelInput(picture: DecodedImage, size: Size): Promise<Uint8Array<ArrayBuffer>> {
+  const rgb = isReduction(picture, size)
+    ? await reduce(picture, size)
+    : resample(picture, size.width, size.height)
+  return picture.profile ? toSrgb(rgb, size, picture.profile) : rgb
+}
+
+/** libvips enlarges with a shift, and 16 bits to 16 bits: those are left to `resample`. */
+const isReduction = ({ data, width, height }: DecodedImage, size: Size): boolean =>
+  data instanceof Uint8Array && width >= size.width && height >= size.height
+
+/**
+ * By libvips, at a sixth of the CPU time of `resample`. From four times on it averages whole pixels before it filters:
+ * photographs of 1 to 24 megapixels differ by 0.2 to 0.4 levels of 255 on average and by 6 at most.
+ */
+async function reduce(picture: DecodedImage, { width, height }: Size): Promise<Uint8Array<ArrayBuffer>> {
+  const reduced = fromRaw(picture.data, picture)
+    .flatten({ background: '#fff' }) // what a transparent pixel hides is arbitrary
+    .resize(width, height, { fit: 'fill', kernel: 'linear' })
+  return new Uint8Array(await reduced.raw().toBuffer())
+}

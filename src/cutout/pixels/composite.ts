@@ -1,0 +1,181 @@
+/** From picture and matte to mask and cut-out: arithmetic on pixels, without libraries; runs in a thread of its own. */
+import type { Samples } from '../codec/decode.ts'
+import { estimateForeground } from './foreground.ts'
+import { guidedUpsample } from './guided.ts'
+import { type MattePlane, resizeMatte } from './matte.ts'
+import { type Review, review } from './review.ts'
+import { wordsOf } from './words.ts'
+
+export interface Picture {
+  /** Interleaved RGB or RGBA. */
+  data: Samples
+  width: number
+  height: number
+  channels: 3 | 4
+}
+
+export interface CompositeOptions {
+  /** Take the old background's colour out of soft edges. */
+  refine: boolean
+  keepHiddenColor: boolean
+}
+
+export interface CompositeTask extends CompositeOptions {
+  picture: Picture
+  /** At the model's size; or a finished mask, with the picture's own transparency in it. */
+  matte: MattePlane | Uint8Array<ArrayBuffer>
+  /** Bring the matte to full size along the picture's edges (see `guidedUpsample`). */
+  guided: boolean
+}
+
+/** In pixels. */
+export interface Box {
+  left: number
+  top: number
+  width: number
+  height: number
+}
+
+export interface Cutout {
+  /** Alpha 0..255, width * height bytes. */
+  mask: Uint8Array<ArrayBuffer>
+  /** Interleaved RGBA, width * height * 4 samples as deep as the picture's. */
+  rgba: Samples
+  width: number
+  height: number
+  /** Bounding box of what is visible; absent where nothing is. */
+  subject: Box | undefined
+  review: Review
+}
+
+/** Alpha (0..255) below which a pixel does not count as part of the subject. */
+const visibleFrom = 13
+
+/**
+ * Mask and cut-out of a picture. A transparency the picture has already is multiplied with the matte. Colours
+ * of pixels that are partly transparent are the subject's own unless not wanted (`refine`), those of opaque ones are
+ * untouched, and those under alpha 0 are cleared unless asked to be kept.
+ */
+export function composite({ picture, matte, guided, refine, keepHiddenColor }: CompositeTask): Cutout {
+  const { data, width, height } = picture
+  const alpha = data instanceof Uint16Array ? new Uint16Array(width * height) : new Uint8Array(width * height)
+  if (matte instanceof Uint8Array) fillFrom(matte, alpha)
+  else if (guided) fillGuided(matte, picture, alpha)
+  else resizeMatte(matte, alpha, picture, picture.channels === 4 ? data : undefined)
+  const rgba = withAlpha(picture, alpha, keepHiddenColor)
+  if (refine) estimateForeground({ pixels: data, ...picture, alpha }, { pixels: rgba, channels: 4 })
+  const mask = alpha instanceof Uint16Array ? toBytes(alpha) : alpha
+  return {
+    mask,
+    rgba,
+    width,
+    height,
+    subject: boundingBox(mask, width, height),
+    review: review({ ...picture, mask, rgba }),
+  }
+}
+
+/** The guide is the picture in 8 bits, which is finer than its matte. */
+function fillGuided(
+  { values, width: matteWidth, height: matteHeight }: MattePlane,
+  picture: Picture,
+  alpha: Samples,
+): void {
+  const { data } = picture
+  const pixels = data instanceof Uint16Array ? toBytes(data) : data
+  fillFrom(guidedUpsample({ ...picture, pixels, matte: values, matteWidth, matteHeight }), alpha)
+  if (picture.channels !== 4) return
+  const scale = data instanceof Uint16Array ? 65535 : 255
+  for (let at = 0; at < alpha.length; at++) alpha[at] = (alpha[at]! * data[at * 4 + 3]!) / scale + 0.5
+}
+
+function fillFrom(mask: Uint8Array, alpha: Samples): void {
+  const scale = alpha instanceof Uint16Array ? 257 : 1
+  for (let at = 0; at < alpha.length; at++) alpha[at] = mask[at]! * scale
+}
+
+/** Under alpha 0 everything stays 0 unless asked otherwise. */
+function withAlpha(picture: Picture, alpha: Samples, keepHiddenColor: boolean): Samples {
+  if (alpha instanceof Uint8Array && picture.data instanceof Uint8Array) {
+    const rgba = new Uint8Array(alpha.length * 4)
+    fillBytes(picture.data, picture.channels, alpha, keepHiddenColor, new Uint32Array(rgba.buffer))
+    return rgba
+  }
+  const { data, channels } = picture
+  const rgba = new Uint16Array(alpha.length * 4)
+  for (let at = 0, from = 0, into = 0; at < alpha.length; at++, from += channels, into += 4) {
+    if (alpha[at] === 0 && !keepHiddenColor) continue
+    rgba[into] = data[from]!
+    rgba[into + 1] = data[from + 1]!
+    rgba[into + 2] = data[from + 2]!
+    rgba[into + 3] = alpha[at]!
+  }
+  return rgba
+}
+
+/** Little-endian, as on every platform Node runs on with onnxruntime and sharp. */
+function fillBytes(
+  data: Uint8Array,
+  channels: 3 | 4,
+  alpha: Uint8Array,
+  keepHiddenColor: boolean,
+  pixels: Uint32Array,
+): void {
+  // Most of a picture is clear, and is skipped four pixels at once; opaque RGB is copied four at once.
+  const fours = wordsOf(alpha)
+  const words = channels === 3 ? wordsOf(data) : new Uint32Array()
+  for (let start = 0; start < alpha.length; start += 4) {
+    const four = fours[start >> 2]
+    if (four === 0 && !keepHiddenColor) continue
+    if (four === 0xffffffff && words.length > 0) {
+      const from = (start >> 2) * 3
+      const [first, second, third] = [words[from]!, words[from + 1]!, words[from + 2]!]
+      pixels[start] = first | opaque
+      pixels[start + 1] = (first >>> 24) | (second << 8) | opaque
+      pixels[start + 2] = (second >>> 16) | (third << 16) | opaque
+      pixels[start + 3] = (third >>> 8) | opaque
+      continue
+    }
+    const end = Math.min(start + 4, alpha.length)
+    for (let at = start, from = start * channels; at < end; at++, from += channels) {
+      const opacity = alpha[at]!
+      if (opacity === 0 && !keepHiddenColor) continue
+      pixels[at] = data[from]! | (data[from + 1]! << 8) | (data[from + 2]! << 16) | (opacity << 24)
+    }
+  }
+}
+
+const opaque = 0xff000000
+
+function toBytes(samples: Uint16Array): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(samples.length)
+  for (let at = 0; at < bytes.length; at++) bytes[at] = (samples[at]! / 257 + 0.5) | 0
+  return bytes
+}
+
+function boundingBox(mask: Uint8Array, width: number, height: number): Box | undefined {
+  const box = { left: width, top: height, right: -1, bottom: -1 }
+  const fours = wordsOf(mask)
+  for (let y = 0; y < height; y++) {
+    const start = y * width
+    const end = start + width
+    let first = start
+    // What is clear is skipped four pixels at once, past the row's end too.
+    while (first < end && mask[first]! < visibleFrom)
+      first += first % 4 === 0 && fours[first >> 2] === 0 ? 4 : 1
+    if (first >= end) continue
+    let last = end - 1
+    while (mask[last]! < visibleFrom) last -= last % 4 === 3 && fours[last >> 2] === 0 ? 4 : 1
+    box.left = Math.min(box.left, first - start)
+    box.right = Math.max(box.right, last - start)
+    box.top = Math.min(box.top, y)
+    box.bottom = y
+  }
+  if (box.right < 0) return undefined
+  return {
+    left: box.left,
+    top: box.top,
+    width: box.right - box.left + 1,
+    height: box.bottom - box.top + 1,
+  }
+}

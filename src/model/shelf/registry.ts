@@ -1,0 +1,167 @@
+import { stat } from 'node:fs/promises'
+import { join, parse, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { RmbgError } from '../../errors.ts'
+import type { ModelSpec } from '../contract.ts'
+import { type ModelDescription, readDescription } from './description.ts'
+import { digestOf, modelPaths, readOrigin, sha256Of } from './installed.ts'
+import { fetchableModels, findFetchable } from './known.ts'
+
+/** A model that ships with the package. */
+export interface BuiltinModel
+  extends Required<Omit<ModelDescription, 'output'>>,
+    Pick<ModelDescription, 'output'> {
+  /** One line for people. */
+  summary: string
+  /** Its matte is brought to full size along the picture's edges. */
+  guided: boolean
+  /** The file. */
+  file: URL
+  /** Bytes. */
+  size: number
+}
+
+/** The models that ship. */
+export const builtinModels: Readonly<Record<string, BuiltinModel>> = {
+  silhouette: {
+    summary: 'Any one clear subject; small and quick, learned from rendered scenes only (training/).',
+    file: new URL('../../../src/model/builtin/silhouette.onnx', import.meta.url),
+    size: 4_092_730,
+    guided: true,
+    inputSize: [384, 384],
+    mean: [0, 0, 0],
+    std: [1, 1, 1],
+    activation: 'none',
+    licence: 'MIT',
+  },
+  backdrop: {
+    summary:
+      'Subjects on a plain or graded studio backdrop, told by the statistics of the border; nothing learned.',
+    file: new URL('../../../src/model/builtin/backdrop.onnx', import.meta.url),
+    size: 84_000,
+    guided: true,
+    inputSize: [384, 384],
+    mean: [0, 0, 0],
+    std: [1, 1, 1],
+    activation: 'none',
+    licence: 'MIT',
+  },
+}
+
+/** What `auto` takes where RMBG-2.0 is not installed. */
+export const builtinDefault = 'silhouette'
+/** What `auto` looks for first. */
+const best = 'rmbg-2.0'
+
+/** What holds for a model given by path where the JSON file beside it is silent. */
+const defaults = {
+  mean: [0.485, 0.456, 0.406],
+  std: [0.229, 0.224, 0.225],
+  activation: 'none',
+  licence: 'unknown',
+} satisfies ModelDescription
+
+/**
+ * Finds a model without loading it: `auto`, the name of one that ships or was fetched (`rmbg-2.0`, `rmbg-2.0:q4f16`),
+ * the path of an .onnx file (anything that ends so or holds a slash), or the bare name of a file that somebody put
+ * into the models folder. A file may have a JSON file of the same name beside it (`description.ts`); without one it
+ * is taken to want ImageNet's normalisation and to give alpha as it is.
+ *
+ * Only `auto` chooses: a model that is named is used or refused.
+ *
+ * @throws RmbgError MODEL_MISSING, or MODEL_INVALID where the file or its JSON cannot be used
+ */
+export async function resolveModel(
+  nameOrPath: string,
+  options: { modelsFolder: string },
+): Promise<ModelSpec> {
+  if (nameOrPath === 'auto') return resolveAuto(options.modelsFolder)
+  const isPath = /[\\/]|\.onnx$/i.test(nameOrPath)
+  const builtin = Object.hasOwn(builtinModels, nameOrPath) ? builtinModels[nameOrPath] : undefined
+  if (builtin && !isPath) {
+    const file = fileURLToPath(builtin.file)
+    return { ...toSpec(nameOrPath, file, await sha256Of(file), builtin), guided: builtin.guided }
+  }
+  const fetched = isPath ? undefined : await resolveFetched(nameOrPath, options.modelsFolder)
+  return fetched ?? resolveFile(nameOrPath, isPath, options.modelsFolder)
+}
+
+async function resolveAuto(modelsFolder: string): Promise<ModelSpec> {
+  for (const variant of Object.keys(fetchableModels[best]!.variants)) {
+    if (await readOrigin(modelsFolder, best, variant)) {
+      return (await resolveFetched(`${best}:${variant}`, modelsFolder))!
+    }
+  }
+  return {
+    ...(await resolveModel(builtinDefault, { modelsFolder })),
+    notice:
+      `RMBG-2.0 is not installed: the small built-in model "${builtinDefault}" is used, which is good for one clear subject and ` +
+      `not for much else. Get the real thing with: rmbg model pull ${best}`,
+  }
+}
+
+/** @returns undefined for a name nobody knows */
+async function resolveFetched(nameAndVariant: string, modelsFolder: string): Promise<ModelSpec | undefined> {
+  const found = findFetchable(nameAndVariant)
+  if (!found) return undefined
+  const { name, model, variant } = found
+  const origin = await readOrigin(modelsFolder, name, variant)
+  if (!origin) {
+    throw new RmbgError('MODEL_MISSING', `The model ${nameAndVariant} is not installed.`, {
+      hint: `Get it with: rmbg model pull ${nameAndVariant}`,
+    })
+  }
+  const { file } = modelPaths(modelsFolder, name, variant)
+  const sha256 = await digestOf(file, origin)
+  if (sha256 !== origin.sha256) {
+    throw new RmbgError('MODEL_DAMAGED', `${file} is not what was installed as ${name}:${variant}.`, {
+      hint: `Fetch it again: rmbg model remove ${name}:${variant} && rmbg model pull ${name}:${variant}`,
+    })
+  }
+  return { ...toSpec(name, file, sha256, model), variant }
+}
+
+async function resolveFile(nameOrPath: string, isPath: boolean, modelsFolder: string): Promise<ModelSpec> {
+  const file = isPath ? resolve(nameOrPath) : join(modelsFolder, `${nameOrPath}.onnx`)
+  const stats = await stat(file).catch((cause) => {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') {
+      throw new RmbgError('MODEL_INVALID', `${file} cannot be read (${code}).`, { cause })
+    }
+    const names = [...Object.keys(builtinModels), ...Object.keys(fetchableModels)].join(', ')
+    throw new RmbgError(
+      'MODEL_MISSING',
+      isPath ? `There is no model file ${file}.` : `There is no model named "${nameOrPath}".`,
+      {
+        hint: `Known models: ${names}. Or give the path of an .onnx file, or put one into ${modelsFolder}.`,
+        cause,
+      },
+    )
+  })
+  if (!stats.isFile()) throw new RmbgError('MODEL_INVALID', `${file} is not a file.`)
+  if (!/\.onnx$/i.test(file)) {
+    throw new RmbgError('MODEL_INVALID', `${file} does not end in .onnx.`, {
+      hint: 'Only ONNX models can be run.',
+    })
+  }
+  const { dir, name } = parse(file)
+  const description = { ...defaults, ...(await readDescription(join(dir, `${name}.json`))) }
+  return toSpec(name, file, await sha256Of(file), description)
+}
+
+type Described = Omit<ModelDescription, keyof typeof defaults> &
+  Required<Pick<ModelDescription, keyof typeof defaults>>
+
+function toSpec(name: string, file: string, sha256: string, described: Described): ModelSpec {
+  const { inputSize, mean, std, activation, output, licence } = described
+  return {
+    name,
+    file,
+    sha256,
+    ...(inputSize && { inputSize: { width: inputSize[0], height: inputSize[1] } }),
+    normalisation: { mean, std },
+    activation,
+    ...(output !== undefined && { output }),
+    licence,
+  }
+}

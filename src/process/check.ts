@@ -1,0 +1,33 @@
+import { readFile } from 'node:fs/promises'
+import pLimit from 'p-limit'
+import { readHeader } from '../cutout/codec/decode.ts'
+import { checkPicture, type PictureRules, type RuleViolation } from '../cutout/rules.ts'
+import { RmbgError } from '../errors.ts'
+import type { Candidate } from './inputs.ts'
+
+export interface CheckedPicture {
+  input: string
+  /** Empty for a picture that is acceptable. */
+  violations: (RuleViolation | { rule: 'readable'; message: string })[]
+}
+
+/** Finished pictures against a catalogue's rules, a few at a time, in order. One that cannot be read is refused. */
+export async function checkPictures(
+  candidates: readonly Candidate[],
+  rules: PictureRules,
+  { maxPixels, concurrency }: { maxPixels: number; concurrency: number },
+): Promise<CheckedPicture[]> {
+  const limit = pLimit(concurrency)
+  const check = async ({ path, shown: input }: Candidate): Promise<CheckedPicture> => {
+    try {
+      const bytes = await readFile(path)
+      await readHeader(bytes, { maxPixels, allowSvg: false })
+      return { input, violations: await checkPicture(bytes, rules) }
+    } catch (cause) {
+      const message =
+        cause instanceof RmbgError ? cause.message : `It cannot be read (${(cause as Error).message}).`
+      return { input, violations: [{ rule: 'readable', message }] }
+    }
+  }
+  return Promise.all(candidates.map((candidate) => limit(check, candidate)))
+}

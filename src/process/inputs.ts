@@ -1,0 +1,198 @@
+import { readdir } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
+import { dirname, relative, resolve, sep } from 'node:path'
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import fastGlob from 'fast-glob'
+import { validate as isUuid } from 'uuid'
+import { RmbgError } from '../errors.ts'
+import { isTemporaryName } from './outputs.ts'
+
+/** One file to process. */
+export interface Candidate {
+  /** Absolute. */
+  path: string
+  /** As a person would type it: relative to the working directory when inside it. */
+  shown: string
+  /** Below the common folder of all inputs, with `/`: where its cut-out goes below `--output`. */
+  relative: string
+  /** The input is the stored original of this job; `path` is its id. */
+  jobId?: string
+}
+
+export interface InputOptions {
+  /** Globs, files, folders, or `-` for a list on `stdin`. */
+  patterns: readonly string[]
+  /** A list of paths, newline or NUL separated. */
+  fromFile?: string
+  stdin: Readable
+  /** Globs against the path relative to `cwd`; one without a slash matches names anywhere. */
+  ignore: readonly string[]
+  /** Whether an id of a job stands for its stored original. */
+  takesJobs: boolean
+  /** Absolute folders of our own output, never taken as input. */
+  excludeFolders: readonly string[]
+  cwd: string
+}
+
+/** What a folder is searched for. HEIC is among it so that a photographer is told, not ignored. */
+const imageExtensions = 'jpg jpeg jpe jfif png webp avif tif tiff gif heic heif'.split(' ')
+const imagesBelow = `**/*.{${imageExtensions.join(',')}}`
+const hasImageExtension = new RegExp(`\\.(${imageExtensions.join('|')})$`, 'i')
+
+/** What one argument or list entry stands for: its files, and the folder they are seen from. */
+interface Found {
+  base: string
+  files: string[]
+}
+
+/**
+ * Finds the files to process, each once, in a fixed order.
+ *
+ * An argument that exists is that file or folder, whatever characters are in its name; another one is a glob. A folder
+ * stands for the images below it (hidden ones and linked folders left out); a glob and a list stand for
+ * exactly what they name, folders matched by a glob left out unless they are called like an image.
+ *
+ * @throws RmbgError NO_MATCH naming the arguments that match nothing; USAGE when inputs and output are one folder
+ */
+export async function collectInputs(options: InputOptions): Promise<Candidate[]> {
+  const { patterns, fromFile, cwd } = options
+  if (patterns.length === 0 && fromFile === undefined) {
+    throw new RmbgError('USAGE', 'There is nothing to process.', {
+      hint: "Name files, folders or globs: rmbg process photos, or rmbg process 'photos/**/*.jpg'.",
+    })
+  }
+  const found: Found[] = []
+  const jobIds = new Set<string>()
+  const unmatched: string[] = []
+  for (const pattern of patterns) {
+    if (pattern === '-') {
+      found.push(...(await listed(await text(options.stdin), options, jobIds)))
+      continue
+    }
+    if (options.takesJobs && isUuid(pattern)) {
+      jobIds.add(pattern.toLowerCase())
+      continue
+    }
+    const matches = await argument(pattern, options)
+    if (matches.files.length === 0) unmatched.push(pattern)
+    found.push(matches)
+  }
+  if (fromFile !== undefined) {
+    const content = await readFile(resolve(cwd, fromFile), 'utf8').catch((cause: NodeJS.ErrnoException) => {
+      throw new RmbgError('USAGE', `The list ${fromFile} cannot be read (${cause.code}).`, { cause })
+    })
+    found.push(...(await listed(content, options, jobIds)))
+  }
+  if (unmatched.length > 0) throw noMatch(unmatched)
+
+  const paths = [...new Set(found.flatMap(({ files }) => files))]
+  const taken = paths.filter((path) => !options.excludeFolders.some((folder) => isInside(path, folder)))
+  const jobs = [...jobIds].map((id) => ({ path: id, shown: id, relative: id, jobId: id }))
+  if (taken.length === 0) {
+    if (jobs.length > 0) return jobs
+    const names = [...patterns, ...(fromFile === undefined ? [] : [fromFile])]
+    if (paths.length === 0) throw noMatch(names)
+    throw new RmbgError(
+      'USAGE',
+      `All inputs lie in a folder of our own output (${shownFrom(cwd, dirname(paths[0]!))}).`,
+      {
+        hint: 'Choose an --output folder that does not hold the inputs.',
+      },
+    )
+  }
+  const base = commonFolder(found.filter(({ files }) => files.length > 0).map((each) => each.base))
+  const files = taken
+    .sort((a, b) => (a < b ? -1 : 1))
+    .map((path) => ({ path, shown: shownFrom(cwd, path), relative: toSlashes(relative(base, path)) }))
+  return [...files, ...jobs]
+}
+
+async function argument(pattern: string, options: InputOptions): Promise<Found> {
+  const path = resolve(options.cwd, pattern)
+  const existing = await stat(path).catch(() => undefined)
+  if (existing?.isDirectory()) return folder(path, options)
+  if (existing) return { base: dirname(path), files: [path] }
+  // On Windows a person types backslashes; in a glob they would escape.
+  const glob = process.platform === 'win32' ? pattern.replaceAll('\\', '/') : pattern
+  const [task] = fastGlob.generateTasks([glob], { cwd: options.cwd })
+  const files = await find(glob, options.cwd, options)
+  return { base: resolve(options.cwd, task?.base ?? '.'), files }
+}
+
+async function folder(path: string, options: InputOptions): Promise<Found> {
+  return { base: path, files: await find(imagesBelow, path, options) }
+}
+
+/** Entries of a list are paths, not patterns; what does not exist stays in, to be reported as failed. */
+async function listed(content: string, options: InputOptions, jobIds: Set<string>): Promise<Found[]> {
+  const entries = content.replace(/^\uFEFF/, '').split(content.includes('\0') ? '\0' : /\r?\n/)
+  const found: Found[] = []
+  for (const entry of entries) {
+    if (entry.trim() === '') continue
+    if (options.takesJobs && isUuid(entry.trim())) {
+      jobIds.add(entry.trim().toLowerCase())
+      continue
+    }
+    const path = resolve(options.cwd, entry)
+    const existing = await stat(path).catch(() => undefined)
+    found.push(existing?.isDirectory() ? await folder(path, options) : { base: dirname(path), files: [path] })
+  }
+  return found
+}
+
+async function find(pattern: string, from: string, options: InputOptions): Promise<string[]> {
+  // They fail by name, rather than their pictures being left out in silence.
+  const closed: string[] = []
+  const entries = await fastGlob(pattern, {
+    fs: {
+      readdir: ((path: string, how: { withFileTypes: true }, done: (...answer: unknown[]) => void) => {
+        readdir(path, how, (error, entries) => {
+          if (error?.code === 'EACCES' || error?.code === 'EPERM') closed.push(path)
+          done(error, entries)
+        })
+      }) as typeof readdir,
+    },
+    cwd: from,
+    onlyFiles: false,
+    followSymbolicLinks: false,
+    caseSensitiveMatch: pattern !== imagesBelow,
+    suppressErrors: true,
+    objectMode: true,
+    ignore: options.ignore.flatMap((glob) => ignorePatterns(glob, options.cwd)),
+  })
+  const images = entries.filter(
+    ({ name, dirent }) => !isTemporaryName(name) && (!dirent.isDirectory() || hasImageExtension.test(name)),
+  )
+  // Absolute paths of fast-glob have backslashes, which names may have, turned into slashes.
+  return [...images.map(({ path }) => path), ...closed].map((path) => resolve(from, path))
+}
+
+/** fast-glob applies ignore patterns to absolute paths when they are absolute. */
+function ignorePatterns(glob: string, cwd: string): string[] {
+  const escaped = fastGlob.escapePath(toSlashes(cwd))
+  return glob.includes('/') ? [`${escaped}/${glob.replace(/^\.?\//, '')}`] : [`**/${glob}`]
+}
+
+/** Whether a path is the folder or lies below it. */
+function isInside(path: string, folder: string): boolean {
+  const below = relative(folder, path)
+  return below === '' || (!below.startsWith(`..${sep}`) && below !== '..' && resolve(folder, below) === path)
+}
+
+function commonFolder(folders: string[]): string {
+  let common = folders[0]!
+  for (const each of folders) while (!isInside(each, common)) common = dirname(common)
+  return common
+}
+
+const toSlashes = (path: string): string => (sep === '/' ? path : path.replaceAll(sep, '/'))
+
+const shownFrom = (cwd: string, path: string): string =>
+  isInside(path, cwd) ? relative(cwd, path) || '.' : path
+
+function noMatch(patterns: string[]): RmbgError {
+  return new RmbgError('NO_MATCH', `No image matches ${patterns.join(', ')}.`, {
+    hint: `Check the spelling; a folder is searched for ${imageExtensions.join(', ')}.`,
+  })
+}

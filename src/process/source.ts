@@ -1,0 +1,103 @@
+import { constants } from 'node:fs'
+import { access, open, stat } from 'node:fs/promises'
+import { type HeaderLimits, type ImageHeader, readHeader } from '../cutout/codec/decode.ts'
+import type { SourceFile, StoredJob } from '../database/jobs.ts'
+import { RmbgError } from '../errors.ts'
+import type { ObjectStore } from '../store/contract.ts'
+import { readStored } from '../store/verified.ts'
+
+/** An original, wherever it lies. */
+export interface Source extends SourceFile {
+  /** Reads no more than has to be. */
+  header(limits: HeaderLimits): Promise<ImageHeader>
+  /** Byte for byte. */
+  read(): Promise<Uint8Array>
+}
+
+/** Node reads at most this much into one buffer. */
+const maxFileBytes = 2 ** 31 - 1
+
+/** The original of a job, in the store; what is known of its file is what was known then. */
+export function storedSource(job: StoredJob, store: ObjectStore): Source {
+  let reading: Promise<Uint8Array> | undefined
+  const read = () => {
+    reading ??= readStored(store, job.originalPath, job.contentSha256)
+    return reading
+  }
+  return { ...job.source, read, header: async (limits) => readHeader(await read(), limits) }
+}
+
+/**
+ * Looks at an input file without reading it.
+ *
+ * @throws RmbgError INPUT_NOT_FOUND, INPUT_IS_FOLDER, INPUT_UNREADABLE, INPUT_EMPTY, INPUT_UNSUPPORTED (no
+ *   regular file) or INPUT_TOO_LARGE
+ */
+export async function inspectSource(path: string): Promise<Source> {
+  const file = await stat(path, { bigint: true }).catch((cause) => Promise.reject(unreadable(cause)))
+  if (file.isDirectory()) {
+    await access(path, constants.R_OK | constants.X_OK).catch(() => {
+      throw new RmbgError('INPUT_UNREADABLE', 'The folder may not be read (permission denied).', {
+        hint: 'Leave it out with --ignore, or ask its owner.',
+      })
+    })
+    throw new RmbgError('INPUT_IS_FOLDER', 'This is a folder, not an image.', {
+      hint: 'Rename it, or pass it as a folder.',
+    })
+  }
+  // Opening a pipe or a device could wait for ever.
+  if (!file.isFile()) throw new RmbgError('INPUT_UNSUPPORTED', 'This is not a regular file.')
+  if (file.size === 0n) throw new RmbgError('INPUT_EMPTY', 'The file is empty (0 bytes).')
+  if (file.size > maxFileBytes) throw new RmbgError('INPUT_TOO_LARGE', 'The file is larger than 2 GiB.')
+  await access(path, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
+  const source = { path, size: Number(file.size), mtimeNs: file.mtimeNs }
+  const header = (limits: HeaderLimits) =>
+    readHeader(path, limits).catch(async (error) => {
+      // A file that is gone by now is not a damaged one.
+      await access(path, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
+      throw error
+    })
+  return { ...source, header, read: () => readSource(source) }
+}
+
+/**
+ * The whole file, byte for byte, as it was when it was inspected.
+ *
+ * @throws RmbgError INPUT_CHANGED when size or time differ from the inspection, before or after the read
+ */
+async function readSource(expected: SourceFile): Promise<Uint8Array> {
+  const handle = await open(expected.path).catch((cause) => Promise.reject(unreadable(cause)))
+  try {
+    const bytes = await handle.readFile()
+    const file = await handle.stat({ bigint: true })
+    if (bytes.byteLength !== expected.size || file.mtimeNs !== expected.mtimeNs) {
+      throw new RmbgError('INPUT_CHANGED', 'The file changed while it was being read.', {
+        hint: 'Run the command again once it is written completely.',
+      })
+    }
+    return bytes
+  } catch (cause) {
+    throw cause instanceof RmbgError ? cause : unreadable(cause as NodeJS.ErrnoException)
+  } finally {
+    await handle.close()
+  }
+}
+
+function unreadable(cause: NodeJS.ErrnoException): RmbgError {
+  switch (cause.code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return new RmbgError('INPUT_NOT_FOUND', 'The file does not exist.', { cause })
+    case 'EACCES':
+    case 'EPERM':
+      return new RmbgError('INPUT_UNREADABLE', 'The file may not be read (permission denied).', { cause })
+    case 'ELOOP':
+      return new RmbgError('INPUT_UNREADABLE', 'The file is a symbolic link that leads nowhere (a loop).', {
+        cause,
+      })
+    default:
+      return new RmbgError('INPUT_UNREADABLE', `The file cannot be read (${cause.code ?? cause.message}).`, {
+        cause,
+      })
+  }
+}

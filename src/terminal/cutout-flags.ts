@@ -1,0 +1,71 @@
+import * as Flags from '@oclif/core/flags'
+import { fits } from '../cutout/layout.ts'
+import { cutoutFormats } from '../cutout/options.ts'
+import { environmentVariable as env } from '../settings/settings.ts'
+
+const helpGroup = 'CUT-OUT'
+
+/** How the cut-out is made: the flags of the settings in `cutout-settings.ts`. */
+export const cutoutFlags = {
+  format: Flags.string({
+    helpGroup,
+    options: [...cutoutFormats],
+    description: `file format (default: png) [env: ${env('format')}]`,
+  }),
+  quality: Flags.integer({
+    helpGroup,
+    min: 1,
+    max: 100,
+    description: `quality of webp (default: 90), avif (65) and jpeg (90) [env: ${env('quality')}]`,
+  }),
+  'max-bytes': Flags.string({
+    helpGroup,
+    helpValue: 'SIZE',
+    description: `lower the quality until the file is no larger, such as 500KB [env: ${env('maxBytes')}]`,
+  }),
+  background: Flags.string({
+    helpGroup,
+    helpValue: 'COLOR|IMAGE',
+    description: `put the subject onto a colour or a picture; none is transparent (default: none, in a jpeg white) [env: ${env('background')}]`,
+  }),
+  trim: Flags.boolean({
+    helpGroup,
+    allowNo: true,
+    description: `cut away what is empty around the subject [env: ${env('trim')}]`,
+  }),
+  padding: Flags.string({
+    helpGroup,
+    helpValue: '40px|5%',
+    description: `leave room on every side, in pixels or as a share of width and height [env: ${env('padding')}]`,
+  }),
+  size: Flags.string({
+    helpGroup,
+    helpValue: 'WxH',
+    description: `canvas in pixels; one of the two may be left out [env: ${env('size')}]`,
+  }),
+  fit: Flags.string({
+    helpGroup,
+    options: [...fits],
+    description: `how to fill the canvas: whole and centred (contain, the default), cut to fill (cover), stretched (fill), never enlarged (inside) [env: ${env('fit')}]`,
+  }),
+  icc: Flags.string({
+    helpGroup,
+    options: ['srgb', 'keep'],
+    description: `convert colours to sRGB, or keep the picture's own profile (default: srgb) [env: ${env('icc')}]`,
+  }),
+  'keep-metadata': Flags.boolean({
+    helpGroup,
+    allowNo: true,
+    description: `keep EXIF and XMP except the place; otherwise author and copyright only [env: ${env('keepMetadata')}]`,
+  }),
+  refine: Flags.boolean({
+    helpGroup,
+    allowNo: true,
+    description: `take the old background's colour out of soft edges (default: yes) [env: ${env('refine')}]`,
+  }),
+  'keep-hidden-color': Flags.boolean({
+    helpGroup,
+    allowNo: true,
+    description: `keep the colour under fully transparent pixels [env: ${env('keepHiddenColor')}]`,
+  }),
+}

@@ -1,0 +1,121 @@
+import pc from 'picocolors'
+import type { JobReview } from '../../database/jobs.ts'
+import type {
+  FailedEvent,
+  ImageEvent,
+  ModelEvent,
+  NoticeEvent,
+  StartEvent,
+  SummaryEvent,
+} from '../../process/events.ts'
+import { printable } from '../printable.ts'
+import type { Printer, PrinterOptions } from './printer.ts'
+
+/** One plain line per image on stdout, for pipes, files and CI logs. */
+export function linesPrinter({ quiet, verbose }: PrinterOptions): Printer {
+  return (event) => {
+    switch (event.type) {
+      case 'start':
+        if (!quiet) process.stderr.write(startText(event, verbose))
+        break
+      case 'model':
+        if (!quiet) process.stderr.write(`${modelText(event)}\n`)
+        break
+      case 'image':
+        if (!quiet || event.status === 'failed') process.stdout.write(`${imageLine(event, verbose)}\n`)
+        break
+      case 'notice':
+        if (!quiet || event.important) process.stderr.write(`${noticeText(event)}\n`)
+        break
+      case 'summary':
+        if (!quiet || event.failed > 0) process.stdout.write(summaryText(event))
+        break
+    }
+  }
+}
+
+export function startText(event: StartEvent, verbose: boolean): string {
+  const lines = [
+    `${event.images} ${event.images === 1 ? 'image' : 'images'}, model ${printable(event.model)}, to ${printable(event.store)}`,
+  ]
+  if (verbose) {
+    lines.push(
+      `run ${event.runId}, database ${printable(event.database)}`,
+      `${event.concurrency} images at a time within ${(event.maxMemoryBytes / 2 ** 30).toFixed(1)} GB`,
+    )
+  }
+  return `${lines.join('\n')}\n`
+}
+
+export const modelText = ({ model, provider }: ModelEvent): string =>
+  `model ${printable(model)} runs on ${provider}`
+
+/** What must not be overlooked stands out. */
+export const noticeText = ({ message, important }: NoticeEvent): string =>
+  important ? `${pc.bold(pc.yellow('NOTICE:'))} ${printable(message)}` : printable(message)
+
+export function imageLine(event: ImageEvent, verbose: boolean): string {
+  const input = printable(event.input)
+  const output =
+    event.status !== 'failed' && event.output !== undefined ? ` -> ${printable(event.output)}` : ''
+  switch (event.status) {
+    case 'completed': {
+      const destination = output || ` -> ${event.processedPath}`
+      const detail = verbose
+        ? ` (${event.width}x${event.height}, ${event.provider}, job ${event.jobId}, attempt ${event.attempt})`
+        : ''
+      return `completed  ${input}${destination}  ${event.processingTimeMs} ms${detail}${reviewText(event.review)}`
+    }
+    case 'skipped': {
+      const reason = event.reason === 'unchanged' ? 'done before' : 'same content done before'
+      return `skipped    ${input}${output}  ${reason}${verbose ? ` (job ${event.jobId})` : ''}${reviewText(event.review)}`
+    }
+    case 'planned':
+      return `would do   ${input}${output}  ${event.bytes} bytes`
+    case 'failed':
+      return failureLine(event)
+  }
+}
+
+export const needsLook = (event: ImageEvent): boolean =>
+  event.status === 'completed' && event.review.reasons.length > 0
+
+/** Why a person should look at it. */
+function reviewText(review: JobReview | null): string {
+  if (!review || review.reasons.length === 0) return ''
+  const rules = (review.violations ?? []) as { message: string }[]
+  const reasons = review.reasons.filter((reason) => reason !== 'rules')
+  return `  [review: ${printable([...reasons, ...rules.map(({ message }) => message)].join('; '))}]`
+}
+
+export function failureLine(event: FailedEvent): string {
+  const hint = event.hint === undefined ? '' : ` ${printable(event.hint)}`
+  return `failed     ${printable(event.input)}  ${printable(event.message)}${hint} [${event.code}]`
+}
+
+/** Counts, and every failed file with its reason. */
+export function summaryText(event: SummaryEvent): string {
+  const counts = [
+    event.planned > 0 ? `${event.planned} would be processed` : `${event.completed} completed`,
+    `${event.skipped} skipped`,
+    `${event.failed} failed`,
+  ]
+  if (event.remaining > 0) counts.push(`${event.remaining} not started`)
+  const seconds = (event.elapsedMs / 1000).toFixed(1)
+  const rate = event.completed > 0 ? `, ${event.imagesPerSecond} images/s` : ''
+  const lines = [`${counts.join(', ')} of ${event.images} in ${seconds} s${rate}`]
+  if (event.needReview > 0) {
+    lines.push(`${event.needReview} ${event.needReview === 1 ? 'cut-out needs' : 'cut-outs need'} a look.`)
+  }
+  if (event.failures.length > 0) {
+    lines.push(
+      'Failed:',
+      ...event.failures.map(
+        ({ input, code, message }) => `  ${printable(input)}: ${printable(message)} [${code}]`,
+      ),
+    )
+  }
+  if (event.interrupted)
+    lines.push('Stopped before the end. Run the same command again to go on where it stopped.')
+  return `${lines.join('\n')}\n`
+}

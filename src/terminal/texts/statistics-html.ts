@@ -1,0 +1,185 @@
+import type { Usage } from '../../database/usage.ts'
+import type { Statistics } from '../../jobs/statistics.ts'
+import { sizeText } from '../bytes.ts'
+import { printable } from '../printable.ts'
+
+const escaped = (text: string): string =>
+  printable(text).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+
+const width = 960
+const height = 220
+const left = 56
+const bottom = 24
+
+/** Round figures for an axis: 0 and up to five more. */
+function ticks(most: number): number[] {
+  const rough = Math.max(most, 1) / 4
+  const power = 10 ** Math.floor(Math.log10(rough))
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough)!
+  return Array.from({ length: Math.ceil(most / step) + 1 }, (_, index) => index * step)
+}
+
+interface Series {
+  name: string
+  color: string
+  /** One per day; null where there is nothing to show. */
+  values: (number | null)[]
+}
+
+/** An SVG with a value axis, a few dates, and whatever `draw` puts between them. */
+function plot(
+  title: string,
+  { days, series, most, draw }: { days: string[]; series: Series[]; most: number; draw: Draw },
+): string {
+  const top = ticks(most).at(-1)!
+  const x = (index: number) => left + ((index + 0.5) * (width - left)) / days.length
+  const y = (value: number) => height - bottom - (value / top) * (height - bottom - 12)
+  const grid = ticks(most).map(
+    (value) =>
+      `<line x1="${left}" x2="${width}" y1="${y(value)}" y2="${y(value)}"/><text x="${left - 8}" y="${y(value) + 4}" text-anchor="end">${value.toLocaleString('en')}</text>`,
+  )
+  const every = Math.ceil(days.length / 8)
+  const dates = days.flatMap((day, index) =>
+    index % every === 0 ? `<text x="${x(index)}" y="${height - 6}" text-anchor="middle">${day}</text>` : [],
+  )
+  const legend = series.map(({ name, color }) => `<span><i style="background:${color}"></i>${name}</span>`)
+  return `<h2>${title}</h2><p class="legend">${legend.join('')}</p>
+<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}"><g class="grid">${grid.join('')}</g>${draw(x, y)}<g>${dates.join('')}</g></svg>`
+}
+
+type Draw = (x: (index: number) => number, y: (value: number) => number) => string
+
+function bars(title: string, days: string[], series: Series[]): string {
+  const totals = days.map((_, day) => series.reduce((sum, { values }) => sum + (values[day] ?? 0), 0))
+  const thickness = Math.max(1, ((width - left) / days.length) * 0.8)
+  return plot(title, {
+    days,
+    series,
+    most: Math.max(...totals, 1),
+    draw: (x, y) =>
+      days
+        .map((day, index) => {
+          let below = 0
+          return series
+            .map(({ name, color, values }) => {
+              const value = values[index] ?? 0
+              const from = below
+              below += value
+              if (value === 0) return ''
+              return `<rect x="${x(index) - thickness / 2}" y="${y(below)}" width="${thickness}" height="${y(from) - y(below)}" fill="${color}"><title>${day}: ${value} ${name}</title></rect>`
+            })
+            .join('')
+        })
+        .join(''),
+  })
+}
+
+function lines(title: string, days: string[], series: Series[]): string {
+  const most = Math.max(...series.flatMap(({ values }) => values.map((value) => value ?? 0)), 1)
+  return plot(title, {
+    days,
+    series,
+    most,
+    draw: (x, y) =>
+      series
+        .map(({ name, color, values }) => {
+          // A day without jobs breaks the line: nothing is known of it.
+          const path = values
+            .map((value, index) =>
+              value === null
+                ? ''
+                : `${(values[index - 1] ?? null) === null ? 'M' : 'L'}${x(index)} ${y(value)}`,
+            )
+            .join('')
+          const dots = values.map((value, index) =>
+            value === null
+              ? ''
+              : `<circle cx="${x(index)}" cy="${y(value)}" r="3" fill="${color}"><title>${days[index]}: ${name} ${Math.round(value)} ms</title></circle>`,
+          )
+          return `<path d="${path}" fill="none" stroke="${color}" stroke-width="2"/>${dots.join('')}`
+        })
+        .join(''),
+  })
+}
+
+const figure = (value: number | null, digits = 0): string =>
+  value === null ? '' : value.toLocaleString('en', { maximumFractionDigits: digits })
+
+function groupTable({ by, groups }: Statistics): string {
+  const rows = groups.map(
+    (usage) =>
+      `<tr><td>${escaped(usage.value)}</td>${[
+        figure(usage.jobs),
+        figure(usage.failed),
+        figure(usage.errorRate, 1),
+        figure(usage.meanMs),
+        figure(usage.p50Ms),
+        figure(usage.p95Ms),
+        usage.quartile === undefined ? '' : String(usage.quartile),
+      ]
+        .map((cell) => `<td>${cell}</td>`)
+        .join('')}</tr>`,
+  )
+  const head = [
+    by,
+    'jobs',
+    'failed',
+    'errors %',
+    'mean ms',
+    'p50 ms',
+    'p95 ms',
+    by === 'user' ? 'quartile' : '',
+  ]
+  return `<h2>By ${by}</h2><table><tr>${head.map((name) => `<th>${name}</th>`).join('')}</tr>${rows.join('')}</table>`
+}
+
+/**
+ * A page that needs nothing but itself: no script, no request.
+ *
+ * @param daily statistics by day
+ * @param others the same period by other dimensions
+ */
+export function statisticsHtml(daily: Statistics, others: readonly Statistics[]): string {
+  const { from, to, total, groups, unfinished, store } = daily
+  const days = groups.map(({ value }) => value)
+  const of = (pick: (usage: Usage) => number | null) => groups.map(pick)
+  const facts: [string, string][] = [
+    ['jobs', figure(total.jobs)],
+    ['succeeded', total.errorRate === null ? '' : `${figure(100 - total.errorRate, 1)} %`],
+    ['need review', figure(total.needReview)],
+    ['mean', `${figure(total.meanMs)} ms`],
+    ['p50', `${figure(total.p50Ms)} ms`],
+    ['p95', `${figure(total.p95Ms)} ms`],
+    ['pending now', figure(unfinished.pending)],
+    ['in work now', figure(unfinished.processing)],
+    ['originals', sizeText(store.original)],
+    ['masks', sizeText(store.mask)],
+    ['cut-outs', sizeText(store.processed)],
+  ]
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>rmbg ${from} to ${to}</title>
+<style>
+body{font:15px/1.5 system-ui,sans-serif;max-width:${width}px;margin:2rem auto;padding:0 1rem;color:#1c2430;background:#fff}
+h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}
+svg{width:100%;height:auto}svg text{font-size:11px;fill:#5b6675}.grid line{stroke:#e3e7ec}
+dl{display:flex;flex-wrap:wrap;gap:.5rem 2rem}dt{color:#5b6675;font-size:.85rem}dd{margin:0;font-size:1.2rem}
+.legend{margin:0}.legend span{margin-right:1.2rem;color:#5b6675}.legend i{display:inline-block;width:.8em;height:.8em;margin-right:.4em}
+table{border-collapse:collapse;width:100%}th,td{text-align:right;padding:.25rem .6rem;border-bottom:1px solid #e3e7ec}
+th:first-child,td:first-child{text-align:left;word-break:break-word}
+</style></head><body>
+<h1>Background removal, ${from} to ${to} (UTC)</h1>
+<dl>${facts.map(([name, value]) => `<div><dt>${name}</dt><dd>${value}</dd></div>`).join('')}</dl>
+${bars('Jobs per day', days, [
+  { name: 'completed', color: '#3b7dd8', values: of(({ completed }) => completed) },
+  { name: 'failed', color: '#d8503b', values: of(({ failed }) => failed) },
+])}
+${lines('Processing time per day, ms', days, [
+  { name: 'p50', color: '#3b7dd8', values: of(({ p50Ms }) => p50Ms) },
+  { name: 'mean', color: '#7a869a', values: of(({ meanMs }) => meanMs) },
+  { name: 'p95', color: '#d88a3b', values: of(({ p95Ms }) => p95Ms) },
+])}
+${others.map(groupTable).join('\n')}
+</body></html>
+`
+}

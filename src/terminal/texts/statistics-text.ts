@@ -1,0 +1,45 @@
+import type { Usage } from '../../database/usage.ts'
+import type { Statistics } from '../../jobs/statistics.ts'
+import { sizeText } from '../bytes.ts'
+import { plural } from '../plural.ts'
+import { type Cell, table } from '../table.ts'
+
+const barWidth = 24
+const milliseconds = (value: number | null): Cell => (value === null ? null : Math.round(value))
+const percent = (value: number | null): Cell => (value === null ? null : `${value.toFixed(1)}%`)
+
+/** A chart and a table in one: a line per day, user and so on, with a bar for its volume. */
+export function statisticsText({ from, to, by, total, groups, unfinished, store }: Statistics): string {
+  const most = Math.max(...groups.map(({ jobs }) => jobs), 1)
+  const bar = (jobs: number) => '█'.repeat(Math.round((jobs / most) * barWidth)) || (jobs > 0 ? '▏' : '')
+  const isUser = by === 'user'
+  const knowsPercentiles = by === 'day' || by === 'model' || by === 'status'
+  const row = (usage: Usage): Cell[] => [
+    usage.value,
+    bar(usage.jobs),
+    usage.jobs,
+    usage.failed,
+    percent(usage.errorRate),
+    milliseconds(usage.meanMs),
+    ...(knowsPercentiles ? [milliseconds(usage.p50Ms), milliseconds(usage.p95Ms)] : []),
+    ...(isUser ? [usage.quartile] : []),
+  ]
+  const head = [
+    ...[by.toUpperCase(), 'VOLUME', 'JOBS', 'FAILED', 'ERRORS', 'MEAN MS'],
+    ...(knowsPercentiles ? ['P50', 'P95'] : []),
+    ...(isUser ? ['QUARTILE'] : []),
+  ]
+  const times = [
+    ['mean', total.meanMs],
+    ['p50', total.p50Ms],
+    ['p95', total.p95Ms],
+  ].flatMap(([name, value]) => (value === null ? [] : `${name} ${Math.round(value as number)} ms`))
+  const success = total.errorRate === null ? '' : `, ${(100 - total.errorRate).toFixed(1)}% succeeded`
+  return [
+    table(head, groups.map(row)),
+    '',
+    `${from} to ${to} (UTC): ${plural(total.jobs, 'job')}${success}, ${total.failed} failed, ${total.needReview} need review${times.length > 0 ? `; ${times.join(', ')}` : ''}`,
+    `Now: ${unfinished.pending} pending, ${unfinished.processing} in work`,
+    `Store: ${sizeText(store.original)} originals, ${sizeText(store.mask)} masks, ${sizeText(store.processed)} cut-outs${store.awaitingDeletion > 0 ? `, ${sizeText(store.awaitingDeletion)} awaiting deletion` : ''}${store.kept > 0 ? `, ${sizeText(store.kept)} kept of pruned jobs` : ''}`,
+  ].join('\n')
+}
