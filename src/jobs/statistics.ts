@@ -1,5 +1,5 @@
 import type { Cache } from '../cache/contract.ts'
-import type { Database } from '../database/connect.ts'
+import type { Database } from '../database/contract.ts'
 import type { Instant } from '../database/filters.ts'
 import {
   type Dimension,

@@ -8,7 +8,7 @@ import { workingDepth } from '../cutout/codec/encode.ts'
 import type { CutoutSettings, FinishedCutout } from '../cutout/cutout.ts'
 import { estimateBytes } from '../cutout/memory.ts'
 import { cutOutInThread } from '../cutout/pool.ts'
-import type { Database } from '../database/connect.ts'
+import type { Database } from '../database/contract.ts'
 import {
   type CompletedJob,
   claimJob,

@@ -1,4 +1,4 @@
-import type { Database } from '../database/connect.ts'
+import type { Database } from '../database/contract.ts'
 import { failForMissingObject, knownJobs, loggedObjects, timeAgo } from '../database/logged-objects.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'

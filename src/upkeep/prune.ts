@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { tryLock } from '../database/advisory-lock.ts'
-import type { Database } from '../database/connect.ts'
+import type { Database } from '../database/contract.ts'
 import {
   doomedKinds,
   dueTombstones,
@@ -99,7 +98,7 @@ export async function prune(
   options: PruneOptions,
 ): Promise<PruneResult> {
   const { sql } = database
-  const release = await tryLock(database, 'prune')
+  const release = await database.tryLock('prune')
   if (!release) {
     throw new RmbgError(
       'REFUSED',

@@ -1,6 +1,7 @@
 /** Every query a user can trigger has an index that serves it. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { connectServer, type Database } from '../../src/database/connect.ts'
+import { connectServer } from '../../src/database/connect.ts'
+import type { Database } from '../../src/database/contract.ts'
 import type { JobFilter } from '../../src/database/filters.ts'
 import { explainQuery } from '../../src/database/query.ts'
 import { fill } from '../bench/database/fill.ts'

@@ -1,7 +1,7 @@
 /** Finding jobs: every filter against a model of it in JavaScript, and pages that show each job once. */
 import type postgres from 'postgres'
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { Database } from '../../src/database/connect.ts'
+import type { Database } from '../../src/database/contract.ts'
 import type { JobFilter } from '../../src/database/filters.ts'
 import { findJobs, type Job, jobVersion, queryJobs } from '../../src/database/query.ts'
 import { tagJobs, untagJobs } from '../../src/database/tags.ts'

@@ -1,4 +1,4 @@
-import type { Database } from '../connect.ts'
+import type { Database } from '../contract.ts'
 import { withDatabase } from '../errors.ts'
 import { type HealthLevel, worst } from './contract.ts'
 
