@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import pLimit from 'p-limit'
 import type { Job } from '../database/query.ts'
 import { objectErrors, RmbgError } from '../errors.ts'
-import { writeAtomically } from '../process/outputs.ts'
+import { writeAtomically } from '../files.ts'
 import type { ObjectKind, ObjectStore } from '../store/contract.ts'
 import { readStored } from '../store/verified.ts'
 
