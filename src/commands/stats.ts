@@ -3,8 +3,8 @@ import * as Flags from '@oclif/core/flags'
 import { openContext } from '../context.ts'
 import type { HealthCheck, HealthLevel } from '../database/health/contract.ts'
 import { type Dimension, dimensions } from '../database/usage.ts'
+import { writeAtomically } from '../files.ts'
 import type { Statistics } from '../jobs/statistics.ts'
-import { writeAtomically } from '../process/outputs.ts'
 import { resolveSettings } from '../settings/settings.ts'
 import { parseWhen } from '../settings/when.ts'
 import { BaseCommand, describeError } from '../terminal/command.ts'
@@ -70,7 +70,7 @@ export default class Stats extends BaseCommand {
         const others: Statistics[] = []
         for (const by of ['user', 'model', 'tag', 'error'] as const) others.push(await collect(by))
         const file = resolve(flags.html)
-        await writeAtomically(file, Buffer.from(statisticsHtml(await collect('day'), others)))
+        await writeAtomically(file, Buffer.from(statisticsHtml(await collect('day'), others)), 'report')
         this.logToStderr(`The report is in ${file}`)
       }
       return statistics
