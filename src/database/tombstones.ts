@@ -1,7 +1,7 @@
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
 import { type JobFilter, jobCondition } from './filters.ts'
-import { utc } from './query.ts'
+import { utc } from './sql-time.ts'
 
 /** Jobs by how they ended: each kind has an age and an index of its own. */
 export type DoomedKind = 'completed' | 'failed' | 'abandoned'

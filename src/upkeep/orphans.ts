@@ -1,5 +1,6 @@
 import type { Database } from '../database/contract.ts'
-import { failForMissingObject, knownJobs, loggedObjects, timeAgo } from '../database/logged-objects.ts'
+import { failForMissingObject, knownJobs, loggedObjects } from '../database/logged-objects.ts'
+import { timeAgo } from '../database/sql-time.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { type ObjectKind, type ObjectStore, objectKinds, type StoredObject } from '../store/contract.ts'
