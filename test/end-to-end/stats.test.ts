@@ -84,9 +84,10 @@ describeServers('on servers', () => {
     expect((await site.run([...args, '--yes'])).stdout).toContain('is as it should be')
   })
 
-  it('backup --check-wal prints what to add', async () => {
-    const { status, stdout } = await site.run(['backup', '--check-wal'])
-    expect([status, stdout]).toEqual([1, expect.stringContaining('archive_mode = on')])
+  it('wal prints what to add, with a status of its own or that of a monitor', async () => {
+    const { status, stdout } = await site.run(['wal'])
+    expect([status, stdout]).toEqual([10, expect.stringContaining('archive_mode = on')])
+    expect((await site.run(['wal', '--monitor'])).status).toBe(1)
   })
 })
 

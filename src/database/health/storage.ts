@@ -1,7 +1,7 @@
-import { plural } from '../../terminal/plural.ts'
 import { indexStates, ownTables } from '../indexes.ts'
 import { one } from '../rows.ts'
 import { type HealthContext, type Look, levelOf } from './contract.ts'
+import { counted } from './words.ts'
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
 /** With fewer blocks read than this a ratio says nothing. */
@@ -188,15 +188,9 @@ const indexes: Look = {
     return {
       level:
         invalid.length > 0 || duplicates.length > 0 ? 'warn' : levelOf(wasted, { warn: 5e9, crit: 1e15 }),
-      summary:
-        `${plural(invalid.length, 'invalid index')}, ${plural(duplicates.length, 'pair')} of duplicates, ${plural(unused.length, 'index')} of more than 1 MB never used.`.replaceAll(
-          'indexs',
-          'indexes',
-        ),
+      summary: `${counted(invalid.length, 'invalid index', 'invalid indexes')}, ${counted(duplicates.length, 'pair')} of duplicates, ${counted(unused.length, 'index', 'indexes')} of more than 1 MB never used.`,
       details: [
-        ...invalid.map(
-          ({ name }) => `invalid: ${name}; rmbg prune --reindex drops what a killed REINDEX left`,
-        ),
+        ...invalid.map(({ name }) => `invalid: ${name}; rmbg reindex drops what a killed REINDEX left`),
         ...duplicates.map(({ names }) => `the same: ${names.join(', ')}`),
         ...unused.map(
           ({ name, size }) =>
