@@ -9,11 +9,11 @@ import {
 } from '../database/logged-objects.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
-import { type ObjectKind, type ObjectStore, objectKinds, type StoredObject } from '../store/contract.ts'
+import type { ObjectKind, ObjectStore, StoredObject } from '../store/contract.ts'
 import { objectKey } from '../store/keys.ts'
 import { mergeSorted } from '../store/merge-sorted.ts'
 import { inBatches, type LongList, longList } from './long-list.ts'
-import { type Plan, shareOf } from './plan.ts'
+import { type RemovalPlan, shareOf } from './plan.ts'
 
 /** What has lost its counterpart. */
 export type Orphan =
@@ -70,7 +70,7 @@ export interface OrphanOptions {
 }
 
 /** After an abort, `execute` finishes the batch at hand. */
-export type OrphanPlan = Plan<OrphanFigures, { signal: AbortSignal }, OrphanResult>
+export type OrphanPlan = RemovalPlan<OrphanFigures, { signal: AbortSignal }, OrphanResult>
 
 interface Services {
   database: Database

@@ -181,7 +181,7 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
     for (const id of removed) this.log(`removed   ${id}`)
     if (missing.length > 0) {
       this.logToStderr(
-        `Not in the store: ${plural(missing.length, 'object')} of completed jobs, such as ${missing[0]}. rmbg prune --orphans finds their jobs.`,
+        `Not in the store: ${plural(missing.length, 'object')} of completed jobs, such as ${missing[0]}. rmbg orphans finds their jobs.`,
       )
     }
     if (damaged.length > 0) {

@@ -15,7 +15,7 @@ const archiving: Look = {
       return {
         level: 'ok',
         summary: 'WAL is not archived: a restore goes back to a backup, not to a moment.',
-        details: ['rmbg backup --check-wal prints the settings to add.'],
+        details: ['rmbg wal prints the settings to add.'],
         metrics: [],
       }
     }
@@ -101,7 +101,7 @@ const settings: Look = {
       advise(
         'synchronous_commit',
         'warn',
-        'on: after a crash of the server jobs that were told completed may be gone, their objects then have no row (rmbg prune --orphans finds them)',
+        'on: after a crash of the server jobs that were told completed may be gone, their objects then have no row (rmbg orphans finds them)',
       )
     }
     if (value('wal_level') === 'minimal') {

@@ -105,7 +105,7 @@ const bloat: Look = {
         ),
         ...indexes.map(
           ({ name, waste, size }) =>
-            `index ${name}: about ${megabytes(waste)} of ${megabytes(size)}; rmbg prune --reindex gives it back`,
+            `index ${name}: about ${megabytes(waste)} of ${megabytes(size)}; rmbg reindex gives it back`,
         ),
         ...(untrusted.length > 0
           ? ['ANALYZE them (rmbg prune --vacuum), or let the role read pg_stats.']
@@ -192,9 +192,7 @@ const indexes: Look = {
           'indexes',
         ),
       details: [
-        ...invalid.map(
-          ({ name }) => `invalid: ${name}; rmbg prune --reindex drops what a killed REINDEX left`,
-        ),
+        ...invalid.map(({ name }) => `invalid: ${name}; rmbg reindex drops what a killed REINDEX left`),
         ...duplicates.map(({ names }) => `the same: ${names.join(', ')}`),
         ...unused.map(
           ({ name, size }) =>
