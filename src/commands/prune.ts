@@ -22,7 +22,7 @@ export default class Prune extends BaseCommand {
 It may be interrupted or killed at any moment: run it again to finish.
 
 Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.database} database, ${exitStatus.store} object store, ${exitStatus.interrupted} stopped by Ctrl-C.`
-  static override usage = 'prune [POLICY] [--keep-objects | --versions] [--vacuum] [--dry-run | --yes]'
+  static override usage = 'prune [POLICY] [--keep-objects] [--versions] [--vacuum] [--dry-run] [--yes]'
   static override examples = [
     '<%= config.bin %> prune --dry-run',
     '<%= config.bin %> prune --older-than 90d --except-tag keep --yes',
