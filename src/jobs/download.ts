@@ -4,7 +4,7 @@ import type { Job } from '../database/query.ts'
 import { objectErrors, RmbgError } from '../errors.ts'
 import { writeAtomically } from '../files.ts'
 import { sha256OfFile } from '../sha256.ts'
-import type { ObjectKind, ObjectStore } from '../store/contract.ts'
+import { type ObjectKind, type ObjectStore, objectKinds } from '../store/contract.ts'
 import { readStored } from '../store/verified.ts'
 
 /** Objects on the way at once. */
@@ -13,26 +13,25 @@ const concurrency = 8
 /** The objects of a job that are complete and known by checksum. */
 function objectsOf(job: Job): { kind: ObjectKind; key: string; sha256: string }[] {
   if (job.status !== 'completed') return []
-  return (['original', 'mask', 'processed'] as const).flatMap((kind) => {
+  return objectKinds.flatMap((kind) => {
     const key = job[`${kind}Path`]
     const sha256 = job[`${kind}Sha256`]
     return key === null || sha256 === null ? [] : [{ kind, key, sha256 }]
   })
 }
 
-export interface JobLinks {
-  originalUrl?: string
-  maskUrl?: string
-  processedUrl?: string
-}
+/** `originalUrl`, `maskUrl` and `processedUrl`. */
+export type JobLinks = { [Kind in ObjectKind as `${Kind}Url`]?: string }
 
-/** A link to each object of a completed job, good for so many seconds; none for other jobs. */
+/**
+ * A link to each object of a completed job; none for other jobs.
+ *
+ * @param expiresSeconds 1 to 604800, a week
+ */
 export async function linksOf(store: ObjectStore, job: Job, expiresSeconds: number): Promise<JobLinks> {
-  const links = objectsOf(job).map(async ({ kind, key }) => [
-    `${kind}Url`,
-    await store.link(key, expiresSeconds),
-  ])
-  return Object.fromEntries(await Promise.all(links))
+  const links: JobLinks = {}
+  for (const { kind, key } of objectsOf(job)) links[`${kind}Url`] = await store.link(key, expiresSeconds)
+  return links
 }
 
 /** Where an object is now, or why it is not there. */

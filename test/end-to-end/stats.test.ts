@@ -40,17 +40,23 @@ describe('on a designer’s desk', () => {
     expect([backwards.status, backwards.stderr]).toEqual([2, expect.stringContaining('before it begins')])
   })
 
-  it('stats --health has a word and a status for a monitor', async () => {
-    const { status, stdout } = await at.run('stats', '--health')
-    expect(status, stdout).toBe(1)
+  it('health has a word for each check, and a status of its own or of a monitor', async () => {
+    const { status, stdout } = await at.run('health')
+    expect(status, stdout).toBe(10)
+    expect((await at.run('health', '--monitor')).status).toBe(1)
     expect(stdout).toMatch(/^WARN +backup +There is no backup\.$/m)
-    expect((await at.run('stats', '--health', '--openmetrics')).stdout).toContain(
-      'rmbg_health_level{check="backup"} 1',
-    )
+    expect((await at.run('health', '--openmetrics')).stdout).toContain('rmbg_health_level{check="backup"} 1')
     const database = await openEmbedded(join(at.home, 'database'))
-    const locked = await at.run('stats', '--health')
+    const locked = await at.run('health')
+    const monitored = await at.run('health', '--monitor')
     await database.close()
-    expect([locked.status, locked.stdout]).toEqual([2, expect.stringMatching(/^CRIT +database/)])
+    expect([locked.status, locked.stdout]).toEqual([11, expect.stringMatching(/^CRIT +database/)])
+    expect(monitored.status).toBe(2)
+    const unset = await rmbg(['health', '--monitor'], {
+      cwd: at.folder,
+      env: { RMBG_HOME: at.home, RMBG_THREADS: 'x' },
+    })
+    expect([unset.status, unset.stdout]).toEqual([3, expect.stringMatching(/^UNKNOWN +database/)])
   })
 })
 
@@ -99,8 +105,7 @@ describeWith('RMBG_TEST_REDIS_URL')('with a cache', () => {
     const run = (args: string[], url = redisUrl!) =>
       rmbg(args, { cwd: at.folder, env: { RMBG_HOME: at.home, REDIS_URL: url } })
     const plain = (await at.run('stats', '--json')).stdout
-    const hits = async () =>
-      Number(/(\d+) of \d+ answers/.exec((await run(['stats', '--health'])).stdout)?.[1])
+    const hits = async () => Number(/(\d+) of \d+ answers/.exec((await run(['health'])).stdout)?.[1])
     for (const _ of [1, 2]) expect((await run(['stats', '--json'])).stdout).toBe(plain)
     expect(await hits()).toBe(1)
     for (const _ of [1, 2]) expect((await run(['query', row!.job_id])).stdout).toContain('spring')

@@ -107,7 +107,7 @@ const bloat: Look = {
         ),
         ...indexes.map(
           ({ name, waste, size }) =>
-            `index ${name}: about ${megabytes(waste)} of ${megabytes(size)}; rmbg prune --reindex gives it back`,
+            `index ${name}: about ${megabytes(waste)} of ${megabytes(size)}; rmbg reindex gives it back`,
         ),
         ...(untrusted.length > 0
           ? ['ANALYZE them (rmbg prune --vacuum), or let the role read pg_stats.']

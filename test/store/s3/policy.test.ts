@@ -1,4 +1,4 @@
-/** What `rmbg backup --configure-bucket` makes of a bucket, and of what servers refuse. */
+/** What `rmbg bucket` makes of a bucket, and of what servers refuse. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import {
