@@ -7,7 +7,7 @@ import type { Job } from '../database/query.ts'
 import { objectErrors, RmbgError } from '../errors.ts'
 import { writeAtomically } from '../process/outputs.ts'
 import type { ObjectKind, ObjectStore } from '../store/contract.ts'
-import { readStored } from '../store/verified.ts'
+import { readVerified } from '../store/verified.ts'
 
 /** Objects on the way at once. */
 const concurrency = 8
@@ -75,7 +75,7 @@ async function download(
   path: string,
 ): Promise<Fetched> {
   try {
-    if ((await digestOf(path)) !== sha256) await writeAtomically(path, await readStored(store, key, sha256))
+    if ((await digestOf(path)) !== sha256) await writeAtomically(path, await readVerified(store, key, sha256))
     return { key, path }
   } catch (error) {
     if (error instanceof RmbgError && objectErrors.includes(error.code)) return { key, error }

@@ -25,7 +25,7 @@ import { failPoint } from '../fail-point.ts'
 import type { MatteModel, ModelSpec } from '../model/contract.ts'
 import type { ObjectStore } from '../store/contract.ts'
 import { contentTypeOf, objectKey } from '../store/keys.ts'
-import { readStored } from '../store/verified.ts'
+import { readVerified } from '../store/verified.ts'
 import type { BatchEvent, CompletedEvent, FailedEvent, PlannedEvent, SkippedEvent } from './events.ts'
 import type { Candidate } from './inputs.ts'
 import { writeAtomically } from './outputs.ts'
@@ -151,7 +151,7 @@ export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
       upload(originalPath, bytes, contentTypeOf(header.extension), contentSha256)
 
       const model = made ? undefined : await batch.model()
-      const subject = model ?? { mask: await readStored(store, made!.maskPath, made!.maskSha256) }
+      const subject = model ?? { mask: await readVerified(store, made!.maskPath, made!.maskSha256) }
       const cutout = await cutOutInThread(bytes, subject, settings)
       const { mask, processed } = cutout
       const provider = model?.provider ?? 'none'
@@ -269,7 +269,7 @@ export async function skip(
 async function restoreOutput(batch: Batch, output: string, job: CompletedJob): Promise<void> {
   const present = await stat(output).catch(() => undefined)
   if (present?.size === job.processedBytes) return
-  const bytes = await readStored(batch.store, job.processedPath, job.processedSha256)
+  const bytes = await readVerified(batch.store, job.processedPath, job.processedSha256)
   await writeAtomically(output, bytes)
 }
 

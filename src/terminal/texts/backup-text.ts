@@ -1,4 +1,3 @@
-import type { BucketPlan } from '../../backup/buckets.ts'
 import type { WalReport } from '../../database/health/wal.ts'
 
 export function walText(report: WalReport): string {
@@ -13,16 +12,4 @@ export function walText(report: WalReport): string {
       ? ['', 'For postgresql.conf (the folder on another disk, owned by postgres):', ...report.settingsToAdd]
       : []),
   ].join('\n')
-}
-
-export function bucketText({ bucket, versioning, rules, changes }: BucketPlan): string {
-  const lines = [
-    `versioning  ${versioning.now}${versioning.now === versioning.wanted ? '' : ` -> ${versioning.wanted}`}`,
-    ...rules.map(({ id, now, wanted }) =>
-      now === wanted ? `${id}  ${wanted}` : `${id}  ${now ?? 'no rule'} -> ${wanted}`,
-    ),
-  ]
-  return [`s3://${bucket}${changes ? '' : ' is as it should be'}`, ...lines.map((line) => `  ${line}`)].join(
-    '\n',
-  )
 }
