@@ -1,7 +1,6 @@
 import * as Flags from '@oclif/core/flags'
-import type { BucketPlan } from '../../backup/buckets.ts'
 import type { BackupResult } from '../../backup/take.ts'
-import { bucketsOf, openContext } from '../../context.ts'
+import { openContext } from '../../context.ts'
 import type { WalReport } from '../../database/health/wal.ts'
 import { RmbgError } from '../../errors.ts'
 import {
@@ -11,12 +10,11 @@ import {
 } from '../../settings/settings.ts'
 import { sizeText } from '../../terminal/bytes.ts'
 import { BaseCommand } from '../../terminal/command.ts'
-import { confirm } from '../../terminal/confirm.ts'
 import { exitStatus } from '../../terminal/exit.ts'
 import { plural } from '../../terminal/plural.ts'
 import { progress } from '../../terminal/progress.ts'
 import { onStopSignals } from '../../terminal/signals.ts'
-import { bucketText, walText } from '../../terminal/texts/backup-text.ts'
+import { walText } from '../../terminal/texts/backup-text.ts'
 import { monitorStatus } from '../../terminal/texts/health-text.ts'
 import { openVaultAt } from '../../terminal/vault.ts'
 
@@ -29,14 +27,6 @@ interface BackupFlags {
   drill: boolean
   'keep-last'?: number | undefined
   'keep-days'?: number | undefined
-}
-
-interface BucketFlags {
-  'archive-after'?: number | undefined
-  'archive-class'?: string | undefined
-  'expire-after'?: number | undefined
-  'dry-run'?: boolean
-  yes?: boolean
 }
 
 const otherModes = ['to', 'objects', 'drill', 'keep-last', 'keep-days']
@@ -75,52 +65,14 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
       helpGroup: 'SERVER',
       default: false,
       description: 'instead: tell whether the server archives its WAL, and print the settings to add',
-      exclusive: [...otherModes, 'configure-bucket'],
-    }),
-    'configure-bucket': Flags.boolean({
-      helpGroup: 'BUCKET',
-      default: false,
-      description:
-        'instead: make the bucket keep old versions, archive and then expire them; shows first what changes',
       exclusive: otherModes,
-    }),
-    'archive-after': Flags.integer({
-      helpGroup: 'BUCKET',
-      min: 1,
-      helpValue: 'DAYS',
-      description: 'when old versions go to the archive class (default: 30)',
-      dependsOn: ['configure-bucket'],
-    }),
-    'archive-class': Flags.string({
-      helpGroup: 'BUCKET',
-      description: 'a storage class of the server; none leaves them where they are (default: GLACIER)',
-      dependsOn: ['configure-bucket'],
-    }),
-    'expire-after': Flags.integer({
-      helpGroup: 'BUCKET',
-      min: 1,
-      helpValue: 'DAYS',
-      description: 'when old versions are removed (default: 365)',
-      dependsOn: ['configure-bucket'],
-    }),
-    'dry-run': Flags.boolean({
-      helpGroup: 'BUCKET',
-      description: 'show what --configure-bucket would change',
-      dependsOn: ['configure-bucket'],
-    }),
-    yes: Flags.boolean({
-      helpGroup: 'BUCKET',
-      char: 'y',
-      description: 'do not ask',
-      dependsOn: ['configure-bucket'],
     }),
   }
 
-  async run(): Promise<BackupOutcome | WalReport | BucketPlan[]> {
+  async run(): Promise<BackupOutcome | WalReport> {
     const { flags } = await this.parse(Backup)
     const settings = await resolveSettings({})
     if (flags['check-wal']) return this.#checkWal(settings)
-    if (flags['configure-bucket']) return this.#configureBucket(settings, flags)
     return this.#backUp(settings, flags)
   }
 
@@ -209,27 +161,5 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
     } finally {
       await context.close()
     }
-  }
-
-  async #configureBucket(settings: ResolvedSettings, flags: BucketFlags): Promise<BucketPlan[]> {
-    const buckets = bucketsOf(settings)
-    if (buckets.length === 0) {
-      throw new RmbgError('USAGE', 'There is no bucket to configure: the objects are in a folder.', {
-        hint: 'Set S3_BUCKET.',
-      })
-    }
-    const wish = {
-      archiveAfterDays: flags['archive-after'] ?? 30,
-      archiveClass: flags['archive-class'] ?? 'GLACIER',
-      expireAfterDays: flags['expire-after'] ?? 365,
-    }
-    const { configureBuckets, planBuckets } = await import('../../backup/buckets.ts')
-    const plans = await planBuckets(buckets, wish)
-    this.log(plans.map(bucketText).join('\n'))
-    if (flags['dry-run'] || plans.every(({ changes }) => !changes)) return plans
-    await confirm('Change it so?', { yes: flags.yes ?? false })
-    await configureBuckets(buckets, wish)
-    this.log('Done, and read back.')
-    return plans
   }
 }
