@@ -5,7 +5,7 @@ import { objectErrors, RmbgError } from '../errors.ts'
 import { writeAtomically } from '../files.ts'
 import { sha256OfFile } from '../sha256.ts'
 import { type ObjectKind, type ObjectStore, objectKinds } from '../store/contract.ts'
-import { readStored } from '../store/verified.ts'
+import { readVerified } from '../store/verified.ts'
 
 /** Objects on the way at once. */
 const concurrency = 8
@@ -73,7 +73,7 @@ async function download(
 ): Promise<Fetched> {
   try {
     if ((await presentDigest(path)) !== sha256)
-      await writeAtomically(path, await readStored(store, key, sha256))
+      await writeAtomically(path, await readVerified(store, key, sha256))
     return { key, path }
   } catch (error) {
     if (error instanceof RmbgError && objectErrors.includes(error.code)) return { key, error }

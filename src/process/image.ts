@@ -21,7 +21,7 @@ import { failPoint } from '../fail-point.ts'
 import { writeAtomically } from '../files.ts'
 import type { MatteModel } from '../model/contract.ts'
 import { contentTypeOf, objectKey } from '../store/keys.ts'
-import { readStored } from '../store/verified.ts'
+import { readVerified } from '../store/verified.ts'
 import type { Batch, Image, Outcome, ReadableImage } from './contract.ts'
 import type { CompletedEvent } from './events.ts'
 import { fail } from './failure.ts'
@@ -216,7 +216,7 @@ async function maskOrigin(batch: Batch, image: ReadableImage, content: Content):
 }
 
 const storedMask = ({ store }: Batch, { maskPath, maskSha256 }: MaskedJob): Promise<Uint8Array> =>
-  readStored(store, maskPath, maskSha256)
+  readVerified(store, maskPath, maskSha256)
 
 function claimRequest(
   batch: Batch,
