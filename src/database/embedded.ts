@@ -1,4 +1,4 @@
-import { chmod, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { PGlite } from '@electric-sql/pglite'
@@ -6,6 +6,7 @@ import { pg_trgm } from '@electric-sql/pglite/contrib/pg_trgm'
 import { pgcrypto } from '@electric-sql/pglite/contrib/pgcrypto'
 import postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
+import { diskProblem, sync } from '../files.ts'
 import type { Database } from './connect.ts'
 import { databaseError } from './errors.ts'
 import { releaseAllJobs } from './leases.ts'
@@ -152,33 +153,22 @@ async function syncTree(folder: string): Promise<void> {
   await sync(folder)
 }
 
-async function sync(path: string): Promise<void> {
-  // Windows syncs no folder, and no file that is open for reading only.
-  const isFile = (await stat(path)).isFile()
-  if (process.platform === 'win32' && !isFile) return
-  const handle = await open(path, process.platform === 'win32' ? 'r+' : 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
 function folderError(folder: string, cause: unknown): RmbgError {
   if (cause instanceof RmbgError) return cause
-  const { code, message } = cause as NodeJS.ErrnoException
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-    return new RmbgError('DATABASE_DENIED', `There is no permission to write to ${folder} (${code}).`, {
+  const refused = diskProblem(cause, folder)
+  if (refused?.problem === 'denied') {
+    return new RmbgError('DATABASE_DENIED', refused.sentence, {
       hint: 'Check its owner, choose another RMBG_HOME, or set DATABASE_URL to a PostgreSQL server.',
       cause,
     })
   }
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new RmbgError('DATABASE_UNAVAILABLE', `The disk of ${folder} is full.`, {
+  if (refused) {
+    return new RmbgError('DATABASE_UNAVAILABLE', refused.sentence, {
       hint: 'Make room there, or choose another RMBG_HOME.',
       cause,
     })
   }
+  const { message } = cause as Error
   return new RmbgError('DATABASE_ERROR', `The embedded database in ${folder} cannot be opened: ${message}.`, {
     hint: 'Check that its disk has room. If it is damaged, restore a backup, or move the folder away to start anew.',
     cause,

@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
-import { removeLeftovers } from '../files.ts'
+import { diskProblem, removeLeftovers, sync } from '../files.ts'
 import { digestOf, type ObjectStore, type PutOptions, type StoredObject } from './contract.ts'
 import { assertKey, contentTypeOf } from './keys.ts'
 
@@ -59,7 +59,8 @@ export function directoryStore(folder: string): ObjectStore {
           await rename(temporary, target)
         })
         await failPoint('store:renamed')
-        await syncFolder(dirname(target))
+        // A rename is on disk when its folder is. Not every file system flushes folders, and this one may be gone again.
+        await sync(dirname(target)).catch(() => {})
         return {
           key,
           size,
@@ -160,13 +161,6 @@ async function writeFlushed(
   return size
 }
 
-/** A rename is on disk when its folder is. Not every platform can sync a folder. */
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r').catch(() => undefined)
-  await handle?.sync().catch(() => {})
-  await handle?.close()
-}
-
 /** A store that was emptied leaves no tree of empty folders behind. */
 async function removeEmptyFolders(root: string, folder: string): Promise<void> {
   for (let path = folder; path.startsWith(root + sep); path = dirname(path)) {
@@ -218,19 +212,18 @@ function storeError(root: string, cause: unknown, key?: string): Error {
   if (cause instanceof RmbgError || (cause as Error).name === 'AbortError') return cause as Error
   const { code, message } = cause as NodeJS.ErrnoException
   const where = `the store in ${root.endsWith(sep) ? root : root + sep}`
-  switch (code) {
-    case 'ENOENT':
-      return new RmbgError('STORE_OBJECT_MISSING', `The object ${key} is not in ${where}.`, { cause })
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new RmbgError('STORE_FULL', `The disk of ${where} is full.`, {
+  if (code === 'ENOENT') {
+    return new RmbgError('STORE_OBJECT_MISSING', `The object ${key} is not in ${where}.`, { cause })
+  }
+  const refused = diskProblem(cause, where)
+  switch (refused?.problem) {
+    case 'full':
+      return new RmbgError('STORE_FULL', refused.sentence, {
         hint: 'Make room and run the command again.',
         cause,
       })
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return new RmbgError('STORE_DENIED', `There is no permission to write to ${where} (${code}).`, {
+    case 'denied':
+      return new RmbgError('STORE_DENIED', refused.sentence, {
         hint: 'Check its owner, or choose another RMBG_HOME.',
         cause,
       })
