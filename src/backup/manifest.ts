@@ -1,7 +1,7 @@
 import { buffer } from 'node:stream/consumers'
 import { z } from 'zod'
 import { RmbgError } from '../errors.ts'
-import { digestOf } from './sha256.ts'
+import { sha256Of } from '../sha256.ts'
 import { at, type Vault } from './vault.ts'
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
@@ -57,7 +57,7 @@ export async function writeManifest(vault: Vault, manifest: Manifest): Promise<v
   const body = Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)
   await vault.store.put(at(vault, `${manifest.backupId}/${manifestFile}`), body, {
     contentType: 'application/json',
-    sha256: digestOf(body),
+    sha256: sha256Of(body),
   })
 }
 

@@ -8,13 +8,8 @@ import type { Statistics } from '../jobs/statistics.ts'
 import { resolveSettings } from '../settings/settings.ts'
 import { parseWhen } from '../settings/when.ts'
 import { BaseCommand, describeError } from '../terminal/command.ts'
-import {
-  cacheCheck,
-  healthText,
-  monitorStatus,
-  openMetrics,
-  overallLevel,
-} from '../terminal/texts/health-text.ts'
+import { healthStatus } from '../terminal/exit.ts'
+import { cacheCheck, healthText, openMetrics, overallLevel } from '../terminal/texts/health-text.ts'
 import { statisticsHtml } from '../terminal/texts/statistics-html.ts'
 import { statisticsText } from '../terminal/texts/statistics-text.ts'
 
@@ -93,7 +88,7 @@ export default class Stats extends BaseCommand {
       const checks = [...(await checkHealth(database)), ...cacheCheck(await cache.figures())]
       this.log(openmetrics ? openMetrics(checks) : healthText(checks))
       const level = overallLevel(checks)
-      process.exitCode = monitorStatus[level]
+      process.exitCode = healthStatus(level, { monitor: true })
       return { level, checks }
     } catch (error) {
       // A monitor knows four words only, and a database that does not answer is critical.
@@ -104,7 +99,7 @@ export default class Stats extends BaseCommand {
         ...{ details: [], metrics: [] },
       }
       this.log(openmetrics ? openMetrics([check]) : healthText([check]))
-      process.exitCode = monitorStatus[check.level]
+      process.exitCode = healthStatus(check.level, { monitor: true })
       return { level: check.level, checks: [check] }
     } finally {
       await context.close()

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
+import { sha256Of } from '../sha256.ts'
 import { type Database, reserveConnection } from './connect.ts'
 import { connectionIsLost, databaseError } from './errors.ts'
 
@@ -38,7 +38,7 @@ export async function shippedMigrations(from: URL = folder): Promise<Migration[]
       return {
         name: file.slice(0, -'.sql'.length),
         sql,
-        sha256: createHash('sha256').update(sql).digest('hex'),
+        sha256: sha256Of(sql),
         transaction: !sql.startsWith('-- no-transaction'),
       }
     }),

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { sha256Of } from '../sha256.ts'
 
 /**
  * Who this process is, in one line for locks and leases: host, machine, boot and pid namespace (pids mean
@@ -61,8 +61,7 @@ function machineBootNamespace(): [machine: string, boot: string, namespace: stri
   return ['', '', '']
 }
 
-const digest = (text: string): string =>
-  text && createHash('sha256').update(`rmbg ${text}`).digest('hex').slice(0, 12)
+const digest = (text: string): string => text && sha256Of(`rmbg ${text}`).slice(0, 12)
 
 function attempt(read: () => string): string {
   try {

@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { join, posix } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import pLimit from 'p-limit'
 import type { Job } from '../database/query.ts'
 import { objectErrors, RmbgError } from '../errors.ts'
 import { writeAtomically } from '../files.ts'
+import { sha256OfFile } from '../sha256.ts'
 import type { ObjectKind, ObjectStore } from '../store/contract.ts'
 import { readStored } from '../store/verified.ts'
 
@@ -75,7 +73,8 @@ async function download(
   path: string,
 ): Promise<Fetched> {
   try {
-    if ((await digestOf(path)) !== sha256) await writeAtomically(path, await readStored(store, key, sha256))
+    if ((await presentDigest(path)) !== sha256)
+      await writeAtomically(path, await readStored(store, key, sha256))
     return { key, path }
   } catch (error) {
     if (error instanceof RmbgError && objectErrors.includes(error.code)) return { key, error }
@@ -84,13 +83,11 @@ async function download(
 }
 
 /** @returns undefined where there is no such file */
-async function digestOf(path: string): Promise<string | undefined> {
-  const hash = createHash('sha256')
+async function presentDigest(path: string): Promise<string | undefined> {
   try {
-    await pipeline(createReadStream(path), hash)
+    return await sha256OfFile(path)
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw new RmbgError('OUTPUT_UNWRITABLE', `${path} cannot be read.`, { cause })
   }
-  return hash.digest('hex')
 }

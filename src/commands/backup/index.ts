@@ -12,12 +12,11 @@ import {
 import { sizeText } from '../../terminal/bytes.ts'
 import { BaseCommand } from '../../terminal/command.ts'
 import { confirm } from '../../terminal/confirm.ts'
-import { exitStatus } from '../../terminal/exit.ts'
+import { exitStatus, healthStatus } from '../../terminal/exit.ts'
 import { plural } from '../../terminal/plural.ts'
 import { progress } from '../../terminal/progress.ts'
 import { onStopSignals } from '../../terminal/signals.ts'
 import { bucketText, walText } from '../../terminal/texts/backup-text.ts'
-import { monitorStatus } from '../../terminal/texts/health-text.ts'
 import { openVaultAt } from '../../terminal/vault.ts'
 
 /** As under --json. */
@@ -204,7 +203,7 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
       const { checkWal } = await import('../../database/health/wal.ts')
       const report = await checkWal(database, '/var/backups/wal')
       this.log(walText(report))
-      process.exitCode = monitorStatus[report.level]
+      process.exitCode = healthStatus(report.level, { monitor: true })
       return report
     } finally {
       await context.close()
