@@ -2,8 +2,8 @@ import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { createGunzip, createGzip } from 'node:zlib'
 import pLimit from 'p-limit'
-import type postgres from 'postgres'
 import { type ReferredObject, referredObjects } from '../database/backups.ts'
+import type { Snapshot } from '../database/contract.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { measured } from '../sha256.ts'
@@ -96,7 +96,7 @@ export async function* copyObjects(
 export async function backUpObjects(
   vault: Vault,
   backupId: string,
-  connection: postgres.Sql,
+  connection: Snapshot['connection'],
   store: ObjectStore,
   { signal, onObject }: { signal: AbortSignal; onObject: () => void },
 ): Promise<CopiedObjects & { sha256: string }> {

@@ -164,15 +164,15 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
         : linesPrinter
     const print = printer(flags)
     const stop = onStopSignals(
-      (message) => print({ type: 'notice', message }),
+      (message) => print({ type: 'notice', code: 'stopping', message }),
       'images in work are finished first',
     )
     const context = openContext(settings)
     let summary: SummaryEvent
     try {
-      const [mattes, store] = await Promise.all([
+      const [masks, store] = await Promise.all([
         flags['from-mask']
-          ? ('stored' as const)
+          ? ('from-store' as const)
           : context.modelSpec().then((spec) => ({ spec, model: context.model })),
         context.store(),
       ])
@@ -184,7 +184,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
         outputFolder === undefined ? undefined : planOutputs(candidates, outputFolder, cutout.extension)
       summary = await runBatch(
         candidates,
-        { store, database, mattes },
+        { store, database, masks },
         {
           user: settings.user,
           tags: settings.tag,

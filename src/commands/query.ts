@@ -145,7 +145,7 @@ A page ends in the cursor of the next one; --all prints them all, one page in me
         return result
       }
       const { sql } = await context.database()
-      const { explainQuery, queryJobs } = await import('../database/query.ts')
+      const { explainQuery, queryJobs } = await import('../jobs/pages.ts')
       const limit = flags.all ? allPageSize : flags.limit
       if (flags.explain) {
         result.plan = await explainQuery(sql, filter, { limit, ...(flags.cursor && { after: flags.cursor }) })

@@ -1,6 +1,6 @@
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
-import { utc } from './query.ts'
+import { utc } from './sql-time.ts'
 
 /** A job and the keys of its objects. */
 export interface LoggedJob {
@@ -66,10 +66,4 @@ export async function failForMissingObject(
       returning 1`,
   )
   return rows.length > 0
-}
-
-/** The database's time so long ago. */
-export async function timeAgo(sql: postgres.Sql, interval: string): Promise<string> {
-  const [row] = await withDatabase(() => sql`select ${utc(sql, sql`now() - ${interval}::interval`)} as time`)
-  return row!.time
 }

@@ -2,7 +2,8 @@ import type postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
 import type { EmailVault } from './email-cipher.ts'
 import { withDatabase } from './errors.ts'
-import { utc } from './query.ts'
+import { one } from './rows.ts'
+import { utc } from './sql-time.ts'
 
 /** Makes the user known, and seen now. A new user is called by the id until somebody names it. */
 export async function upsertUser(sql: postgres.Sql, userId: string): Promise<void> {
@@ -99,7 +100,7 @@ export async function setUser(
         set username = coalesce(${username ?? null}, users.username) ${emailChange}
         returning ${columns(sql)}`,
     )
-    return (await listed(rows, vault))[0]!
+    return one(await listed(rows, vault))
   } catch (error) {
     const { cause } = error as { cause?: { code?: string } }
     if (cause?.code === '23505') throw taken(email!, undefined)

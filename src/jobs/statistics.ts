@@ -1,6 +1,6 @@
 import type { Cache } from '../cache/contract.ts'
-import type { Database } from '../database/connect.ts'
-import type { Instant } from '../database/filters.ts'
+import type { Database } from '../database/contract.ts'
+import type { Instant } from '../database/sql-time.ts'
 import {
   type Dimension,
   foldUsage,

@@ -1,4 +1,4 @@
-import type { Instant } from '../database/filters.ts'
+import type { Instant } from '../database/sql-time.ts'
 import { RmbgError } from '../errors.ts'
 
 const units: Record<string, string> = {

@@ -1,12 +1,7 @@
 import pLimit from 'p-limit'
-import type { Database } from '../database/connect.ts'
-import {
-  failForMissingObject,
-  knownJobs,
-  type LoggedJob,
-  loggedJobs,
-  timeAgo,
-} from '../database/logged-objects.ts'
+import type { Database } from '../database/contract.ts'
+import { failForMissingObject, knownJobs, type LoggedJob, loggedJobs } from '../database/logged-objects.ts'
+import { timeAgo } from '../database/sql-time.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import type { ObjectKind, ObjectStore, StoredObject } from '../store/contract.ts'

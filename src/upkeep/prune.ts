@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { tryLock } from '../database/advisory-lock.ts'
-import type { Database } from '../database/connect.ts'
-import { timeAgo } from '../database/logged-objects.ts'
+import type { Database } from '../database/contract.ts'
+import { timeAgo } from '../database/sql-time.ts'
 import {
   backupsSince,
   clockSkew,
@@ -190,7 +189,7 @@ function assertWithinShare(figures: PruneFigures, maxShare: number): void {
 }
 
 async function lockForPrune(database: Database): Promise<() => Promise<void>> {
-  const release = await tryLock(database, 'prune')
+  const release = await database.tryLock('prune')
   if (release) return release
   throw new RmbgError('REFUSED', 'Another prune, or a backup of the objects, is at work on this database.', {
     hint: 'Wait until it is done.',

@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises'
-import type { Database } from '../database/connect.ts'
+import type { Database } from '../database/contract.ts'
 import { databaseError } from '../database/errors.ts'
 import {
   dropIndex,

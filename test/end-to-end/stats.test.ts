@@ -82,17 +82,17 @@ describeServers('on servers', () => {
     expect(stdout.split('\n')).toHaveLength(4)
   })
 
-  it('backup --configure-bucket shows, changes and then has nothing to do', async () => {
-    const args = ['backup', '--configure-bucket', '--archive-class', 'none', '--expire-after', '90']
+  it('bucket shows, changes and then has nothing to do', async () => {
+    const args = ['bucket', '--archive-class', 'none', '--expire-after', '90']
     expect((await site.run([...args, '--dry-run'])).stdout).toContain('off -> enabled')
     expect((await site.run(args)).status, 'nobody to ask').toBe(2)
     expect((await site.run([...args, '--yes'])).stdout).toContain('Done')
     expect((await site.run([...args, '--yes'])).stdout).toContain('is as it should be')
   })
 
-  it('backup --check-wal prints what to add', async () => {
-    const { status, stdout } = await site.run(['backup', '--check-wal'])
-    expect([status, stdout]).toEqual([1, expect.stringContaining('archive_mode = on')])
+  it('wal prints what to add', async () => {
+    const { status, stdout } = await site.run(['wal'])
+    expect([status, stdout]).toEqual([10, expect.stringContaining('archive_mode = on')])
   })
 })
 

@@ -86,7 +86,7 @@ describeServers('with secrets of every kind', () => {
     { args: ['backup', 'list', 'backups', '--json'], status: 0 },
     { args: ['restore', 'backups'], status: 2, debug: true },
     { args: ['prune', '--dry-run'], status: 0, debug: true },
-    { args: ['backup', '--configure-bucket', '--dry-run', '--expire-after', '90'], status: 0, debug: true },
+    { args: ['bucket', '--dry-run', '--expire-after', '90'], status: 0, debug: true },
   ])('shows none of them: rmbg $args', async ({ args, status, debug }) => {
     const result = await run(site.folder, args, { ...env, ...(debug && { DEBUG: '*' }) })
     // Health depends on the server and is of no interest here.

@@ -1,6 +1,5 @@
 import { v7 as uuidv7 } from 'uuid'
 import { beforeEach, expect, it, vi } from 'vitest'
-import { tryLock } from '../../src/database/advisory-lock.ts'
 import { objectKey } from '../../src/store/keys.ts'
 import { type PruneOptions, planPrune } from '../../src/upkeep/prune.ts'
 import { onBothDatabases } from '../database/databases.ts'
@@ -130,7 +129,7 @@ onBothDatabases('a plan of pruning', (database) => {
     await make()
     const due = await plan()
     if (database().kind === 'embedded') return // one process has it anyway
-    const release = await tryLock(database(), 'prune')
+    const release = await database().tryLock('prune')
     await expect(due.execute(execution)).rejects.toMatchObject({ code: 'REFUSED' })
     await release?.()
     expect(await due.execute(execution)).toMatchObject({ jobs: 1 })

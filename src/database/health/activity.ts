@@ -1,4 +1,5 @@
 import { plural } from '../../terminal/plural.ts'
+import { one } from '../rows.ts'
 import { type Look, levelOf, worst } from './contract.ts'
 
 /** Minutes and seconds. */
@@ -9,19 +10,21 @@ const connections: Look = {
   name: 'connections',
   serverOnly: true,
   look: async ({ sql, seesAll, grantMonitor }) => {
-    const [limit] = await sql`
-      select current_setting('max_connections')::integer
-        - current_setting('superuser_reserved_connections')::integer as most`
+    const { most } = one(
+      await sql`
+        select current_setting('max_connections')::integer
+          - current_setting('superuser_reserved_connections')::integer as most`,
+    )
     const states = await sql<{ state: string; count: number; ours: number }[]>`
       select coalesce(state, case when datid is null then 'background' else 'hidden' end) as state,
         count(*)::integer as count, (count(*) filter (where application_name = 'rmbg'))::integer as ours
       from pg_stat_activity where backend_type = 'client backend' group by 1 order by 2 desc`
     const used = states.reduce((sum, { count }) => sum + count, 0)
     const ours = states.reduce((sum, state) => sum + state.ours, 0)
-    const share = (100 * used) / limit!.most
+    const share = (100 * used) / most
     return {
       level: levelOf(share, { warn: 80, crit: 95 }),
-      summary: `${used} of ${limit!.most} connections are in use (${share.toFixed(0)}%), ${ours} of them by rmbg.`,
+      summary: `${used} of ${most} connections are in use (${share.toFixed(0)}%), ${ours} of them by rmbg.`,
       details: [
         ...states.map(({ state, count }) => `${count} ${state}`),
         ...(share >= 80
@@ -35,7 +38,7 @@ const connections: Look = {
           labels: { state },
           help: 'Client connections by state.',
         })),
-        { name: 'rmbg_connections_limit', value: limit!.most, help: 'Connections that clients may open.' },
+        { name: 'rmbg_connections_limit', value: most, help: 'Connections that clients may open.' },
       ],
       ...(!seesAll && { grant: grantMonitor }),
     }

@@ -1,16 +1,18 @@
+import { one } from '../rows.ts'
 import { type HealthLevel, type Look, levelOf, worst } from './contract.ts'
 
 const archiving: Look = {
   name: 'wal-archiving',
   serverOnly: true,
   look: async ({ sql }) => {
-    const [row] = await sql`
-      select current_setting('archive_mode') as mode, archived_count::float8 as archived,
-        failed_count::float8 as failed,
-        extract(epoch from now() - last_archived_time)::float8 as age,
-        coalesce(last_failed_time > last_archived_time, last_failed_time is not null) as failing
-      from pg_stat_archiver`
-    const { mode, archived, failed, age, failing } = row!
+    const { mode, archived, failed, age, failing } = one(
+      await sql`
+        select current_setting('archive_mode') as mode, archived_count::float8 as archived,
+          failed_count::float8 as failed,
+          extract(epoch from now() - last_archived_time)::float8 as age,
+          coalesce(last_failed_time > last_archived_time, last_failed_time is not null) as failing
+        from pg_stat_archiver`,
+    )
     if (mode === 'off') {
       return {
         level: 'ok',

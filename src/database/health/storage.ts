@@ -1,5 +1,6 @@
 import { plural } from '../../terminal/plural.ts'
 import { indexStates, ownTables } from '../indexes.ts'
+import { one } from '../rows.ts'
 import { type HealthContext, type Look, levelOf } from './contract.ts'
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
@@ -11,10 +12,11 @@ const staleShare = 0.1
 const cacheHits: Look = {
   name: 'cache-hits',
   look: async ({ sql }) => {
-    const [row] = await sql`
-      select blks_hit::float8 as hit, (blks_hit + blks_read)::float8 as all, stats_reset::text as since
-      from pg_stat_database where datname = current_database()`
-    const { hit, all, since } = row!
+    const { hit, all, since } = one(
+      await sql`
+        select blks_hit::float8 as hit, (blks_hit + blks_read)::float8 as all, stats_reset::text as since
+        from pg_stat_database where datname = current_database()`,
+    )
     if (all < enoughBlocks) {
       return {
         level: 'ok',
@@ -214,11 +216,12 @@ const indexes: Look = {
 const wraparound: Look = {
   name: 'wraparound',
   look: async ({ sql }) => {
-    const [row] = await sql`
-      select max(age(c.relfrozenxid))::float8 as xid, max(mxid_age(c.relminmxid))::float8 as multixact,
-        current_setting('autovacuum_freeze_max_age')::float8 as freeze
-      from pg_class c where c.relkind in ('r', 't', 'm')`
-    const { xid, multixact, freeze } = row!
+    const { xid, multixact, freeze } = one(
+      await sql`
+        select max(age(c.relfrozenxid))::float8 as xid, max(mxid_age(c.relminmxid))::float8 as multixact,
+          current_setting('autovacuum_freeze_max_age')::float8 as freeze
+        from pg_class c where c.relkind in ('r', 't', 'm')`,
+    )
     const oldest = Math.max(xid, multixact)
     return {
       level: levelOf(oldest, { warn: freeze + 2e8, crit: 1.5e9 }),

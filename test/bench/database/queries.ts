@@ -1,11 +1,12 @@
 /** Every query a user can trigger, timed: what it cost, and how the server did it. */
 import type postgres from 'postgres'
 import type { JobFilter } from '../../../src/database/filters.ts'
-import { timeAgo } from '../../../src/database/logged-objects.ts'
-import { explainQuery, findJobs, jobVersion, queryJobs } from '../../../src/database/query.ts'
+import { findJobs, jobVersion } from '../../../src/database/query.ts'
+import { timeAgo } from '../../../src/database/sql-time.ts'
 import { listTags } from '../../../src/database/tags.ts'
 import { dueJobs } from '../../../src/database/tombstones.ts'
 import { storedBytes, unfinishedJobs, usageBy, usageTotal } from '../../../src/database/usage.ts'
+import { explainQuery, queryJobs } from '../../../src/jobs/pages.ts'
 
 export interface Timed {
   query: string
