@@ -9,6 +9,7 @@ import { failPoint } from '../fail-point.ts'
 import { measured } from '../sha256.ts'
 import type { ObjectStore, StoredObject } from '../store/contract.ts'
 import { contentTypeOf } from '../store/keys.ts'
+import { mergeSorted } from '../store/merge-sorted.ts'
 import { isDamage, retryDamaged, streamVerified } from '../store/verified.ts'
 import { at, type Vault } from './vault.ts'
 
@@ -66,15 +67,17 @@ export async function* copyObjects(
     await failPoint('backup:object')
   }
   for (const kind of kinds) {
-    const present = to.store.list(to.keyOf(`${kind}/`), signal)[Symbol.asyncIterator]()
-    let found: StoredObject | undefined = (await present.next()).value
-    for await (const object of wanted(kind)) {
+    const steps = mergeSorted<[ReferredObject, StoredObject]>(
+      { items: wanted(kind), keyOf: ({ key }) => to.keyOf(key) },
+      { items: to.store.list(to.keyOf(`${kind}/`), signal), keyOf: ({ key }) => key },
+    )
+    for await (const { items } of steps) {
       signal.throwIfAborted()
-      const target = to.keyOf(object.key)
-      while (found && found.key < target) found = (await present.next()).value
+      const [[object], [present]] = items
+      if (!object) continue
       result.count++
       result.bytes += object.size
-      if (found?.key !== target || found.size !== object.size) {
+      if (present?.size !== object.size) {
         const task: Promise<void> = limit(() => copyOne(object)).catch((error) => {
           if (isDamage(error)) result.damaged.push(object.key)
           else if (error instanceof RmbgError && error.code === 'STORE_OBJECT_MISSING')
@@ -87,7 +90,6 @@ export async function* copyObjects(
       }
       yield object
     }
-    await present.return?.()
   }
   await Promise.all(running)
 }
@@ -176,23 +178,20 @@ export async function removeUnneeded(
   backupIds: readonly string[],
   signal: AbortSignal,
 ): Promise<number> {
-  const lists = backupIds.map((backupId) => listedObjects(vault, backupId))
-  const heads = await Promise.all(
-    lists.map(async (list) => (await list.next()).value?.key as string | undefined),
-  )
+  const root = at(vault, 'objects/')
+  const lists = backupIds.map((backupId) => ({
+    items: listedObjects(vault, backupId),
+    keyOf: ({ key }: ReferredObject) => root + key,
+  }))
   let removed = 0
   const waiting: string[] = []
-  const root = at(vault, 'objects/')
-  for await (const { key } of vault.store.list(root, signal)) {
-    const wanted = key.slice(root.length)
-    let isNeeded = false
-    for (const [index, list] of lists.entries()) {
-      while (heads[index] !== undefined && heads[index] < wanted) {
-        heads[index] = (await list.next()).value?.key
-      }
-      isNeeded ||= heads[index] === wanted
-    }
-    if (isNeeded) continue
+  const steps = mergeSorted<[StoredObject, ...ReferredObject[]]>(
+    { items: vault.store.list(root, signal), keyOf: ({ key }) => key },
+    ...lists,
+  )
+  for await (const { key, items } of steps) {
+    const [copies, ...needed] = items
+    if (copies.length === 0 || needed.some((list) => list.length > 0)) continue
     waiting.push(key)
     removed++
     if (waiting.length >= 1000) await vault.store.remove(waiting.splice(0), signal)

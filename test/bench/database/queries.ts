@@ -3,11 +3,10 @@ import type postgres from 'postgres'
 import type { JobFilter } from '../../../src/database/filters.ts'
 import { findJobs, jobVersion } from '../../../src/database/query.ts'
 import { timeAgo } from '../../../src/database/sql-time.ts'
-import { explainQuery, queryJobs } from '../../../src/jobs/pages.ts'
 import { listTags } from '../../../src/database/tags.ts'
 import { dueJobs } from '../../../src/database/tombstones.ts'
 import { storedBytes, unfinishedJobs, usageBy, usageTotal } from '../../../src/database/usage.ts'
-
+import { explainQuery, explainQuery, queryJobs, queryJobs } from '../../../src/jobs/pages.ts'
 export interface Timed {
   query: string
   p50Ms: number
