@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises'
 import { extname } from 'node:path'
 import type { Semaphore } from 'async-mutex'
 import { v7 as uuidv7 } from 'uuid'
+import { sizeText } from '../bytes.ts'
 import { workingDepth } from '../cutout/codec/encode.ts'
 import type { CutoutSettings, FinishedCutout } from '../cutout/cutout.ts'
 import { estimateBytes } from '../cutout/memory.ts'
@@ -347,10 +348,9 @@ export function asRmbgError(cause: unknown): RmbgError {
 }
 
 function overBudget(bytesNeeded: number, maxMemory: number): RmbgError {
-  const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GB`
   return new RmbgError(
     'MEMORY_BUDGET',
-    `The image needs about ${gigabytes(bytesNeeded)} of memory, more than the budget of ${gigabytes(maxMemory)}.`,
+    `The image needs about ${sizeText(bytesNeeded)} of memory, more than the budget of ${sizeText(maxMemory)}.`,
     { hint: 'Raise --max-memory, or make the picture or its canvas smaller.' },
   )
 }

@@ -151,7 +151,7 @@ describe('rmbg query', () => {
     expect(
       await found(...filters, '--tag-like', 'sprng', '--param', 'model.name=silhouette', '--name', '*.p?g'),
     ).toEqual(['cup.png'])
-    expect(await found('--larger-than', '1204KB', '--error', 'INPUT_EMPTY')).toEqual(['a, "b"1205.jpg'])
+    expect(await found('--larger-than', '1204KiB', '--error', 'INPUT_EMPTY')).toEqual(['a, "b"1205.jpg'])
     expect(await found('--error', '"ALL" of', '--until', '2026-01-01T00:00:00.000001Z')).toEqual([
       'a, "b"1.jpg',
     ])

@@ -9,7 +9,7 @@ import {
   type ResolvedSettings,
   resolveSettings,
 } from '../../settings/settings.ts'
-import { sizeText } from '../../terminal/bytes.ts'
+import { sizeText } from '../../bytes.ts'
 import { BaseCommand } from '../../terminal/command.ts'
 import { confirm } from '../../terminal/confirm.ts'
 import { exitStatus } from '../../terminal/exit.ts'

@@ -1,6 +1,6 @@
 import type { ListedModel } from '../../model/shelf/list.ts'
 import { modelsFolder, resolveSettings } from '../../settings/settings.ts'
-import { sizeText } from '../../terminal/bytes.ts'
+import { sizeText } from '../../bytes.ts'
 import { BaseCommand } from '../../terminal/command.ts'
 
 export default class ModelList extends BaseCommand {

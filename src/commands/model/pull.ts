@@ -4,7 +4,7 @@ import * as Flags from '@oclif/core/flags'
 import { SingleBar } from 'cli-progress'
 import type { Pulled } from '../../model/shelf/pull.ts'
 import { environmentVariable as env, modelsFolder, resolveSettings } from '../../settings/settings.ts'
-import { sizeText } from '../../terminal/bytes.ts'
+import { sizeText } from '../../bytes.ts'
 import { BaseCommand } from '../../terminal/command.ts'
 import { onStopSignals } from '../../terminal/signals.ts'
 

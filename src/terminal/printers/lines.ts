@@ -1,4 +1,5 @@
 import pc from 'picocolors'
+import { sizeText } from '../../bytes.ts'
 import type { JobReview } from '../../database/jobs.ts'
 import type {
   FailedEvent,
@@ -41,7 +42,7 @@ export function startText(event: StartEvent, verbose: boolean): string {
   if (verbose) {
     lines.push(
       `run ${event.runId}, database ${printable(event.database)}`,
-      `${event.concurrency} images at a time within ${(event.maxMemoryBytes / 2 ** 30).toFixed(1)} GB`,
+      `${event.concurrency} images at a time within ${sizeText(event.maxMemoryBytes)}`,
     )
   }
   return `${lines.join('\n')}\n`

@@ -1,7 +1,7 @@
 import { stringify } from 'csv-stringify/sync'
 import type { Job } from '../../database/query.ts'
 import type { JobLinks } from '../../jobs/download.ts'
-import { sizeText } from '../bytes.ts'
+import { sizeText } from '../../bytes.ts'
 import { printable, printableLines } from '../printable.ts'
 import { table } from '../table.ts'
 
