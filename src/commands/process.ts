@@ -2,16 +2,12 @@ import { resolve } from 'node:path'
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import { openContext } from '../context.ts'
+import { devices as deviceNames } from '../model/contract.ts'
 import type { SummaryEvent } from '../process/events.ts'
 import { collectInputs } from '../process/inputs.ts'
 import { resolveCutout } from '../settings/cutout-settings.ts'
 import { loadPreset } from '../settings/presets.ts'
-import {
-  deviceNames,
-  environmentVariable as env,
-  resolveSettings,
-  storeFolder,
-} from '../settings/settings.ts'
+import { environmentVariable as env, resolveSettings, storeFolder } from '../settings/settings.ts'
 import { BaseCommand, describeError } from '../terminal/command.ts'
 import { cutoutFlags } from '../terminal/cutout-flags.ts'
 import { exitStatus } from '../terminal/exit.ts'
@@ -163,7 +159,10 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
         ? terminalPrinter
         : linesPrinter
     const print = printer(flags)
-    const stop = onStopSignals((message) => print({ type: 'notice', message }), 'images in work are finished first')
+    const stop = onStopSignals(
+      (message) => print({ type: 'notice', message }),
+      'images in work are finished first',
+    )
     const context = openContext(settings)
     let summary: SummaryEvent
     try {

@@ -1,5 +1,7 @@
-import type { Instant } from '../database/filters.ts'
 import { RmbgError } from '../errors.ts'
+
+/** A point in time as somebody gave it: an interval of PostgreSQL before now, or an ISO 8601 text. */
+export type When = { ago: string } | { at: string }
 
 const units: Record<string, string> = {
   s: 'seconds',
@@ -18,7 +20,7 @@ const seconds: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 60
  * @throws RmbgError USAGE naming the flag
  */
 export function parseAge(flag: string, input: string): string {
-  // The time before so many years is none that PostgreSQL knows.
+  // PostgreSQL knows no date that many years ago.
   const [, count, unit] = /^(?!\d{5}mo|\d{4,}y)(\d{1,5})(s|mo|m|h|d|w|y)$/.exec(input.trim()) ?? []
   if (unit) return `${Number(count)} ${units[unit]}`
   throw new RmbgError('USAGE', `--${flag} expects an age such as 12h, 7d, 6mo or 1y but received "${input}".`)
@@ -29,7 +31,7 @@ export function parseAge(flag: string, input: string): string {
  *
  * @throws RmbgError USAGE naming the flag
  */
-export function parseWhen(flag: string, input: string): Instant {
+export function parseWhen(flag: string, input: string): When {
   if (/^\d+[a-z]+$/.test(input.trim())) return { ago: parseAge(flag, input) }
   const isTime = /^(?!0000)\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?$/.test(input)
   const zoned = /T.*(Z|[+-]\d\d:\d\d)$/.test(input)

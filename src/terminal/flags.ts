@@ -2,7 +2,7 @@
 import * as Flags from '@oclif/core/flags'
 import { RmbgError } from '../errors.ts'
 import { byteSize } from '../settings/values.ts'
-import { parseAge, parseSeconds, parseWhen } from '../settings/when.ts'
+import { parseAge, parseSeconds, parseWhen, type When } from '../settings/when.ts'
 import { type ObjectKind, objectKinds } from '../store/contract.ts'
 
 /** oclif hands the flag itself to its parser; its types leave out the name. */
@@ -15,7 +15,7 @@ export const age = Flags.custom<string>({
 })
 
 /** `7d` (ago) or `2026-11-01`: a point in time. */
-export const when = Flags.custom<ReturnType<typeof parseWhen>>({
+export const when = Flags.custom<When>({
   helpValue: 'WHEN',
   parse: async (input, _context, flag) => parseWhen(nameOf(flag), input),
 })
