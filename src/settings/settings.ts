@@ -3,7 +3,7 @@ import { availableParallelism, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import envPaths from 'env-paths'
 import type { z } from 'zod'
-import { RmbgError } from '../errors.ts'
+import { RmbgError, unexpected } from '../errors.ts'
 import { type Defaulted, type ResolvedSettings, settings } from './definitions.ts'
 
 export { environmentVariable, type ResolvedSettings } from './definitions.ts'
@@ -12,7 +12,7 @@ export { environmentVariable, type ResolvedSettings } from './definitions.ts'
  * Resolves every setting: flag, then environment, then `rmbg.config.json` or the `rmbg` key of
  * package.json in the working directory, then the default.
  *
- * @throws RmbgError CONFIG_INVALID naming the flag, variable or key and what it expects
+ * @throws RmbgError USAGE naming the flag, or CONFIG_INVALID naming the variable or key, and what it expects
  */
 export async function resolveSettings(
   flags: Record<string, unknown>,
@@ -31,7 +31,7 @@ export async function resolveSettings(
     const source = sources.find(([, value]) => value !== undefined)
     if (!source) continue
     const parsed = schema.safeParse(source[1])
-    if (!parsed.success) throw invalid(source[0], parsed.error)
+    if (!parsed.success) throw unusable(source, parsed.error)
     given[name] = parsed.data
   }
   return { ...defaults(), ...given } as ResolvedSettings
@@ -99,10 +99,12 @@ async function readJson(path: string, shown: string): Promise<unknown> {
   }
 }
 
-function invalid(label: string, error: z.ZodError): RmbgError {
-  // The value itself stays out of the sentence: it may be a URL with a password.
-  const expectation = error.issues[0]?.message ?? 'unexpected value'
-  return new RmbgError('CONFIG_INVALID', `${label} is not usable: ${expectation}.`)
+function unusable([label, value]: [label: string, value: unknown], error: z.ZodError): RmbgError {
+  const message = error.issues[0]?.message ?? 'expected another value'
+  const [, expected] = /expected (.*)$/.exec(message) ?? []
+  if (label.startsWith('--') && expected !== undefined) return unexpected(label, expected, String(value))
+  // A value of the environment or of a file is not shown: it may be a URL with a password.
+  return new RmbgError('CONFIG_INVALID', `${label} is not usable: ${message}.`)
 }
 
 /** The folder of the embedded database below RMBG_HOME. */

@@ -1,4 +1,4 @@
-import { RmbgError } from '../errors.ts'
+import { unexpected } from '../errors.ts'
 
 /** A point in time as somebody gave it: an interval of PostgreSQL before now, or an ISO 8601 text. */
 export type When = { ago: string } | { at: string }
@@ -23,7 +23,7 @@ export function parseAge(flag: string, input: string): string {
   // PostgreSQL knows no date that many years ago.
   const [, count, unit] = /^(?!\d{5}mo|\d{4,}y)(\d{1,5})(s|mo|m|h|d|w|y)$/.exec(input.trim()) ?? []
   if (unit) return `${Number(count)} ${units[unit]}`
-  throw new RmbgError('USAGE', `--${flag} expects an age such as 12h, 7d, 6mo or 1y but received "${input}".`)
+  throw unexpected(`--${flag}`, 'an age such as 12h, 7d, 6mo or 1y', input)
 }
 
 /**
@@ -41,10 +41,8 @@ export function parseWhen(flag: string, input: string): When {
   const day = new Date(`${input.slice(0, 10)}T00:00:00Z`)
   if (isTime && !Number.isNaN(Date.parse(zoned)) && day.toISOString().slice(0, 10) === input.slice(0, 10))
     return { at: zoned }
-  throw new RmbgError(
-    'USAGE',
-    `--${flag} expects a date such as 2026-11-01, a time such as 2026-11-01T08:30Z or an age such as 7d but received "${input}".`,
-  )
+  const expected = 'a date such as 2026-11-01, a time such as 2026-11-01T08:30Z or an age such as 7d'
+  throw unexpected(`--${flag}`, expected, input)
 }
 
 /**
@@ -55,5 +53,5 @@ export function parseWhen(flag: string, input: string): When {
 export function parseSeconds(flag: string, input: string): number {
   const [, count, unit] = /^(\d{1,7})(s|m|h|d|w)$/.exec(input.trim()) ?? []
   if (unit) return Number(count) * seconds[unit]!
-  throw new RmbgError('USAGE', `--${flag} expects a duration such as 90s, 15m or 7d but received "${input}".`)
+  throw unexpected(`--${flag}`, 'a duration such as 90s, 15m or 7d', input)
 }

@@ -1,8 +1,8 @@
+import { sizeText } from '../../bytes.ts'
 import type { PrunePlan } from '../../database/tombstones.ts'
 import type { Orphan, OrphanCounts } from '../../upkeep/orphans.ts'
 import { type PruneResult, plannedRows } from '../../upkeep/prune.ts'
 import type { ReindexedIndex, ReindexPlan } from '../../upkeep/reindex.ts'
-import { sizeText } from '../../bytes.ts'
 import { plural } from '../plural.ts'
 import { printable } from '../printable.ts'
 
