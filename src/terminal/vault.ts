@@ -17,8 +17,8 @@ export async function openVaultAt(
 ): Promise<{ vault: Vault; backupId: string | undefined }> {
   const location = given ?? backupTo
   if (location === undefined) {
-    throw new RmbgError('USAGE', 'Where are the backups?', {
-      hint: `Name a folder or s3://bucket/prefix, or set ${env('backupTo')}.`,
+    throw new RmbgError('USAGE', 'No backup location given.', {
+      hint: `Give a folder or s3://bucket/prefix, or set ${env('backupTo')}.`,
     })
   }
   const [, folder, backupId] =

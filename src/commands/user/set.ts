@@ -27,7 +27,7 @@ export default class UserSet extends BaseCommand {
     const { args, flags } = await this.parse(UserSet)
     const { username, email } = flags
     if (username === undefined && email === undefined) {
-      throw new RmbgError('USAGE', 'What is to be set? Give --username or --email.')
+      throw new RmbgError('USAGE', 'Nothing to set. Give --username or --email.')
     }
     for (const [what, value, limit] of [
       ['The id of a user', args.user, 64],
