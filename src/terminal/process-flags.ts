@@ -30,7 +30,7 @@ const inputFlags = {
   }),
   checksum: Flags.boolean({
     default: false,
-    description: 'find out by content what is already done, instead of by path, size and time',
+    description: 'compare contents to find what is already done, instead of path, size and time',
     exclusive: ['force'],
   }),
   force: Flags.boolean({ default: false, description: 'process images even if already done' }),
@@ -70,7 +70,7 @@ const limitFlags = {
   }),
   'max-pixels': Flags.integer({
     min: 1,
-    description: `reject larger images (default: 256000000) [env: ${env('maxPixels')}]`,
+    description: `reject images with more pixels than this (default: 256000000) [env: ${env('maxPixels')}]`,
   }),
   'allow-svg': Flags.boolean({
     description: `also render SVG files; only for files you trust [env: ${env('allowSvg')}]`,
