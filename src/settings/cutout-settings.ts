@@ -4,13 +4,7 @@ import { resolve } from 'node:path'
 import toColour from 'color'
 import { z } from 'zod'
 import { fits, type Padding } from '../cutout/layout.ts'
-import {
-  type Background,
-  type CutoutFormat,
-  type CutoutOptions,
-  cutoutFormats,
-  formats,
-} from '../cutout/options.ts'
+import { type Background, type CutoutOptions, cutoutFormats, formats } from '../cutout/options.ts'
 import { RmbgError } from '../errors.ts'
 import { byteSize, flag, text } from './values.ts'
 
@@ -55,7 +49,7 @@ export const cutoutSettings = {
   keepHiddenColor: { env: 'RMBG_KEEP_HIDDEN_COLOR', schema: flag },
 } as const
 
-export type GivenCutout = {
+export type CutoutSettings = {
   [Name in keyof typeof cutoutSettings]?: z.infer<(typeof cutoutSettings)[Name]['schema']> | undefined
 }
 
@@ -72,10 +66,34 @@ export interface ResolvedCutout {
  *
  * @throws RmbgError USAGE for settings that contradict each other, or a background that is neither colour nor picture
  */
-export async function resolveCutout(settings: GivenCutout): Promise<ResolvedCutout> {
+export async function resolveCutout(settings: CutoutSettings): Promise<ResolvedCutout> {
   const { format = 'png', quality, maxBytes, size: canvas, icc = 'srgb', refine = true } = settings
   const { trim = false, keepMetadata = false, keepHiddenColor = false } = settings
-  assertConsistent(settings)
+  const given: Padding = settings.padding ?? { pixels: 0 }
+  if (!formats[format].lossy && quality !== undefined) {
+    throw new RmbgError(
+      'USAGE',
+      `--quality has no meaning for ${format.toUpperCase()}, which loses nothing.`,
+      {
+        hint: 'Leave it out, or use --format webp, avif or jpeg.',
+      },
+    )
+  }
+  if (settings.fit !== undefined && !canvas) {
+    throw new RmbgError('USAGE', '--fit needs a --size to fit into.')
+  }
+  if ('pixels' in given && canvas) {
+    const shortest = Math.min(
+      canvas.width ?? Number.POSITIVE_INFINITY,
+      canvas.height ?? Number.POSITIVE_INFINITY,
+    )
+    if (2 * given.pixels >= shortest) {
+      throw new RmbgError(
+        'USAGE',
+        `A padding of ${given.pixels} pixels leaves no room in ${shortest} pixels.`,
+      )
+    }
+  }
   const background = await readBackground(settings.background)
   if (icc === 'keep' && background && 'file' in background.options) {
     throw new RmbgError(
@@ -86,12 +104,8 @@ export async function resolveCutout(settings: GivenCutout): Promise<ResolvedCuto
       },
     )
   }
-  const layout = {
-    trim,
-    padding: settings.padding ?? { pixels: 0 },
-    size: canvas,
-    fit: settings.fit ?? 'contain',
-  }
+  const fit = settings.fit ?? 'contain'
+  const layout = { trim, padding: given, size: canvas, fit }
   return {
     extension: formats[format].extension,
     options: {
@@ -106,44 +120,19 @@ export async function resolveCutout(settings: GivenCutout): Promise<ResolvedCuto
       keepHiddenColor,
     },
     params: {
-      ...paramsOf(settings, format),
+      format,
+      ...(formats[format].lossy && { quality: quality ?? formats[format].defaultQuality }),
+      ...(maxBytes !== undefined && { maxBytes }),
       ...(background && { background: background.param }),
+      ...(trim && { trim }),
+      ...(settings.padding !== undefined && { padding: given }),
+      ...(canvas && { size: canvas, fit }),
+      ...(icc !== 'srgb' && { icc }),
+      ...(keepMetadata && { keepMetadata }),
       refine,
       keepHiddenColor,
     },
   }
-}
-
-/** What a job's `params` say: only what differs from the default, so that a new setting changes no old fingerprint. */
-function paramsOf(settings: GivenCutout, format: CutoutFormat): Record<string, unknown> {
-  const { quality, maxBytes, padding, size, fit, trim, icc, keepMetadata } = settings
-  return {
-    format,
-    ...(formats[format].lossy && { quality: quality ?? formats[format].defaultQuality }),
-    ...(maxBytes !== undefined && { maxBytes }),
-    ...(trim && { trim }),
-    ...(padding !== undefined && { padding }),
-    ...(size && { size, fit: fit ?? 'contain' }),
-    ...(icc === 'keep' && { icc }),
-    ...(keepMetadata && { keepMetadata }),
-  }
-}
-
-/** @throws RmbgError USAGE for settings that contradict each other */
-function assertConsistent({ format = 'png', quality, fit, size: canvas, padding: room }: GivenCutout): void {
-  if (!formats[format].lossy && quality !== undefined) {
-    throw new RmbgError('USAGE', `--quality has no meaning for ${format.toUpperCase()}, which is lossless.`, {
-      hint: 'Leave it out, or use --format webp, avif or jpeg.',
-    })
-  }
-  if (fit !== undefined && !canvas) throw new RmbgError('USAGE', '--fit needs a --size to fit into.')
-  if (!room || !('pixels' in room) || !canvas) return
-  const shortest = Math.min(
-    canvas.width ?? Number.POSITIVE_INFINITY,
-    canvas.height ?? Number.POSITIVE_INFINITY,
-  )
-  if (2 * room.pixels < shortest) return
-  throw new RmbgError('USAGE', `A padding of ${room.pixels} pixels leaves no room in ${shortest} pixels.`)
 }
 
 async function readBackground(

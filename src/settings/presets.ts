@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import type { PictureRules } from '../cutout/rules.ts'
 import { RmbgError } from '../errors.ts'
-import { cutoutSettings, type GivenCutout, parseColour } from './cutout-settings.ts'
+import { type CutoutSettings, cutoutSettings, parseColour } from './cutout-settings.ts'
 import { byteSize } from './values.ts'
 
 /** What a catalogue asks for: how to make its pictures, and how to tell whether one is acceptable. */
@@ -14,7 +14,7 @@ export interface Preset {
   title: string
   /** Where the rules are published, and when they were read. */
   rules: { url: string; read: string; note?: string | undefined }
-  cutout: GivenCutout
+  cutout: CutoutSettings
   check: PictureRules
   /** Hex SHA-256 of the check: with other rules, a picture has to be looked at again. */
   checkSha256: string
