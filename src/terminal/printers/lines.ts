@@ -9,6 +9,7 @@ import type {
   StartEvent,
   SummaryEvent,
 } from '../../process/events.ts'
+import { plural } from '../plural.ts'
 import { printable } from '../printable.ts'
 import type { Printer, PrinterOptions } from './printer.ts'
 
@@ -37,7 +38,7 @@ export function linesPrinter({ quiet, verbose }: PrinterOptions): Printer {
 
 export function startText(event: StartEvent, verbose: boolean): string {
   const lines = [
-    `${event.images} ${event.images === 1 ? 'image' : 'images'}, model ${printable(event.model)}, to ${printable(event.store)}`,
+    `${plural(event.images, 'image')}, model ${printable(event.model)}, to ${printable(event.store)}`,
   ]
   if (verbose) {
     lines.push(
@@ -51,7 +52,7 @@ export function startText(event: StartEvent, verbose: boolean): string {
 export const modelText = ({ model, provider }: ModelEvent): string =>
   `model ${printable(model)} runs on ${provider}`
 
-/** What must not be overlooked stands out. */
+/** An important notice stands out. */
 export const noticeText = ({ message, important }: NoticeEvent): string =>
   important ? `${pc.bold(pc.yellow('NOTICE:'))} ${printable(message)}` : printable(message)
 
@@ -78,10 +79,10 @@ export function imageLine(event: ImageEvent, verbose: boolean): string {
   }
 }
 
-export const needsLook = (event: ImageEvent): boolean =>
+export const needsReview = (event: ImageEvent): boolean =>
   event.status === 'completed' && event.review.reasons.length > 0
 
-/** Why a person should look at it. */
+/** Why it was flagged for review. */
 function reviewText(review: JobReview | null): string {
   if (!review || review.reasons.length === 0) return ''
   const rules = (review.violations ?? []) as { message: string }[]
@@ -106,7 +107,7 @@ export function summaryText(event: SummaryEvent): string {
   const rate = event.completed > 0 ? `, ${event.imagesPerSecond} images/s` : ''
   const lines = [`${counts.join(', ')} of ${event.images} in ${seconds} s${rate}`]
   if (event.needReview > 0) {
-    lines.push(`${event.needReview} ${event.needReview === 1 ? 'cut-out needs' : 'cut-outs need'} a look.`)
+    lines.push(`${plural(event.needReview, 'cut-out')} ${event.needReview === 1 ? 'needs' : 'need'} review.`)
   }
   if (event.failures.length > 0) {
     lines.push(
@@ -116,7 +117,6 @@ export function summaryText(event: SummaryEvent): string {
       ),
     )
   }
-  if (event.interrupted)
-    lines.push('Stopped before the end. Run the same command again to go on where it stopped.')
+  if (event.interrupted) lines.push('Stopped before the end. Run the same command again to continue.')
   return `${lines.join('\n')}\n`
 }

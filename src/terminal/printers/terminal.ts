@@ -2,7 +2,15 @@ import { SingleBar } from 'cli-progress'
 import pc from 'picocolors'
 import type { ImageEvent } from '../../process/events.ts'
 import { barStyle } from '../progress.ts'
-import { failureLine, imageLine, modelText, needsLook, noticeText, startText, summaryText } from './lines.ts'
+import {
+  failureLine,
+  imageLine,
+  modelText,
+  needsReview,
+  noticeText,
+  startText,
+  summaryText,
+} from './lines.ts'
 import type { Printer, PrinterOptions } from './printer.ts'
 
 /** A progress bar on stderr with count, rate, time left and failures; the summary on stdout. */
@@ -36,7 +44,7 @@ export function terminalPrinter({ quiet, verbose }: PrinterOptions): Printer {
 function printImage(event: ImageEvent, verbose: boolean): void {
   if (event.status === 'planned') process.stdout.write(`${imageLine(event, verbose)}\n`)
   else if (event.status === 'failed') above(pc.red(failureLine(event)))
-  else if (verbose || needsLook(event)) above(imageLine(event, verbose))
+  else if (verbose || needsReview(event)) above(imageLine(event, verbose))
 }
 
 /** A line that stays, in the place of the bar, which is drawn again below it. */
