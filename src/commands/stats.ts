@@ -44,8 +44,8 @@ export default class Stats extends BaseCommand {
       this.log(statisticsText(statistics))
       if (flags.html !== undefined) {
         const file = resolve(flags.html)
-          const report = await collectReport(database, cache, options)
-          await writeAtomically(file, Buffer.from(statisticsHtml(report)), 'report')
+        const report = await collectReport(database, cache, options)
+        await writeAtomically(file, Buffer.from(statisticsHtml(report)), 'report')
         this.logToStderr(`The report is in ${file}`)
       }
       return statistics
