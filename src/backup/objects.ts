@@ -2,14 +2,14 @@ import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { createGunzip, createGzip } from 'node:zlib'
 import pLimit from 'p-limit'
-import type postgres from 'postgres'
 import { type ReferredObject, referredObjects } from '../database/backups.ts'
+import type { Snapshot } from '../database/contract.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
+import { measured } from '../sha256.ts'
 import type { ObjectStore, StoredObject } from '../store/contract.ts'
 import { contentTypeOf } from '../store/keys.ts'
-import { againWhenDamaged, isDamage, readAsWritten } from '../store/verified.ts'
-import { measured } from './sha256.ts'
+import { isDamage, retryDamaged, streamVerified } from '../store/verified.ts'
 import { at, type Vault } from './vault.ts'
 
 export const objectsFile = 'objects.tsv.gz'
@@ -53,10 +53,10 @@ export async function* copyObjects(
   const limit = pLimit(concurrency)
   const running = new Set<Promise<void>>()
   const copyOne = async ({ key, sha256 }: ReferredObject) => {
-    const copiedInside = await from.store.copyTo?.(from.keyOf(key), to.store, to.keyOf(key), signal)
+    const copiedInside = await from.store.copyTo(from.keyOf(key), to.store, to.keyOf(key), signal)
     if (!copiedInside) {
-      await againWhenDamaged(async () => {
-        const body = Readable.from(readAsWritten(from.store, from.keyOf(key), sha256, signal), {
+      await retryDamaged(async () => {
+        const body = Readable.from(streamVerified(from.store, from.keyOf(key), sha256, signal), {
           objectMode: false,
         })
         await to.store.put(to.keyOf(key), body, { contentType: contentTypeOf(key), sha256, signal })
@@ -96,7 +96,7 @@ export async function* copyObjects(
 export async function backUpObjects(
   vault: Vault,
   backupId: string,
-  connection: postgres.Sql,
+  connection: Snapshot['connection'],
   store: ObjectStore,
   { signal, onObject }: { signal: AbortSignal; onObject: () => void },
 ): Promise<CopiedObjects & { sha256: string }> {

@@ -47,7 +47,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
       {
         flags,
         onStop: 'images in work are finished first',
-        tell: (message) => print({ type: 'notice', message }),
+        tell: (message) => print({ type: 'notice', code: 'stopping', message }),
       },
     )
   }
@@ -63,16 +63,16 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     const candidates = await collectInputs(toInputOptions(flags, settings, patterns))
     const options = toBatchOptions({ flags, settings, cutout, preset, candidates })
     try {
-      const [mattes, store] = await Promise.all([
+      const [masks, store] = await Promise.all([
         flags['from-mask']
-          ? ('stored' as const)
+          ? ('from-store' as const)
           : context.modelSpec().then((spec) => ({ spec, model: context.model })),
         context.store(),
       ])
       if (!flags['dry-run']) await store.check(stop.signal)
       const database = await context.database()
       const { runBatch } = await import('../process/batch.ts')
-      const services = { store, database, mattes }
+      const services = { store, database, masks }
       return await runBatch(candidates, services, { ...options, signal: stop.signal, onEvent: print })
     } catch (error) {
       if (flags.json)

@@ -88,7 +88,7 @@ Each page ends with a cursor. Pass it to --cursor, with the same filters, to get
   }
 
   async #explain(context: Context, flags: QueryFlags): Promise<QueryResult> {
-    const { explainQuery } = await import('../database/query.ts')
+    const { explainQuery } = await import('../jobs/pages.ts')
     const { sql } = await context.database()
     const { limit, cursor: after } = flags
     const plan = await explainQuery(sql, toFilter(flags), { limit, ...(after !== undefined && { after }) })

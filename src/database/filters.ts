@@ -1,9 +1,7 @@
 import type postgres from 'postgres'
 import { errorFamilies, RmbgError } from '../errors.ts'
 import { withDatabase } from './errors.ts'
-
-/** A point in time: `ago` is an interval subtracted from the database's clock, `at` an ISO 8601 text. */
-export type Instant = { ago: string } | { at: string }
+import { type Instant, instant } from './sql-time.ts'
 
 /** What jobs are wanted; everything that is given has to hold. */
 export interface JobFilter {
@@ -32,10 +30,6 @@ export interface JobFilter {
 
 type Condition = postgres.PendingQuery<postgres.Row[]>
 
-// By way of text: what goes out as a timestamptz, postgres.js 3.4.9 makes a JS Date of, which knows no microseconds.
-export const instant = (sql: postgres.Sql, when: Instant): Condition =>
-  'at' in when ? sql`${when.at}::text::timestamptz` : sql`now() - ${when.ago}::interval`
-
 /**
  * The filter as a condition over `image_process_jobs j`. Tags are looked up first: with their ids in the condition the
  * planner knows how common they are.
@@ -49,8 +43,7 @@ export async function jobCondition(sql: postgres.Sql, filter: JobFilter): Promis
     sql`exists (select from image_tags t where t.job_id = j.job_id and t.tag_id in ${sql(ids)})`
   const conditions: Condition[] = []
   if (user !== undefined) conditions.push(sql`j.user_id = ${user}`)
-  if (statuses?.length === 1) conditions.push(statusIs(sql, statuses[0]!))
-  if (statuses && statuses.length > 1) conditions.push(sql`j.status in ${sql(statuses)}`)
+  if (statuses) conditions.push(hasStatus(sql, statuses))
   if (since) conditions.push(sql`j.created_at >= ${instant(sql, since)}`)
   if (until) conditions.push(sql`j.created_at < ${instant(sql, until)}`)
   for (const id of await tagIds(sql, filter.tags ?? [])) conditions.push(tagged([id]))
@@ -76,8 +69,11 @@ export async function jobCondition(sql: postgres.Sql, filter: JobFilter): Promis
   return () => conditions.reduce((all, one) => sql`${all} and ${one}`, sql`true`)
 }
 
-/** A literal in the query, because a partial index is used only where the planner sees the literal. */
-function statusIs(sql: postgres.Sql, status: string): Condition {
+/** One status is a literal in the query: the planner uses a partial index only where it sees the literal. */
+function hasStatus(sql: postgres.Sql, statuses: readonly string[]): Condition {
+  const [status, ...others] = statuses
+  if (status === undefined) return sql`true`
+  if (others.length > 0) return sql`j.status in ${sql(statuses)}`
   switch (status) {
     case 'pending':
       return sql`j.status = 'pending'`

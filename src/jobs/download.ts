@@ -1,13 +1,11 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { join, posix } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import pLimit from 'p-limit'
 import type { Job } from '../database/query.ts'
 import { objectErrors, RmbgError } from '../errors.ts'
-import { writeAtomically } from '../process/outputs.ts'
-import type { ObjectKind, ObjectStore } from '../store/contract.ts'
-import { readStored } from '../store/verified.ts'
+import { writeAtomically } from '../files.ts'
+import { sha256OfFile } from '../sha256.ts'
+import { type ObjectKind, type ObjectStore, objectKinds } from '../store/contract.ts'
+import { readVerified } from '../store/verified.ts'
 
 /** Objects on the way at once. */
 const concurrency = 8
@@ -15,20 +13,17 @@ const concurrency = 8
 /** The objects of a job that are complete and known by checksum. */
 function objectsOf(job: Job): { kind: ObjectKind; key: string; sha256: string }[] {
   if (job.status !== 'completed') return []
-  return (['original', 'mask', 'processed'] as const).flatMap((kind) => {
+  return objectKinds.flatMap((kind) => {
     const key = job[`${kind}Path`]
     const sha256 = job[`${kind}Sha256`]
     return key === null || sha256 === null ? [] : [{ kind, key, sha256 }]
   })
 }
 
-export interface JobLinks {
-  originalUrl?: string
-  maskUrl?: string
-  processedUrl?: string
-}
+/** `originalUrl`, `maskUrl` and `processedUrl`. */
+export type JobLinks = { [Kind in ObjectKind as `${Kind}Url`]?: string }
 
-/** The jobs, each completed one with a link to each of its objects that works for so many seconds. */
+/** The jobs, each completed one with a link to each of its objects that works for so many seconds (up to 604800). */
 export const withLinks = (
   store: ObjectStore,
   jobs: readonly Job[],
@@ -37,11 +32,9 @@ export const withLinks = (
   Promise.all(jobs.map(async (job) => ({ ...job, ...(await linksOf(store, job, expiresSeconds)) })))
 
 async function linksOf(store: ObjectStore, job: Job, expiresSeconds: number): Promise<JobLinks> {
-  const links = objectsOf(job).map(async ({ kind, key }) => [
-    `${kind}Url`,
-    await store.link(key, expiresSeconds),
-  ])
-  return Object.fromEntries(await Promise.all(links))
+  const links: JobLinks = {}
+  for (const { kind, key } of objectsOf(job)) links[`${kind}Url`] = await store.link(key, expiresSeconds)
+  return links
 }
 
 /** Where an object is now, or why it is not there. */
@@ -96,7 +89,8 @@ async function download(
   path: string,
 ): Promise<Fetched> {
   try {
-    if ((await digestOf(path)) !== sha256) await writeAtomically(path, await readStored(store, key, sha256))
+    if ((await presentDigest(path)) !== sha256)
+      await writeAtomically(path, await readVerified(store, key, sha256))
     return { key, path }
   } catch (error) {
     if (error instanceof RmbgError && objectErrors.includes(error.code)) return { key, error }
@@ -105,13 +99,11 @@ async function download(
 }
 
 /** @returns undefined where there is no such file */
-async function digestOf(path: string): Promise<string | undefined> {
-  const hash = createHash('sha256')
+async function presentDigest(path: string): Promise<string | undefined> {
   try {
-    await pipeline(createReadStream(path), hash)
+    return await sha256OfFile(path)
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw new RmbgError('OUTPUT_UNWRITABLE', `${path} cannot be read.`, { cause })
   }
-  return hash.digest('hex')
 }

@@ -1,9 +1,10 @@
 /** Jobs of the log, by their ids or page by page. */
 import type { Cache } from '../cache/contract.ts'
-import type { Database } from '../database/connect.ts'
+import type { Database } from '../database/contract.ts'
 import type { JobFilter } from '../database/filters.ts'
-import { findJobs, type Job, type JobPage, jobVersion, queryJobs } from '../database/query.ts'
+import { findJobs, type Job, jobVersion } from '../database/query.ts'
 import { RmbgError } from '../errors.ts'
+import { type JobPage, queryJobs } from './pages.ts'
 
 /** Jobs of one round trip when all are wanted. */
 const allPageSize = 1000

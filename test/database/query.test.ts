@@ -1,10 +1,11 @@
 /** Finding jobs: every filter against a model of it in JavaScript, and pages that show each job once. */
 import type postgres from 'postgres'
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { Database } from '../../src/database/connect.ts'
+import type { Database } from '../../src/database/contract.ts'
 import type { JobFilter } from '../../src/database/filters.ts'
-import { findJobs, type Job, jobVersion, queryJobs } from '../../src/database/query.ts'
+import { findJobs, type Job, jobVersion } from '../../src/database/query.ts'
 import { tagJobs, untagJobs } from '../../src/database/tags.ts'
+import { queryJobs } from '../../src/jobs/pages.ts'
 import { onBothDatabases } from './databases.ts'
 
 const tagNames = ['spring', 'hero', '100%', 'a_b', 'axb', 'back\\slash', "o'clock; drop table tags; --"]

@@ -344,10 +344,10 @@ describe('rmbg user', () => {
 
   it.each([
     [['set', 'anna'], 'Give --username or --email.'],
-    [['set', 'anna', '--email', 'nobody'], '"nobody" is no e-mail address.'],
+    [['set', 'anna', '--email', 'nobody'], '"nobody" is not an e-mail address.'],
     [['set', 'anna', '--username', ' '], 'A name has 1 to 128 visible characters.'],
     [['set', 'x'.repeat(65), '--username', 'X'], 'The id of a user has 1 to 64 visible characters.'],
-    [['list', '--email', 'nobody'], '"nobody" is no e-mail address.'],
+    [['list', '--email', 'nobody'], '"nobody" is not an e-mail address.'],
   ])('refuses %j with a sentence', async (args, sentence) => {
     const { status, stderr } = await run(['user', ...args])
     expect(stderr).toContain(sentence)

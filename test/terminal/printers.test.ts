@@ -35,8 +35,12 @@ const failed: BatchEvent = {
   ...{ type: 'image', status: 'failed', input: 'c.jpg', code: 'INPUT_EMPTY', message: 'It is empty.' },
 }
 const planned: BatchEvent = { type: 'image', status: 'planned', input: 'd.jpg', bytes: 12 }
-const notice: BatchEvent = { type: 'notice', message: 'Waiting.' }
-const important: BatchEvent = { type: 'notice', message: 'Mind this.', important: true }
+const notice: BatchEvent = {
+  ...{ type: 'notice', code: 'waiting-for-other-run', images: 1, message: 'Waiting.' },
+}
+const important: BatchEvent = {
+  ...{ type: 'notice', code: 'model-chosen', message: 'Mind this.', important: true },
+}
 const summary: BatchEvent = {
   ...{ type: 'summary', runId: 'r', images: 3, completed: 2, skipped: 0, failed: 1, planned: 0 },
   ...{ needReview: 1, remaining: 0, interrupted: false, elapsedMs: 1000, imagesPerSecond: 2 },
