@@ -1,5 +1,6 @@
 /** The spine: one image's way from its file to a completed row. Read it from the top. */
 import { v7 as uuidv7 } from 'uuid'
+import { sizeText } from '../bytes.ts'
 import type { ImageHeader } from '../cutout/codec/decode.ts'
 import { workingDepth } from '../cutout/codec/encode.ts'
 import type { CutoutSettings, FinishedCutout } from '../cutout/cutout.ts'
@@ -252,10 +253,9 @@ function reviewOf({ review, violations }: FinishedCutout): JobReview {
 }
 
 function overBudget(bytesNeeded: number, maxMemory: number): RmbgError {
-  const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GB`
   return new RmbgError(
     'MEMORY_BUDGET',
-    `The image needs about ${gigabytes(bytesNeeded)} of memory, more than the budget of ${gigabytes(maxMemory)}.`,
+    `The image needs about ${sizeText(bytesNeeded)} of memory, more than the budget of ${sizeText(maxMemory)}.`,
     { hint: 'Raise --max-memory, or make the picture or its canvas smaller.' },
   )
 }

@@ -26,7 +26,7 @@ export default class UserSet extends BaseCommand {
     const { args, flags } = await this.parse(UserSet)
     const { username, email } = flags
     if (username === undefined && email === undefined) {
-      throw new RmbgError('USAGE', 'Missing --username or --email.')
+      throw new RmbgError('USAGE', 'Nothing to set. Give --username or --email.')
     }
     return this.withContext(async ({ context, settings }) => {
       const { sql } = await context.database()

@@ -6,7 +6,8 @@ import { timeAgo } from '../../../src/database/sql-time.ts'
 import { listTags } from '../../../src/database/tags.ts'
 import { dueJobs } from '../../../src/database/tombstones.ts'
 import { storedBytes, unfinishedJobs, usageBy, usageTotal } from '../../../src/database/usage.ts'
-import { explainQuery, explainQuery, queryJobs, queryJobs } from '../../../src/jobs/pages.ts'
+import { explainQuery, queryJobs } from '../../../src/jobs/pages.ts'
+
 export interface Timed {
   query: string
   p50Ms: number
@@ -72,8 +73,8 @@ export async function timeQueries(sql: postgres.Sql): Promise<Timed[]> {
     ['query --param (1 %)', { params: { model: { name: 'birefnet' } } }],
     ['query --param (1 in 1000)', { params: { threshold: 0.123 } }],
     ['query --param (none)', { params: { format: 'bmp' } }],
-    ['query --larger-than 1MB', { largerThanKb: 1024 }],
-    ['query --larger-than 15MB', { largerThanKb: 15_000 }],
+    ['query --larger-than 1MB', { largerThanBytes: 1_000_000 }],
+    ['query --larger-than 15MB', { largerThanBytes: 15_000_000 }],
     ['query --name "IMG_5555555*"', { name: 'IMG_5555555*' }],
     ['query --name "*-hero.jpg"', { name: '*-hero.jpg' }],
     ['query --name "*.jpg"', { name: '*.jpg' }],
