@@ -2,13 +2,17 @@
 import { existsSync } from 'node:fs'
 import { cp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { Parser } from '@oclif/core'
+import type { Command } from '@oclif/core/command'
+import * as Flags from '@oclif/core/flags'
 import { execa } from 'execa'
 import { describe, expect, it } from 'vitest'
-import { presetNames } from '../src/settings/presets.ts'
+import { readDescription } from '../src/model/shelf/description.ts'
+import { loadPreset, presetNames } from '../src/settings/presets.ts'
 import { environmentVariable, resolveSettings } from '../src/settings/settings.ts'
 import { exitStatus } from '../src/terminal/exit.ts'
 import { root, temporaryFolder } from './support/cli.ts'
-import { checkCommandsIn } from './support/commands-in-markdown.ts'
+import { callsIn, checkCommandsIn, codeIn } from './support/commands-in-markdown.ts'
 
 const read = (path: string) => readFile(join(root, path), 'utf8')
 const pages = [
@@ -43,6 +47,28 @@ describe('the documentation', () => {
   // The changelog also names what is gone.
   it.each(pages.filter((page) => page !== 'CHANGELOG.md'))('%s shows commands that exist', (page) => {
     expect(checkCommandsIn(text(page)).unknown).toEqual([])
+  })
+
+  it.each(pages.filter((page) => page !== 'CHANGELOG.md' && page !== 'docs/commands.md'))(
+    '%s shows commands whose flags and arguments go together',
+    async (page) => {
+      for (const call of codeIn(fencedIn(text(page)).join('\n')).flatMap(callsIn)) await parse(call)
+    },
+  )
+
+  it('shows a preset, a configuration and a model description that are accepted', async () => {
+    const folder = await temporaryFolder()
+    const write = async (name: string, page: string) => {
+      const [json = ''] = fencedIn(text(page)).filter((block) => block.startsWith('```json'))
+      await writeFile(join(folder, name), json.replace(/^```.*\n|\n```$/g, ''))
+    }
+    await write('preset.json', 'docs/cut-outs.md')
+    await expect(loadPreset(join(folder, 'preset.json'))).resolves.toMatchObject({ title: 'Our shop' })
+    await write('rmbg.config.json', 'docs/settings.md')
+    await expect(resolveSettings({}, {}, folder)).resolves.toMatchObject({
+      concurrency: 4,
+      tag: ['catalogue'],
+    })
   })
 
   it.each(pages)('%s links to what is there', async (page) => {
@@ -118,6 +144,30 @@ describe('the documentation', () => {
     expect(text('README.md').split('\n').length).toBeLessThanOrEqual(150)
   })
 })
+
+/** Fenced blocks, with their fences. */
+function fencedIn(markdown: string): string[] {
+  return [...markdown.matchAll(/^```.*\n[\s\S]*?^```$/gm)].map(([block]) => block)
+}
+
+/** Parses a call as the program would, and runs nothing. */
+async function parse(call: readonly string[]): Promise<void> {
+  const words = call.map((word) => word.replace(/^(['"])(.*)\1$/, '$2'))
+  const topics = [words.slice(0, 2), words.slice(0, 1)]
+  const files = topics.flatMap((topic) => [`${topic.join('/')}.ts`, `${topic.join('/')}/index.ts`])
+  const index = files.findIndex((path) => existsSync(join(root, 'src/commands', path)))
+  expect(index, call.join(' ')).not.toBe(-1)
+  const { default: command }: { default: typeof Command } = await import(
+    join(root, 'src/commands', files[index]!)
+  )
+  const { args, flags, baseFlags, strict, enableJsonFlag } = command
+  const parsing = Parser.parse(words.slice(index < 2 ? 2 : 1), {
+    args,
+    strict,
+    flags: { ...baseFlags, ...flags, ...(enableJsonFlag && { json: Flags.boolean() }) },
+  })
+  await expect(parsing, call.join(' ')).resolves.toBeDefined()
+}
 
 /** A configuration with an unknown key is refused, with all those that are known. */
 async function settingNames(): Promise<string[]> {
