@@ -69,6 +69,8 @@ describe('the documentation', () => {
       concurrency: 4,
       tag: ['catalogue'],
     })
+    await write('model.json', 'docs/models.md')
+    await expect(readDescription(join(folder, 'model.onnx'))).resolves.toMatchObject({ activation: 'none' })
   })
 
   it.each(pages)('%s links to what is there', async (page) => {
