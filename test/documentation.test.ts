@@ -70,7 +70,7 @@ describe('the documentation', () => {
       tag: ['catalogue'],
     })
     await write('model.json', 'docs/models.md')
-    await expect(readDescription(join(folder, 'model.onnx'))).resolves.toMatchObject({ activation: 'none' })
+    await expect(readDescription(join(folder, 'model.json'))).resolves.toMatchObject({ activation: 'none' })
   })
 
   it.each(pages)('%s links to what is there', async (page) => {
