@@ -1,17 +1,39 @@
 import { defineConfig } from 'vitest/config'
 
-const report = process.env.RMBG_TEST_REPORT
+/** The name of a test file says which project it is in; all that is in neither of these is `unit`. */
+const integration = ['test/end-to-end/**/*.test.ts', 'test/**/*.integration.test.ts']
+const faults = ['test/faults/**/*.test.ts']
+const globalSetup = 'test/support/global-setup.ts'
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    // End-to-end tests start the built CLI, which loads a model and opens a database.
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [...integration, ...faults],
+          env: { RMBG_TEST_UNIT: 'true' },
+        },
+      },
+      { extends: true, test: { name: 'integration', include: integration, globalSetup } },
+      { extends: true, test: { name: 'faults', include: faults, globalSetup } },
+    ],
+    tags: [{ name: 'servers', description: 'needs a server that .ci/run starts' }],
+    // Integration tests start the built program, which loads a model and opens a database.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // Two cores: more files at once only makes every one of them slower.
+    // Two cores: more files at once only make each of them slower.
     maxWorkers: 2,
-    // The store sets this for itself; tests also talk to S3 on their own.
+    // The program sets this for itself; tests also talk to S3 directly.
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
-    reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
+    reporters: ['default', 'json'],
+    outputFile: { json: 'reports/tests.json' },
+    coverage: {
+      reportsDirectory: 'reports/coverage',
+      include: ['src/**/*.ts'],
+      reporter: ['text-summary', 'json-summary'],
+    },
   },
 })

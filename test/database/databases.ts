@@ -7,6 +7,7 @@ import { connectServer } from '../../src/database/connect.ts'
 import type { Database } from '../../src/database/contract.ts'
 import { openEmbedded } from '../../src/database/embedded.ts'
 import { applyMigrations } from '../../src/database/migrate.ts'
+import { copyEmbeddedDatabase } from '../support/embedded-database.ts'
 import { describeWith, freshDatabase } from '../support/servers.ts'
 
 interface Opened {
@@ -47,6 +48,7 @@ function suiteOn(
 
 async function openFreshEmbedded(): Promise<Opened> {
   const folder = join(tmpdir(), `rmbg-database-${uuidv7()}`)
+  await copyEmbeddedDatabase(folder)
   const database = await openEmbedded(folder)
   return {
     database,

@@ -195,7 +195,7 @@ describe('rmbg query', () => {
   it('explains the very query', async () => {
     const { status, stdout } = await query('--status', 'failed', '--limit', '5', '--explain')
     expect(status).toBe(0)
-    // Which index serves what is proven in test/database/plans.test.ts, over a table that is large.
+    // Which index serves what is proven in test/database/plans.integration.test.ts, over a table that is large.
     expect(stdout).toMatch(/Scan.* on image_process_jobs/)
     expect(stdout).toMatch(/actual time=.* rows=6\b/)
   })

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa, type Options, type Result, type ResultPromise } from 'execa'
 import { onTestFinished } from 'vitest'
+import { refuseInUnitTests } from './projects.ts'
 
 export const root = fileURLToPath(new URL('../../', import.meta.url))
 export const program = join(root, 'bin/run.js')
@@ -24,6 +25,7 @@ type CliOptions = Omit<Options, 'env'> & { env?: Record<string, string | undefin
 
 /** Starts the built program; `await finished(...)` for the end of it. */
 export function start(args: readonly string[], options: CliOptions = {}): ResultPromise {
+  refuseInUnitTests('the built program')
   return execa(process.execPath, [program, ...args], {
     reject: false,
     extendEnv: false,

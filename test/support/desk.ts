@@ -1,11 +1,10 @@
 /** A working directory as a designer has it: three photos, no settings, embedded database, local store. */
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
 import { openEmbedded } from '../../src/database/embedded.ts'
 import { directoryStore } from '../../src/store/directory.ts'
 import { rmbg, temporaryFolder } from './cli.ts'
+import { copyEmbeddedDatabase } from './embedded-database.ts'
 import { picture } from './images.ts'
 import { expectInvariants, type JobRow } from './records.ts'
 
@@ -17,14 +16,6 @@ export interface Desk {
   rows: () => Promise<JobRow[]>
 }
 
-const freshCluster = (async () => {
-  const folder = join(await mkdtemp(join(tmpdir(), 'rmbg-cluster-')), 'database')
-  const database = await openEmbedded(folder)
-  await database.close()
-  return folder
-})()
-afterAll(async () => rm(join(await freshCluster, '..'), { recursive: true }))
-
 /** A working directory with three photos in it, for one test. */
 export const desk = async (): Promise<Desk> => deskIn(await temporaryFolder())
 
@@ -32,8 +23,7 @@ export const desk = async (): Promise<Desk> => deskIn(await temporaryFolder())
 export async function deskIn(folder: string): Promise<Desk> {
   const home = join(folder, '.home')
   await mkdir(join(folder, 'photos/summer'), { recursive: true })
-  // A new cluster takes seconds to make; a copy of one does not.
-  await cp(await freshCluster, join(home, 'database'), { recursive: true })
+  await copyEmbeddedDatabase(join(home, 'database'))
   await picture(1).jpeg().toFile(join(folder, 'photos/cup.jpg'))
   await picture(2).png().toFile(join(folder, 'photos/cup.png'))
   await picture(3).webp().toFile(join(folder, 'photos/summer/cup.webp'))

@@ -9,8 +9,11 @@ import { randomBytes } from 'node:crypto'
 import { CreateBucketCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3'
 import postgres from 'postgres'
 import { describe } from 'vitest'
+import { refuseInUnitTests } from './projects.ts'
 
-function server(variable: string): string | undefined {
+type Server = 'RMBG_TEST_DATABASE_URL' | 'RMBG_TEST_S3_ENDPOINT' | 'RMBG_TEST_REDIS_URL' | 'RMBG_TEST_NODES'
+
+function server(variable: Server): string | undefined {
   const value = process.env[variable]
   if (!value && process.env.CI) throw new Error(`${variable} is not set: CI must start this server`)
   return value || undefined
@@ -21,13 +24,15 @@ export const s3Endpoint = server('RMBG_TEST_S3_ENDPOINT')
 export const redisUrl = server('RMBG_TEST_REDIS_URL')
 export const otherNodes = (server('RMBG_TEST_NODES') ?? '').split(' ').filter(Boolean)
 
-/** `describe` that runs only with the server, and otherwise shows what was skipped and why. */
-export function describeWith(
-  variable: 'RMBG_TEST_DATABASE_URL' | 'RMBG_TEST_S3_ENDPOINT' | 'RMBG_TEST_REDIS_URL' | 'RMBG_TEST_NODES',
-) {
+/**
+ * `describe` that runs only with the server, and otherwise shows what was skipped and why. Its tests have the tag
+ * `servers`: `npm run test:servers` runs these and no others.
+ */
+export function describeWith(variable: Server) {
+  refuseInUnitTests('a server')
   return (title: string, suite: () => void) =>
     process.env[variable]
-      ? describe(title, suite)
+      ? describe(title, { tags: ['servers'] }, suite)
       : describe.skip(`${title} (skipped: ${variable} is not set)`, suite)
 }
 

@@ -1,0 +1,42 @@
+// Adds up the reports of both test runs: summary.js FAILED_CHECKS FAILED_RUN REPORT...
+// A test that one run skips and another runs counts once; those that no run ran are named.
+import { existsSync, readFileSync } from 'node:fs'
+import { relative } from 'node:path'
+
+const checks = 2
+const [failedChecks, failedRun] = process.argv.slice(2, 4).map(Number)
+/** A suite that is skipped says why in its title, which it does not have where it runs. */
+const reason = / \(skipped: [^)]*\)/g
+
+const outcomes = new Map()
+for (const report of process.argv.slice(4)) {
+  const times = new Map()
+  for (const { name: file, assertionResults } of JSON.parse(readFileSync(report, 'utf8')).testResults) {
+    for (const { fullName, status } of assertionResults) {
+      const name = `${relative('.', file)}: ${fullName.replace(reason, '')}`
+      times.set(name, (times.get(name) ?? 0) + 1)
+      // The second test of one name, in each report, is another one.
+      const test = `${name}\0${times.get(name)}`
+      const isBetterKnown =
+        outcomes.get(test) === 'failed' || (outcomes.get(test) === 'passed' && status !== 'failed')
+      if (!isBetterKnown) outcomes.set(test, status)
+    }
+  }
+}
+const counts = { passed: 0, failed: 0, skipped: 0 }
+for (const [test, status] of outcomes) {
+  const outcome = status === 'passed' || status === 'failed' ? status : 'skipped'
+  counts[outcome]++
+  if (outcome === 'skipped') console.log(`skipped  ${test.split('\0')[0]}`)
+}
+
+const coverage = 'reports/coverage/coverage-summary.json'
+if (existsSync(coverage)) {
+  const { lines, branches } = JSON.parse(readFileSync(coverage, 'utf8')).total
+  console.log(`unit tests cover ${lines.pct} % of the lines and ${branches.pct} % of the branches of src/`)
+}
+// A suite that fails to load, or an error outside every test, counts no test; it must not pass for that.
+const failed = Math.max(counts.failed, failedRun) + failedChecks
+const passed = counts.passed + checks - failedChecks
+console.log(`${passed} passed, ${failed} failed${counts.skipped ? `, ${counts.skipped} skipped` : ''}`)
+process.exitCode = failed > 0 ? 1 : 0
