@@ -1,5 +1,5 @@
 /** Where the subject goes on the canvas of a cut-out: geometry only. */
-import type { Box } from './pixels/composite.ts'
+import type { Box } from './picture.ts'
 
 /** Pixels of the canvas, or a share of its width and height (0 to less than 0.5). */
 export type Padding = { pixels: number } | { share: number }

@@ -1,7 +1,6 @@
 import type { ImageHeader } from './codec/decode.ts'
-import type { CutoutSettings } from './cutout.ts'
 import { planLayout } from './layout.ts'
-import { formats } from './options.ts'
+import { type CutoutRecipe, formats } from './options.ts'
 
 /**
  * What one picture costs in memory at its peak, in bytes: file, decoded pixels, cut-out, mask, both encoded, and what
@@ -15,7 +14,7 @@ import { formats } from './options.ts'
 export function estimateBytes(
   picture: Pick<ImageHeader, 'width' | 'height'>,
   fileSize: number,
-  cutout: Omit<CutoutSettings, 'rules'>,
+  cutout: Omit<CutoutRecipe, 'rules'>,
 ): number {
   const { depth, size, format } = cutout
   const pixels = picture.width * picture.height

@@ -5,8 +5,9 @@ import { extname } from 'node:path'
 import type { Semaphore } from 'async-mutex'
 import { v7 as uuidv7 } from 'uuid'
 import { workingDepth } from '../cutout/codec/encode.ts'
-import type { CutoutSettings, FinishedCutout } from '../cutout/cutout.ts'
+import type { Cutout } from '../cutout/cutout.ts'
 import { estimateBytes } from '../cutout/memory.ts'
+import type { CutoutRecipe } from '../cutout/options.ts'
 import { cutOutInThread } from '../cutout/pool.ts'
 import type { Database } from '../database/connect.ts'
 import {
@@ -45,7 +46,7 @@ export interface BatchOptions {
   maxMemory: number
   maxPixels: number
   allowSvg: boolean
-  cutout: Omit<CutoutSettings, 'depth'>
+  cutout: Omit<CutoutRecipe, 'depth'>
   /** The same, as kept in `params`. */
   cutoutParams: Record<string, unknown>
   /** Local cut-out of a candidate, an absolute path, with `--output`. */
@@ -224,7 +225,7 @@ async function maskedJob(database: Database, contentSha256: string): Promise<Sto
 }
 
 /** The figures of the mask, and what a catalogue would say of the file. */
-function reviewOf({ review, violations }: FinishedCutout): JobReview {
+function reviewOf({ review, violations }: Cutout): JobReview {
   if (!violations) return { ...review }
   return {
     ...review,

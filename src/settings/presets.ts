@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import type { PictureRules } from '../cutout/rules.ts'
 import { RmbgError } from '../errors.ts'
-import { type CutoutSettings, cutoutSettings, parseColour } from './cutout-settings.ts'
+import { cutoutSettings, type GivenCutout, parseColor } from './cutout-settings.ts'
 import { byteSize } from './values.ts'
 
 /** What a catalogue asks for: how to make its pictures, and how to tell whether one is acceptable. */
@@ -14,7 +14,7 @@ export interface Preset {
   title: string
   /** Where the rules are published, and when they were read. */
   rules: { url: string; read: string; note?: string | undefined }
-  cutout: CutoutSettings
+  cutout: GivenCutout
   check: PictureRules
   /** Hex SHA-256 of the check: with other rules, a picture has to be looked at again. */
   checkSha256: string
@@ -25,7 +25,7 @@ const folder = fileURLToPath(new URL('../../src/settings/presets/', import.meta.
 const range = z.strictObject({ min: z.number().positive().optional(), max: z.number().positive().optional() })
 const colour = z
   .string()
-  .transform(parseColour)
+  .transform(parseColor)
   .refine((parsed) => parsed !== undefined, 'expected a colour such as #ffffff')
 const presetSchema = z.strictObject({
   title: z.string(),

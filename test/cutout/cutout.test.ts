@@ -1,7 +1,8 @@
 import sharp from 'sharp'
 import { afterAll, describe, expect, it } from 'vitest'
 import { encodeCutout, encodeMask } from '../../src/cutout/codec/encode.ts'
-import { type CutoutSettings, cutOut } from '../../src/cutout/cutout.ts'
+import { cutOut } from '../../src/cutout/cutout.ts'
+import type { CutoutRecipe } from '../../src/cutout/options.ts'
 import { type CompositeTask, composite } from '../../src/cutout/pixels/composite.ts'
 import type { MattePlane } from '../../src/cutout/pixels/matte.ts'
 import { closePixelThreads, cutOutInThread } from '../../src/cutout/pool.ts'
@@ -121,7 +122,7 @@ describe('mask and cut-out', () => {
   })
 })
 
-const plain: CutoutSettings = {
+const plain: CutoutRecipe = {
   depth: 8,
   keepProfile: false,
   rules: undefined,
@@ -176,10 +177,7 @@ describe('threads', () => {
     )
     const made = await Promise.all(files.map((file) => cutOutInThread(file, half, plain)))
     for (const [index, file] of files.entries()) {
-      const expected = await cutOut(file, plain, async () => {
-        const { alpha, ...size } = await half.predict(new Uint8Array(384))
-        return { matte: { values: alpha, ...size }, guided: false }
-      })
+      const expected = await cutOut(file, half, plain)
       expect(Buffer.compare(made[index]!.processed.bytes, expected.processed.bytes)).toBe(0)
       expect(Buffer.compare(made[index]!.mask.bytes, expected.mask.bytes)).toBe(0)
       expect(made[index]!.review).toEqual(expected.review)

@@ -1,6 +1,7 @@
 import { crc32, deflateSync } from 'node:zlib'
 import sharp, { type Metadata, type Sharp } from 'sharp'
 import { RmbgError } from '../../errors.ts'
+import type { Picture, Samples } from '../picture.ts'
 
 // Many images are in work at once: parallelism comes from them, and nothing is read twice.
 sharp.concurrency(1)
@@ -18,15 +19,8 @@ export interface ImageHeader {
   bitDepth: number
 }
 
-/** Samples of 8 or 16 bits: 0..255 or 0..65535. */
-export type Samples = Uint8Array<ArrayBuffer> | Uint16Array<ArrayBuffer>
-
-/** An upright picture: row-major, interleaved RGB, or RGBA when the file has transparency; sRGB unless `profile`. */
-export interface DecodedImage {
-  data: Samples
-  width: number
-  height: number
-  channels: 3 | 4
+/** A picture and what came with it; its colours are sRGB unless it has a `profile`. */
+export interface DecodedImage extends Picture {
   /** ICC, where the numbers are those of the file's own colour space. */
   profile?: Buffer | undefined
   /** As found in the file. */

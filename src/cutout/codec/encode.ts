@@ -1,12 +1,14 @@
 import sharp, { type Sharp } from 'sharp'
 import { RmbgError } from '../../errors.ts'
 import { isIdentity, type Layout, planLayout } from '../layout.ts'
-import { type Background, type CutoutFormat, type CutoutOptions, formats } from '../options.ts'
-import type { Box, CompositeOptions, Cutout } from '../pixels/composite.ts'
-import { type DecodedImage, fromRaw, inProfile, type Samples, samples } from './decode.ts'
+import { type Background, type CutoutFormat, type EncodeOptions, formats } from '../options.ts'
+import type { Box, Samples } from '../picture.ts'
+import type { CompositeOptions, CutoutPixels } from '../pixels/composite.ts'
+import { type DecodedImage, fromRaw, inProfile, samples } from './decode.ts'
 import { metadataToKeep, withMetadata } from './metadata.ts'
 
-export interface Encoded {
+/** A finished file. */
+export interface EncodedImage {
   bytes: Uint8Array
   extension: string
   contentType: string
@@ -14,7 +16,7 @@ export interface Encoded {
   height: number
 }
 
-export interface EncodedCutout extends Encoded {
+export interface EncodedCutout extends EncodedImage {
   /** How much the picture was enlarged, 1 for not at all. */
   scale: number
 }
@@ -42,12 +44,12 @@ const encoders: Record<CutoutFormat, (image: Sharp, quality: { quality?: number 
   }
 
 /** Bits per sample that a picture keeps on its way: the file's 16 where the format can hold them. */
-export function workingDepth(bitDepth: number, { format }: Pick<CutoutOptions, 'format'>): 8 | 16 {
+export function workingDepth(bitDepth: number, { format }: Pick<EncodeOptions, 'format'>): 8 | 16 {
   return bitDepth === 16 && (format === 'png' || format === 'tiff') ? 16 : 8
 }
 
 /** The alpha matte as an 8-bit grey PNG of the picture's size. */
-export async function encodeMask({ mask, width, height }: Cutout): Promise<Encoded> {
+export async function encodeMask({ mask, width, height }: CutoutPixels): Promise<EncodedImage> {
   const bytes = await fromRaw(mask, { width, height, channels: 1 }).toColourspace('b-w').png(png).toBuffer()
   return { bytes, extension: 'png', contentType: 'image/png', width, height }
 }
@@ -59,9 +61,9 @@ export async function encodeMask({ mask, width, height }: Cutout): Promise<Encod
  * @throws RmbgError OUTPUT_TOO_LARGE
  */
 export async function encodeCutout(
-  cutout: Cutout,
+  cutout: CutoutPixels,
   source: Pick<DecodedImage, 'profile' | 'metadata'>,
-  options: CutoutOptions & Partial<Pick<CompositeOptions, 'keepHiddenColor'>>,
+  options: EncodeOptions & Partial<Pick<CompositeOptions, 'keepHiddenColor'>>,
 ): Promise<EncodedCutout> {
   const format = formats[options.format]
   const layout = planLayout(cutout, cutout.subject, options)
@@ -98,7 +100,7 @@ export async function encodeCutout(
   }
 }
 
-const white: Background = { colour: [255, 255, 255] }
+const white: Background = { color: [255, 255, 255] }
 
 /**
  * Draws the cut-out, anew for each quality: sharp's clone() would copy the pixels, a quarter of the time of a PNG. What has
@@ -107,7 +109,7 @@ const white: Background = { colour: [255, 255, 255] }
 type Draw = () => Sharp
 
 async function drawing(
-  { rgba, width, height }: Cutout,
+  { rgba, width, height }: CutoutPixels,
   layout: Layout,
   background: Background | undefined,
   profile: Buffer | undefined,
@@ -143,21 +145,21 @@ async function onto(
     bottom: canvas.height - top - drawn.height,
   }
   if (background === undefined) return () => place().extend({ ...margins, background: clear })
-  if ('colour' in background && !deep) {
-    const [r, g, b] = background.colour
+  if ('color' in background && !deep) {
+    const [r, g, b] = background.color
     return () =>
       place()
         .flatten({ background: { r, g, b } })
         .extend({ ...margins, background: { r, g, b } })
   }
-  if ('colour' in background) {
+  if ('color' in background) {
     const pixels = await place().toColourspace('rgb16').raw({ depth: 'ushort' }).toBuffer()
-    const onColour = ontoColour(samples(pixels, 16), drawn, canvas, background.colour)
+    const onColour = ontoColour(samples(pixels, 16), drawn, canvas, background.color)
     return () => fromRaw(onColour, { ...canvas, channels: 3 })
   }
   const input = await place().toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer()
   return () =>
-    sharp(background.file, { limitInputPixels: false })
+    sharp(background.picture, { limitInputPixels: false })
       .autoOrient()
       .flatten({ background: '#fff' })
       .resize(canvas.width, canvas.height, { fit: 'cover' })

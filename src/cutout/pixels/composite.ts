@@ -1,18 +1,10 @@
 /** From picture and matte to mask and cut-out: arithmetic on pixels, without libraries; runs in a thread of its own. */
-import type { Samples } from '../codec/decode.ts'
+import type { Box, Picture, Samples } from '../picture.ts'
 import { estimateForeground } from './foreground.ts'
 import { guidedUpsample } from './guided.ts'
 import { type MattePlane, resizeMatte } from './matte.ts'
 import { type Review, review } from './review.ts'
 import { wordsOf } from './words.ts'
-
-export interface Picture {
-  /** Interleaved RGB or RGBA. */
-  data: Samples
-  width: number
-  height: number
-  channels: 3 | 4
-}
 
 export interface CompositeOptions {
   /** Take the old background's colour out of soft edges. */
@@ -28,15 +20,8 @@ export interface CompositeTask extends CompositeOptions {
   guided: boolean
 }
 
-/** In pixels. */
-export interface Box {
-  left: number
-  top: number
-  width: number
-  height: number
-}
-
-export interface Cutout {
+/** Mask and cut-out in memory. */
+export interface CutoutPixels {
   /** Alpha 0..255, width * height bytes. */
   mask: Uint8Array<ArrayBuffer>
   /** Interleaved RGBA, width * height * 4 samples as deep as the picture's. */
@@ -56,7 +41,7 @@ const visibleFrom = 13
  * of pixels that are partly transparent are the subject's own unless not wanted (`refine`), those of opaque ones are
  * untouched, and those under alpha 0 are cleared unless asked to be kept.
  */
-export function composite({ picture, matte, guided, refine, keepHiddenColor }: CompositeTask): Cutout {
+export function composite({ picture, matte, guided, refine, keepHiddenColor }: CompositeTask): CutoutPixels {
   const { data, width, height } = picture
   const alpha = data instanceof Uint16Array ? new Uint16Array(width * height) : new Uint8Array(width * height)
   if (matte instanceof Uint8Array) fillFrom(matte, alpha)

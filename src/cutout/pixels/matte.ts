@@ -1,5 +1,5 @@
 /** Bringing a matte to a picture's size: arithmetic only, runs in a pixel thread. */
-import type { Samples } from '../codec/decode.ts'
+import type { Samples } from '../picture.ts'
 import { type Filter, triangle } from './resample.ts'
 
 export interface MattePlane {

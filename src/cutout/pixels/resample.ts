@@ -1,7 +1,6 @@
 /** Bringing a picture to a model's size: arithmetic only, runs in a pixel thread. */
 
-import type { Samples } from '../codec/decode.ts'
-import type { Picture } from './composite.ts'
+import type { Picture, Samples } from '../picture.ts'
 
 /** For every target pixel the first source pixel that counts, and the weights of it and the next ones. */
 export interface Filter {
