@@ -10,6 +10,7 @@ export default defineConfig({
     hookTimeout: 120_000,
     // Two cores: more files at once only makes every one of them slower.
     maxWorkers: 2,
+    execArgv: ['--import', new URL('./test/support/tsx-in-thread.mjs', import.meta.url).href],
     // The store sets this for itself; tests also talk to S3 on their own.
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
     reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os'
+import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import pLimit from 'p-limit'
 import { fromPlainError, RmbgError } from '../errors.ts'
-import { threadEntry } from '../thread.ts'
 import type { Device, MatteModel, ModelSpec } from './contract.ts'
 import { sentence } from './shelf/sentence.ts'
 import type { ThreadAnswer, ThreadData, ThreadRequest } from './worker.ts'
@@ -102,8 +102,9 @@ interface InferenceThread {
 }
 
 async function startThread(data: ThreadData): Promise<InferenceThread> {
-  const { url, execArgv } = threadEntry('worker', import.meta.url)
-  const worker = new Worker(url, { workerData: data, execArgv, name: `model ${data.spec.name}` })
+  // As this file is: compiled, or TypeScript that the thread's `--import` loads.
+  const entry = new URL(`worker${extname(import.meta.url)}`, import.meta.url)
+  const worker = new Worker(entry, { workerData: data, name: `model ${data.spec.name}` })
 
   /** What the thread says next, or the error that ended it. */
   let settle: { resolve: (answer: ThreadAnswer) => void; reject: (error: Error) => void } | undefined
