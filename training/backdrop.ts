@@ -1,5 +1,5 @@
 /**
- * Writes `backdrop.onnx`: `node --import tsx src/model/builtin/backdrop.ts`
+ * Writes `backdrop.onnx`: `node --import tsx training/backdrop.ts`
  *
  * A matte from the statistics of the picture's border, with nothing learned. In order:
  * 1. fit a backdrop, quadratic in x and y, to the border on a coarse grid, robustly, so that a subject that

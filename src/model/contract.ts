@@ -24,7 +24,7 @@ export interface ModelSpec {
   guided?: boolean
   /** Name of the output that holds the mask; absent: the file's first. */
   output?: string
-  licence: string
+  license: string
   /** What a person should know of the choice. */
   notice?: string
 }

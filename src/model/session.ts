@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads'
 import pLimit from 'p-limit'
 import { fromPlainError, RmbgError } from '../errors.ts'
 import type { Device, MatteModel, ModelSpec } from './contract.ts'
-import { sentence } from './shelf/sentence.ts'
+import { sentence } from './sentence.ts'
 import type { ThreadAnswer, ThreadData, ThreadRequest } from './worker.ts'
 
 // Built as its makers publish it, ONNX Runtime (1.29 and newer) tells Microsoft what models are run on what machine, and

@@ -12,7 +12,7 @@ import { env, InferenceSession, listSupportedBackends, Tensor } from 'onnxruntim
 import { type PlainError, RmbgError, toPlainError } from '../errors.ts'
 import type { Device, ModelSpec } from './contract.ts'
 import { openOnDevice } from './providers.ts'
-import { sentence } from './shelf/sentence.ts'
+import { sentence } from './sentence.ts'
 import { isMaskShape, readSignature } from './signature.ts'
 import { type InputValues, imagePacker, toAlpha } from './tensors.ts'
 

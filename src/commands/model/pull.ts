@@ -11,7 +11,7 @@ import { onStopSignals } from '../../terminal/signals.ts'
 export default class ModelPull extends BaseCommand {
   static override summary = 'Fetch a model, check it and install it.'
   static override description =
-    `Goes on where an earlier try stopped. A gated model needs an account whose owner accepted its terms, and ${env('hfToken')}; ${env('hfEndpoint')} names a mirror; HTTPS_PROXY, HTTP_PROXY and NO_PROXY are honoured. A licence that restricts use is shown and has to be accepted; who accepted it is kept beside the model.`
+    `Goes on where an earlier try stopped. A gated model needs an account whose owner accepted its terms, and ${env('hfToken')}; ${env('hfEndpoint')} names a mirror; HTTPS_PROXY, HTTP_PROXY and NO_PROXY are honoured. A license that restricts use is shown and has to be accepted; who accepted it is kept beside the model.`
   static override examples = [
     '<%= config.bin %> model pull rmbg-2.0',
     '<%= config.bin %> model pull rmbg-2.0:q4f16 --accept-license',
@@ -24,7 +24,7 @@ export default class ModelPull extends BaseCommand {
   static override flags = {
     'accept-license': Flags.boolean({
       default: false,
-      description: 'accept the licence without being asked',
+      description: 'accept the license without being asked',
     }),
     from: Flags.string({ helpValue: 'FILE', description: 'install a file that is here already' }),
   }
@@ -32,7 +32,7 @@ export default class ModelPull extends BaseCommand {
   async run(): Promise<Pulled> {
     const { args, flags } = await this.parse(ModelPull)
     const { home, hfToken, hfEndpoint } = await resolveSettings({})
-    const { licenceSentence, pullModel } = await import('../../model/shelf/pull.ts')
+    const { licenseSentence, pullModel } = await import('../../model/shelf/pull.ts')
     const progress = this.progress(args.name)
     const stop = onStopSignals(() => {}, '')
     try {
@@ -43,8 +43,8 @@ export default class ModelPull extends BaseCommand {
         from: flags.from,
         signal: stop.signal,
         onProgress: progress.update,
-        acceptsLicence: async (model, name) => {
-          this.logToStderr(licenceSentence(name, model))
+        acceptsLicense: async (model, name) => {
+          this.logToStderr(licenseSentence(name, model))
           return flags['accept-license'] || (await this.ask('Do you accept it? [y/N] '))
         },
       })

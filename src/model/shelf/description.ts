@@ -21,7 +21,7 @@ const schema = z
     /** Which output is the mask; default: the first. */
     output: z.string('expected the name of an output'),
     /** For people, e.g. an SPDX identifier. */
-    licence: z.string('expected text'),
+    license: z.string('expected text'),
   })
   .partial()
 

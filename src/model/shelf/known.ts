@@ -16,14 +16,14 @@ export interface Variant {
 }
 
 export interface FetchableModel
-  extends Required<Pick<ModelDescription, 'mean' | 'std' | 'activation' | 'licence'>> {
+  extends Required<Pick<ModelDescription, 'mean' | 'std' | 'activation' | 'license'>> {
   /** One line for people. */
   summary: string
   /** Repository on Hugging Face that relative files are in. */
   huggingFace?: string
   /** The same repository on ModelScope, asked when Hugging Face cannot be reached. */
   modelScope?: string
-  /** Where the licence can be read. */
+  /** Where the license can be read. */
   page: string
   /** Using it commercially needs an agreement with its makers. */
   nonCommercial: boolean
@@ -46,7 +46,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
     huggingFace: 'briaai/RMBG-2.0',
     modelScope: 'AI-ModelScope/RMBG-2.0',
     page: 'https://huggingface.co/briaai/RMBG-2.0',
-    licence: 'CC-BY-NC-4.0',
+    license: 'CC-BY-NC-4.0',
     nonCommercial: true,
     gated: true,
     inputSize: [1024, 1024],
@@ -85,7 +85,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
     summary: 'BRIA RMBG-1.4, its smaller predecessor.',
     huggingFace: 'briaai/RMBG-1.4',
     page: 'https://huggingface.co/briaai/RMBG-1.4',
-    licence: 'BRIA RMBG-1.4 (non-commercial)',
+    license: 'BRIA RMBG-1.4 (non-commercial)',
     nonCommercial: true,
     gated: false,
     inputSize: [1024, 1024],
@@ -114,7 +114,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
   'birefnet-general': {
     summary: 'BiRefNet, the architecture RMBG-2.0 is built on, with open weights.',
     page: 'https://github.com/ZhengPeng7/BiRefNet',
-    licence: 'MIT',
+    license: 'MIT',
     nonCommercial: false,
     gated: false,
     inputSize: [1024, 1024],
@@ -132,7 +132,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
   'birefnet-general-lite': {
     summary: 'BiRefNet with a small backbone.',
     page: 'https://github.com/ZhengPeng7/BiRefNet',
-    licence: 'MIT',
+    license: 'MIT',
     nonCommercial: false,
     gated: false,
     inputSize: [1024, 1024],
@@ -150,7 +150,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
   'isnet-general-use': {
     summary: 'ISNet, fine edges at middling cost.',
     page: 'https://github.com/xuebinqin/DIS',
-    licence: 'Apache-2.0',
+    license: 'Apache-2.0',
     nonCommercial: false,
     gated: false,
     inputSize: [1024, 1024],
@@ -169,7 +169,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
   u2net: {
     summary: 'U²-Net, the classic.',
     page: 'https://github.com/xuebinqin/U-2-Net',
-    licence: 'Apache-2.0',
+    license: 'Apache-2.0',
     nonCommercial: false,
     gated: false,
     inputSize: [320, 320],
@@ -187,7 +187,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
   u2netp: {
     summary: 'U²-Net in 5 MB: fast, coarse.',
     page: 'https://github.com/xuebinqin/U-2-Net',
-    licence: 'Apache-2.0',
+    license: 'Apache-2.0',
     nonCommercial: false,
     gated: false,
     inputSize: [320, 320],
@@ -206,7 +206,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
   silueta: {
     summary: 'U²-Net, reduced to 43 MB.',
     page: 'https://github.com/xuebinqin/U-2-Net/issues/295',
-    licence: 'Apache-2.0',
+    license: 'Apache-2.0',
     nonCommercial: false,
     gated: false,
     inputSize: [320, 320],
@@ -225,7 +225,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
     summary: 'MODNet: people only, fast.',
     huggingFace: 'Xenova/modnet',
     page: 'https://github.com/ZHKKKe/MODNet',
-    licence: 'Apache-2.0',
+    license: 'Apache-2.0',
     nonCommercial: false,
     gated: false,
     inputSize: [512, 512],

@@ -11,8 +11,8 @@ import { type FetchableModel, fetchableModels, findFetchable } from './known.ts'
 export interface PullOptions
   extends Pick<DownloadOptions, 'onProgress' | 'signal' | 'stallMs' | 'backoffMs'> {
   modelsFolder: string
-  /** Asked about a licence that restricts use; true is kept with the model, with the user's name. */
-  acceptsLicence: (model: FetchableModel, name: string) => Promise<boolean>
+  /** Asked about a license that restricts use; true is kept with the model, with the user's name. */
+  acceptsLicense: (model: FetchableModel, name: string) => Promise<boolean>
   /** Of Hugging Face, for gated models. */
   token?: string | undefined
   /** Where Hugging Face is, or a mirror of it. */
@@ -35,7 +35,7 @@ const modelScope = 'https://modelscope.cn'
  * Installs a model: fetched or copied beside its place, checked, and given its name when it is whole.
  *
  * @param nameAndVariant `rmbg-2.0` or `rmbg-2.0:q4f16`
- * @throws RmbgError MODEL_MISSING for an unknown name, MODEL_LICENCE when it is not accepted, MODEL_DAMAGED when the
+ * @throws RmbgError MODEL_MISSING for an unknown name, MODEL_LICENSE when it is not accepted, MODEL_DAMAGED when the
  *   digest is wrong (nothing is kept then), MODEL_GATED, MODEL_DOWNLOAD
  */
 export async function pullModel(nameAndVariant: string, options: PullOptions): Promise<Pulled> {
@@ -46,8 +46,8 @@ export async function pullModel(nameAndVariant: string, options: PullOptions): P
   const installed = await readOrigin(options.modelsFolder, name, variant)
   if (installed) return { ...installed, name, variant, file, wasInstalled: true }
 
-  if (model.nonCommercial && !(await options.acceptsLicence(model, name))) {
-    throw new RmbgError('MODEL_LICENCE', `The licence of ${name} (${model.licence}) was not accepted.`, {
+  if (model.nonCommercial && !(await options.acceptsLicense(model, name))) {
+    throw new RmbgError('MODEL_LICENSE', `The license of ${name} (${model.license}) was not accepted.`, {
       hint: 'Accept it with --accept-license.',
     })
   }
@@ -85,8 +85,8 @@ export async function pullModel(nameAndVariant: string, options: PullOptions): P
       sha256: fetched.sha256,
       pinned: sha256 !== undefined || md5 !== undefined,
       fetchedAt: new Date().toISOString(),
-      licence: {
-        name: model.licence,
+      license: {
+        name: model.license,
         ...(model.nonCommercial && { acceptedBy: userInfo().username, acceptedAt: new Date().toISOString() }),
       },
       mtimeMs: (await stat(part)).mtimeMs,
@@ -102,8 +102,8 @@ export async function pullModel(nameAndVariant: string, options: PullOptions): P
 }
 
 /** What a person must know before using the model. */
-export const licenceSentence = (name: string, { licence, page }: FetchableModel): string =>
-  `${name} is licensed under ${licence}: commercial use needs an agreement with its makers (${page}).`
+export const licenseSentence = (name: string, { license, page }: FetchableModel): string =>
+  `${name} is licensed under ${license}: commercial use needs an agreement with its makers (${page}).`
 
 export function unknownModel(name: string): RmbgError {
   const variants = Object.entries(fetchableModels).map(([known, { variants }]) =>

@@ -11,7 +11,8 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { RmbgError } from '../../../src/errors.ts'
 import { type PullOptions, pullModel } from '../../../src/model/shelf/pull.ts'
 import { resolveModel } from '../../../src/model/shelf/registry.ts'
-import { removeModel, verifyModels } from '../../../src/model/shelf/verify.ts'
+import { removeModel } from '../../../src/model/shelf/remove.ts'
+import { verifyModels } from '../../../src/model/shelf/verify.ts'
 import { temporaryFolder } from '../../support/cli.ts'
 
 /** No digest and no size of it is known beforehand. */
@@ -64,7 +65,7 @@ async function setting(overrides: Partial<PullOptions> = {}) {
   const options: PullOptions = {
     modelsFolder,
     endpoint: 'http://127.0.0.1:59999',
-    acceptsLicence: async () => true,
+    acceptsLicense: async () => true,
     backoffMs: 20,
     ...overrides,
   }
@@ -252,19 +253,19 @@ describe('a token', () => {
   })
 })
 
-describe('a licence that restricts use', () => {
+describe('a license that restricts use', () => {
   it('has to be accepted before anything is fetched, and who did is kept', async () => {
     const { url, requests } = await serve(answer(200, {}, 'tiny'))
     const { options, modelsFolder, left } = await setting({
       endpoint: url,
-      acceptsLicence: async () => false,
+      acceptsLicense: async () => false,
     })
-    expect(await refusal(pullModel('rmbg-2.0:int8', options))).toMatchObject({ code: 'MODEL_LICENCE' })
+    expect(await refusal(pullModel('rmbg-2.0:int8', options))).toMatchObject({ code: 'MODEL_LICENSE' })
     expect(requests).toHaveLength(0)
     expect(await left()).toEqual([])
-    await pullModel('rmbg-2.0:int8', { ...options, acceptsLicence: async () => true })
+    await pullModel('rmbg-2.0:int8', { ...options, acceptsLicense: async () => true })
     const record = JSON.parse(await readFile(join(modelsFolder, 'rmbg-2.0/int8.origin.json'), 'utf8'))
-    expect(record.licence).toMatchObject({
+    expect(record.license).toMatchObject({
       name: 'CC-BY-NC-4.0',
       acceptedBy: expect.any(String),
       acceptedAt: expect.stringMatching(/^\d{4}-/),
