@@ -5,7 +5,7 @@ import { type CutoutRecipe, formats } from './options.ts'
 /**
  * What one picture costs in memory at its peak, in bytes: file, decoded pixels, cut-out, mask, both encoded, and what
  * libvips and the encoder work with. An upper estimate: admission by it keeps the whole run within a budget.
- * Measured: of noise with 100 megapixels and its colours kept, which encodes to most, the peak of a run is 15 bytes per pixel
+ * Measured: of noise with 100 megapixels and its colors kept, which encodes to most, the peak of a run is 15 bytes per pixel
  * above that of a run over tiny pictures, and 30 in 16 bits; the formats' own needs are in test/faults/FUZZ.md too. What
  * is the same for every picture covers what was not collected yet of those before.
  *

@@ -23,10 +23,10 @@ export interface Preset {
 const folder = fileURLToPath(new URL('../../src/settings/presets/', import.meta.url))
 
 const range = z.strictObject({ min: z.number().positive().optional(), max: z.number().positive().optional() })
-const colour = z
+const color = z
   .string()
   .transform(parseColor)
-  .refine((parsed) => parsed !== undefined, 'expected a colour such as #ffffff')
+  .refine((parsed) => parsed !== undefined, 'expected a color such as #ffffff')
 const presetSchema = z.strictObject({
   title: z.string(),
   rules: z.strictObject({ url: z.url(), read: z.iso.date(), note: z.string().optional() }),
@@ -39,7 +39,7 @@ const presetSchema = z.strictObject({
     longestSide: range.optional(),
     maxPixels: z.number().int().positive().optional(),
     square: z.boolean().optional(),
-    background: colour.optional(),
+    background: color.optional(),
     subjectShare: range.optional(),
     whole: z.boolean().optional(),
     notEnlarged: z.boolean().optional(),

@@ -26,7 +26,7 @@ export const cutoutFlags = {
   background: Flags.string({
     helpGroup,
     helpValue: 'COLOR|IMAGE',
-    description: `put the subject onto a colour or a picture; none is transparent (default: none, in a jpeg white) [env: ${env('background')}]`,
+    description: `put the subject onto a color or a picture; none is transparent (default: none, in a jpeg white) [env: ${env('background')}]`,
   }),
   trim: Flags.boolean({
     helpGroup,
@@ -51,7 +51,7 @@ export const cutoutFlags = {
   icc: Flags.string({
     helpGroup,
     options: ['srgb', 'keep'],
-    description: `convert colours to sRGB, or keep the picture's own profile (default: srgb) [env: ${env('icc')}]`,
+    description: `convert colors to sRGB, or keep the picture's own profile (default: srgb) [env: ${env('icc')}]`,
   }),
   'keep-metadata': Flags.boolean({
     helpGroup,
@@ -61,11 +61,11 @@ export const cutoutFlags = {
   refine: Flags.boolean({
     helpGroup,
     allowNo: true,
-    description: `take the old background's colour out of soft edges (default: yes) [env: ${env('refine')}]`,
+    description: `take the old background's color out of soft edges (default: yes) [env: ${env('refine')}]`,
   }),
   'keep-hidden-color': Flags.boolean({
     helpGroup,
     allowNo: true,
-    description: `keep the colour under fully transparent pixels [env: ${env('keepHiddenColor')}]`,
+    description: `keep the color under fully transparent pixels [env: ${env('keepHiddenColor')}]`,
   }),
 }

@@ -98,8 +98,8 @@ describe('mask and cut-out', () => {
         // Half a level of rounding, and what single precision costs.
         expect(Math.abs(mask[index]! - value), `pixel ${index}`).toBeLessThanOrEqual(0.502)
         expect(rgba[index * 4 + 3]).toBe(mask[index])
-        const colour = [...rgba.subarray(index * 4, index * 4 + 3)]
-        expect(colour).toEqual(
+        const color = [...rgba.subarray(index * 4, index * 4 + 3)]
+        expect(color).toEqual(
           mask[index] === 0
             ? [0, 0, 0]
             : [...task.picture.data.subarray(index * channels, index * channels + 3)],
@@ -108,7 +108,7 @@ describe('mask and cut-out', () => {
     },
   )
 
-  it('keep the colour under alpha 0 when asked to', () => {
+  it('keep the color under alpha 0 when asked to', () => {
     const task = { ...someTask(20, 20, 3, 8, 8), matte: even(0), keepHiddenColor: true }
     const { rgba } = composite(task)
     expect([...rgba.subarray(0, 4)]).toEqual([...task.picture.data.subarray(0, 3), 0])

@@ -19,9 +19,9 @@ export interface ImageHeader {
   bitDepth: number
 }
 
-/** A picture and what came with it; its colours are sRGB unless it has a `profile`. */
+/** A picture and what came with it; its colors are sRGB unless it has a `profile`. */
 export interface DecodedImage extends Picture {
-  /** ICC, where the numbers are those of the file's own colour space. */
+  /** ICC, where the numbers are those of the file's own color space. */
   profile?: Buffer | undefined
   /** As found in the file. */
   metadata: { exif?: Buffer | undefined; xmp?: Buffer | undefined }
@@ -30,7 +30,7 @@ export interface DecodedImage extends Picture {
 export interface DecodeOptions {
   /** Bits per sample. */
   depth: 8 | 16
-  /** Leave colours in the file's own profile; pictures that are grey or CMYK become sRGB all the same. */
+  /** Leave colors in the file's own profile; pictures that are grey or CMYK become sRGB all the same. */
   keepProfile: boolean
 }
 
@@ -111,7 +111,7 @@ function headerError(cause: Error, path: string): RmbgError {
 }
 
 /**
- * Decodes a picture completely or not at all. Orientation is applied, colour profiles (and CMYK, grey) are converted
+ * Decodes a picture completely or not at all. Orientation is applied, color profiles (and CMYK, grey) are converted
  * to sRGB unless they are to be kept, of animations and documents the first frame or page is taken.
  *
  * @throws RmbgError INPUT_CORRUPT when data is missing or damaged, rather than a picture that is half grey
@@ -176,7 +176,7 @@ export function samples(data: Buffer, depth: 8 | 16): Samples {
   return depth === 16 ? new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2) : bytes
 }
 
-/** 8-bit RGB in another colour space, as sRGB. */
+/** 8-bit RGB in another color space, as sRGB. */
 export async function toSrgb(
   rgb: Uint8Array,
   size: { width: number; height: number },
@@ -196,7 +196,7 @@ export function fromRaw(
 }
 
 /**
- * An image with a colour profile attached and its numbers as they are. sharp can convert to a profile and keep one that
+ * An image with a color profile attached and its numbers as they are. sharp can convert to a profile and keep one that
  * came with a file, so this is a file: a PNG, not compressed, with the profile in its iCCP chunk.
  */
 export async function inProfile(image: Sharp, profile: Buffer): Promise<Buffer> {

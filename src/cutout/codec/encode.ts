@@ -39,7 +39,7 @@ const encoders: Record<CutoutFormat, (image: Sharp, quality: { quality?: number 
     webp: (image, quality, exact) => image.webp({ ...quality, exact, smartSubsample: true }),
     avif: (image, quality) => image.avif({ ...quality, chromaSubsampling: '4:4:4' }),
     tiff: (image) => image.tiff({ compression: 'deflate', predictor: 'horizontal' }),
-    // Products have sharp coloured edges, which halved colour would smear.
+    // Products have sharp colored edges, which halved color would smear.
     jpeg: (image, quality) => image.jpeg({ ...quality, chromaSubsampling: '4:4:4', mozjpeg: true }),
   }
 
@@ -130,7 +130,7 @@ async function drawing(
   return () => sharp(file, { limitInputPixels: false }).keepIccProfile().toColourspace(space)
 }
 
-/** The cut-out on a canvas, which is clear, of one colour, or a picture (8 bits) that covers it. */
+/** The cut-out on a canvas, which is clear, of one color, or a picture (8 bits) that covers it. */
 async function onto(
   background: Background | undefined,
   place: Draw,
@@ -154,8 +154,8 @@ async function onto(
   }
   if ('color' in background) {
     const pixels = await place().toColourspace('rgb16').raw({ depth: 'ushort' }).toBuffer()
-    const onColour = ontoColour(samples(pixels, 16), drawn, canvas, background.color)
-    return () => fromRaw(onColour, { ...canvas, channels: 3 })
+    const onColor = ontoColor(samples(pixels, 16), drawn, canvas, background.color)
+    return () => fromRaw(onColor, { ...canvas, channels: 3 })
   }
   const input = await place().toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer()
   return () =>
@@ -171,13 +171,13 @@ async function onto(
 const clear = { r: 0, g: 0, b: 0, alpha: 0 }
 
 /** In 16 bits, which sharp composites in 8, and flattens onto 65280 instead of 65535. */
-function ontoColour(
+function ontoColor(
   rgba: Samples,
   drawn: Box,
   canvas: { width: number; height: number },
-  colour: readonly number[],
+  color: readonly number[],
 ): Uint16Array {
-  const ground = colour.map((value) => value * 257)
+  const ground = color.map((value) => value * 257)
   const result = new Uint16Array(canvas.width * canvas.height * 3)
   for (let at = 0; at < result.length; at++) result[at] = ground[at % 3]!
   for (let y = 0, from = 0; y < drawn.height; y++) {

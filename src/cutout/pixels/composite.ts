@@ -7,7 +7,7 @@ import { type Review, review } from './review.ts'
 import { wordsOf } from './words.ts'
 
 export interface CompositeOptions {
-  /** Take the old background's colour out of soft edges. */
+  /** Take the old background's color out of soft edges. */
   refine: boolean
   keepHiddenColor: boolean
 }
@@ -37,7 +37,7 @@ export interface CutoutPixels {
 const visibleFrom = 13
 
 /**
- * Mask and cut-out of a picture. A transparency the picture has already is multiplied with the matte. Colours
+ * Mask and cut-out of a picture. A transparency the picture has already is multiplied with the matte. Colors
  * of pixels that are partly transparent are the subject's own unless not wanted (`refine`), those of opaque ones are
  * untouched, and those under alpha 0 are cleared unless asked to be kept.
  */

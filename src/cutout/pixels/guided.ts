@@ -14,17 +14,17 @@ export interface GuidedTask {
 
 /** Windows reach this many pixels of the matte to each side. */
 const radius = 2
-/** Variance of colours (0..1) below which a window counts as even. */
+/** Variance of colors (0..1) below which a window counts as even. */
 const epsilon = 1e-4
 
 /** What a window needs summed: I (3), p, Ip (3), II (6), pp. */
 const moments = 14
-/** What a window gives: a (3) and b of `alpha = a * colour + b`, its trust in them, whether it is empty, is full. */
+/** What a window gives: a (3) and b of `alpha = a * color + b`, its trust in them, whether it is empty, is full. */
 const coefficients = 7
 
 /**
- * Fast guided filter with a colour guide: within small windows the matte is taken as a linear function of the
- * colour, which is found at the matte's size and applied to the pixels at full size, row by row. Two things differ
+ * Fast guided filter with a color guide: within small windows the matte is taken as a linear function of the
+ * color, which is found at the matte's size and applied to the pixels at full size, row by row. Two things differ
  * from the paper. The guide is softened as mattes of models are (three by three), so that what fits the soft pair is
  * sharp on the sharp picture. And a window counts by the square of the share of the matte's variance that it
  * explains; the rest is the matte itself, interpolated bilinearly, so that texture which has nothing to do with the
@@ -276,7 +276,7 @@ function addMoments(
 
 /**
  * Least squares with a ridge of `epsilon`: a = (cov(I, I) + epsilon)^-1 cov(I, p), b = mean(p) - a mean(I), both
- * times the trust in them. An even matte needs no colour: a = 0, b = p.
+ * times the trust in them. An even matte needs no color: a = 0, b = p.
  */
 function regress(sums: Float64Array, count: number, into: Float32Array, to: number): void {
   const p = sums[3]! / count

@@ -13,7 +13,7 @@ export interface Filter {
 /**
  * Stretches a picture as PIL and torchvision do with BILINEAR, which models are trained with: a triangle filter that
  * widens with the reduction, so that nothing is skipped (Pillow, `Resample.c`). What is transparent is white: the
- * colour stored under it is arbitrary, and a subject on white is what models know best.
+ * color stored under it is arbitrary, and a subject on white is what models know best.
  *
  * @param picture 8 or 16 bits
  * @returns interleaved 8-bit RGB, width * height * 3 bytes

@@ -29,8 +29,8 @@ export interface Review {
   /** Openings in the subject, pinholes left out. */
   holes: number
   /**
-   * How far the colours of the soft edge lie from the subject's own towards the old background's, 0 (the subject's) to
-   * 1 (the background's); null where there is no edge, or both have one colour.
+   * How far the colors of the soft edge lie from the subject's own towards the old background's, 0 (the subject's) to
+   * 1 (the background's); null where there is no edge, or both have one color.
    */
   haloScore: number | null
   /** Why a person should look; empty when nothing is conspicuous. */
@@ -74,7 +74,7 @@ export function review(reviewed: Reviewed): Review {
 }
 
 /**
- * Chosen by looking at samples and photographs. Of the halo: a cut-out with its old background's colour left in scores
+ * Chosen by looking at samples and photographs. Of the halo: a cut-out with its old background's color left in scores
  * 0.5 on an even edge. Figures are stored, so that anybody can ask for other limits.
  */
 function conspicuous(figures: Omit<Review, 'reasons'>): ReviewReason[] {
@@ -200,15 +200,15 @@ function connectedRegions(values: Uint8Array, columns: number, rows: number): Re
   return regions
 }
 
-/** Cells a side on which the colours of subject and background are known; an edge looks two cells far. */
+/** Cells a side on which the colors of subject and background are known; an edge looks two cells far. */
 const haloGrid = 96
 const haloReach = 2
 const samplesPerCellSide = 6
-/** Colours nearer to each other than this (0..1, Euclidean) cannot tell a halo. */
+/** Colors nearer to each other than this (0..1, Euclidean) cannot tell a halo. */
 const leastContrast = 0.15
 
 /**
- * Each soft pixel's place on the line from the mean colour of the opaque subject nearby to that of the clear
+ * Each soft pixel's place on the line from the mean color of the opaque subject nearby to that of the clear
  * background nearby, weighted by alpha (1 - alpha).
  */
 function halo({ mask, rgba, data, channels, width, height }: Reviewed): number | null {
@@ -241,8 +241,8 @@ function halo({ mask, rgba, data, channels, width, height }: Reviewed): number |
         for (let x = column * cell; x < right; x += step) {
           const at = y * width + x
           const alpha = mask[at]!
-          if (alpha >= opaqueFrom) addColour(subject, cellAt * 4, rgba, at * 4)
-          else if (alpha < clearBelow) addColour(background, cellAt * 4, data, at * channels)
+          if (alpha >= opaqueFrom) addColor(subject, cellAt * 4, rgba, at * 4)
+          else if (alpha < clearBelow) addColor(background, cellAt * 4, data, at * channels)
         }
       }
     }
@@ -274,7 +274,7 @@ function halo({ mask, rgba, data, channels, width, height }: Reviewed): number |
   return weights === 0 ? null : rounded(score / weights)
 }
 
-/** Flags (1) the cells that a soft pixel's colours are compared with, and (2) its own. */
+/** Flags (1) the cells that a soft pixel's colors are compared with, and (2) its own. */
 function markAround(near: Uint8Array, columns: number, rows: number, column: number, row: number): void {
   if (near[row * columns + column] === 2) return
   for (let v = Math.max(row - haloReach, 0); v <= Math.min(row + haloReach, rows - 1); v++) {
@@ -284,10 +284,10 @@ function markAround(near: Uint8Array, columns: number, rows: number, column: num
   near[row * columns + column] = 2
 }
 
-function addColour(sums: Float32Array, into: number, colours: Uint8Array | Uint16Array, from: number): void {
-  sums[into]! += colours[from]!
-  sums[into + 1]! += colours[from + 1]!
-  sums[into + 2]! += colours[from + 2]!
+function addColor(sums: Float32Array, into: number, colors: Uint8Array | Uint16Array, from: number): void {
+  sums[into]! += colors[from]!
+  sums[into + 1]! += colors[from + 1]!
+  sums[into + 2]! += colors[from + 2]!
   sums[into + 3]!++
 }
 

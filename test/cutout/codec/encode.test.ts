@@ -1,4 +1,4 @@
-/** Cut-outs to order: formats, canvas, background, colour profile, depth, metadata. */
+/** Cut-outs to order: formats, canvas, background, color profile, depth, metadata. */
 import exif from 'exif-reader'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
@@ -61,7 +61,7 @@ describe('every format', () => {
     ['webp', 'image/webp', 'webp', 12],
     ['avif', 'image/avif', 'avif', 12],
     ['tiff', 'image/tiff', 'tiff', 0],
-  ] as const)('%s keeps colour and transparency', async (format, contentType, extension, tolerance) => {
+  ] as const)('%s keeps color and transparency', async (format, contentType, extension, tolerance) => {
     const encoded = await encodeCutout(cutout(), bare, { ...plain, format })
     expect(encoded).toMatchObject({ contentType, extension, width: 100, height: 80, scale: 1 })
     expect(worst(await pixel(encoded.bytes, 50, 40), [200, 20, 30, 255])).toBeLessThanOrEqual(tolerance)
@@ -126,7 +126,7 @@ describe('the canvas', () => {
     expect(await pixel(encoded.bytes, 60, 50)).toEqual([200, 20, 30, 255])
   })
 
-  it('has the background colour everywhere, soft edges blended with it', async () => {
+  it('has the background color everywhere, soft edges blended with it', async () => {
     const background = { color: [0, 0, 250] as [number, number, number] }
     const encoded = await encodeCutout(cutout(), bare, { ...plain, background, padding: { pixels: 7 } })
     expect(encoded).toMatchObject({ width: 114, height: 94 })
@@ -187,7 +187,7 @@ describe('16 bits', () => {
   })
 })
 
-describe('the colour profile', () => {
+describe('the color profile', () => {
   const p3 = () =>
     sharp({ create: { width: 20, height: 10, channels: 3, background: '#c83c14' } })
       .withIccProfile('p3')
