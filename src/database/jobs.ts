@@ -1,6 +1,6 @@
 import type postgres from 'postgres'
+import { ownerIsDead } from '../owner.ts'
 import { withDatabase } from './errors.ts'
-import { ownerIsDead } from './owner.ts'
 
 /** What is known of a result's quality; `reasons` say why a person should look at it. */
 export interface JobReview extends Record<string, postgres.JSONValue> {

@@ -1,9 +1,9 @@
-import sharp from 'sharp'
+import sharp, { type Color } from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { checkPicture, type Making, type PictureRules } from '../../src/cutout/rules.ts'
 
 /** A red square of 40 pixels in the middle of 100x80 pixels. */
-const product = (background: sharp.RgbaColor | string, left = 30) =>
+const product = (background: Color, left = 30) =>
   sharp({ create: { width: 100, height: 80, channels: 4, background } })
     .composite([
       { input: { create: { width: 40, height: 40, channels: 3, background: '#f00' } }, left, top: 20 },

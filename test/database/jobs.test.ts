@@ -18,9 +18,9 @@ import {
   renewLeases,
 } from '../../src/database/jobs.ts'
 import { applyMigrations } from '../../src/database/migrate.ts'
-import { processOwner } from '../../src/database/owner.ts'
 import { tagJobs } from '../../src/database/tags.ts'
 import { upsertUser } from '../../src/database/users.ts'
+import { processOwner } from '../../src/owner.ts'
 import { describeWith, freshDatabase } from '../support/servers.ts'
 import { onBothDatabases } from './databases.ts'
 import { startProxy } from './proxy.ts'

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { copyFile, link, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { pipeline } from 'node:stream/promises'
 import { RmbgError } from '../../errors.ts'
+import { takeLock } from '../../lock.ts'
 import { type Downloaded, type DownloadOptions, diskError, download } from './download.ts'
 import { modelPaths, type Origin, readOrigin, sha256Of } from './installed.ts'
-import { type FetchableModel, fetchableModels, findFetchable } from './known.ts'
+import { type FetchableModel, fetchableModels, findFetchable, type Variant } from './known.ts'
 
 export interface PullOptions
   extends Pick<DownloadOptions, 'onProgress' | 'signal' | 'stallMs' | 'backoffMs'> {
@@ -52,45 +53,19 @@ export async function pullModel(nameAndVariant: string, options: PullOptions): P
     })
   }
   await mkdir(folder, { recursive: true }).catch((cause) => Promise.reject(diskError(cause, folder)))
-  const release = await lock(`${file}.lock`, name)
+  const release = await lockFile(file, name)
   const part = `${file}.part`
   try {
-    const { size, sha256, md5 } = model.variants[variant]!
-    const fetched = options.from
-      ? await copied(options.from, part)
-      : await download({
-          ...options,
-          sources: sourcesOf(model, variant, options),
-          termsPage: model.page,
-          part,
-          size,
-        })
-    const isRight =
-      (size ?? fetched.size) === fetched.size &&
-      (sha256 ?? fetched.sha256) === fetched.sha256 &&
-      (md5 ?? fetched.md5) === fetched.md5
-    if (!isRight) {
+    const fetched = await fetchTo(part, model, variant, options)
+    if (!isTheFile(fetched, model.variants[variant]!)) {
       await rm(part, { force: true })
       throw new RmbgError(
         'MODEL_DAMAGED',
         `What came from ${fetched.source} is not ${name} (${variant}): its digest is wrong.`,
-        {
-          hint: 'Nothing was kept. Try again; if it stays so, the file was changed or replaced.',
-        },
+        { hint: 'Nothing was kept. Try again; if it stays so, the file was changed or replaced.' },
       )
     }
-    const record: Origin = {
-      source: fetched.source,
-      size: fetched.size,
-      sha256: fetched.sha256,
-      pinned: sha256 !== undefined || md5 !== undefined,
-      fetchedAt: new Date().toISOString(),
-      license: {
-        name: model.license,
-        ...(model.nonCommercial && { acceptedBy: userInfo().username, acceptedAt: new Date().toISOString() }),
-      },
-      mtimeMs: (await stat(part)).mtimeMs,
-    }
+    const record = recordOf(fetched, model, variant, (await stat(part)).mtimeMs)
     await writeFile(`${origin}.new`, `${JSON.stringify(record, null, 2)}\n`, { flush: true })
     await rename(part, file)
     await rename(`${origin}.new`, origin)
@@ -98,6 +73,51 @@ export async function pullModel(nameAndVariant: string, options: PullOptions): P
     return { ...record, name, variant, file, wasInstalled: false }
   } finally {
     await release()
+  }
+}
+
+async function fetchTo(
+  part: string,
+  model: FetchableModel,
+  variant: string,
+  options: PullOptions,
+): Promise<Downloaded> {
+  if (options.from) return copied(options.from, part)
+  const { size } = model.variants[variant]!
+  return download({
+    ...options,
+    sources: sourcesOf(model, variant, options),
+    termsPage: model.page,
+    part,
+    size,
+  })
+}
+
+/** What is not known of a file beforehand cannot be wrong. */
+const isTheFile = (fetched: Downloaded, { size, sha256, md5 }: Variant): boolean =>
+  (size ?? fetched.size) === fetched.size &&
+  (sha256 ?? fetched.sha256) === fetched.sha256 &&
+  (md5 ?? fetched.md5) === fetched.md5
+
+function recordOf(
+  { source, size, sha256 }: Downloaded,
+  model: FetchableModel,
+  variant: string,
+  mtimeMs: number,
+): Origin {
+  const known = model.variants[variant]!
+  const now = new Date().toISOString()
+  return {
+    source,
+    size,
+    sha256,
+    pinned: known.sha256 !== undefined || known.md5 !== undefined,
+    fetchedAt: now,
+    license: {
+      name: model.license,
+      ...(model.nonCommercial && { acceptedBy: userInfo().username, acceptedAt: now }),
+    },
+    mtimeMs,
   }
 }
 
@@ -140,39 +160,14 @@ async function md5Of(file: string): Promise<string> {
   return hash.digest('hex')
 }
 
-/** One pull at a time for each file; a lock left by a process that is gone is taken over. */
-async function lock(file: string, name: string): Promise<() => Promise<void>> {
-  const own = `${file}.${process.pid}`
-  await writeFile(own, String(process.pid))
-  for (let attempt = 0; ; attempt++) {
-    try {
-      // Linked, so that nobody ever sees it without its owner.
-      await link(own, file)
-      await rm(own)
-      return () => rm(file, { force: true })
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST')
-        throw diskError(cause as NodeJS.ErrnoException, file)
-      const owner = Number(await readFile(file, 'utf8').catch(() => ''))
-      if (attempt > 2 || (owner > 0 && isAlive(owner))) {
-        await rm(own, { force: true })
-        throw new RmbgError('MODEL_DOWNLOAD', `Another process (${owner}) is fetching ${name} right now.`, {
-          hint: `Wait for it. If it is certainly gone, delete ${file}.`,
-        })
-      }
-      await rm(file, { force: true })
-    }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
+/** One pull at a time for each file. */
+const lockFile = (file: string, name: string): Promise<() => Promise<void>> =>
+  takeLock(`${file}.lock`, (holder) => {
+    const who = holder ? `Another process (${holder.pid})` : 'Another process'
+    return new RmbgError('MODEL_DOWNLOAD', `${who} is fetching ${name} right now.`, {
+      hint: `Wait for it. Only if it is certainly gone (another machine or container): delete ${file}.lock.`,
+    })
+  }).catch((cause) => Promise.reject(cause instanceof RmbgError ? cause : diskError(cause, file)))
 
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return // it syncs no folder
