@@ -16,13 +16,13 @@ export type Background = { color: [number, number, number] } | { picture: Uint8A
 /** How the cut-out's file is made from the picture and its alpha. */
 export interface EncodeOptions extends LayoutOptions {
   format: CutoutFormat
-  /** 1..100, of formats that lose something. */
+  /** 1..100, for lossy formats. */
   quality?: number | undefined
-  /** Lower the quality until the file is no larger. */
+  /** The quality is lowered until the file is no larger than this. */
   maxBytes?: number | undefined
   /** Absent: transparent; white in a JPEG. */
   background?: Background | undefined
-  /** Everything but the place; otherwise author and copyright only. */
+  /** Everything except the location; otherwise author and copyright only. */
   keepMetadata: boolean
 }
 
@@ -33,14 +33,14 @@ export interface CutoutRecipe extends DecodeOptions, CompositeOptions, EncodeOpt
 }
 
 interface Format {
-  /** Of file names, without a dot. */
+  /** File name extension, without a dot. */
   extension: string
-  /** Whether quality means anything. */
+  /** Whether the format has a quality. */
   lossy: boolean
   defaultQuality?: number
-  /** Pixels, by the format's definition. */
+  /** Pixels; a limit of the format. */
   longestSide: number
-  /** What its encoder holds per pixel, besides the pixels; the others work through a picture strip by strip. */
+  /** Memory of its encoder per pixel, besides the pixels; 0 for encoders that work strip by strip. */
   encoderBytes: number
 }
 

@@ -17,7 +17,7 @@ export interface EncodedImage {
 }
 
 export interface EncodedCutout extends EncodedImage {
-  /** How much the picture was enlarged, 1 for not at all. */
+  /** Enlargement of the photo: 1 for none, below 1 when it was reduced. */
   scale: number
 }
 
@@ -27,10 +27,10 @@ export interface EncodedCutout extends EncodedImage {
  */
 export const png = { compressionLevel: 3, adaptiveFiltering: false }
 
-/** What a canvas may have; the size of picture and memory follow from it. */
+/** Limit for a canvas, because file size and memory grow with it. */
 const mostPixels = 2 ** 28
 
-/** The least quality that `maxBytes` may lead to; below it products look broken. */
+/** `maxBytes` never lowers the quality below this, because products look broken then. */
 const lowestQuality = 30
 
 const encoders: Record<CutoutFormat, (image: Sharp, quality: { quality?: number }, exact: boolean) => Sharp> =
@@ -39,25 +39,25 @@ const encoders: Record<CutoutFormat, (image: Sharp, quality: { quality?: number 
     webp: (image, quality, exact) => image.webp({ ...quality, exact, smartSubsample: true }),
     avif: (image, quality) => image.avif({ ...quality, chromaSubsampling: '4:4:4' }),
     tiff: (image) => image.tiff({ compression: 'deflate', predictor: 'horizontal' }),
-    // Products have sharp colored edges, which halved color would smear.
+    // Products have sharp colored edges, which half the color resolution would smear.
     jpeg: (image, quality) => image.jpeg({ ...quality, chromaSubsampling: '4:4:4', mozjpeg: true }),
   }
 
-/** Bits per sample that a picture keeps on its way: the file's 16 where the format can hold them. */
+/** Bits per sample to work with: 16 when the file has them and the format can hold them. */
 export function workingDepth(bitDepth: number, { format }: Pick<EncodeOptions, 'format'>): 8 | 16 {
   return bitDepth === 16 && (format === 'png' || format === 'tiff') ? 16 : 8
 }
 
-/** The alpha matte as an 8-bit grey PNG of the picture's size. */
+/** Encodes the alpha matte as an 8-bit grey PNG of the picture's size. */
 export async function encodeMask({ mask, width, height }: CutoutPixels): Promise<EncodedImage> {
   const bytes = await fromRaw(mask, { width, height, channels: 1 }).toColourspace('b-w').png(png).toBuffer()
   return { bytes, extension: 'png', contentType: 'image/png', width, height }
 }
 
 /**
- * The cut-out as a file: laid out, put onto its background if it has one, with straight alpha if it has none.
+ * Encodes the cut-out: laid out, and on its background if it has one, otherwise with straight alpha.
  *
- * @param source the picture it came from: its profile and its metadata
+ * @param source profile and metadata of the original picture
  * @throws RmbgError OUTPUT_TOO_LARGE
  */
 export async function encodeCutout(
@@ -103,8 +103,8 @@ export async function encodeCutout(
 const white: Background = { color: [255, 255, 255] }
 
 /**
- * Draws the cut-out, anew for each quality: sharp's clone() would copy the pixels, a quarter of the time of a PNG. What has
- * to be computed before is computed once.
+ * Starts a new pipeline for each quality that is tried. sharp's clone() would copy the pixels, which takes a quarter of
+ * the time of a PNG. Whatever all qualities share is computed once, before.
  */
 type Draw = () => Sharp
 
@@ -130,7 +130,7 @@ async function drawing(
   return () => sharp(file, { limitInputPixels: false }).keepIccProfile().toColourspace(space)
 }
 
-/** The cut-out on a canvas, which is clear, of one color, or a picture (8 bits) that covers it. */
+/** Puts the cut-out on its canvas: clear, of one color, or covered by a picture (8 bits). */
 async function onto(
   background: Background | undefined,
   place: Draw,
@@ -170,7 +170,7 @@ async function onto(
 
 const clear = { r: 0, g: 0, b: 0, alpha: 0 }
 
-/** In 16 bits, which sharp composites in 8, and flattens onto 65280 instead of 65535. */
+/** For 16 bits, which sharp would composite in 8, and flatten onto 65280 instead of 65535. */
 function ontoColor(
   rgba: Samples,
   drawn: Box,
@@ -190,7 +190,7 @@ function ontoColor(
   return result
 }
 
-/** The best quality, by bisection, whose file is small enough. */
+/** Finds, by bisection, the best quality whose file is small enough. */
 async function withinBytes(
   encode: (quality: number | undefined) => Promise<Buffer>,
   wanted: number | undefined,

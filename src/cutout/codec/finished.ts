@@ -3,7 +3,7 @@ import sharp from 'sharp'
 
 const options = { limitInputPixels: false } as const
 
-/** Pixels, and the format as sharp names it, without decoding the picture. */
+/** The format, as sharp names it, and the size in pixels; does not decode the picture. */
 export async function readFacts(
   bytes: Uint8Array,
 ): Promise<{ format: string; width: number; height: number }> {

@@ -1,16 +1,16 @@
-/** Colors of the subject where it is partly transparent, without the backdrop that shines through. */
+/** Finds the subject's own colors where it is partly transparent and the backdrop shines through. */
 
 import { wordsOf } from './words.ts'
 
 type Samples = Uint8Array | Uint16Array
 
 export interface ForegroundTask {
-  /** The picture as it was taken: interleaved RGB or RGBA, 8 or 16 bits; also what is not subject must be there. */
+  /** The picture as it was taken, background included: interleaved RGB or RGBA, 8 or 16 bits. */
   pixels: Samples
   channels: 3 | 4
   width: number
   height: number
-  /** One value per pixel, 8 or 16 bits: the matte, multiplied with the picture's own transparency if it has one. */
+  /** One value per pixel, 8 or 16 bits: the matte, multiplied by the picture's own transparency if it has one. */
   alpha: Samples
 }
 
@@ -22,15 +22,15 @@ const narrowWindow = 7
 const fineCells = 384
 const cellsInCell = 4
 
-/** How strongly a wide window is held to its weighted means: at least this much, and more where it fits badly. */
+/** How strongly a wide window is held to its weighted means: at least this much, more where the fit is bad. */
 const wideRidge = 1e-3
 const wideRidgePerVariance = 3
-/** How strongly a narrow window is held to what the wide ones around it found. */
+/** How strongly a narrow window is held to the solution of the wide ones around it. */
 const narrowRidge = 0.02
 /** How much of the difference that remains at a pixel is given to it: 0 the least, 2 all. See `gain`. */
 const detail = 1.6
 
-/** What color under full transparency counts: only where there is no other. */
+/** Weight of colors under full transparency: enough to count only where there are no others. */
 const hiddenWeight = 1e-4
 
 /** What is summed over a cell: count, α, α², αI (3), (1 - α)I (3), I². */
@@ -39,9 +39,9 @@ const sums = 10
 const colors = 6
 
 /**
- * Replaces the colors of `target` by those of the subject alone wherever it covers a pixel partly. A pixel's color
- * is I = αF + (1 - α)B; what is estimated is F. Pixels whose alpha is 0 or the maximum are not written, nor are
- * those that are soft only because the picture itself was transparent there: no backdrop is mixed into them.
+ * Writes the subject's own colors into `target` wherever the subject covers a pixel partly. A pixel's color is
+ * I = αF + (1 - α)B, and this estimates F. Pixels whose alpha is 0 or the maximum are not written, nor are those that
+ * are soft only because the picture itself was transparent there: no backdrop is mixed into them.
  *
  * Within a window F and B are taken as constant, which makes them the solution of a linear regression of I on α,
  * held (ridge) to a prior: in wide windows on a coarse grid the α-weighted means, as in blur-fusion, the more
@@ -49,7 +49,7 @@ const colors = 6
  * its share of what the narrow window leaves unexplained, as in blur-fusion. Measured against blur-fusion and
  * multi-level estimation in test/bench/edges.ts.
  *
- * Sources: Forte, "Approximate Fast Foreground Color Estimation", ICIP 2021; Germer et al., "Fast Multi-Level
+ * Sources: Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021; Germer et al., "Fast Multi-Level
  * Foreground Estimation", ICPR 2020 (arXiv 2006.14970).
  *
  * Takes two reads of the picture around soft pixels and less than 2 MB, whatever the picture's size.
@@ -80,11 +80,11 @@ function gridOf({ width, height }: ForegroundTask, cell: number): Grid {
 
 const maximumOf = (samples: Samples) => (samples.BYTES_PER_ELEMENT === 1 ? 255 : 65535)
 
-/** 1 for each cell with a pixel that is neither in nor out; undefined when there is none. */
+/** Flags the cells with a pixel that is neither clear nor opaque; undefined when there are none. */
 function findSoftCells({ alpha, width, height }: ForegroundTask, grid: Grid): Uint8Array | undefined {
   const flags = new Uint8Array(grid.width * grid.height)
   const maximum = maximumOf(alpha)
-  // Most of a matte is in or out, and is skipped four pixels (of 16 bits: two) at once.
+  // Most of a matte is clear or opaque: skip four pixels (two of 16 bits) at once.
   const together = 4 / alpha.BYTES_PER_ELEMENT
   const words = wordsOf(alpha)
   let any = false
@@ -129,7 +129,7 @@ function dilate(flags: Uint8Array, { width, height }: Grid, radius: number): Uin
 
 /**
  * Adds the sums over a rectangle of pixels to `into` at `at`, colors scaled to 0..1. Of large cells every `step`th
- * pixel in both directions stands for its neighbours. A pixel counts as much as it is opaque in the picture itself.
+ * pixel in both directions stands for its neighbors. A pixel is weighted by its own opacity in the picture.
  */
 function addCell(
   { pixels, channels, alpha, width, height }: ForegroundTask,
@@ -220,7 +220,7 @@ function solve(s: Float64Array, ridge: number, prior: Float64Array, into: Float3
   }
 }
 
-/** Means of the colors, weighted by α and by 1 - α; where there is nothing to weigh, the mean of all. */
+/** Means of the colors, weighted by α and by 1 - α; the mean of all where the weights are 0. */
 function weightedMeans(s: Float64Array, into: Float64Array): void {
   const little = 1e-5
   for (let channel = 0; channel < 3; channel++) {
@@ -260,7 +260,7 @@ function solveWide(task: ForegroundTask, fine: Grid, soft: Uint8Array): Solution
     const row = Math.floor(y / cellsInCell) * grid.width
     for (let x = 0; x < fine.width; x++) near[row + Math.floor(x / cellsInCell)]! |= soft[y * fine.width + x]!
   }
-  // Two cells beyond soft ones are still interpolated between.
+  // Interpolation reaches two cells beyond the soft ones.
   const needed = dilate(near, grid, radius + 2)
 
   const cells = new Float32Array(grid.width * grid.height * sums)
@@ -321,8 +321,8 @@ function sumRows(cells: Float32Array, grid: Grid, radius: number): void {
 }
 
 /**
- * Colors in narrow windows, and from them those of the soft pixels. Goes down row by row of cells and keeps only the
- * rows in use; what is summed is always ahead of what is written, so that target and picture may be the same.
+ * Solves the narrow windows, and from them the soft pixels. It goes down row by row of cells and keeps only the rows in
+ * use. Summing is always ahead of writing, so target and picture may be the same.
  */
 function solveNarrow(
   task: ForegroundTask,
@@ -357,7 +357,7 @@ function solveNarrow(
   }
 }
 
-/** Colors per cell, solved row after row; keeps the last three. Methods, for closures are compiled anew for each picture. */
+/** Colors per cell, solved row by row; keeps the last three. A class, because closures are compiled anew for each picture. */
 class NarrowWindows {
   /** 1 for each cell that has colors. */
   readonly solved: Uint8Array
@@ -417,7 +417,7 @@ class NarrowWindows {
     const into = this.row(y)
     const first = Math.max(0, y - radius)
     const last = Math.min(height - 1, y + radius)
-    // Columns of the window up to here are summed already.
+    // Columns of the window before this one are summed already.
     let ready = 0
     for (let x = 0; x < width; x++) {
       if (flags[x] === 0) continue
@@ -498,5 +498,5 @@ function interpolate({ grid, values }: Solution, x: number, y: number, into: Flo
   }
 }
 
-/** The share of what remains unexplained at a pixel that is its own foreground's, by its alpha; 1 when opaque. */
+/** How much of a pixel's unexplained difference belongs to its foreground, by its alpha; 1 when opaque. */
 const gain = (a: number) => a / (1 - detail * a * (1 - a))

@@ -10,14 +10,14 @@ import { RmbgError } from '../../errors.ts'
 
 export interface DownloadSource {
   url: string
-  /** Sent to this URL's host only. */
+  /** Sent only to the host of this URL. */
   token?: string | undefined
 }
 
 export interface DownloadOptions {
   /** The next one is asked when one cannot be reached. */
   sources: readonly DownloadSource[]
-  /** Where the terms of a gated file are. */
+  /** Where the terms of a gated file can be accepted. */
   termsPage: string
   /** Path of the unfinished file; a download continues what is in it. */
   part: string
@@ -25,9 +25,9 @@ export interface DownloadOptions {
   size?: number | undefined
   onProgress?: ((received: number, total: number | undefined) => void) | undefined
   signal?: AbortSignal | undefined
-  /** Give up on a connection that is silent for so long. */
+  /** A connection that is silent for this long is given up. */
   stallMs?: number | undefined
-  /** Before the first of three more tries; doubled every time. */
+  /** Wait before the first retry; doubled each time. */
   backoffMs?: number | undefined
 }
 
@@ -39,7 +39,7 @@ export interface Downloaded {
   md5: string
 }
 
-/** After the first try. */
+/** Of each source, after the first try. */
 const retries = 3
 
 /**
@@ -121,7 +121,7 @@ async function attempt(
   const response = await request(source, options, started, dispatcher)
   const host = new URL(source.url).host
   if (response.status === 416) {
-    // What is there is as long as the file, or longer: only the digest could tell, so it starts anew.
+    // The part is as long as the file, or longer. Only the digest could show whether it is right, so start anew.
     await startAnew(part, response)
     throw new Transient(`${host} does not continue what was fetched before.`)
   }
@@ -150,7 +150,7 @@ function request(
     signal: signal ?? null,
     headers: {
       'user-agent': 'rmbg-batch',
-      // A length that is not that of the encoded bytes could not be checked.
+      // With another encoding the length could not be checked.
       'accept-encoding': 'identity',
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
       ...(started && { range: `bytes=${started.bytes}-`, 'if-range': started.etag }),
@@ -172,7 +172,7 @@ function isContinuation({ headers }: Response, started: Begun | undefined): bool
 }
 
 /**
- * @returns bytes of the whole file, where anybody says so
+ * @returns bytes of the whole file, if known
  * @throws RmbgError MODEL_DOWNLOAD for another size than the known one, or too little room on the disk
  */
 async function expectedTotal(
@@ -192,7 +192,7 @@ async function expectedTotal(
   return total
 }
 
-/** Without a strong ETag nothing vouches that the next answer is of the same file. */
+/** Keeps only strong ETags: with another one, the next answer could be of another file. */
 async function recordEtag(part: string, url: string, etag: string | null): Promise<void> {
   if (etag !== null && !etag.startsWith('W/')) await writeFile(etagFile(part), JSON.stringify({ url, etag }))
   else await rm(etagFile(part), { force: true })
@@ -308,7 +308,7 @@ async function refuse(
   )
 }
 
-/** Better to stop before the first byte than after the last that fits. */
+/** It is better to stop before the first byte than when the disk is full. */
 async function assertRoom(part: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(dirname(part))
   if (bavail * bsize >= bytes) return
@@ -329,7 +329,7 @@ export function diskError(cause: NodeJS.ErrnoException, file: string): RmbgError
   )
 }
 
-/** undici wraps what the system said. */
+/** undici wraps the system's error. */
 function networkReason(error: Error): string {
   const { cause } = error as { cause?: NodeJS.ErrnoException }
   return cause?.code ?? cause?.message ?? error.message

@@ -4,19 +4,19 @@ import { fetchableModels } from './known.ts'
 import { builtinModels } from './registry.ts'
 
 export interface ListedModel {
-  /** As it is named on the command line. */
+  /** As it is written on the command line. */
   name: string
   state: 'built-in' | 'installed' | 'available'
   /** Bytes, where known. */
   size?: number
   license: string
-  /** Only with the first variant of a model. */
+  /** Only for the first variant of a model. */
   summary?: string
-  /** Where there is one. */
+  /** Path, when it is built in or installed. */
   file?: string
 }
 
-/** Everything that can be named, what ships first. */
+/** All built-in, installed and downloadable models, the built-in ones first. */
 export async function listModels(modelsFolder: string): Promise<ListedModel[]> {
   const models: ListedModel[] = Object.entries(builtinModels).map(
     ([name, { size, license, summary, file }]) => ({

@@ -12,13 +12,13 @@ import { type FetchableModel, fetchableModels, findFetchable, type Variant } fro
 export interface PullOptions
   extends Pick<DownloadOptions, 'onProgress' | 'signal' | 'stallMs' | 'backoffMs'> {
   modelsFolder: string
-  /** Asked about a license that restricts use; true is kept with the model, with the user's name. */
+  /** Called for a license that restricts use. Acceptance is recorded beside the model, with the user's name. */
   acceptsLicense: (model: FetchableModel, name: string) => Promise<boolean>
-  /** Of Hugging Face, for gated models. */
+  /** Hugging Face token, for gated models. */
   token?: string | undefined
-  /** Where Hugging Face is, or a mirror of it. */
+  /** URL of Hugging Face, or of a mirror. */
   endpoint: string
-  /** Take this file instead of fetching one. */
+  /** Path of a file to install instead of downloading one. */
   from?: string | undefined
 }
 
@@ -26,14 +26,14 @@ export interface Pulled extends Origin {
   name: string
   variant: string
   file: string
-  /** It was there already. */
+  /** It was installed before. */
   wasInstalled: boolean
 }
 
 const modelScope = 'https://modelscope.cn'
 
 /**
- * Installs a model: fetched or copied beside its place, checked, and given its name when it is whole.
+ * Installs a model. It is downloaded or copied next to its final place, checked, and renamed when it is complete.
  *
  * @param nameAndVariant `rmbg-2.0` or `rmbg-2.0:q4f16`
  * @throws RmbgError MODEL_MISSING for an unknown name, MODEL_LICENSE when it is not accepted, MODEL_DAMAGED when the
@@ -61,8 +61,8 @@ export async function pullModel(nameAndVariant: string, options: PullOptions): P
       await rm(part, { force: true })
       throw new RmbgError(
         'MODEL_DAMAGED',
-        `What came from ${fetched.source} is not ${name} (${variant}): its digest is wrong.`,
-        { hint: 'Nothing was kept. Try again; if it stays so, the file was changed or replaced.' },
+        `The file from ${fetched.source} is not ${name} (${variant}): its digest is wrong.`,
+        { hint: 'Nothing was kept. Try again. If it happens again, the file was changed or replaced.' },
       )
     }
     const record = recordOf(fetched, model, variant, (await stat(part)).mtimeMs)
@@ -93,7 +93,7 @@ async function fetchTo(
   })
 }
 
-/** What is not known of a file beforehand cannot be wrong. */
+/** Compares only what is known about the file beforehand. */
 const isTheFile = (fetched: Downloaded, { size, sha256, md5 }: Variant): boolean =>
   (size ?? fetched.size) === fetched.size &&
   (sha256 ?? fetched.sha256) === fetched.sha256 &&
@@ -121,7 +121,7 @@ function recordOf(
   }
 }
 
-/** What a person must know before using the model. */
+/** What a person has to know before using the model. */
 export const licenseSentence = (name: string, { license, page }: FetchableModel): string =>
   `${name} is licensed under ${license}: commercial use needs an agreement with its makers (${page}).`
 
@@ -129,7 +129,7 @@ export function unknownModel(name: string): RmbgError {
   const variants = Object.entries(fetchableModels).map(([known, { variants }]) =>
     Object.keys(variants).length > 1 ? `${known}[:${Object.keys(variants).join('|')}]` : known,
   )
-  return new RmbgError('MODEL_MISSING', `There is no model named "${name}" that could be fetched.`, {
+  return new RmbgError('MODEL_MISSING', `There is no model named "${name}" that could be downloaded.`, {
     hint: `Known: ${variants.join(', ')}.`,
   })
 }

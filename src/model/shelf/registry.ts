@@ -13,9 +13,8 @@ export interface BuiltinModel
     Pick<ModelDescription, 'output'> {
   /** One line for people. */
   summary: string
-  /** Its matte is brought to full size along the picture's edges. */
+  /** Its matte is enlarged along the picture's edges. */
   guided: boolean
-  /** The file. */
   file: URL
   /** Bytes. */
   size: number
@@ -23,7 +22,7 @@ export interface BuiltinModel
   sha256: string
 }
 
-/** The models that ship. */
+/** The models that ship with the package. */
 export const builtinModels: Readonly<Record<string, BuiltinModel>> = {
   silhouette: {
     summary: 'Any one clear subject; small and quick, learned from rendered scenes only (training/).',
@@ -39,7 +38,7 @@ export const builtinModels: Readonly<Record<string, BuiltinModel>> = {
   },
   backdrop: {
     summary:
-      'Subjects on a plain or graded studio backdrop, told by the statistics of the border; nothing learned.',
+      'Subjects on a plain or graded studio backdrop, found by the statistics of the border; nothing learned.',
     file: new URL('../../../src/model/builtin/backdrop.onnx', import.meta.url),
     size: 84_000,
     sha256: '29897494bc08014224f9bb7e42c5f57a65c890ec060cb3a65f880d760cd3196c',
@@ -52,12 +51,12 @@ export const builtinModels: Readonly<Record<string, BuiltinModel>> = {
   },
 }
 
-/** What `auto` takes where RMBG-2.0 is not installed. */
+/** What `auto` uses when RMBG-2.0 is not installed. */
 export const builtinDefault = 'silhouette'
 /** What `auto` looks for first. */
 const best = 'rmbg-2.0'
 
-/** What holds for a model given by path where the JSON file beside it is silent. */
+/** For a model given by path: what the JSON file beside it does not state. */
 const defaults = {
   mean: [0.485, 0.456, 0.406],
   std: [0.229, 0.224, 0.225],
@@ -66,14 +65,15 @@ const defaults = {
 } satisfies ModelDescription
 
 /**
- * Finds a model without loading it: `auto`, the name of one that ships or was fetched (`rmbg-2.0`, `rmbg-2.0:q4f16`),
- * the path of an .onnx file (anything that ends so or holds a slash), or the bare name of a file that somebody put
- * into the models folder. A file may have a JSON file of the same name beside it (`description.ts`); without one it
- * is taken to want ImageNet's normalisation and to give alpha as it is.
+ * Finds a model without loading it: `auto`, the name of a built-in or installed model (`rmbg-2.0`, `rmbg-2.0:q4f16`), the
+ * path of an .onnx file (anything that ends in .onnx or contains a slash), or the bare name of a file that somebody
+ * put into the models folder. A file may have a JSON file of the same name beside it (`description.ts`). Without one,
+ * ImageNet's normalization is assumed, and that the output is alpha as it is.
  *
  * Only `auto` chooses: a model that is named is used or refused.
  *
- * @throws RmbgError MODEL_MISSING, or MODEL_INVALID where the file or its JSON cannot be used
+ * @throws RmbgError MODEL_MISSING, MODEL_DAMAGED when the digest is wrong, or MODEL_INVALID when the file or its JSON
+ *   cannot be used
  */
 export async function resolveModel(
   nameOrPath: string,
@@ -107,12 +107,12 @@ async function resolveAuto(modelsFolder: string): Promise<ModelSpec> {
   return {
     ...(await resolveModel(builtinDefault, { modelsFolder })),
     notice:
-      `RMBG-2.0 is not installed: the small built-in model "${builtinDefault}" is used, which is good for one clear subject and ` +
-      `not for much else. Get the real thing with: rmbg model pull ${best}`,
+      `RMBG-2.0 is not installed, so the small built-in model "${builtinDefault}" is used. It is good for one clear subject, ` +
+      `not for much else. Install RMBG-2.0 with: rmbg model pull ${best}`,
   }
 }
 
-/** @returns undefined for a name nobody knows */
+/** @returns undefined for an unknown name */
 async function resolveFetched(nameAndVariant: string, modelsFolder: string): Promise<ModelSpec | undefined> {
   const found = findFetchable(nameAndVariant)
   if (!found) return undefined
