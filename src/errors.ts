@@ -29,7 +29,7 @@ export const errorFamilies = {
   MODEL_MISSING: 'model',
   MODEL_INVALID: 'model',
   MODEL_DAMAGED: 'model',
-  MODEL_LICENCE: 'model',
+  MODEL_LICENSE: 'model',
   MODEL_GATED: 'model',
   MODEL_DOWNLOAD: 'model',
   DEVICE_UNAVAILABLE: 'model',

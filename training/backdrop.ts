@@ -1,5 +1,5 @@
 /**
- * Writes `backdrop.onnx`: `node --import tsx src/model/builtin/backdrop.ts`
+ * Writes `backdrop.onnx`: `node --import tsx training/backdrop.ts`
  *
  * A matte from the statistics of the picture's border, with nothing learned. In order:
  * 1. fit a backdrop, quadratic in x and y, to the border on a coarse grid, robustly, so that a subject that
@@ -8,7 +8,7 @@
  * 2. measure how far every cell is from that backdrop in units of the backdrop's own noise, forgiving smooth
  *    changes of brightness, cast shadows above all;
  * 3. flood from the border through what looks like backdrop (greyscale reconstruction, Vincent 1993), so that
- *    backdrop colour inside the subject stays in, and fit again to all that was reached; twice;
+ *    backdrop color inside the subject stays in, and fit again to all that was reached; twice;
  * 4. flood once more, coarse to fine, and also from openings where the backdrop shows through exactly;
  * 5. drop specks, and give edges the softness they have in the picture: alpha = distance from the backdrop over
  *    the distance of the subject nearby, as in I = alpha F + (1 - alpha) B.
@@ -68,12 +68,12 @@ export function backdropModel(): Uint8Array {
   }
 
   const image = graph.input('image', [1, 3, size, size])
-  // Lightness and two opponent colours of gamma-encoded sRGB, which is roughly even to the eye.
+  // Lightness and two opponent colors of gamma-encoded sRGB, which is roughly even to the eye.
   const opponents = constant([0.299, 0.587, 0.114, 0.6, -0.6, 0, 0.35, 0.35, -0.7], [3, 3, 1, 1])
-  const colour = op('Conv', [image, opponents])
-  const cells = meanPool(colour, cell, cell, cell)
+  const color = op('Conv', [image, opponents])
+  const cells = meanPool(color, cell, cell, cell)
   // On a flat backdrop rounding makes it negative, and its root would be no number.
-  const cellVariance = max(sum(sub(meanPool(square(colour), cell, cell, cell), square(cells)), [1]), 0)
+  const cellVariance = max(sum(sub(meanPool(square(color), cell, cell, cell), square(cells)), [1]), 0)
 
   const centres = Array.from({ length: grid }, (_, i) => (2 * i + 1) / grid - 1)
   const zeros = new Array(grid).fill(0)
@@ -148,7 +148,7 @@ export function backdropModel(): Uint8Array {
   }
 
   // A shadow's rim is many pixels wide; a subject's is two or three, so that a small window holds most of it.
-  const soft = meanPool(colour, 3)
+  const soft = meanPool(color, 3)
   const edges = sum(sub(dilate(soft, 3), erode(soft, 3)), [1])
 
   /**
@@ -215,7 +215,7 @@ export function backdropModel(): Uint8Array {
   const kept = enlarge(dilate(flood(solid, dilate(found, cell, cell, cell), grid / 2), 3), cell)
   const subject = mul(found, kept)
   const core = step(erode(subject, 7), 0.5, 0.9)
-  const exact = max(sub(distance(colour), mul(behind.pixelNoise, 1.5)), 0)
+  const exact = max(sub(distance(color), mul(behind.pixelNoise, 1.5)), 0)
   const reach = 13
   const typical = div(blur(mul(core, exact), reach), add(blur(core, reach), 1e-4))
   const ratio = clip(div(exact, add(mul(typical, 0.9), 0.01)))

@@ -1,18 +1,18 @@
-/** Where the subject goes on the canvas of a cut-out: geometry only. */
-import type { Box } from './pixels/composite.ts'
+/** Where the subject is placed on the canvas of a cut-out. Geometry only. */
+import type { Box } from './picture.ts'
 
 /** Pixels of the canvas, or a share of its width and height (0 to less than 0.5). */
 export type Padding = { pixels: number } | { share: number }
 
-/** How the picture meets a canvas of given size; the words are CSS's, and sharp's. */
+/** How the picture fits a canvas of given size; the words are those of CSS and sharp. */
 export const fits = ['contain', 'cover', 'fill', 'inside'] as const
 export type Fit = (typeof fits)[number]
 
 export interface LayoutOptions {
-  /** Cut away what is empty around the subject. */
+  /** Cut away the empty margins around the subject. */
   trim: boolean
   padding: Padding
-  /** Pixels; one of the two may be open and follows from the picture. Absent: as large as the picture. */
+  /** Pixels. One of the two may be absent and follows from the picture. Without a size: as large as the picture. */
   size?: { width?: number | undefined; height?: number | undefined } | undefined
   fit: Fit
 }
@@ -26,12 +26,14 @@ export interface Layout {
 }
 
 /**
- * - `contain`: all of it, as large as fits, centred on a canvas of exactly the size
+ * Plans where the picture goes, by `fit`:
+ *
+ * - `contain`: all of it, as large as fits, centered on a canvas of exactly the given size
  * - `inside`: the same, but never enlarged, and the canvas is no larger than needed
- * - `cover`: fills the canvas inside its padding; what does not fit is cut off evenly
+ * - `cover`: fills the canvas inside its padding; the excess is cut off evenly
  * - `fill`: stretched
  *
- * @param subject bounding box of what is visible; absent in an empty mask, which is not trimmed
+ * @param subject bounding box of the visible pixels; absent for an empty mask, which is not trimmed
  */
 export function planLayout(
   picture: { width: number; height: number },
@@ -109,7 +111,7 @@ function wantedCanvas(region: Box, padding: Padding, size: LayoutOptions['size']
 const paddingOf = (length: number, padding: Padding): number =>
   'pixels' in padding ? padding.pixels : length * padding.share
 
-/** The largest part of a region, around its centre, that has a rectangle's proportions. */
+/** The largest centered part of a region that has a rectangle's proportions. */
 function centredCut(region: Box, { width, height }: { width: number; height: number }): Box {
   const scale = Math.min(region.width / width, region.height / height)
   const cut = {

@@ -1,34 +1,46 @@
-/** How cut-outs are to be made: names and figures, without the libraries that do it. */
+/** How cut-outs are made: names and figures, without the libraries that do the work. */
+import type { DecodeOptions } from './codec/decode.ts'
 import type { LayoutOptions } from './layout.ts'
+import type { CompositeOptions } from './pixels/composite.ts'
+import type { PictureRules } from './rules.ts'
 
 export const cutoutFormats = ['png', 'webp', 'avif', 'tiff', 'jpeg'] as const
 export type CutoutFormat = (typeof cutoutFormats)[number]
 
-/** What the cut-out stands on: sRGB 0..255, or a picture that covers the canvas. */
-export type Background = { colour: [number, number, number] } | { file: string }
+/**
+ * What the cut-out stands on: sRGB 0..255, or the file of a picture that covers the canvas. Every image gets these
+ * bytes, so put them on a SharedArrayBuffer: threads then share them instead of copying them for each image.
+ */
+export type Background = { color: [number, number, number] } | { picture: Uint8Array }
 
-/** How the cut-out is made from the picture and its alpha. */
-export interface CutoutOptions extends LayoutOptions {
+/** How the cut-out's file is made from the picture and its alpha. */
+export interface EncodeOptions extends LayoutOptions {
   format: CutoutFormat
-  /** 1..100, of formats that lose something. */
+  /** 1..100, for lossy formats. */
   quality?: number | undefined
-  /** Lower the quality until the file is no larger. */
+  /** The quality is lowered until the file is no larger than this. */
   maxBytes?: number | undefined
   /** Absent: transparent; white in a JPEG. */
   background?: Background | undefined
-  /** Everything but the place; otherwise author and copyright only. */
+  /** Everything except the location; otherwise author and copyright only. */
   keepMetadata: boolean
 }
 
+/** Everything that decides how one picture becomes its mask and its cut-out, besides the subject itself. */
+export interface CutoutRecipe extends DecodeOptions, CompositeOptions, EncodeOptions {
+  /** A catalogue's rules, which the finished cut-out is checked against. */
+  rules: PictureRules | undefined
+}
+
 interface Format {
-  /** Of file names, without a dot. */
+  /** File name extension, without a dot. */
   extension: string
-  /** Whether quality means anything. */
+  /** Whether the format has a quality. */
   lossy: boolean
   defaultQuality?: number
-  /** Pixels, by the format's definition. */
+  /** Pixels; a limit of the format. */
   longestSide: number
-  /** What its encoder holds per pixel, besides the pixels; the others work through a picture strip by strip. */
+  /** Memory of its encoder per pixel, besides the pixels; 0 for encoders that work strip by strip. */
   encoderBytes: number
 }
 

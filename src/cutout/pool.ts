@@ -1,72 +1,59 @@
+/** The threads that cut-outs are made in. */
 import { availableParallelism } from 'node:os'
-import { MessageChannel } from 'node:worker_threads'
+import { extname } from 'node:path'
 import { Piscina } from 'piscina'
 import { fromPlainError } from '../errors.ts'
-import type { MatteModel } from '../model/contract.ts'
-import { threadEntry } from '../thread.ts'
-import type { CutoutSettings, FinishedCutout } from './cutout.ts'
-import type { ModelAnswer, ModelInput, PixelAnswer, PixelTask } from './worker.ts'
+import type { Cutout, Subject } from './cutout.ts'
+import { serveModel } from './model-port.ts'
+import type { CutoutRecipe } from './options.ts'
+import type { CutoutAnswer, CutoutTask } from './worker.ts'
 
-let threads: Piscina<PixelTask, PixelAnswer> | undefined
+let threads: Piscina<CutoutTask, CutoutAnswer> | undefined
 
-/** Starts a thread, which takes a while, before there is anything to do for it. */
+/** Starts a first thread before there is work for it, because that takes a while. */
 export function startPixelThreads(): void {
   pixelThreads()
 }
 
-function pixelThreads(): Piscina<PixelTask, PixelAnswer> {
-  if (threads) return threads
-  const { url, execArgv } = threadEntry('worker', import.meta.url)
-  threads = new Piscina({
-    filename: url.href,
-    execArgv,
+function pixelThreads(): Piscina<CutoutTask, CutoutAnswer> {
+  threads ??= new Piscina({
+    // As this file is: compiled, or TypeScript that the thread's `--import` loads.
+    filename: new URL(`worker${extname(import.meta.url)}`, import.meta.url).href,
     minThreads: 1,
     maxThreads: Math.min(availableParallelism(), 16),
     // Most of an image's time is spent waiting: for libvips' own threads, and for the model.
     concurrentTasksPerWorker: 4,
-    // Threads hold no state worth the wait for new ones within a batch.
+    // Long enough that no thread ends and starts again within a batch.
     idleTimeout: 10_000,
   })
   return threads
 }
 
 /**
- * `cutOut` in a thread of its own: the main thread stays free, and pictures never burden its heap, whose collection
- * they would force again and again (measured: 37 ms per picture of 1 megapixel).
+ * `cutOut` in a pixel thread: the main thread stays free, and pictures never burden its heap. Their memory would force
+ * garbage collection again and again (measured: 37 ms per picture of 1 megapixel).
  *
- * @param subject the model to ask, or a mask's file
- * @throws RmbgError as `cutOut` and the model do
+ * @param file is copied to the thread, not moved: the caller still stores these bytes as the original
+ * @throws RmbgError what `cutOut` or the model throws
  */
 export async function cutOutInThread(
   file: Uint8Array,
-  subject: Pick<MatteModel, 'inputSize' | 'spec' | 'predict'> | { mask: Uint8Array },
-  settings: CutoutSettings,
-): Promise<FinishedCutout> {
-  if ('mask' in subject) return finished(await pixelThreads().run({ file, subject, settings }))
-  const { port1: here, port2: port } = new MessageChannel()
-  let modelError: unknown
-  here.on('message', async (input: ModelInput) => {
-    let answer: ModelAnswer
-    try {
-      answer = await subject.predict(input)
-    } catch (error) {
-      modelError = error
-    }
-    here.postMessage(answer, answer ? [answer.alpha.buffer] : [])
-  })
+  subject: Subject,
+  recipe: CutoutRecipe,
+): Promise<Cutout> {
+  if ('mask' in subject) return finished(await pixelThreads().run({ file, subject, recipe }))
+  const served = serveModel(subject)
+  const task: CutoutTask = { file, subject: served.model, recipe }
   try {
-    const { inputSize } = subject
-    const guided = subject.spec.guided ?? false
-    const task: PixelTask = { file, settings, subject: { inputSize, guided, port } }
-    return finished(await pixelThreads().run(task, { transferList: [port] }))
+    return finished(await pixelThreads().run(task, { transferList: [served.model.port] }))
   } catch (error) {
-    throw modelError ?? error
+    throw served.failure ?? error
   } finally {
-    here.close()
+    served.close()
   }
 }
 
-function finished(answer: PixelAnswer): FinishedCutout {
+function finished(answer: CutoutAnswer): Cutout {
   if ('refused' in answer) throw fromPlainError(answer.refused)
   return answer
 }

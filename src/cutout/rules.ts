@@ -1,4 +1,6 @@
-import sharp from 'sharp'
+/** What a catalogue asks of a picture, and why a picture fails it. */
+import { decodeRgba, readFacts } from './codec/finished.ts'
+import { type Framing, frameOf } from './pixels/frame.ts'
 import type { FrameSide } from './pixels/review.ts'
 
 /** What a catalogue asks of a picture; absent: anything goes. Sides in pixels, shares 0..1. */
@@ -41,141 +43,92 @@ export interface Making {
   touches: readonly FrameSide[]
 }
 
-/** Compression leaves traces; a pixel farther than this (0..255, any channel) from the background is subject. */
-const subjectDistance = 12
-
 /**
- * Why a finished picture would be refused; empty when it would not. On a transparent background the subject is what is
- * visible, on a plain one what differs from it.
+ * Why a finished picture would be refused; empty when it would not.
  *
- * @param making known for a cut-out of ours; a finished file is judged by itself
+ * @param making known for our own cut-outs; without it, a finished file is judged by itself
  */
 export async function checkPicture(
   bytes: Uint8Array,
   rules: PictureRules,
-  making?: Making,
+  making: Making = { scale: 1, touches: [] },
 ): Promise<RuleViolation[]> {
-  const { format, width, height } = await sharp(bytes, { limitInputPixels: false }).metadata()
-  const violations: RuleViolation[] = []
-  const expect = (rule: RuleName, holds: boolean, message: string) => {
-    if (!holds) violations.push({ rule, message })
-  }
-  const side = (rule: 'shortestSide' | 'longestSide', length: number) => {
-    const { min, max } = rules[rule] ?? {}
-    const name = rule === 'shortestSide' ? 'shortest' : 'longest'
-    expect(
-      rule,
-      length >= (min ?? 0),
-      `The ${name} side has ${length} pixels; at least ${min} are asked for.`,
-    )
-    expect(
-      rule,
-      length <= (max ?? length),
-      `The ${name} side has ${length} pixels; at most ${max} are allowed.`,
-    )
-  }
-  if (rules.formats) {
-    expect(
-      'formats',
-      rules.formats.includes(format),
-      `The format is ${format.toUpperCase()}; accepted are ${rules.formats.join(', ').toUpperCase()}.`,
-    )
-  }
-  side('shortestSide', Math.min(width, height))
-  side('longestSide', Math.max(width, height))
-  const maxPixels = rules.maxPixels ?? Number.POSITIVE_INFINITY
-  expect(
-    'maxPixels',
-    width * height <= maxPixels,
-    `It has ${width * height} pixels; at most ${maxPixels} are allowed.`,
-  )
-  expect('square', !rules.square || width === height, `It is ${width}x${height} pixels, not square.`)
-  const maxBytes = rules.maxBytes ?? Number.POSITIVE_INFINITY
-  expect(
-    'maxBytes',
-    bytes.byteLength <= maxBytes,
-    `The file has ${bytes.byteLength} bytes; at most ${maxBytes} are allowed.`,
-  )
-  const scale = making?.scale ?? 1
-  expect('notEnlarged', !rules.notEnlarged || scale <= 1, `The photo was enlarged ${scale.toFixed(1)} times.`)
-
-  if (!rules.background && !rules.subjectShare && !rules.whole) return violations
-  const seen = await look(bytes, rules.background)
-  if (rules.background) {
-    expect(
-      'background',
-      seen.rimIsPlain,
-      `The background is not exactly ${hex(rules.background)} all around.`,
-    )
-  }
-  if (rules.subjectShare) {
-    const { min = 0, max = 1 } = rules.subjectShare
-    const percent = (share: number) => `${Math.round(share * 100)} %`
-    expect(
-      'subjectShare',
-      seen.share >= min,
-      `The subject fills ${percent(seen.share)} of the frame; at least ${percent(min)} are asked for.`,
-    )
-    expect(
-      'subjectShare',
-      seen.share <= max,
-      `The subject fills ${percent(seen.share)} of the frame; at most ${percent(max)} are allowed.`,
-    )
-  }
-  if (rules.whole) {
-    expect('whole', seen.isInside, 'The subject touches the edge of the frame.')
-    const cut = making?.touches ?? []
-    expect('whole', cut.length === 0, `The photo cuts the subject off (${cut.join(', ')}).`)
-  }
-  return violations
+  const facts = { ...(await readFacts(bytes)), bytes: bytes.byteLength, ...making }
+  const broken = fileViolations(facts, rules)
+  if (!rules.background && !rules.subjectShare && !rules.whole) return broken
+  const framing = frameOf(await decodeRgba(bytes), rules.background ?? white)
+  return [...broken, ...framingViolations(framing, making, rules)]
 }
 
-/** The subject's bounding box against the frame, and the rim. */
-async function look(bytes: Uint8Array, background: PictureRules['background']) {
-  const { data, info } = await sharp(bytes, { limitInputPixels: false })
-    .autoOrient()
-    .toColourspace('srgb')
-    .ensureAlpha()
-    .raw({ depth: 'uchar' })
-    .toBuffer({ resolveWithObject: true })
-  const { width, height } = info
-  const ground = background ?? [255, 255, 255]
-  const isTransparent = hasClearPixel(data)
-  const box = { left: width, top: height, right: -1, bottom: -1 }
-  let rimIsPlain = true
-  for (let y = 0, at = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, at++) {
-      const isRim = x === 0 || y === 0 || x === width - 1 || y === height - 1
-      const isSubject = isTransparent
-        ? data[at * 4 + 3]! > subjectDistance
-        : isFar(data, at, ground, subjectDistance)
-      if (isRim && (isTransparent || isFar(data, at, ground, 0))) rimIsPlain = false
-      if (!isSubject) continue
-      box.left = Math.min(box.left, x)
-      box.right = Math.max(box.right, x)
-      box.top = Math.min(box.top, y)
-      box.bottom = Math.max(box.bottom, y)
-    }
-  }
-  if (box.right < 0) return { rimIsPlain, share: 0, isInside: true }
-  return {
-    rimIsPlain,
-    share: Math.max((box.right - box.left + 1) / width, (box.bottom - box.top + 1) / height),
-    isInside: box.left > 0 && box.top > 0 && box.right < width - 1 && box.bottom < height - 1,
-  }
+const white = [255, 255, 255]
+
+interface Facts extends Making {
+  format: string
+  width: number
+  height: number
+  bytes: number
 }
 
-function hasClearPixel(rgba: Uint8Array): boolean {
-  for (let at = 3; at < rgba.length; at += 4) if (rgba[at]! < 255) return true
-  return false
+/** A rule, whether it holds, and what to say when it does not. */
+type Verdict = [rule: RuleName, holds: boolean, message: string]
+
+const violationsOf = (verdicts: readonly Verdict[]): RuleViolation[] =>
+  verdicts.filter(([, holds]) => !holds).map(([rule, , message]) => ({ rule, message }))
+
+function fileViolations(
+  { format, width, height, bytes, scale }: Facts,
+  rules: PictureRules,
+): RuleViolation[] {
+  const {
+    formats = [format],
+    maxPixels = Number.POSITIVE_INFINITY,
+    maxBytes = Number.POSITIVE_INFINITY,
+  } = rules
+  const accepted = formats.join(', ').toUpperCase()
+  const pixels = width * height
+  return violationsOf([
+    ['formats', formats.includes(format), `The format is ${format.toUpperCase()}; accepted are ${accepted}.`],
+    ...sideVerdicts('shortestSide', 'shortest', Math.min(width, height), rules),
+    ...sideVerdicts('longestSide', 'longest', Math.max(width, height), rules),
+    ['maxPixels', pixels <= maxPixels, `It has ${pixels} pixels; at most ${maxPixels} are allowed.`],
+    ['square', !rules.square || width === height, `It is ${width}x${height} pixels, not square.`],
+    ['maxBytes', bytes <= maxBytes, `The file has ${bytes} bytes; at most ${maxBytes} are allowed.`],
+    ['notEnlarged', !rules.notEnlarged || scale <= 1, `The photo was enlarged ${scale.toFixed(1)} times.`],
+  ])
 }
 
-function isFar(data: Uint8Array, at: number, ground: readonly number[], distance: number): boolean {
-  for (let channel = 0; channel < 3; channel++) {
-    if (Math.abs(data[at * 4 + channel]! - ground[channel]!) > distance) return true
-  }
-  return false
+function sideVerdicts(
+  rule: 'shortestSide' | 'longestSide',
+  name: string,
+  length: number,
+  rules: PictureRules,
+): Verdict[] {
+  const { min = 0, max = length } = rules[rule] ?? {}
+  const has = `The ${name} side has ${length} pixels`
+  return [
+    [rule, length >= min, `${has}; at least ${min} are required.`],
+    [rule, length <= max, `${has}; at most ${max} are allowed.`],
+  ]
 }
 
-const hex = (colour: readonly number[]): string =>
-  `#${colour.map((value) => value.toString(16).padStart(2, '0')).join('')}`
+function framingViolations(
+  { rimIsPlain, share, isInside }: Framing,
+  { touches }: Making,
+  { background, subjectShare, whole }: PictureRules,
+): RuleViolation[] {
+  const { min = 0, max = 1 } = subjectShare ?? {}
+  const percent = (value: number) => `${Math.round(value * 100)} %`
+  const fills = `The subject fills ${percent(share)} of the frame`
+  const plain = `The background is not exactly ${hex(background ?? white)} all around.`
+  const cut = `The photo cuts the subject off (${touches.join(', ')}).`
+  return violationsOf([
+    ['background', !background || rimIsPlain, plain],
+    ['subjectShare', !subjectShare || share >= min, `${fills}; at least ${percent(min)} are required.`],
+    ['subjectShare', !subjectShare || share <= max, `${fills}; at most ${percent(max)} are allowed.`],
+    ['whole', !whole || isInside, 'The subject touches the edge of the frame.'],
+    ['whole', !whole || touches.length === 0, cut],
+  ])
+}
+
+const hex = (color: readonly number[]): string =>
+  `#${color.map((value) => value.toString(16).padStart(2, '0')).join('')}`

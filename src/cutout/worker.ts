@@ -1,46 +1,23 @@
-/** What pixel threads do: `cutOut`, with a conversation about the matte in the middle of it. */
-import { once } from 'node:events'
-import type { MessagePort } from 'node:worker_threads'
+/** The door of a pixel thread: a task comes in, `cutOut` does it, and its files go out. */
 import { move, transferableSymbol, valueSymbol } from 'piscina'
 import { type PlainError, RmbgError, toPlainError } from '../errors.ts'
-import { failPoint } from '../fail-point.ts'
-import type { Matte } from '../model/contract.ts'
-import { type DecodedImage, decodeMask } from './codec/decode.ts'
-import { toModelInput } from './codec/model-input.ts'
-import { type CutoutSettings, cutOut, type FinishedCutout, type SubjectMatte } from './cutout.ts'
+import { type Cutout, cutOut } from './cutout.ts'
+import { modelAt, type PortedModel } from './model-port.ts'
+import type { CutoutRecipe } from './options.ts'
 
-export interface PixelTask {
+export interface CutoutTask {
   file: Uint8Array
-  settings: CutoutSettings
-  /** A mask's file; or the model's way of looking, and the port that answers its input with a matte. */
-  subject:
-    | { mask: Uint8Array }
-    | { inputSize: { width: number; height: number }; guided: boolean; port: MessagePort }
+  subject: PortedModel | { mask: Uint8Array }
+  recipe: CutoutRecipe
 }
 
-/** Said at the port: what a model is to look at, and what it saw (nothing when it failed). */
-export type ModelInput = Uint8Array<ArrayBuffer>
-export type ModelAnswer = Matte | undefined
+export type CutoutAnswer = Cutout | { refused: PlainError }
 
-export type PixelAnswer = FinishedCutout | { refused: PlainError }
-
-export default async function cutOutTask({ file, settings, subject }: PixelTask) {
-  const matteOf = async (picture: DecodedImage): Promise<SubjectMatte> => {
-    await failPoint('process:decoded')
-    if ('mask' in subject) return { matte: await decodeMask(subject.mask, picture), guided: false }
-    const input: ModelInput = await toModelInput(picture, subject.inputSize)
-    const answering = once(subject.port, 'message')
-    subject.port.postMessage(input, [input.buffer])
-    const [matte] = (await answering) as [ModelAnswer]
-    if (!matte) throw new Error('There is no matte')
-    await failPoint('process:matte')
-    return { matte: { ...matte, values: matte.alpha }, guided: subject.guided }
-  }
+export default async function cutOutTask({ file, subject, recipe }: CutoutTask) {
   try {
-    const finished = await cutOut(file, settings, matteOf)
-    await failPoint('process:encoded')
-    const [mask, processed] = [owned(finished.mask), owned(finished.processed)]
-    return moved({ ...finished, mask, processed }, [mask.bytes.buffer, processed.bytes.buffer])
+    const cutout = await cutOut(file, 'port' in subject ? modelAt(subject) : subject, recipe)
+    const [mask, processed] = [owned(cutout.mask), owned(cutout.processed)]
+    return moved({ ...cutout, mask, processed }, [mask.bytes.buffer, processed.bytes.buffer])
   } catch (error) {
     // Errors lose their class between threads.
     if (error instanceof RmbgError) return { refused: toPlainError(error) }
@@ -56,7 +33,7 @@ const owned = <T extends { bytes: Uint8Array }>(encoded: T) => ({
   bytes: new Uint8Array(encoded.bytes),
 })
 
-function moved(value: PixelAnswer, buffers: ArrayBuffer[]) {
+function moved(value: CutoutAnswer, buffers: ArrayBuffer[]) {
   return move({
     get [transferableSymbol]() {
       return buffers

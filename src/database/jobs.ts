@@ -1,7 +1,7 @@
 import type postgres from 'postgres'
+import { ownerIsDead } from '../owner.ts'
 import { withDatabase } from './errors.ts'
 import type { Run } from './leases.ts'
-import { ownerIsDead } from './owner.ts'
 import { one } from './rows.ts'
 
 /** What is known of a result's quality; `reasons` say why a person should look at it. */

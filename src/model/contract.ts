@@ -1,7 +1,7 @@
-/** How raw model output becomes an alpha in 0..1; pinned per model file, never guessed from values. */
+/** How raw model output becomes an alpha in 0..1; stated per model file, never guessed from the values. */
 export type OutputActivation = 'none' | 'sigmoid'
 
-/** What inference can be asked to run on; `auto` is the best that this machine has. */
+/** What inference can run on; `auto` is the best that this machine has. */
 export const devices = ['auto', 'cpu', 'cuda', 'tensorrt', 'directml', 'coreml', 'webgpu'] as const
 export type Device = (typeof devices)[number]
 
@@ -9,23 +9,23 @@ export type Device = (typeof devices)[number]
 export interface ModelSpec {
   /** Registry name, or the file's base name for a model given by path. */
   name: string
-  /** Which of a model's published files, e.g. `q4f16`. */
+  /** Which of a model's published files, such as `q4f16`. */
   variant?: string
   /** Absolute path of the .onnx file. */
   file: string
   /** Hex SHA-256 of the file. */
   sha256: string
-  /** Pixels; used where the file leaves its input size open, checked where it fixes it. Absent: the file fixes it. */
+  /** Pixels. Used when the file leaves its input size open, checked when the file fixes it; absent: the file must fix it. */
   inputSize?: { width: number; height: number }
   /** Per channel R, G, B, applied to values already scaled to 0..1: (value - mean) / std. */
   normalisation: { mean: [number, number, number]; std: [number, number, number] }
   activation: OutputActivation
-  /** The matte is so small that it is brought to the picture's size along the picture's own edges. */
+  /** The matte is so small that it has to be enlarged along the picture's own edges. */
   guided?: boolean
-  /** Name of the output that holds the mask; absent: the file's first. */
+  /** Name of the output that holds the mask; absent: the file's first output. */
   output?: string
-  licence: string
-  /** What a person should know of the choice. */
+  license: string
+  /** What a person should know about the choice of this model. */
   notice?: string
 }
 
@@ -36,14 +36,14 @@ export interface Matte {
   height: number
 }
 
-/** A loaded model. `predict` may be called concurrently; calls queue, for inference blocks its thread. */
+/** A loaded model. `predict` may be called concurrently; calls queue, because inference blocks its thread. */
 export interface MatteModel {
   readonly spec: ModelSpec
-  /** Input size really used, in pixels. */
+  /** The input size in use, in pixels. */
   readonly inputSize: { width: number; height: number }
-  /** Execution provider really used, e.g. `cpu`. */
+  /** The execution provider in use, such as `cpu`. */
   readonly provider: string
-  /** What a person should know of the choice. */
+  /** What a person should know about the choice of this provider. */
   readonly notice: string | undefined
   /**
    * @param rgb 8-bit interleaved RGB, inputSize.width * inputSize.height * 3 bytes, on an ArrayBuffer of

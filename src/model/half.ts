@@ -1,11 +1,11 @@
 /**
- * IEEE 754 binary16, which Node has no typed array for before version 24; ONNX Runtime passes such tensors
- * as Uint16Array.
+ * IEEE 754 binary16. ONNX Runtime passes such tensors as Uint16Array, because Node has no typed array for them before
+ * version 24.
  */
 const float = new Float32Array(1)
 const bits = new Uint32Array(float.buffer)
 
-/** The half-precision bit pattern nearest to a number (ties to even); too large becomes infinity. */
+/** The half-precision bit pattern nearest to a number (ties to even); infinity when it is too large. */
 export function toHalf(value: number): number {
   float[0] = value
   const word = bits[0]!

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { RmbgError } from '../errors.ts'
 import type { Device } from './contract.ts'
 
-/** What ONNX Runtime was built with; what is not bundled needs files that the npm package does not have. */
+/** A backend that ONNX Runtime was built with. One that is not bundled needs files that the npm package lacks. */
 export interface Backend {
   name: string
   bundled: boolean
@@ -13,10 +13,10 @@ export interface Backend {
 
 type Provider = Exclude<Device, 'auto'>
 
-/** What `auto` tries before the CPU, best first. The others are slow to start or young: only on request. */
+/** What `auto` tries before the CPU, best first. The others are slow to start or immature: only on request. */
 const preferred: readonly Provider[] = ['cuda', 'directml']
 
-/** Names of ONNX Runtime where they differ from people's; TensorRT leaves to CUDA what it cannot do. */
+/** ONNX Runtime's names of the providers. TensorRT leaves to CUDA what it cannot do itself. */
 const runtimeNames: Record<Provider, string[]> = {
   cpu: ['cpu'],
   cuda: ['cuda'],
@@ -27,12 +27,12 @@ const runtimeNames: Record<Provider, string[]> = {
 }
 
 /**
- * Opens a session on the device asked for. One that is named is used or refused, never replaced: running on the CPU
+ * Opens a session on the device asked for. A device that is named is used or refused, never replaced: running on the CPU
  * unnoticed is the loudest complaint about tools of this kind.
  *
  * @param open makes a session with ONNX Runtime's names of execution providers
  * @param packageFolder of onnxruntime-node
- * @returns the session, the device it is on, and what `auto` tried in vain
+ * @returns the session, its device, and a notice about the first device that `auto` could not use
  * @throws RmbgError DEVICE_UNAVAILABLE; what `open` throws on the CPU
  */
 export async function openOnDevice<Session>(
@@ -100,7 +100,7 @@ async function unusable(provider: Provider, cause: Error, packageFolder: string)
           .trim()
           .replace(/\.$/, '')
           .split(/\.\s+|\n/)
-          .at(-1)! // before it, ONNX Runtime tells its own source lines
+          .at(-1)! // the rest are ONNX Runtime's own source lines
   const isCuda = provider === 'cuda' || provider === 'tensorrt'
   return new RmbgError('DEVICE_UNAVAILABLE', `The device ${provider} cannot be used: ${why}.`, {
     hint: isCuda
@@ -110,14 +110,14 @@ async function unusable(provider: Provider, cause: Error, packageFolder: string)
   })
 }
 
-/** The file by which ONNX Runtime reaches a device that it is not built with. */
+/** The file through which ONNX Runtime reaches a device that is not bundled. */
 function libraryOf(provider: Provider, packageFolder: string): string {
   const name = `onnxruntime_providers_${provider}`
   const file = process.platform === 'win32' ? `${name}.dll` : `lib${name}.so`
   return join(packageFolder, 'bin', 'napi-v6', process.platform, process.arch, file)
 }
 
-/** Libraries that a library wants and the system does not have; none where that cannot be told. */
+/** Libraries that a library needs and the system does not have; empty when that cannot be found out. */
 async function missingLibraries(library: string): Promise<string[]> {
   if (process.platform !== 'linux' || !existsSync(library)) return []
   const { stdout } = await promisify(execFile)('ldd', [library], {

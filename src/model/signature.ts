@@ -1,7 +1,7 @@
 import { RmbgError } from '../errors.ts'
 import type { ModelSpec } from './contract.ts'
 
-/** What ONNX Runtime says of one input or output; an open dimension is a name instead of a number. */
+/** What ONNX Runtime says about one input or output; an open dimension is a name instead of a number. */
 export interface ValueMetadata {
   readonly name: string
   readonly isTensor: boolean
@@ -9,18 +9,18 @@ export interface ValueMetadata {
   readonly shape?: readonly (number | string)[]
 }
 
-/** How a model file takes an image and gives a mask, after checking that it does. */
+/** How a model file takes an image and gives a mask. */
 export interface Signature {
   input: { name: string; type: 'float32' | 'float16' | 'uint8'; layout: 'nchw' | 'nhwc' }
   output: { name: string; type: 'float32' | 'float16' }
   /** Pixels. */
   inputSize: { width: number; height: number }
-  /** The file itself fixes the input size, so that it is known to run at it. */
+  /** The file itself fixes the input size, so it certainly runs at that size. */
   fixedSize: boolean
 }
 
 /**
- * Reads how a file wants its image and gives its mask, and holds it against what the spec says of it.
+ * Reads how a file takes its image and gives its mask, and compares that with what the spec says.
  *
  * @throws RmbgError MODEL_INVALID: not one image in and a mask out, or the spec says otherwise
  */
@@ -29,9 +29,19 @@ export function readSignature(
   inputs: readonly ValueMetadata[],
   outputs: readonly ValueMetadata[],
 ): Signature {
-  const invalid = (problem: string, hint?: string) =>
+  const invalid: Invalid = (problem, hint) =>
     new RmbgError('MODEL_INVALID', `${spec.file} ${problem}.`, hint === undefined ? {} : { hint })
+  const { input, height, width } = readInput(inputs, invalid)
+  const size = agreedSize(width, height, spec.inputSize, invalid)
+  const output = readOutput(outputs, spec.output, size.inputSize, invalid)
+  return { input, output, ...size }
+}
 
+/** Makes the error for a file; `problem` is a predicate, such as `has no output`. */
+type Invalid = (problem: string, hint?: string) => RmbgError
+type Dimension = number | string | undefined
+
+function readInput(inputs: readonly ValueMetadata[], invalid: Invalid) {
   const [image] = inputs
   if (!image || inputs.length > 1) {
     const names = inputs.map(({ name }) => name).join(', ')
@@ -40,65 +50,68 @@ export function readSignature(
       'Use a model that takes one image and gives one mask.',
     )
   }
-  const { shape } = image
+  const { name, type, shape } = image
   if (!image.isTensor || shape?.length !== 4) {
-    throw invalid(
-      `takes "${image.name}" as ${describe(image)}, where an image of four dimensions is expected`,
-    )
+    throw invalid(`takes "${name}" as ${describe(image)}, where an image of four dimensions is expected`)
   }
-  const { type } = image
   if (type !== 'float32' && type !== 'float16' && type !== 'uint8') {
     throw invalid(`takes ${type} values, where float32, float16 or uint8 is expected`)
   }
   const layout = acceptsThree(shape[1]) ? 'nchw' : acceptsThree(shape[3]) ? 'nhwc' : undefined
-  if (!layout || (typeof shape[0] === 'number' && shape[0] !== 1)) {
+  if (!layout || differs(shape[0], 1)) {
     throw invalid(`takes ${describe(image)}, where one RGB image (1x3xHxW or 1xHxWx3) is expected`)
   }
+  const [height, width]: Dimension[] = layout === 'nchw' ? [shape[2], shape[3]] : [shape[1], shape[2]]
+  const input: Signature['input'] = { name, type, layout }
+  return { input, height, width }
+}
 
-  const [height, width] = layout === 'nchw' ? [shape[2], shape[3]] : [shape[1], shape[2]]
-  const fixedSize = typeof width === 'number' && typeof height === 'number'
-  const stated = spec.inputSize
+function agreedSize(
+  width: Dimension,
+  height: Dimension,
+  stated: ModelSpec['inputSize'],
+  invalid: Invalid,
+): Pick<Signature, 'inputSize' | 'fixedSize'> {
   if (stated && (differs(width, stated.width) || differs(height, stated.height))) {
     throw invalid(
       `takes images of ${width}x${height} pixels, but its description says ${stated.width}x${stated.height}`,
       'Correct or remove inputSize in the JSON file beside the model.',
     )
   }
-  if (!fixedSize && !stated) {
-    throw invalid(
-      'leaves its input size open, and nothing says which size to use',
-      'Write {"inputSize": [width, height]} into the JSON file beside the model, with the size it was trained at.',
-    )
+  if (typeof width === 'number' && typeof height === 'number') {
+    return { inputSize: { width, height }, fixedSize: true }
   }
-  const inputSize = fixedSize ? { width, height } : stated!
+  if (stated) return { inputSize: stated, fixedSize: false }
+  throw invalid(
+    'leaves its input size open, and nothing says which size to use',
+    'Write {"inputSize": [width, height]} into the JSON file beside the model, with the size it was trained at.',
+  )
+}
 
-  const mask = spec.output === undefined ? outputs[0] : outputs.find(({ name }) => name === spec.output)
+function readOutput(
+  outputs: readonly ValueMetadata[],
+  wanted: string | undefined,
+  { width, height }: Signature['inputSize'],
+  invalid: Invalid,
+): Signature['output'] {
+  const names = outputs.map(({ name }) => name).join(', ')
+  const mask = wanted === undefined ? outputs[0] : outputs.find(({ name }) => name === wanted)
   if (!mask) {
-    const names = outputs.map(({ name }) => name).join(', ')
+    const missing = wanted === undefined ? 'has no output' : `has no output "${wanted}"`
+    throw invalid(missing, names && `Its outputs: ${names}.`)
+  }
+  const { name, type, shape } = mask
+  if (type !== 'float32' && type !== 'float16') {
+    throw invalid(`gives "${name}" as ${describe(mask)}, where a mask of float32 or float16 is expected`)
+  }
+  // A shape that the file does not state reads as empty; each mask is checked when it comes.
+  if (shape?.length && !isMaskShape(shape, { width, height })) {
     throw invalid(
-      spec.output === undefined ? 'has no output' : `has no output "${spec.output}"`,
-      names && `Its outputs: ${names}.`,
+      `gives "${name}" as ${describe(mask)}, where one mask of ${width}x${height} pixels is expected`,
+      outputs.length > 1 ? `Name another output in the JSON file: ${names}.` : undefined,
     )
   }
-  if (mask.type !== 'float32' && mask.type !== 'float16') {
-    throw invalid(`gives "${mask.name}" as ${describe(mask)}, where a mask of float32 or float16 is expected`)
-  }
-  // A shape the file does not state reads as empty; the mask itself is checked when there is one.
-  if (mask.shape?.length && !isMaskShape(mask.shape, inputSize)) {
-    throw invalid(
-      `gives "${mask.name}" as ${describe(mask)}, where one mask of ${inputSize.width}x${inputSize.height} pixels is expected`,
-      outputs.length > 1
-        ? `Name another output in the JSON file: ${outputs.map(({ name }) => name).join(', ')}.`
-        : undefined,
-    )
-  }
-
-  return {
-    input: { name: image.name, type, layout },
-    output: { name: mask.name, type: mask.type },
-    inputSize,
-    fixedSize,
-  }
+  return { name, type }
 }
 
 /** Whether a shape is one mask of this size; an open dimension may still become anything. */
@@ -119,11 +132,11 @@ export function isMaskShape(
   )
 }
 
-function acceptsThree(dimension: number | string | undefined): boolean {
+function acceptsThree(dimension: Dimension): boolean {
   return !differs(dimension, 3)
 }
 
-function differs(dimension: number | string | undefined, wanted: number): boolean {
+function differs(dimension: Dimension, wanted: number): boolean {
   return typeof dimension === 'number' && dimension !== wanted
 }
 

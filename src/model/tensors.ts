@@ -6,9 +6,9 @@ import type { Signature } from './signature.ts'
 export type InputValues = Float32Array | Uint16Array | Uint8Array
 
 /**
- * Prepares the way from 8-bit interleaved RGB to a model's input values: (value / 255 - mean) / std through a
- * table of 256 entries per channel. A uint8 input takes the bytes as they are: its normalisation is in the graph.
- * The values returned are the same array every time.
+ * Makes a function from 8-bit interleaved RGB to a model's input values: (value / 255 - mean) / std, by a table of 256
+ * entries per channel. A uint8 input takes the bytes as they are, because its normalization is in the graph. The
+ * function returns the same array every time.
  */
 export function imagePacker(
   { input, inputSize }: Signature,
@@ -47,11 +47,11 @@ export function imagePacker(
 }
 
 /**
- * Turns what a model gave into alpha: the pinned activation, then clamped to 0..1. Never stretched between its
- * own extremes, which would turn the faint noise of a picture without a subject into a full mask.
+ * Turns a model's output into alpha: the stated activation, then clamped to 0..1. It is never stretched between its own
+ * extremes, which would turn the faint noise of a picture without a subject into a full mask.
  *
  * @param raw float32 values, or float16 bit patterns
- * @throws RmbgError MODEL_OUTPUT where a value is no finite number
+ * @throws RmbgError MODEL_OUTPUT when a value is not a finite number
  */
 export function toAlpha(
   raw: Float32Array | Uint16Array,

@@ -1,9 +1,9 @@
 /**
- * The thread that runs inference, and the only importer of onnxruntime-node: its `run` blocks the thread that
- * calls it for the whole inference (microsoft/onnxruntime #19611). Started by `session.ts`, one model each.
+ * The thread that runs inference, and the only importer of onnxruntime-node, whose `run` blocks the calling thread for
+ * the whole inference (microsoft/onnxruntime #19611). `session.ts` starts one for each model.
  *
- * An error that is not the model file's or the image's own ends the thread: after a failed allocation nothing
- * in a session can be relied on.
+ * An error that is not about the model file or the image ends the thread, because a session cannot be relied on after
+ * a failed allocation.
  */
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
@@ -12,7 +12,7 @@ import { env, InferenceSession, listSupportedBackends, Tensor } from 'onnxruntim
 import { type PlainError, RmbgError, toPlainError } from '../errors.ts'
 import type { Device, ModelSpec } from './contract.ts'
 import { openOnDevice } from './providers.ts'
-import { sentence } from './shelf/sentence.ts'
+import { sentence } from './sentence.ts'
 import { isMaskShape, readSignature } from './signature.ts'
 import { type InputValues, imagePacker, toAlpha } from './tensors.ts'
 
@@ -22,10 +22,10 @@ export interface ThreadData {
   device: Device
 }
 
-/** An image to run, 8-bit interleaved RGB, or the wish to end. */
+/** An image to run, as 8-bit interleaved RGB, or the request to end. */
 export type ThreadRequest = { rgb: Uint8Array<ArrayBuffer> } | 'close'
 
-/** One answer to being started, one to every image. */
+/** One answer when started, one for every image. */
 export type ThreadAnswer =
   | { ready: { inputSize: { width: number; height: number }; provider: string; notice?: string } }
   | { alpha: Float32Array<ArrayBuffer> }
@@ -40,7 +40,7 @@ const refuse = (error: unknown) => {
   answer({ refused: toPlainError(error) })
 }
 
-// ONNX Runtime writes its warnings to the process's stderr, past every printer of ours.
+// ONNX Runtime writes its warnings straight to stderr, past our printers.
 env.logLevel = 'fatal'
 
 try {
@@ -89,7 +89,7 @@ async function load() {
   }
 
   if (!signature.fixedSize) {
-    // The size is only somebody's word for it: one run tells now what every image would tell later.
+    // The size is only what the description claims: one run now shows whether every image would fail later.
     await run(new Uint8Array(inputSize.width * inputSize.height * 3)).catch((cause: Error) => {
       throw new RmbgError(
         'MODEL_INVALID',
@@ -107,7 +107,7 @@ function openSession() {
     InferenceSession.create(spec.file, {
       executionProviders,
       intraOpNumThreads: threads,
-      // Threads that wait by spinning take the cores that decode and encode the next images.
+      // Threads that spin while they wait would take cores from decoding and encoding.
       extra: { session: { intra_op: { allow_spinning: '0' } } },
       logSeverityLevel: 4,
     })

@@ -1,6 +1,6 @@
 /** What a batch works with, what an image is to it, and what can become of that image. */
 import type { Semaphore } from 'async-mutex'
-import type { CutoutSettings } from '../cutout/cutout.ts'
+import type { CutoutRecipe } from '../cutout/options.ts'
 import type { Database } from '../database/contract.ts'
 import type { MaskedJob } from '../database/jobs.ts'
 import type { Run } from '../database/leases.ts'
@@ -33,7 +33,7 @@ export interface BatchOptions {
   maxMemory: number
   maxPixels: number
   allowSvg: boolean
-  cutout: Omit<CutoutSettings, 'depth'>
+  cutout: Omit<CutoutRecipe, 'depth'>
   /** The same settings, as kept in the `params` of a job. */
   cutoutParams: Record<string, unknown>
   /** With `--output`: where the local cut-out of a candidate goes, as an absolute path. */

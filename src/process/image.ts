@@ -3,8 +3,9 @@ import { v7 as uuidv7 } from 'uuid'
 import { sizeText } from '../bytes.ts'
 import type { ImageHeader } from '../cutout/codec/decode.ts'
 import { workingDepth } from '../cutout/codec/encode.ts'
-import type { CutoutSettings, FinishedCutout } from '../cutout/cutout.ts'
+import type { Cutout } from '../cutout/cutout.ts'
 import { estimateBytes } from '../cutout/memory.ts'
+import type { CutoutRecipe } from '../cutout/options.ts'
 import { cutOutInThread } from '../cutout/pool.ts'
 import {
   type Claim,
@@ -68,7 +69,7 @@ interface Begun {
 interface Picture {
   image: ReadableImage
   header: ImageHeader
-  settings: CutoutSettings
+  settings: CutoutRecipe
   /** Estimated peak memory. */
   bytesNeeded: number
 }
@@ -114,7 +115,7 @@ async function claim(batch: Batch, picture: Picture, begun: Begun) {
   return { ...claimed, ...picture, startedAt, content, mask, uploads: begun.uploads } satisfies ClaimedWork
 }
 
-interface Made extends FinishedCutout {
+interface Made extends Cutout {
   original: SentObject
   /** Execution provider of the model; `none` where no model was asked. */
   provider: string
@@ -243,7 +244,7 @@ function claimRequest(
 }
 
 /** The figures of the mask, and what a catalogue's rules say of the file. */
-function reviewOf({ review, violations }: FinishedCutout): JobReview {
+function reviewOf({ review, violations }: Cutout): JobReview {
   if (!violations) return { ...review }
   return {
     ...review,

@@ -1,10 +1,16 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import toColour from 'color'
+import toColor from 'color'
 import { z } from 'zod'
 import { fits, type Padding } from '../cutout/layout.ts'
-import { type Background, type CutoutOptions, cutoutFormats, formats } from '../cutout/options.ts'
+import {
+  type Background,
+  type CutoutRecipe,
+  cutoutFormats,
+  type EncodeOptions,
+  formats,
+} from '../cutout/options.ts'
 import { RmbgError } from '../errors.ts'
 import { byteSize, flag, text } from './values.ts'
 
@@ -33,7 +39,7 @@ const padding = z.union([z.number(), text]).transform((value, context): Padding 
   return z.NEVER
 })
 
-/** Settings of the cut-out: as settings of the program, and as what a preset gives. */
+/** The settings of the cut-out: settings of the program, which a preset may give too. */
 export const cutoutSettings = {
   format: { env: 'RMBG_FORMAT', schema: z.enum(cutoutFormats) },
   quality: { env: 'RMBG_QUALITY', schema: z.coerce.number().int().min(1).max(100) },
@@ -49,83 +55,54 @@ export const cutoutSettings = {
   keepHiddenColor: { env: 'RMBG_KEEP_HIDDEN_COLOR', schema: flag },
 } as const
 
-export type CutoutSettings = {
+/** What somebody set; what nobody set is absent. */
+export type GivenCutout = {
   [Name in keyof typeof cutoutSettings]?: z.infer<(typeof cutoutSettings)[Name]['schema']> | undefined
 }
 
-/** How the batch makes cut-outs, and how that is told in a job's `params`. */
+/** How the batch makes cut-outs, and how a job's `params` record it. */
 export interface ResolvedCutout {
-  options: CutoutOptions & { refine: boolean; keepHiddenColor: boolean; keepProfile: boolean }
+  options: Omit<CutoutRecipe, 'depth' | 'rules'>
   params: Record<string, unknown>
   /** Of the file's name, without a dot. */
   extension: string
 }
 
 /**
- * Fills in what nobody set, and looks at the background.
+ * Fills in what nobody set, and reads the background.
  *
- * @throws RmbgError USAGE for settings that contradict each other, or a background that is neither colour nor picture
+ * @throws RmbgError USAGE for settings that contradict each other, or a background that is neither color nor picture
  */
-export async function resolveCutout(settings: CutoutSettings): Promise<ResolvedCutout> {
-  const { format = 'png', quality, maxBytes, size: canvas, icc = 'srgb', refine = true } = settings
-  const { trim = false, keepMetadata = false, keepHiddenColor = false } = settings
-  const given: Padding = settings.padding ?? { pixels: 0 }
-  if (!formats[format].lossy && quality !== undefined) {
-    throw new RmbgError(
-      'USAGE',
-      `--quality has no meaning for ${format.toUpperCase()}, which loses nothing.`,
-      {
-        hint: 'Leave it out, or use --format webp, avif or jpeg.',
-      },
-    )
+export async function resolveCutout(given: GivenCutout): Promise<ResolvedCutout> {
+  const {
+    format = 'png',
+    quality,
+    maxBytes,
+    size: canvas,
+    fit = 'contain',
+    icc = 'srgb',
+    refine = true,
+  } = given
+  const { trim = false, keepMetadata = false, keepHiddenColor = false, padding = { pixels: 0 } } = given
+  assertConsistent({ ...given, format })
+  const background = await readBackground(given.background)
+  if (icc === 'keep' && background && 'picture' in background.options) {
+    throw new RmbgError('USAGE', '--icc keep cannot be used with a background picture.', {
+      hint: 'The background has a color profile of its own. Use --icc srgb, which converts both.',
+    })
   }
-  if (settings.fit !== undefined && !canvas) {
-    throw new RmbgError('USAGE', '--fit needs a --size to fit into.')
-  }
-  if ('pixels' in given && canvas) {
-    const shortest = Math.min(
-      canvas.width ?? Number.POSITIVE_INFINITY,
-      canvas.height ?? Number.POSITIVE_INFINITY,
-    )
-    if (2 * given.pixels >= shortest) {
-      throw new RmbgError(
-        'USAGE',
-        `A padding of ${given.pixels} pixels leaves no room in ${shortest} pixels.`,
-      )
-    }
-  }
-  const background = await readBackground(settings.background)
-  if (icc === 'keep' && background && 'file' in background.options) {
-    throw new RmbgError(
-      'USAGE',
-      'A picture as background has a colour profile of its own: --icc keep cannot hold.',
-      {
-        hint: 'Use --icc srgb, which converts both.',
-      },
-    )
-  }
-  const fit = settings.fit ?? 'contain'
-  const layout = { trim, padding: given, size: canvas, fit }
+  const layout = { trim, padding, size: canvas, fit }
+  const file = { format, quality, maxBytes, background: background?.options, keepMetadata }
   return {
     extension: formats[format].extension,
-    options: {
-      ...layout,
-      format,
-      quality,
-      maxBytes,
-      background: background?.options,
-      keepMetadata,
-      keepProfile: icc === 'keep',
-      refine,
-      keepHiddenColor,
-    },
+    options: { ...layout, ...file, keepProfile: icc === 'keep', refine, keepHiddenColor },
     params: {
       format,
       ...(formats[format].lossy && { quality: quality ?? formats[format].defaultQuality }),
       ...(maxBytes !== undefined && { maxBytes }),
       ...(background && { background: background.param }),
       ...(trim && { trim }),
-      ...(settings.padding !== undefined && { padding: given }),
+      ...(given.padding !== undefined && { padding }),
       ...(canvas && { size: canvas, fit }),
       ...(icc !== 'srgb' && { icc }),
       ...(keepMetadata && { keepMetadata }),
@@ -135,34 +112,69 @@ export async function resolveCutout(settings: CutoutSettings): Promise<ResolvedC
   }
 }
 
+/** @throws RmbgError USAGE for settings that contradict each other */
+function assertConsistent({
+  format,
+  quality,
+  fit,
+  size: canvas,
+  padding,
+}: GivenCutout & Pick<EncodeOptions, 'format'>): void {
+  if (!formats[format].lossy && quality !== undefined) {
+    throw new RmbgError('USAGE', `--quality has no meaning for ${format.toUpperCase()}, which is lossless.`, {
+      hint: 'Leave it out, or use --format webp, avif or jpeg.',
+    })
+  }
+  if (fit !== undefined && !canvas) {
+    throw new RmbgError('USAGE', '--fit needs a --size to fit into.')
+  }
+  if (!canvas || !padding || 'share' in padding) return
+  const { width = Number.POSITIVE_INFINITY, height = Number.POSITIVE_INFINITY } = canvas
+  const shortest = Math.min(width, height)
+  if (2 * padding.pixels >= shortest) {
+    throw new RmbgError(
+      'USAGE',
+      `A padding of ${padding.pixels} pixels leaves no room in ${shortest} pixels.`,
+    )
+  }
+}
+
+/**
+ * Reads a background picture once for the whole run, so that every image gets the bytes that the rows' digest names,
+ * even if the file changes meanwhile.
+ *
+ * @throws RmbgError USAGE
+ */
 async function readBackground(
   value: string | undefined,
 ): Promise<{ options: Background; param: string | { sha256: string } } | undefined> {
   if (value === undefined || value === 'none') return undefined
-  const parsed = parseColour(value)
-  if (parsed) return { options: { colour: parsed }, param: `#${Buffer.from(parsed).toString('hex')}` }
-  const file = resolve(value)
-  const bytes = await readFile(file).catch((cause) => {
+  const color = parseColor(value)
+  if (color) return { options: { color }, param: `#${Buffer.from(color).toString('hex')}` }
+  const bytes = await readFile(resolve(value)).catch((cause) => {
     throw new RmbgError(
       'USAGE',
-      `The background "${value}" is neither a colour nor a file that can be read.`,
+      `The background "${value}" is neither a color nor a file that can be read.`,
       {
-        hint: "Colours are CSS's, such as white or '#f5f5f5' (quote the #); none means transparent.",
+        hint: "Use a CSS color such as white or '#f5f5f5' (quote the #), or none for transparent.",
         cause,
       },
     )
   })
   const { readHeader } = await import('../cutout/codec/decode.ts')
   await readHeader(bytes, { maxPixels: Number.POSITIVE_INFINITY, allowSvg: false }).catch((cause: Error) => {
-    throw new RmbgError('USAGE', `The background ${value} is no picture: ${cause.message}`, { cause })
+    throw new RmbgError('USAGE', `The background ${value} is not a picture: ${cause.message}`, { cause })
   })
-  return { options: { file }, param: { sha256: createHash('sha256').update(bytes).digest('hex') } }
+  // Shared with the threads that make the cut-outs, rather than copied to them with every image.
+  const picture = new Uint8Array(new SharedArrayBuffer(bytes.byteLength))
+  picture.set(bytes)
+  return { options: { picture }, param: { sha256: createHash('sha256').update(bytes).digest('hex') } }
 }
 
-/** sRGB 0..255 of a CSS colour that is not transparent. */
-export function parseColour(value: string): [number, number, number] | undefined {
+/** sRGB 0..255 of a CSS color; undefined for one that is transparent, and for any other text. */
+export function parseColor(value: string): [number, number, number] | undefined {
   try {
-    const parsed = toColour(value)
+    const parsed = toColor(value)
     return parsed.alpha() === 1 ? (parsed.rgb().round().array() as [number, number, number]) : undefined
   } catch {
     return undefined

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import type { PictureRules } from '../cutout/rules.ts'
 import { RmbgError } from '../errors.ts'
-import { type CutoutSettings, cutoutSettings, parseColour } from './cutout-settings.ts'
+import { cutoutSettings, type GivenCutout, parseColor } from './cutout-settings.ts'
 import { byteSize } from './values.ts'
 
 /** What a catalogue asks for: how to make its pictures, and how to tell whether one is acceptable. */
@@ -14,7 +14,7 @@ export interface Preset {
   title: string
   /** Where the rules are published, and when they were read. */
   rules: { url: string; read: string; note?: string | undefined }
-  cutout: CutoutSettings
+  cutout: GivenCutout
   check: PictureRules
   /** Hex SHA-256 of the check: with other rules, a picture has to be looked at again. */
   checkSha256: string
@@ -23,10 +23,10 @@ export interface Preset {
 const folder = fileURLToPath(new URL('../../src/settings/presets/', import.meta.url))
 
 const range = z.strictObject({ min: z.number().positive().optional(), max: z.number().positive().optional() })
-const colour = z
+const color = z
   .string()
-  .transform(parseColour)
-  .refine((parsed) => parsed !== undefined, 'expected a colour such as #ffffff')
+  .transform(parseColor)
+  .refine((parsed) => parsed !== undefined, 'expected a color such as #ffffff')
 const presetSchema = z.strictObject({
   title: z.string(),
   rules: z.strictObject({ url: z.url(), read: z.iso.date(), note: z.string().optional() }),
@@ -39,7 +39,7 @@ const presetSchema = z.strictObject({
     longestSide: range.optional(),
     maxPixels: z.number().int().positive().optional(),
     square: z.boolean().optional(),
-    background: colour.optional(),
+    background: color.optional(),
     subjectShare: range.optional(),
     whole: z.boolean().optional(),
     notEnlarged: z.boolean().optional(),

@@ -173,7 +173,7 @@ const methods = {
   ours,
 }
 
-console.log('Mean absolute error of colour where soft, levels of 255, 1024x768\n')
+console.log('Mean absolute error of color where soft, levels of 255, 1024x768\n')
 console.log(`| scene | ${Object.keys(methods).join(' | ')} |\n|${'-|'.repeat(5)}`)
 const totals = Object.values(methods).map(() => 0)
 for (const name of sceneNames) {

@@ -1,7 +1,8 @@
 import sharp from 'sharp'
 import { afterAll, describe, expect, it } from 'vitest'
 import { encodeCutout, encodeMask } from '../../src/cutout/codec/encode.ts'
-import { type CutoutSettings, cutOut } from '../../src/cutout/cutout.ts'
+import { cutOut } from '../../src/cutout/cutout.ts'
+import type { CutoutRecipe } from '../../src/cutout/options.ts'
 import { type CompositeTask, composite } from '../../src/cutout/pixels/composite.ts'
 import type { MattePlane } from '../../src/cutout/pixels/matte.ts'
 import { closePixelThreads, cutOutInThread } from '../../src/cutout/pool.ts'
@@ -97,8 +98,8 @@ describe('mask and cut-out', () => {
         // Half a level of rounding, and what single precision costs.
         expect(Math.abs(mask[index]! - value), `pixel ${index}`).toBeLessThanOrEqual(0.502)
         expect(rgba[index * 4 + 3]).toBe(mask[index])
-        const colour = [...rgba.subarray(index * 4, index * 4 + 3)]
-        expect(colour).toEqual(
+        const color = [...rgba.subarray(index * 4, index * 4 + 3)]
+        expect(color).toEqual(
           mask[index] === 0
             ? [0, 0, 0]
             : [...task.picture.data.subarray(index * channels, index * channels + 3)],
@@ -107,7 +108,7 @@ describe('mask and cut-out', () => {
     },
   )
 
-  it('keep the colour under alpha 0 when asked to', () => {
+  it('keep the color under alpha 0 when asked to', () => {
     const task = { ...someTask(20, 20, 3, 8, 8), matte: even(0), keepHiddenColor: true }
     const { rgba } = composite(task)
     expect([...rgba.subarray(0, 4)]).toEqual([...task.picture.data.subarray(0, 3), 0])
@@ -121,7 +122,7 @@ describe('mask and cut-out', () => {
   })
 })
 
-const plain: CutoutSettings = {
+const plain: CutoutRecipe = {
   depth: 8,
   keepProfile: false,
   rules: undefined,
@@ -176,10 +177,7 @@ describe('threads', () => {
     )
     const made = await Promise.all(files.map((file) => cutOutInThread(file, half, plain)))
     for (const [index, file] of files.entries()) {
-      const expected = await cutOut(file, plain, async () => {
-        const { alpha, ...size } = await half.predict(new Uint8Array(384))
-        return { matte: { values: alpha, ...size }, guided: false }
-      })
+      const expected = await cutOut(file, half, plain)
       expect(Buffer.compare(made[index]!.processed.bytes, expected.processed.bytes)).toBe(0)
       expect(Buffer.compare(made[index]!.mask.bytes, expected.mask.bytes)).toBe(0)
       expect(made[index]!.review).toEqual(expected.review)

@@ -3,7 +3,7 @@ import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
-import { jsonLines, rmbg, temporaryFolder } from '../support/cli.ts'
+import { finishedAfter, jsonLines, rmbg, start, temporaryFolder } from '../support/cli.ts'
 import { desk } from '../support/desk.ts'
 import { picture } from '../support/images.ts'
 
@@ -53,7 +53,7 @@ describe('rmbg process', () => {
       [['--size', '100x100', '--padding', '50px'], /leaves no room/],
       [['--size', 'big'], /expected WxH/],
       [['--padding', '60%'], /share below 50%/],
-      [['--background', 'nothing.jpg'], /neither a colour nor a file/],
+      [['--background', 'nothing.jpg'], /neither a color nor a file/],
       [['--preset', 'nowhere'], /no preset "nowhere"/],
       [['--fail-on-review', '5'], /expected a share such as 5%/],
       [['--from-mask', '--model', 'backdrop'], /cannot also be provided/],
@@ -87,6 +87,42 @@ describe('rmbg process', () => {
     }
     const { stderr } = await run('process', 'photos', '--device', 'cpu')
     expect(stderr).toContain('model silhouette runs on cpu')
+  })
+})
+
+describe('a background picture', () => {
+  it('is read once: replaced during the run, all cut-outs have the first one, as their rows say', async () => {
+    const { folder, home, rows } = await desk()
+    const background = join(folder, 'ground.png')
+    const ground = (color: string) =>
+      sharp({ create: { width: 20, height: 20, channels: 3, background: color } })
+        .png()
+        .toBuffer()
+    await writeFile(background, await ground('#f00'))
+    for (let index = 10; index < 20; index++) {
+      await picture(index)
+        .png()
+        .toFile(join(folder, `photos/${index}.png`))
+    }
+    const flags = ['--background', 'ground.png', '--output', 'out', '--concurrency', '1', '--json']
+    const run = start(['process', 'photos', ...flags], { cwd: folder, env: { RMBG_HOME: home } })
+    const blue = await ground('#00f')
+    const { status, stderr } = await finishedAfter(run, 1, () => writeFile(background, blue))
+    expect(status, stderr).toBe(0)
+    const digests = (await rows()).map(({ params }) => (params.background as { sha256: string }).sha256)
+    expect(new Set(digests).size).toBe(1)
+    const files = (await readdir(join(folder, 'out'), { recursive: true })).filter((name) =>
+      /png$/.test(name),
+    )
+    expect(files).toHaveLength(13)
+    for (const name of files) {
+      const corner = { left: 0, top: 0, width: 1, height: 1 }
+      const pixel = await sharp(join(folder, 'out', name))
+        .extract(corner)
+        .raw()
+        .toBuffer()
+      expect([...pixel], name).toEqual([255, 0, 0])
+    }
   })
 })
 

@@ -58,7 +58,7 @@ it('a model is fetched, listed, found, verified, put to work, taken by auto, and
   expect(`${pulled.stdout}${pulled.stderr}${gated.stderr}`).not.toContain('secret')
   expect(JSON.parse(await readFile(join(home, 'models/rmbg-2.0/int8.origin.json'), 'utf8'))).toMatchObject({
     source: expect.not.stringContaining('secret'),
-    licence: { name: 'CC-BY-NC-4.0', acceptedBy: expect.any(String) },
+    license: { name: 'CC-BY-NC-4.0', acceptedBy: expect.any(String) },
   })
 
   const listed = JSON.parse((await model('list', '--json')).stdout)

@@ -26,7 +26,7 @@ export function plainSpec(file: string, overrides: Partial<ModelSpec> = {}): Mod
     sha256: '0'.repeat(64),
     normalisation: { mean: [0, 0, 0], std: [1, 1, 1] },
     activation: 'none',
-    licence: 'MIT',
+    license: 'MIT',
     ...overrides,
   }
 }

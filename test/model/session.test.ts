@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFile, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -8,7 +9,7 @@ import type { RmbgError } from '../../src/errors.ts'
 import type { MatteModel, ModelSpec } from '../../src/model/contract.ts'
 import { openModel } from '../../src/model/session.ts'
 import { createGraph, type Graph, type Value } from '../../training/graph.ts'
-import { model, plainSpec, redChannel, saveModel } from './graphs.ts'
+import { model, modelFolder, plainSpec, redChannel, saveModel } from './graphs.ts'
 
 const opened: MatteModel[] = []
 async function open(spec: ModelSpec): Promise<MatteModel> {
@@ -409,18 +410,15 @@ describe('closing', () => {
     const spec = JSON.stringify(plainSpec(await slow(300, 20)))
     const session = new URL('../../src/model/session.ts', import.meta.url).href
     const run = async (end: string) => {
+      const inThread = new URL('../support/tsx-in-thread.mjs', import.meta.url).href
       const code = `import { openModel } from '${session}'
         const model = await openModel(${spec})
         await model.predict(new Uint8Array(72))
         ${end}
         console.log('end')`
-      const child = promisify(execFile)(process.execPath, [
-        '--import',
-        'tsx',
-        '--input-type=module',
-        '-e',
-        code,
-      ])
+      const file = join(modelFolder, 'program.mjs')
+      await writeFile(file, code)
+      const child = promisify(execFile)(process.execPath, ['--import', 'tsx', '--import', inThread, file])
       const { stdout, stderr } = await child
       expect({ stdout, stderr, code: child.child.exitCode }).toEqual({ stdout: 'end\n', stderr: '', code: 0 })
     }

@@ -3,15 +3,15 @@
 import sharp from 'sharp'
 import { randomNumbers } from '../support/random.ts'
 
-type Colour = [number, number, number]
+type Color = [number, number, number]
 /** x, y in 0..1 over the picture; signed distance in the same unit, negative inside. */
 type Distance = (x: number, y: number) => number
 
 export interface Shot {
   subject?: Distance
   /** sRGB 0..1. */
-  colour?: (x: number, y: number) => Colour
-  backdrop: (x: number, y: number) => Colour
+  color?: (x: number, y: number) => Color
+  backdrop: (x: number, y: number) => Color
   /** How dark the cast shadow is at its darkest, 0..1. */
   shadow?: number
   /** Standard deviation of the camera's noise, 0..1. */
@@ -61,7 +61,7 @@ export async function render(
       const cast = shot.subject?.(x - 0.03, y - 0.05) ?? 1
       const shade = 1 - (shot.shadow ?? 0) / (1 + Math.exp(cast / 0.012))
       const behind = shot.backdrop(x, y)
-      const front = shot.colour?.(x, y) ?? [0, 0, 0]
+      const front = shot.color?.(x, y) ?? [0, 0, 0]
       // Light from the upper left, darker towards the outline, as on anything round.
       const round = Math.min(Math.max(-distance / 0.08, 0), 1)
       const light = 0.78 + 0.22 * Math.sqrt(round) - 0.12 * (x + y - 1)
@@ -91,10 +91,10 @@ export async function render(
 }
 
 const flat =
-  (...colour: Colour): ((x: number, y: number) => Colour) =>
+  (...color: Color): ((x: number, y: number) => Color) =>
   () =>
-    colour
-const times = ([r, g, b]: Colour, factor: number): Colour => [r * factor, g * factor, b * factor]
+    color
+const times = ([r, g, b]: Color, factor: number): Color => [r * factor, g * factor, b * factor]
 
 const bottle = union(box(0.5, 0.6, 0.14, 0.25, 0.05), box(0.5, 0.27, 0.05, 0.12, 0.02))
 const mug = union(
@@ -116,53 +116,53 @@ const portrait = union(circle(0.5, 0.36, 0.15), box(0.5, 0.95, 0.33, 0.35, 0.2),
 export const studio: Record<string, Shot> = {
   'a red bottle on white': {
     subject: bottle,
-    colour: flat(0.75, 0.12, 0.1),
+    color: flat(0.75, 0.12, 0.1),
     backdrop: flat(0.96, 0.96, 0.95),
     shadow: 0.15,
   },
   'a green mug on a grey gradient with a soft shadow': {
     subject: mug,
-    colour: flat(0.2, 0.55, 0.3),
+    color: flat(0.2, 0.55, 0.3),
     backdrop: (x, y) => times([0.8, 0.8, 0.82], 1 - 0.35 * y - 0.15 * (x - 0.5) ** 2),
     shadow: 0.3,
     noise: 0.01,
   },
   'a bottle on blue with a label as blue as the backdrop': {
     subject: bottle,
-    colour: (x, y) => (Math.abs(x - 0.5) < 0.1 && y > 0.55 && y < 0.68 ? [0.3, 0.5, 0.8] : [0.9, 0.85, 0.7]),
+    color: (x, y) => (Math.abs(x - 0.5) < 0.1 && y > 0.55 && y < 0.68 ? [0.3, 0.5, 0.8] : [0.9, 0.85, 0.7]),
     backdrop: flat(0.28, 0.47, 0.76),
     noise: 0.01,
   },
   'a noisy, hard-pressed JPEG': {
     subject: mug,
-    colour: flat(0.75, 0.45, 0.2),
+    color: flat(0.75, 0.45, 0.2),
     backdrop: (x, y) => times([0.55, 0.6, 0.58], 1.1 - 0.3 * Math.hypot(x - 0.5, y - 0.4)),
     noise: 0.035,
     jpegQuality: 55,
   },
   'a portrait that leaves at the bottom': {
     subject: portrait,
-    colour: (_, y) => (y > 0.6 ? [0.16, 0.2, 0.35] : [0.85, 0.65, 0.55]),
+    color: (_, y) => (y > 0.6 ? [0.16, 0.2, 0.35] : [0.85, 0.65, 0.55]),
     backdrop: (x, y) => times([0.62, 0.68, 0.74], 1.1 - 0.4 * Math.hypot(x - 0.5, y - 0.5)),
     noise: 0.012,
     jpegQuality: 85,
   },
   'black on dark grey under a spotlight': {
     subject: bottle,
-    colour: flat(0.06, 0.06, 0.07),
+    color: flat(0.06, 0.06, 0.07),
     backdrop: (x, y) => times([0.3, 0.3, 0.32], 1.1 - 0.5 * ((x - 0.5) ** 2 + (y - 0.5) ** 2)),
     noise: 0.01,
   },
   'a chair with thin legs': {
     subject: chair,
-    colour: flat(0.45, 0.3, 0.18),
+    color: flat(0.45, 0.3, 0.18),
     backdrop: (_, y) => times([0.9, 0.88, 0.84], 1 - 0.15 * y),
     shadow: 0.2,
     jpegQuality: 85,
   },
 }
 
-/** Any of the shapes in any two colours that can be told apart, in some light: shot `seed` of an endless row. */
+/** Any of the shapes in any two colors that can be told apart, in some light: shot `seed` of an endless row. */
 export function randomShot(seed: number): Shot {
   const next = randomNumbers(1000 + seed)
   const between = (low: number, high: number) => low + (high - low) * next()
@@ -178,18 +178,18 @@ export function randomShot(seed: number): Shot {
     box(0.5, 0.26, 0.1, 0.02, 0.02),
   )
   const shape = pick([bottle, mug, chair, portrait, ball, ringOf(between(0.18, 0.3)), vase])
-  const colour = (): Colour => [next(), next(), next()]
+  const color = (): Color => [next(), next(), next()]
   const light = between(0.25, 0.97)
-  const ground = times([1, 1, 1], light).map((value) => value + between(-0.08, 0.08)) as Colour
-  const main = colour()
+  const ground = times([1, 1, 1], light).map((value) => value + between(-0.08, 0.08)) as Color
+  const main = color()
   const contrast = Math.hypot(...main.map((value, c) => value - ground[c]!))
-  const second = colour()
+  const second = color()
   const edge = between(0.3, 0.8)
   const [tilt, fall] = [between(-0.25, 0.25), between(0, 0.5)]
   return {
     subject: shape,
     // Too near to the ground to be told from it: darker.
-    colour: (_, y) => times(y < edge ? main : second, contrast < 0.25 ? 0.4 : 1),
+    color: (_, y) => times(y < edge ? main : second, contrast < 0.25 ? 0.4 : 1),
     backdrop: (x, y) => times(ground, 1 + tilt * (y - 0.5) - fall * ((x - 0.5) ** 2 + (y - 0.5) ** 2)),
     shadow: pick([0, 0.15, 0.3]),
     noise: between(0.002, 0.02),
@@ -200,7 +200,7 @@ export function randomShot(seed: number): Shot {
 /** A shaded white subject whose outline is in places as bright as what is behind it. */
 export const whiteOnWhite: Shot = {
   subject: mug,
-  colour: flat(0.97, 0.97, 0.96),
+  color: flat(0.97, 0.97, 0.96),
   backdrop: (_, y) => times([0.97, 0.97, 0.98], 1 - 0.06 * y),
   shadow: 0.1,
 }

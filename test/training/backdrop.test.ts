@@ -41,7 +41,7 @@ describe('finds the subject of a studio shot', () => {
     expect(mae).toBeLessThan(floor.mae)
   })
 
-  // Known limit: where shading takes the outline through the backdrop's own colour, the flood gets in.
+  // Known limit: where shading takes the outline through the backdrop's own color, the flood gets in.
   it.fails('white on white', async () => {
     const { rgb, alpha } = await render(whiteOnWhite, size)
     expect(compare((await model.predict(rgb)).alpha, alpha).iou).toBeGreaterThan(0.9)

@@ -14,8 +14,8 @@ export default class ModelList extends BaseCommand {
     const { listModels } = await import('../../model/shelf/list.ts')
     const models = await listModels(modelsFolder(home))
     const width = Math.max(...models.map(({ name }) => name.length))
-    for (const { name, state, size, licence, summary } of models) {
-      const columns = [name.padEnd(width), state.padEnd(9), sizeText(size).padStart(7), licence]
+    for (const { name, state, size, license, summary } of models) {
+      const columns = [name.padEnd(width), state.padEnd(9), sizeText(size).padStart(7), license]
       this.log(`${columns.join('  ')}${summary ? `\n${' '.repeat(width + 2)}${summary}` : ''}`)
     }
     return models

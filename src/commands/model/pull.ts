@@ -35,7 +35,7 @@ A license that restricts use is shown and has to be accepted. Who accepted it, a
 
   async run(): Promise<Pulled> {
     const { args, flags } = await this.parse(ModelPull)
-    const { licenceSentence, pullModel } = await import('../../model/shelf/pull.ts')
+    const { licenseSentence, pullModel } = await import('../../model/shelf/pull.ts')
     const progress = byteProgress(args.name)
     const pulled = await this.withContext(
       ({ settings, stop }) =>
@@ -46,8 +46,8 @@ A license that restricts use is shown and has to be accepted. Who accepted it, a
           from: flags.from,
           signal: stop.signal,
           onProgress: progress.update,
-          acceptsLicence: async (model, name) => {
-            this.logToStderr(licenceSentence(name, model))
+          acceptsLicense: async (model, name) => {
+            this.logToStderr(licenseSentence(name, model))
             return flags['accept-license'] || (await ask('Do you accept it?'))
           },
         }).finally(progress.stop),

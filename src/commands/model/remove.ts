@@ -16,7 +16,7 @@ export default class ModelRemove extends BaseCommand {
   async run(): Promise<{ removed: string[] }> {
     const { args } = await this.parse(ModelRemove)
     const { home } = await resolveSettings({})
-    const { removeModel } = await import('../../model/shelf/verify.ts')
+    const { removeModel } = await import('../../model/shelf/remove.ts')
     const removed = await removeModel(modelsFolder(home), args.name)
     for (const file of removed) this.log(`removed  ${file}`)
     return { removed }

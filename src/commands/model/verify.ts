@@ -5,7 +5,7 @@ import { BaseCommand } from '../../terminal/command.ts'
 import { exitStatus } from '../../terminal/exit.ts'
 
 export default class ModelVerify extends BaseCommand {
-  static override summary = 'Read installed models and compare them with what was installed.'
+  static override summary = 'Check the files of built-in and installed models against their SHA-256 digests.'
   static override description =
     `Exit status: 0 all intact, ${exitStatus.model} one is damaged or not installed.`
   static override examples = ['<%= config.bin %> model verify', '<%= config.bin %> model verify rmbg-2.0']
@@ -19,10 +19,12 @@ export default class ModelVerify extends BaseCommand {
     const models = await verifyModels(modelsFolder(home), args.name)
     for (const { name, state, sha256 } of models) this.log(`${state.padEnd(7)}  ${name}  ${sha256}`)
     const damaged = models.filter(({ state }) => state === 'damaged')
-    for (const { name } of damaged) {
-      this.logToStderr(
-        `${name} is not what was installed. Fetch it again: rmbg model remove ${name} && rmbg model pull ${name}`,
-      )
+    for (const { name, origin } of damaged) {
+      const remedy =
+        origin === 'built-in'
+          ? 'Install rmbg-batch again.'
+          : `Fetch it again: rmbg model remove ${name} && rmbg model pull ${name}`
+      this.logToStderr(`${name} is damaged. ${remedy}`)
     }
     if (damaged.length > 0) process.exitCode = exitStatus.model
     return models

@@ -1,13 +1,14 @@
 import { crc32, deflateSync } from 'node:zlib'
 import sharp, { type Metadata, type Sharp } from 'sharp'
 import { RmbgError } from '../../errors.ts'
+import type { Picture, Samples } from '../picture.ts'
 
-// Many images are in work at once: parallelism comes from them, and nothing is read twice.
+// Parallelism comes from working on many images at once, and nothing is read twice, so a cache would not help.
 sharp.concurrency(1)
 sharp.cache(false)
 
 export interface ImageHeader {
-  /** As the content says, whatever the file is called. */
+  /** By the content, not by the file's name. */
   format: string
   /** Usual file name extension of the format, without a dot. */
   extension: string
@@ -18,16 +19,9 @@ export interface ImageHeader {
   bitDepth: number
 }
 
-/** Samples of 8 or 16 bits: 0..255 or 0..65535. */
-export type Samples = Uint8Array<ArrayBuffer> | Uint16Array<ArrayBuffer>
-
-/** An upright picture: row-major, interleaved RGB, or RGBA when the file has transparency; sRGB unless `profile`. */
-export interface DecodedImage {
-  data: Samples
-  width: number
-  height: number
-  channels: 3 | 4
-  /** ICC, where the numbers are those of the file's own colour space. */
+/** A picture and what came with it; its colors are sRGB unless it has a `profile`. */
+export interface DecodedImage extends Picture {
+  /** ICC, where the numbers are those of the file's own color space. */
   profile?: Buffer | undefined
   /** As found in the file. */
   metadata: { exif?: Buffer | undefined; xmp?: Buffer | undefined }
@@ -36,13 +30,13 @@ export interface DecodedImage {
 export interface DecodeOptions {
   /** Bits per sample. */
   depth: 8 | 16
-  /** Leave colours in the file's own profile; pictures that are grey or CMYK become sRGB all the same. */
+  /** Leave colors in the file's own profile. Grey and CMYK pictures become sRGB all the same. */
   keepProfile: boolean
 }
 
 export interface HeaderLimits {
   maxPixels: number
-  /** SVG is a program for a renderer, with files and fonts to load: only on request. */
+  /** Off by default: an SVG is a program for a renderer, and may load files and fonts. */
   allowSvg: boolean
 }
 
@@ -59,7 +53,7 @@ const bitDepths: Record<string, number> = { uchar: 8, char: 8, ushort: 16, short
 const readable = 'JPEG, PNG, WebP, AVIF, TIFF and GIF can be read.'
 
 /**
- * Reads no more than a picture's header and refuses what must not or cannot be decoded.
+ * Reads only a picture's header, and refuses a picture that cannot or must not be decoded.
  *
  * @param input the bytes, or the path of a file so that a huge one is refused without being read
  * @throws RmbgError INPUT_UNSUPPORTED, INPUT_CORRUPT or INPUT_TOO_LARGE
@@ -67,7 +61,7 @@ const readable = 'JPEG, PNG, WebP, AVIF, TIFF and GIF can be read.'
 export async function readHeader(input: string | Uint8Array, limits: HeaderLimits): Promise<ImageHeader> {
   let metadata: Metadata
   try {
-    // libvips keeps files open that it caches; the limit is ours, with a sentence of ours.
+    // No limit here: ours is checked below, with an error message of our own.
     metadata = await sharp(input, { limitInputPixels: false, failOn: 'none' }).metadata()
   } catch (cause) {
     throw headerError(cause as Error, typeof input === 'string' ? input : '')
@@ -106,7 +100,7 @@ export async function readHeader(input: string | Uint8Array, limits: HeaderLimit
 }
 
 function headerError(cause: Error, path: string): RmbgError {
-  // libvips says "unsupported image format" for whatever no loader recognises by its first bytes.
+  // libvips says "unsupported image format" when no loader recognizes the first bytes.
   if (/unsupported image format/.test(cause.message)) {
     return new RmbgError('INPUT_UNSUPPORTED', 'The content is not a picture in a format that can be read.', {
       hint: readable,
@@ -117,10 +111,10 @@ function headerError(cause: Error, path: string): RmbgError {
 }
 
 /**
- * Decodes a picture completely or not at all. Orientation is applied, colour profiles (and CMYK, grey) are converted
- * to sRGB unless they are to be kept, of animations and documents the first frame or page is taken.
+ * Decodes a picture completely or not at all. Applies the orientation, converts color profiles (and CMYK, grey) to
+ * sRGB unless `keepProfile`, and takes the first frame of animations and the first page of documents.
  *
- * @throws RmbgError INPUT_CORRUPT when data is missing or damaged, rather than a picture that is half grey
+ * @throws RmbgError INPUT_CORRUPT when data is missing or damaged, instead of returning a picture that is half grey
  */
 export async function decode(
   bytes: Uint8Array,
@@ -131,7 +125,7 @@ export async function decode(
     const { icc, space, exif, xmp } = await sharp(bytes, options).metadata()
     const kept = keepProfile && icc !== undefined && (space === 'srgb' || space === 'rgb16')
     const upright = sharp(bytes, { ...options, ignoreIcc: kept }).autoOrient()
-    // sharp takes 16-bit pictures that have a profile to P3, and only where it is told from there to sRGB.
+    // sharp converts 16-bit pictures with a profile to P3, unless it is asked for sRGB explicitly.
     const converted =
       space === 'rgb16' && icc && !kept ? upright.withIccProfile('srgb', { attach: false }) : upright
     const { data, info } = await converted
@@ -154,10 +148,10 @@ export async function decode(
 }
 
 /**
- * A stored mask.
+ * Decodes a stored mask.
  *
  * @returns alpha 0..255, width * height bytes
- * @throws RmbgError MASK_MISSING when it is not of the picture's size
+ * @throws RmbgError MASK_MISSING when its size is not the picture's
  */
 export async function decodeMask(
   bytes: Uint8Array,
@@ -176,13 +170,13 @@ export async function decodeMask(
   return new Uint8Array(data)
 }
 
-/** libvips' bytes as samples of their depth. */
+/** Views libvips' bytes as samples of 8 or 16 bits; copies nothing. */
 export function samples(data: Buffer, depth: 8 | 16): Samples {
   const bytes = data as Buffer & Uint8Array<ArrayBuffer>
   return depth === 16 ? new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2) : bytes
 }
 
-/** 8-bit RGB in another colour space, as sRGB. */
+/** Converts 8-bit RGB from another color space to sRGB. */
 export async function toSrgb(
   rgb: Uint8Array,
   size: { width: number; height: number },
@@ -193,7 +187,7 @@ export async function toSrgb(
   return new Uint8Array(await image.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer())
 }
 
-/** Pixels in memory as the start of a pipeline. */
+/** Starts a sharp pipeline from pixels in memory. */
 export function fromRaw(
   data: Uint8Array | Uint16Array,
   { width, height, channels }: { width: number; height: number; channels: 1 | 3 | 4 },
@@ -202,8 +196,8 @@ export function fromRaw(
 }
 
 /**
- * An image with a colour profile attached and its numbers as they are. sharp can convert to a profile and keep one that
- * came with a file, so this is a file: a PNG, not compressed, with the profile in its iCCP chunk.
+ * Attaches a color profile and leaves the numbers as they are. sharp cannot do that: it only converts to a profile, or
+ * keeps one that came with a file. So this makes such a file: an uncompressed PNG with the profile in its iCCP chunk.
  */
 export async function inProfile(image: Sharp, profile: Buffer): Promise<Buffer> {
   const png = await image.png({ compressionLevel: 0 }).toBuffer()
@@ -221,8 +215,8 @@ export async function inProfile(image: Sharp, profile: Buffer): Promise<Buffer> 
 }
 
 /**
- * libvips' words in brackets: their first line, without the names of its functions and of the file. They may quote
- * the picture, which may hold anything.
+ * The first line of libvips' message, in brackets, without the names of its functions and of the file. Control
+ * characters are removed, because the message may quote the picture, which may hold anything.
  */
 function reason(cause: Error, path = ''): string {
   const [line = ''] = (path === '' ? cause.message : cause.message.replaceAll(path, '')).split('\n')

@@ -1,12 +1,14 @@
 import sharp, { type Sharp } from 'sharp'
 import { RmbgError } from '../../errors.ts'
 import { isIdentity, type Layout, planLayout } from '../layout.ts'
-import { type Background, type CutoutFormat, type CutoutOptions, formats } from '../options.ts'
-import type { Box, CompositeOptions, Cutout } from '../pixels/composite.ts'
-import { type DecodedImage, fromRaw, inProfile, type Samples, samples } from './decode.ts'
+import { type Background, type CutoutFormat, type EncodeOptions, formats } from '../options.ts'
+import type { Box, Samples } from '../picture.ts'
+import type { CompositeOptions, CutoutPixels } from '../pixels/composite.ts'
+import { type DecodedImage, fromRaw, inProfile, samples } from './decode.ts'
 import { metadataToKeep, withMetadata } from './metadata.ts'
 
-export interface Encoded {
+/** A finished file. */
+export interface EncodedImage {
   bytes: Uint8Array
   extension: string
   contentType: string
@@ -14,8 +16,8 @@ export interface Encoded {
   height: number
 }
 
-export interface EncodedCutout extends Encoded {
-  /** How much the picture was enlarged, 1 for not at all. */
+export interface EncodedCutout extends EncodedImage {
+  /** Enlargement of the photo: 1 for none, below 1 when it was reduced. */
   scale: number
 }
 
@@ -25,10 +27,10 @@ export interface EncodedCutout extends Encoded {
  */
 export const png = { compressionLevel: 3, adaptiveFiltering: false }
 
-/** What a canvas may have; the size of picture and memory follow from it. */
+/** Limit for a canvas, because file size and memory grow with it. */
 const mostPixels = 2 ** 28
 
-/** The least quality that `maxBytes` may lead to; below it products look broken. */
+/** `maxBytes` never lowers the quality below this, because products look broken then. */
 const lowestQuality = 30
 
 const encoders: Record<CutoutFormat, (image: Sharp, quality: { quality?: number }, exact: boolean) => Sharp> =
@@ -37,31 +39,31 @@ const encoders: Record<CutoutFormat, (image: Sharp, quality: { quality?: number 
     webp: (image, quality, exact) => image.webp({ ...quality, exact, smartSubsample: true }),
     avif: (image, quality) => image.avif({ ...quality, chromaSubsampling: '4:4:4' }),
     tiff: (image) => image.tiff({ compression: 'deflate', predictor: 'horizontal' }),
-    // Products have sharp coloured edges, which halved colour would smear.
+    // Products have sharp colored edges, which half the color resolution would smear.
     jpeg: (image, quality) => image.jpeg({ ...quality, chromaSubsampling: '4:4:4', mozjpeg: true }),
   }
 
-/** Bits per sample that a picture keeps on its way: the file's 16 where the format can hold them. */
-export function workingDepth(bitDepth: number, { format }: Pick<CutoutOptions, 'format'>): 8 | 16 {
+/** Bits per sample to work with: 16 when the file has them and the format can hold them. */
+export function workingDepth(bitDepth: number, { format }: Pick<EncodeOptions, 'format'>): 8 | 16 {
   return bitDepth === 16 && (format === 'png' || format === 'tiff') ? 16 : 8
 }
 
-/** The alpha matte as an 8-bit grey PNG of the picture's size. */
-export async function encodeMask({ mask, width, height }: Cutout): Promise<Encoded> {
+/** Encodes the alpha matte as an 8-bit grey PNG of the picture's size. */
+export async function encodeMask({ mask, width, height }: CutoutPixels): Promise<EncodedImage> {
   const bytes = await fromRaw(mask, { width, height, channels: 1 }).toColourspace('b-w').png(png).toBuffer()
   return { bytes, extension: 'png', contentType: 'image/png', width, height }
 }
 
 /**
- * The cut-out as a file: laid out, put onto its background if it has one, with straight alpha if it has none.
+ * Encodes the cut-out: laid out, and on its background if it has one, otherwise with straight alpha.
  *
- * @param source the picture it came from: its profile and its metadata
+ * @param source profile and metadata of the original picture
  * @throws RmbgError OUTPUT_TOO_LARGE
  */
 export async function encodeCutout(
-  cutout: Cutout,
+  cutout: CutoutPixels,
   source: Pick<DecodedImage, 'profile' | 'metadata'>,
-  options: CutoutOptions & Partial<Pick<CompositeOptions, 'keepHiddenColor'>>,
+  options: EncodeOptions & Partial<Pick<CompositeOptions, 'keepHiddenColor'>>,
 ): Promise<EncodedCutout> {
   const format = formats[options.format]
   const layout = planLayout(cutout, cutout.subject, options)
@@ -98,16 +100,16 @@ export async function encodeCutout(
   }
 }
 
-const white: Background = { colour: [255, 255, 255] }
+const white: Background = { color: [255, 255, 255] }
 
 /**
- * Draws the cut-out, anew for each quality: sharp's clone() would copy the pixels, a quarter of the time of a PNG. What has
- * to be computed before is computed once.
+ * Starts a new pipeline for each quality that is tried. sharp's clone() would copy the pixels, which takes a quarter of
+ * the time of a PNG. Whatever all qualities share is computed once, before.
  */
 type Draw = () => Sharp
 
 async function drawing(
-  { rgba, width, height }: Cutout,
+  { rgba, width, height }: CutoutPixels,
   layout: Layout,
   background: Background | undefined,
   profile: Buffer | undefined,
@@ -128,7 +130,7 @@ async function drawing(
   return () => sharp(file, { limitInputPixels: false }).keepIccProfile().toColourspace(space)
 }
 
-/** The cut-out on a canvas, which is clear, of one colour, or a picture (8 bits) that covers it. */
+/** Puts the cut-out on its canvas: clear, of one color, or covered by a picture (8 bits). */
 async function onto(
   background: Background | undefined,
   place: Draw,
@@ -143,21 +145,21 @@ async function onto(
     bottom: canvas.height - top - drawn.height,
   }
   if (background === undefined) return () => place().extend({ ...margins, background: clear })
-  if ('colour' in background && !deep) {
-    const [r, g, b] = background.colour
+  if ('color' in background && !deep) {
+    const [r, g, b] = background.color
     return () =>
       place()
         .flatten({ background: { r, g, b } })
         .extend({ ...margins, background: { r, g, b } })
   }
-  if ('colour' in background) {
+  if ('color' in background) {
     const pixels = await place().toColourspace('rgb16').raw({ depth: 'ushort' }).toBuffer()
-    const onColour = ontoColour(samples(pixels, 16), drawn, canvas, background.colour)
-    return () => fromRaw(onColour, { ...canvas, channels: 3 })
+    const onColor = ontoColor(samples(pixels, 16), drawn, canvas, background.color)
+    return () => fromRaw(onColor, { ...canvas, channels: 3 })
   }
   const input = await place().toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer()
   return () =>
-    sharp(background.file, { limitInputPixels: false })
+    sharp(background.picture, { limitInputPixels: false })
       .autoOrient()
       .flatten({ background: '#fff' })
       .resize(canvas.width, canvas.height, { fit: 'cover' })
@@ -168,14 +170,14 @@ async function onto(
 
 const clear = { r: 0, g: 0, b: 0, alpha: 0 }
 
-/** In 16 bits, which sharp composites in 8, and flattens onto 65280 instead of 65535. */
-function ontoColour(
+/** For 16 bits, which sharp would composite in 8, and flatten onto 65280 instead of 65535. */
+function ontoColor(
   rgba: Samples,
   drawn: Box,
   canvas: { width: number; height: number },
-  colour: readonly number[],
+  color: readonly number[],
 ): Uint16Array {
-  const ground = colour.map((value) => value * 257)
+  const ground = color.map((value) => value * 257)
   const result = new Uint16Array(canvas.width * canvas.height * 3)
   for (let at = 0; at < result.length; at++) result[at] = ground[at % 3]!
   for (let y = 0, from = 0; y < drawn.height; y++) {
@@ -188,7 +190,7 @@ function ontoColour(
   return result
 }
 
-/** The best quality, by bisection, whose file is small enough. */
+/** Finds, by bisection, the best quality whose file is small enough. */
 async function withinBytes(
   encode: (quality: number | undefined) => Promise<Buffer>,
   wanted: number | undefined,

@@ -2,7 +2,7 @@ import { DOMParser, type Element, XMLSerializer } from '@xmldom/xmldom'
 import readExif from 'exif-reader'
 import type { Exif, Sharp } from 'sharp'
 
-/** What a cut-out says about its origin, ready to be written. */
+/** The metadata of a cut-out, ready to be written. */
 export interface KeptMetadata {
   exif: Exif
   /** An XMP packet. */
@@ -11,7 +11,7 @@ export interface KeptMetadata {
 
 const dublinCore = 'http://purl.org/dc/elements/1.1/'
 
-/** Tags that describe the file they came from, not the picture; a thumbnail would show the old background. */
+/** Tags that describe the original file, not the picture. A thumbnail would show the old background. */
 const bound = new Set([
   ...['Orientation', 'XResolution', 'YResolution', 'ResolutionUnit', 'YCbCrPositioning', 'Compression'],
   ...['ImageWidth', 'ImageLength', 'BitsPerSample', 'PhotometricInterpretation', 'SamplesPerPixel'],
@@ -21,9 +21,9 @@ const bound = new Set([
 ])
 
 /**
- * The metadata that go on to a cut-out: who made it and whose it is, or with `keepAll` everything but the place
- * (GPS, in EXIF and XMP), thumbnails, makers' private notes and what describes the old file. What cannot be read is
- * left out: a damaged note must not fail a picture.
+ * Selects the metadata of a cut-out: author and copyright only, or with `keepAll` everything except the location (GPS, in
+ * EXIF and XMP), thumbnails, makers' private notes and tags that describe the original file. Unreadable metadata are
+ * left out, because a damaged tag must not fail a picture.
  *
  * @param source the blocks as sharp reads them
  */
@@ -57,14 +57,14 @@ export function metadataToKeep(
   }
 }
 
-/** Has the metadata written into the file; where there are none, none are. */
+/** Adds the metadata, if there are any, to the file to be written. */
 export function withMetadata(image: Sharp, { exif, xmp }: KeptMetadata): Sharp {
   const hasExif = Object.values(exif).some((tags) => tags && Object.keys(tags).length > 0)
   const tagged = hasExif ? image.withExif(exif) : image
   return xmp === undefined ? tagged : tagged.withXmp(xmp)
 }
 
-/** As libvips takes them: numbers in decimals, lists with blanks. */
+/** Tags as libvips takes them: decimal numbers, lists separated by blanks. */
 function textTags(tags: Record<string, unknown> | undefined): Record<string, string> {
   const result: Record<string, string> = {}
   for (const [name, value] of Object.entries(tags ?? {})) {
@@ -87,7 +87,7 @@ function tagText(value: unknown): string | undefined {
   return undefined // bytes: private notes, thumbnails
 }
 
-/** Properties of XMP are elements or attributes, under whatever prefix. */
+/** XMP properties are elements or attributes, with any prefix. */
 function removePlace(element: Element): void {
   const isPlace = (name: string | null) => /^GPS/i.test(name ?? '')
   for (const attribute of [...element.attributes]) {
@@ -115,7 +115,7 @@ function packet(rights: string | undefined, creator: string | undefined): string
 
 function textOf(bytes: Buffer): string {
   const text = bytes.toString('utf8')
-  // Packets are padded with blanks and may have junk after their end.
+  // Packets are padded with blanks, and may be followed by junk.
   const end = text.lastIndexOf('>')
   return text.slice(text.indexOf('<'), end + 1)
 }

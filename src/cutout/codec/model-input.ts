@@ -7,7 +7,7 @@ interface Size {
 }
 
 /**
- * The picture as a model sees it: stretched to the model's size, in sRGB, as PIL and torchvision do with BILINEAR.
+ * Makes a model's input: the picture stretched to the model's size, in sRGB, as PIL and torchvision do with BILINEAR.
  *
  * @returns interleaved 8-bit RGB, width * height * 3 bytes, on an ArrayBuffer of its own
  */
@@ -18,13 +18,14 @@ export async function toModelInput(picture: DecodedImage, size: Size): Promise<U
   return picture.profile ? toSrgb(rgb, size, picture.profile) : rgb
 }
 
-/** libvips enlarges with a shift, and 16 bits to 16 bits: those are left to `resample`. */
+/** libvips shifts the picture when it enlarges, and keeps 16 bits as 16 bits: `resample` does those two. */
 const isReduction = ({ data, width, height }: DecodedImage, size: Size): boolean =>
   data instanceof Uint8Array && width >= size.width && height >= size.height
 
 /**
- * By libvips, at a sixth of the CPU time of `resample`. From four times on it averages whole pixels before it filters:
- * photographs of 1 to 24 megapixels differ by 0.2 to 0.4 levels of 255 on average and by 6 at most.
+ * Uses libvips, which takes a sixth of the CPU time of `resample`. When it reduces four times or more, it averages whole
+ * pixels before it filters: on photographs of 1 to 24 megapixels this differs by 0.2 to 0.4 levels of 255 on average,
+ * and by 6 at most.
  */
 async function reduce(picture: DecodedImage, { width, height }: Size): Promise<Uint8Array<ArrayBuffer>> {
   const reduced = fromRaw(picture.data, picture)

@@ -1,49 +1,35 @@
-/** From picture and matte to mask and cut-out: arithmetic on pixels, without libraries; runs in a thread of its own. */
-import type { Samples } from '../codec/decode.ts'
+/** From picture and matte to mask and cut-out. */
+import type { Box, Picture, Samples } from '../picture.ts'
 import { estimateForeground } from './foreground.ts'
 import { guidedUpsample } from './guided.ts'
 import { type MattePlane, resizeMatte } from './matte.ts'
 import { type Review, review } from './review.ts'
 import { wordsOf } from './words.ts'
 
-export interface Picture {
-  /** Interleaved RGB or RGBA. */
-  data: Samples
-  width: number
-  height: number
-  channels: 3 | 4
-}
-
 export interface CompositeOptions {
-  /** Take the old background's colour out of soft edges. */
+  /** Remove the old background's color from soft edges. */
   refine: boolean
+  /** Keep the colors of fully transparent pixels instead of clearing them. */
   keepHiddenColor: boolean
 }
 
 export interface CompositeTask extends CompositeOptions {
   picture: Picture
-  /** At the model's size; or a finished mask, with the picture's own transparency in it. */
+  /** At the model's size; or a finished mask at the picture's size, with the picture's own transparency in it. */
   matte: MattePlane | Uint8Array<ArrayBuffer>
   /** Bring the matte to full size along the picture's edges (see `guidedUpsample`). */
   guided: boolean
 }
 
-/** In pixels. */
-export interface Box {
-  left: number
-  top: number
-  width: number
-  height: number
-}
-
-export interface Cutout {
+/** Mask and cut-out in memory. */
+export interface CutoutPixels {
   /** Alpha 0..255, width * height bytes. */
   mask: Uint8Array<ArrayBuffer>
   /** Interleaved RGBA, width * height * 4 samples as deep as the picture's. */
   rgba: Samples
   width: number
   height: number
-  /** Bounding box of what is visible; absent where nothing is. */
+  /** Bounding box of the visible pixels; absent when there are none. */
   subject: Box | undefined
   review: Review
 }
@@ -52,11 +38,11 @@ export interface Cutout {
 const visibleFrom = 13
 
 /**
- * Mask and cut-out of a picture. A transparency the picture has already is multiplied with the matte. Colours
- * of pixels that are partly transparent are the subject's own unless not wanted (`refine`), those of opaque ones are
- * untouched, and those under alpha 0 are cleared unless asked to be kept.
+ * Makes mask and cut-out. The matte is multiplied by the picture's own transparency. Partly transparent pixels get the
+ * subject's own color (with `refine`), opaque ones keep theirs, and fully transparent ones are cleared unless
+ * `keepHiddenColor`.
  */
-export function composite({ picture, matte, guided, refine, keepHiddenColor }: CompositeTask): Cutout {
+export function composite({ picture, matte, guided, refine, keepHiddenColor }: CompositeTask): CutoutPixels {
   const { data, width, height } = picture
   const alpha = data instanceof Uint16Array ? new Uint16Array(width * height) : new Uint8Array(width * height)
   if (matte instanceof Uint8Array) fillFrom(matte, alpha)
@@ -94,7 +80,7 @@ function fillFrom(mask: Uint8Array, alpha: Samples): void {
   for (let at = 0; at < alpha.length; at++) alpha[at] = mask[at]! * scale
 }
 
-/** Under alpha 0 everything stays 0 unless asked otherwise. */
+/** Pixels under alpha 0 stay 0 unless `keepHiddenColor`. */
 function withAlpha(picture: Picture, alpha: Samples, keepHiddenColor: boolean): Samples {
   if (alpha instanceof Uint8Array && picture.data instanceof Uint8Array) {
     const rgba = new Uint8Array(alpha.length * 4)
@@ -121,7 +107,7 @@ function fillBytes(
   keepHiddenColor: boolean,
   pixels: Uint32Array,
 ): void {
-  // Most of a picture is clear, and is skipped four pixels at once; opaque RGB is copied four at once.
+  // Most of a picture is clear: skip four pixels at once, and copy opaque RGB four at once.
   const fours = wordsOf(alpha)
   const words = channels === 3 ? wordsOf(data) : new Uint32Array()
   for (let start = 0; start < alpha.length; start += 4) {
@@ -160,7 +146,7 @@ function boundingBox(mask: Uint8Array, width: number, height: number): Box | und
     const start = y * width
     const end = start + width
     let first = start
-    // What is clear is skipped four pixels at once, past the row's end too.
+    // Skips clear pixels four at once, also past the row's end.
     while (first < end && mask[first]! < visibleFrom)
       first += first % 4 === 0 && fours[first >> 2] === 0 ? 4 : 1
     if (first >= end) continue

@@ -1,16 +1,16 @@
-/** Colours of the subject where it is partly transparent, without the backdrop that shines through. */
+/** Finds the subject's own colors where it is partly transparent and the backdrop shines through. */
 
 import { wordsOf } from './words.ts'
 
 type Samples = Uint8Array | Uint16Array
 
 export interface ForegroundTask {
-  /** The picture as it was taken: interleaved RGB or RGBA, 8 or 16 bits; also what is not subject must be there. */
+  /** The picture as it was taken, background included: interleaved RGB or RGBA, 8 or 16 bits. */
   pixels: Samples
   channels: 3 | 4
   width: number
   height: number
-  /** One value per pixel, 8 or 16 bits: the matte, multiplied with the picture's own transparency if it has one. */
+  /** One value per pixel, 8 or 16 bits: the matte, multiplied by the picture's own transparency if it has one. */
   alpha: Samples
 }
 
@@ -22,26 +22,26 @@ const narrowWindow = 7
 const fineCells = 384
 const cellsInCell = 4
 
-/** How strongly a wide window is held to its weighted means: at least this much, and more where it fits badly. */
+/** How strongly a wide window is held to its weighted means: at least this much, more where the fit is bad. */
 const wideRidge = 1e-3
 const wideRidgePerVariance = 3
-/** How strongly a narrow window is held to what the wide ones around it found. */
+/** How strongly a narrow window is held to the solution of the wide ones around it. */
 const narrowRidge = 0.02
 /** How much of the difference that remains at a pixel is given to it: 0 the least, 2 all. See `gain`. */
 const detail = 1.6
 
-/** What colour under full transparency counts: only where there is no other. */
+/** Weight of colors under full transparency: enough to count only where there are no others. */
 const hiddenWeight = 1e-4
 
 /** What is summed over a cell: count, α, α², αI (3), (1 - α)I (3), I². */
 const sums = 10
 /** What is solved for: foreground (3), background (3). */
-const colours = 6
+const colors = 6
 
 /**
- * Replaces the colours of `target` by those of the subject alone wherever it covers a pixel partly. A pixel's colour
- * is I = αF + (1 - α)B; what is estimated is F. Pixels whose alpha is 0 or the maximum are not written, nor are
- * those that are soft only because the picture itself was transparent there: no backdrop is mixed into them.
+ * Writes the subject's own colors into `target` wherever the subject covers a pixel partly. A pixel's color is
+ * I = αF + (1 - α)B, and this estimates F. Pixels whose alpha is 0 or the maximum are not written, nor are those that
+ * are soft only because the picture itself was transparent there: no backdrop is mixed into them.
  *
  * Within a window F and B are taken as constant, which makes them the solution of a linear regression of I on α,
  * held (ridge) to a prior: in wide windows on a coarse grid the α-weighted means, as in blur-fusion, the more
@@ -80,11 +80,11 @@ function gridOf({ width, height }: ForegroundTask, cell: number): Grid {
 
 const maximumOf = (samples: Samples) => (samples.BYTES_PER_ELEMENT === 1 ? 255 : 65535)
 
-/** 1 for each cell with a pixel that is neither in nor out; undefined when there is none. */
+/** Flags the cells with a pixel that is neither clear nor opaque; undefined when there are none. */
 function findSoftCells({ alpha, width, height }: ForegroundTask, grid: Grid): Uint8Array | undefined {
   const flags = new Uint8Array(grid.width * grid.height)
   const maximum = maximumOf(alpha)
-  // Most of a matte is in or out, and is skipped four pixels (of 16 bits: two) at once.
+  // Most of a matte is clear or opaque: skip four pixels (two of 16 bits) at once.
   const together = 4 / alpha.BYTES_PER_ELEMENT
   const words = wordsOf(alpha)
   let any = false
@@ -128,8 +128,8 @@ function dilate(flags: Uint8Array, { width, height }: Grid, radius: number): Uin
 }
 
 /**
- * Adds the sums over a rectangle of pixels to `into` at `at`, colours scaled to 0..1. Of large cells every `step`th
- * pixel in both directions stands for its neighbours. A pixel counts as much as it is opaque in the picture itself.
+ * Adds the sums over a rectangle of pixels to `into` at `at`, colors scaled to 0..1. Of large cells every `step`th
+ * pixel in both directions stands for its neighbors. A pixel is weighted by its own opacity in the picture.
  */
 function addCell(
   { pixels, channels, alpha, width, height }: ForegroundTask,
@@ -183,17 +183,17 @@ function addCell(
     }
   }
   const share = ((right - left) * (bottom - top)) / seen
-  const colour = share * scale
+  const color = share * scale
   into[at]! += count * share
   into[at + 1]! += a * share
   into[at + 2]! += aa * share
-  into[at + 3]! += ar * colour
-  into[at + 4]! += ag * colour
-  into[at + 5]! += ab * colour
-  into[at + 6]! += (r - ar) * colour
-  into[at + 7]! += (g - ag) * colour
-  into[at + 8]! += (b - ab) * colour
-  into[at + 9]! += square * colour * scale
+  into[at + 3]! += ar * color
+  into[at + 4]! += ag * color
+  into[at + 5]! += ab * color
+  into[at + 6]! += (r - ar) * color
+  into[at + 7]! += (g - ag) * color
+  into[at + 8]! += (b - ab) * color
+  into[at + 9]! += square * color * scale
 }
 
 /** How many cells a window reaches to each side of its own. */
@@ -220,7 +220,7 @@ function solve(s: Float64Array, ridge: number, prior: Float64Array, into: Float3
   }
 }
 
-/** Means of the colours, weighted by α and by 1 - α; where there is nothing to weigh, the mean of all. */
+/** Means of the colors, weighted by α and by 1 - α; the mean of all where the weights are 0. */
 function weightedMeans(s: Float64Array, into: Float64Array): void {
   const little = 1e-5
   for (let channel = 0; channel < 3; channel++) {
@@ -231,7 +231,7 @@ function weightedMeans(s: Float64Array, into: Float64Array): void {
   }
 }
 
-/** Mean square per channel of what the colours in `from` at `at` leave unexplained. */
+/** Mean square per channel of what the colors in `from` at `at` leave unexplained. */
 function unexplained(s: Float64Array, from: Float32Array, at: number): number {
   const a = s[1]!
   const aa = s[2]!
@@ -251,7 +251,7 @@ interface Solution {
   values: Float32Array
 }
 
-/** Colours in wide windows around soft cells, on a grid coarse enough to make that cheap. */
+/** Colors in wide windows around soft cells, on a grid coarse enough to make that cheap. */
 function solveWide(task: ForegroundTask, fine: Grid, soft: Uint8Array): Solution {
   const grid = gridOf(task, fine.cell * cellsInCell)
   const radius = reach(task, wideWindow, grid.cell)
@@ -260,7 +260,7 @@ function solveWide(task: ForegroundTask, fine: Grid, soft: Uint8Array): Solution
     const row = Math.floor(y / cellsInCell) * grid.width
     for (let x = 0; x < fine.width; x++) near[row + Math.floor(x / cellsInCell)]! |= soft[y * fine.width + x]!
   }
-  // Two cells beyond soft ones are still interpolated between.
+  // Interpolation reaches two cells beyond the soft ones.
   const needed = dilate(near, grid, radius + 2)
 
   const cells = new Float32Array(grid.width * grid.height * sums)
@@ -277,10 +277,10 @@ function solveWide(task: ForegroundTask, fine: Grid, soft: Uint8Array): Solution
   }
   sumRows(cells, grid, radius)
 
-  const values = new Float32Array(grid.width * grid.height * colours)
+  const values = new Float32Array(grid.width * grid.height * colors)
   const columns = new Float64Array(grid.width * sums)
   const window = new Float64Array(sums)
-  const prior = new Float64Array(colours)
+  const prior = new Float64Array(colors)
   const stride = columns.length
   for (let y = -radius; y < grid.height; y++) {
     const entering = y + radius
@@ -292,7 +292,7 @@ function solveWide(task: ForegroundTask, fine: Grid, soft: Uint8Array): Solution
       const cell = y * grid.width + x
       if (needed[cell] === 0) continue
       for (let i = 0; i < sums; i++) window[i] = columns[x * sums + i]!
-      const to = cell * colours
+      const to = cell * colors
       weightedMeans(window, prior)
       solve(window, wideRidge, prior, values, to)
       const ridge = wideRidge + wideRidgePerVariance * unexplained(window, values, to)
@@ -321,8 +321,8 @@ function sumRows(cells: Float32Array, grid: Grid, radius: number): void {
 }
 
 /**
- * Colours in narrow windows, and from them those of the soft pixels. Goes down row by row of cells and keeps only the
- * rows in use; what is summed is always ahead of what is written, so that target and picture may be the same.
+ * Solves the narrow windows, and from them the soft pixels. It goes down row by row of cells and keeps only the rows in
+ * use. Summing is always ahead of writing, so target and picture may be the same.
  */
 function solveNarrow(
   task: ForegroundTask,
@@ -332,7 +332,7 @@ function solveNarrow(
   wide: Solution,
 ): void {
   const windows = new NarrowWindows(task, grid, soft, wide)
-  const line = new Float32Array(grid.width * colours)
+  const line = new Float32Array(grid.width * colors)
   for (let y = 0; y < grid.height; y++) {
     windows.solveTo(Math.min(y + 1, grid.height - 1))
     const above = windows.row(Math.max(0, y - 1))
@@ -346,7 +346,7 @@ function solveNarrow(
       const other = offset < 0 ? above : below
       for (let x = 0; x < grid.width; x++) {
         if (windows.solved[flags + x] === 0) continue
-        for (let i = x * colours; i < (x + 1) * colours; i++) {
+        for (let i = x * colors; i < (x + 1) * colors; i++) {
           line[i] = here[i]! + (other[i]! - here[i]!) * Math.abs(offset)
         }
       }
@@ -357,9 +357,9 @@ function solveNarrow(
   }
 }
 
-/** Colours per cell, solved row after row; keeps the last three. Methods, for closures are compiled anew for each picture. */
+/** Colors per cell, solved row by row; keeps the last three. A class, because closures are compiled anew for each picture. */
 class NarrowWindows {
-  /** 1 for each cell that has colours. */
+  /** 1 for each cell that has colors. */
   readonly solved: Uint8Array
   readonly #task: ForegroundTask
   readonly #grid: Grid
@@ -367,10 +367,10 @@ class NarrowWindows {
   readonly #radius: number
   readonly #needed: Uint8Array
   readonly #sums: Float32Array[]
-  readonly #colours: Float32Array[]
+  readonly #colors: Float32Array[]
   readonly #columns: Float64Array
   readonly #window = new Float64Array(sums)
-  readonly #prior = new Float64Array(colours)
+  readonly #prior = new Float64Array(colors)
   #nextSum = 0
   #nextRow = 0
 
@@ -382,7 +382,7 @@ class NarrowWindows {
     this.solved = dilate(soft, grid, 1)
     this.#needed = dilate(soft, grid, 1 + this.#radius)
     this.#sums = Array.from({ length: 2 * this.#radius + 1 }, () => new Float32Array(grid.width * sums))
-    this.#colours = Array.from({ length: 3 }, () => new Float32Array(grid.width * colours))
+    this.#colors = Array.from({ length: 3 }, () => new Float32Array(grid.width * colors))
     this.#columns = new Float64Array(grid.width * sums)
   }
 
@@ -395,7 +395,7 @@ class NarrowWindows {
   }
 
   row(y: number): Float32Array {
-    return this.#colours[y % 3]!
+    return this.#colors[y % 3]!
   }
 
   #sumRow(y: number): void {
@@ -417,7 +417,7 @@ class NarrowWindows {
     const into = this.row(y)
     const first = Math.max(0, y - radius)
     const last = Math.min(height - 1, y + radius)
-    // Columns of the window up to here are summed already.
+    // Columns of the window before this one are summed already.
     let ready = 0
     for (let x = 0; x < width; x++) {
       if (flags[x] === 0) continue
@@ -435,12 +435,12 @@ class NarrowWindows {
         for (let i = 0; i < sums; i++) window[i]! += columns[column + i]!
       }
       interpolate(this.#wide, x, y, prior)
-      solve(window, narrowRidge, prior, into, x * colours)
+      solve(window, narrowRidge, prior, into, x * colors)
     }
   }
 }
 
-/** Writes the soft pixels of one cell in one row of pixels. `line` holds the colours at the cells' centres. */
+/** Writes the soft pixels of one cell in one row of pixels. `line` holds the colors at the cells' centres. */
 function writePixels(
   { pixels, channels, alpha, width }: ForegroundTask,
   target: { pixels: Samples; channels: 3 | 4 },
@@ -451,7 +451,7 @@ function writePixels(
 ): void {
   const maximum = maximumOf(pixels)
   const alphaMaximum = maximumOf(alpha)
-  const here = x * colours
+  const here = x * colors
   const left = x * grid.cell
   const right = Math.min(left + grid.cell, width)
   for (let at = y * width + left, inCell = 0.5; at < y * width + right; at++, inCell++) {
@@ -464,7 +464,7 @@ function writePixels(
       if (!(a < 1)) continue
     }
     const offset = inCell / grid.cell - 0.5
-    const other = (offset < 0 ? Math.max(0, x - 1) : Math.min(grid.width - 1, x + 1)) * colours
+    const other = (offset < 0 ? Math.max(0, x - 1) : Math.min(grid.width - 1, x + 1)) * colors
     const away = Math.abs(offset)
     const share = gain(a)
     const to = at * target.channels
@@ -473,13 +473,13 @@ function writePixels(
       f += (line[other + channel]! - f) * away
       let b = line[here + channel + 3]!
       b += (line[other + channel + 3]! - b) * away
-      const colour = (f - share * (a * f + (1 - a) * b)) * maximum + share * pixels[from + channel]!
-      target.pixels[to + channel] = colour <= 0 ? 0 : colour >= maximum ? maximum : (colour + 0.5) | 0
+      const color = (f - share * (a * f + (1 - a) * b)) * maximum + share * pixels[from + channel]!
+      target.pixels[to + channel] = color <= 0 ? 0 : color >= maximum ? maximum : (color + 0.5) | 0
     }
   }
 }
 
-/** Colours of the coarse grid at the centre of the fine cell (x, y), bilinearly. */
+/** Colors of the coarse grid at the centre of the fine cell (x, y), bilinearly. */
 function interpolate({ grid, values }: Solution, x: number, y: number, into: Float64Array): void {
   const u = Math.min(Math.max((x + 0.5) / cellsInCell - 0.5, 0), grid.width - 1)
   const v = Math.min(Math.max((y + 0.5) / cellsInCell - 0.5, 0), grid.height - 1)
@@ -489,14 +489,14 @@ function interpolate({ grid, values }: Solution, x: number, y: number, into: Flo
   const bottom = Math.min(Math.floor(v) + 1, grid.height - 1) * grid.width
   const across = u - left
   const down = v - Math.floor(v)
-  for (let i = 0; i < colours; i++) {
+  for (let i = 0; i < colors; i++) {
     const above =
-      values[(top + left) * colours + i]! * (1 - across) + values[(top + right) * colours + i]! * across
+      values[(top + left) * colors + i]! * (1 - across) + values[(top + right) * colors + i]! * across
     const below =
-      values[(bottom + left) * colours + i]! * (1 - across) + values[(bottom + right) * colours + i]! * across
+      values[(bottom + left) * colors + i]! * (1 - across) + values[(bottom + right) * colors + i]! * across
     into[i] = above * (1 - down) + below * down
   }
 }
 
-/** The share of what remains unexplained at a pixel that is its own foreground's, by its alpha; 1 when opaque. */
+/** How much of a pixel's unexplained difference belongs to its foreground, by its alpha; 1 when opaque. */
 const gain = (a: number) => a / (1 - detail * a * (1 - a))

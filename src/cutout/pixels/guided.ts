@@ -1,7 +1,7 @@
 /** Brings a small matte to a picture's full size along the picture's own edges. */
 
 export interface GuidedTask {
-  /** The picture: interleaved 8-bit grey, RGB or RGBA; what is transparent counts as white, as models see it. */
+  /** Interleaved 8-bit grey, RGB or RGBA. Transparency counts as white, as in a model's input. */
   pixels: Uint8Array
   channels: 1 | 3 | 4
   width: number
@@ -14,21 +14,21 @@ export interface GuidedTask {
 
 /** Windows reach this many pixels of the matte to each side. */
 const radius = 2
-/** Variance of colours (0..1) below which a window counts as even. */
+/** A window with less variance of colors (0..1) than this counts as even. */
 const epsilon = 1e-4
 
-/** What a window needs summed: I (3), p, Ip (3), II (6), pp. */
+/** Sums over a window: I (3), p, Ip (3), II (6), pp. */
 const moments = 14
-/** What a window gives: a (3) and b of `alpha = a * colour + b`, its trust in them, whether it is empty, is full. */
+/** Results of a window: a (3) and b of `alpha = a * color + b`, the trust in them, whether it is empty, whether full. */
 const coefficients = 7
 
 /**
- * Fast guided filter with a colour guide: within small windows the matte is taken as a linear function of the
- * colour, which is found at the matte's size and applied to the pixels at full size, row by row. Two things differ
- * from the paper. The guide is softened as mattes of models are (three by three), so that what fits the soft pair is
- * sharp on the sharp picture. And a window counts by the square of the share of the matte's variance that it
- * explains; the rest is the matte itself, interpolated bilinearly, so that texture which has nothing to do with the
- * edge is kept out. Where the matte is 0 or 1 all around (to half a level of 255), the result is exactly 0 or 255.
+ * Fast guided filter with a color guide. Within small windows the matte is taken as a linear function of the color. The
+ * function is found at the matte's size and applied to the pixels at full size, row by row. Two things differ from the
+ * paper. The guide is softened (three by three) as much as models soften their mattes, so that a function fitted to the
+ * soft pair gives sharp edges on the sharp picture. And a window counts by the square of the share of the matte's variance
+ * that it explains; the rest is the matte itself, interpolated bilinearly, which keeps out texture that has nothing
+ * to do with the edge. Where the matte is 0 or 1 all around (to half a level of 255), the result is exactly 0 or 255.
  *
  * Takes 56 bytes per pixel of the matte beside the result; nothing else grows with the picture.
  *
@@ -38,7 +38,7 @@ const coefficients = 7
  */
 export function guidedUpsample(task: GuidedTask): Uint8Array<ArrayBuffer> {
   const { pixels, channels, width, height } = task
-  // A picture smaller than the matte has nothing to guide between its pixels.
+  // In a picture smaller than the matte there is no detail between the matte's values.
   const grid = { width: Math.min(width, task.matteWidth), height: Math.min(height, task.matteHeight) }
   const guide = areaAverages(pixels, channels, width, height, grid)
   scale(guide, 1 / 255)
@@ -77,7 +77,7 @@ function scale(values: Float32Array, factor: number): void {
   for (let i = 0; i < values.length; i++) values[i]! *= factor
 }
 
-/** The matte at the grid's size, 0..1, exactly 0 and 1 where that is what 8 bits would make of it. */
+/** The matte at the grid's size, 0..1; exactly 0 or 1 where 8 bits would round it to that. */
 function smallMatte({ matte, matteWidth, matteHeight }: GuidedTask, grid: Grid): Float32Array {
   const unit = matte instanceof Uint8Array ? 1 / 255 : 1
   const averages = areaAverages(matte, 1, matteWidth, matteHeight, grid)
@@ -85,15 +85,15 @@ function smallMatte({ matte, matteWidth, matteHeight }: GuidedTask, grid: Grid):
   const half = 0.5 / 255
   for (let i = 0; i < result.length; i++) {
     const value = averages[i * 3]! * unit
-    // Multiples of 2^-16 have sums without rounding, by which windows that are all 0 or all 1 are known.
+    // Sums of multiples of 2^-16 have no rounding error, so windows that are all 0 or all 1 can be recognized.
     result[i] = value < half ? 0 : value > 1 - half ? 1 : Math.round(value * 65536) / 65536
   }
   return result
 }
 
 /**
- * Averages of the pixels under each cell of the grid, pixels on a border counted by their share: three values per
- * cell, of grey three times the same. What is transparent is blended with white.
+ * Averages the pixels under each cell of the grid; pixels on a border count by their share. Three values per cell, for
+ * grey three times the same. Transparency is blended with white.
  */
 function areaAverages(
   samples: Uint8Array | Float32Array,
@@ -108,7 +108,7 @@ function areaAverages(
   for (let y = 0; y < height; y++) {
     if (channels === 3) averageRgb(samples, y * width * 3, width, row)
     else averageRow(samples, channels, y * width * channels, width, row)
-    // The one or two rows of the grid this row of pixels lies in.
+    // The one or two rows of the grid that this row of pixels lies in.
     const first = Math.min(Math.floor(y / down), grid.height - 1)
     const border = Math.min((first + 1) * down, y + 1)
     const share = (border - y) / down
@@ -162,7 +162,7 @@ function averageRow(
   }
 }
 
-/** The same of opaque RGB, the usual case: nothing is asked in the loop over the pixels that lie in a cell wholly. */
+/** The same for opaque RGB, the usual case: the loop over pixels that lie wholly in a cell has no branches. */
 function averageRgb(
   samples: Uint8Array | Float32Array,
   start: number,
@@ -192,7 +192,7 @@ function averageRgb(
   }
 }
 
-/** Averages each cell with its neighbours, three by three; at the border with those there are. */
+/** Averages each cell with its neighbors, three by three; fewer at the border. */
 function blur(values: Float32Array, grid: Grid): void {
   average(values, grid.width, 3, grid.height, grid.width * 3)
   average(values, grid.height, grid.width * 3, grid.width, 3)
@@ -276,7 +276,7 @@ function addMoments(
 
 /**
  * Least squares with a ridge of `epsilon`: a = (cov(I, I) + epsilon)^-1 cov(I, p), b = mean(p) - a mean(I), both
- * times the trust in them. An even matte needs no colour: a = 0, b = p.
+ * times the trust in them. An even matte needs no color: a = 0, b = p.
  */
 function regress(sums: Float64Array, count: number, into: Float32Array, to: number): void {
   const p = sums[3]! / count
@@ -322,11 +322,11 @@ function regress(sums: Float64Array, count: number, into: Float32Array, to: numb
 interface MeanRow {
   /** a (3) and b per column. */
   values: Float32Array
-  /** Per column 0 or 255 where nothing but that is near, else 1. */
+  /** Per column: 0 or 255 where all cells nearby are that, otherwise 1. */
   even: Uint8Array
 }
 
-/** Means of the coefficients over the windows that cover a cell; asked for row after row, keeps the last two. */
+/** Means of the coefficients over the windows that cover a cell. Rows are asked for in order; the last two are kept. */
 class RowsOfMeans {
   readonly #fitted: Float32Array
   readonly #matte: Float32Array
@@ -377,7 +377,7 @@ class RowsOfMeans {
   }
 }
 
-/** For each of `count` pixels the cell before it, how far it is towards the next, and per cell where its pixels end. */
+/** For each of `count` pixels: the cell before it and how far it is towards the next. Per cell: where its pixels end. */
 function positions(count: number, cells: number) {
   const first = new Uint32Array(count)
   const weight = new Float32Array(count)
@@ -391,7 +391,7 @@ function positions(count: number, cells: number) {
   return { first, weight, end }
 }
 
-/** 0 or 255 where all four corners around are that and nothing else, undefined elsewhere. */
+/** 0 or 255 where all four corners around are exactly that, otherwise undefined. */
 function evenAlpha(above: MeanRow, below: MeanRow, left: number, right: number): 0 | 255 | undefined {
   const value = above.even[left]!
   if (value !== 0 && value !== 255) return undefined

@@ -1,5 +1,5 @@
-/** Bringing a matte to a picture's size: arithmetic only, runs in a pixel thread. */
-import type { Samples } from '../codec/decode.ts'
+/** Resizes a matte to a picture's size. */
+import type { Samples } from '../picture.ts'
 import { type Filter, triangle } from './resample.ts'
 
 export interface MattePlane {
@@ -10,12 +10,11 @@ export interface MattePlane {
 }
 
 /**
- * The matte at a picture's size, in the picture's depth, by the filter that brought the picture to the model: bilinear
- * where the picture is larger, a widened triangle where it is smaller. A transparency the picture has already is
- * multiplied with it.
+ * Resizes the matte to a picture's size and depth, with the filter that made the model's input: bilinear where the picture
+ * is larger, a widened triangle where it is smaller. The result is multiplied by the picture's own transparency.
  *
  * @param alpha is filled: width * height values, 0..255 or 0..65535
- * @param own interleaved RGBA, where the picture has its own alpha
+ * @param own interleaved RGBA, when the picture has its own alpha
  */
 export function resizeMatte(
   matte: MattePlane,
@@ -48,9 +47,9 @@ export function resizeMatte(
 }
 
 /**
- * Between neighbours that round to the same level nothing needs interpolating, and most of a matte is 0 or full.
+ * Does not interpolate between neighbors that round to the same level: most of a matte is 0 or full.
  *
- * @param ends for each value of the row, the first pixel that lies beyond it and the next
+ * @param ends for each value of the row, the first pixel beyond the span between it and the next value
  */
 function fillRow(
   row: Float32Array,

@@ -1,9 +1,8 @@
-/** Bringing a picture to a model's size: arithmetic only, runs in a pixel thread. */
+/** Resizes a picture to a model's size. */
 
-import type { Samples } from '../codec/decode.ts'
-import type { Picture } from './composite.ts'
+import type { Picture, Samples } from '../picture.ts'
 
-/** For every target pixel the first source pixel that counts, and the weights of it and the next ones. */
+/** For every target pixel: the first source pixel that counts, and the weights of that one and the next. */
 export interface Filter {
   first: Uint32Array
   /** `taps` for each target pixel, adding up to 1. */
@@ -13,8 +12,8 @@ export interface Filter {
 
 /**
  * Stretches a picture as PIL and torchvision do with BILINEAR, which models are trained with: a triangle filter that
- * widens with the reduction, so that nothing is skipped (Pillow, `Resample.c`). What is transparent is white: the
- * colour stored under it is arbitrary, and a subject on white is what models know best.
+ * widens with the reduction, so that no pixel is skipped (Pillow, `Resample.c`). Transparency becomes white: the color
+ * stored under it is arbitrary, and models know subjects on white best.
  *
  * @param picture 8 or 16 bits
  * @returns interleaved 8-bit RGB, width * height * 3 bytes
@@ -24,7 +23,7 @@ export function resample(picture: Picture, width: number, height: number): Uint8
   const down = triangle(picture.height, height)
   const unit = 255 / maximumOf(picture.data)
   const rgb = new Uint8Array(width * height * 3)
-  // Rows are narrowed first, each once, and wait here for the target rows they count for.
+  // Each row is narrowed once, and kept here for the target rows that need it.
   const narrowed = Array.from({ length: down.taps }, () => new Float32Array(width * 3))
   const sums = new Float32Array(width * 3)
   const narrowRow = picture.channels === 4 ? narrowOnWhite : narrow
@@ -104,7 +103,7 @@ function narrow(
   }
 }
 
-/** The same of RGBA: two loops, for asking in the inner one takes as long as its work. */
+/** The same for RGBA. A loop of its own, because a branch in the inner loop would take as long as its work. */
 function narrowOnWhite(
   { data, width }: Picture,
   y: number,

@@ -1,6 +1,5 @@
 /**
- * What a mask tells about itself: figures by which the doubtful few of a thousand cut-outs are found without looking
- * at all of them. Arithmetic only: runs in a pixel thread.
+ * Figures about a mask, by which the doubtful few of a thousand cut-outs are found without looking at all of them.
  */
 
 import { wordsOf } from './words.ts'
@@ -20,20 +19,20 @@ export type ReviewReason =
 export interface Review {
   /** Share of the frame that the subject covers, 0..1: the mean of alpha. */
   subjectArea: number
-  /** Pixels neither clear nor opaque (alpha 13..242), as a share of all that are not clear, 0..1. */
+  /** Pixels that are neither clear nor opaque (alpha 13..242), as a share of all that are not clear, 0..1. */
   softShare: number
   /** Sides on which the subject leaves the frame. */
   touches: FrameSide[]
-  /** Separate parts of the subject, specks left out. */
+  /** Separate parts of the subject, not counting specks. */
   islands: number
-  /** Openings in the subject, pinholes left out. */
+  /** Openings in the subject, not counting pinholes. */
   holes: number
   /**
-   * How far the colours of the soft edge lie from the subject's own towards the old background's, 0 (the subject's) to
-   * 1 (the background's); null where there is no edge, or both have one colour.
+   * How far the colors of the soft edge lie from the subject's own towards the old background's, 0 (the subject's) to
+   * 1 (the background's); null when there is no soft edge, or subject and background have the same color.
    */
   haloScore: number | null
-  /** Why a person should look; empty when nothing is conspicuous. */
+  /** Why a person should look at it; empty when nothing is suspicious. */
   reasons: ReviewReason[]
 }
 
@@ -51,12 +50,12 @@ export interface Reviewed {
 
 const clearBelow = 13
 const opaqueFrom = 243
-/** A side is touched when more of it than this is subject; a single noisy pixel is not enough. */
+/** A side is touched when subject covers more of it than this; a single noisy pixel is not enough. */
 const touchShare = 0.005
 /** Islands and holes smaller than this share of the frame are specks. */
 const speckShare = 0.0005
 
-/** The figures, and what is conspicuous about them. */
+/** Measures a mask, and says what is suspicious about it. */
 export function review(reviewed: Reviewed): Review {
   const { mask, width, height } = reviewed
   const { sum, clear, opaque } = tally(mask)
@@ -74,8 +73,8 @@ export function review(reviewed: Reviewed): Review {
 }
 
 /**
- * Chosen by looking at samples and photographs. Of the halo: a cut-out with its old background's colour left in scores
- * 0.5 on an even edge. Figures are stored, so that anybody can ask for other limits.
+ * The limits were chosen by looking at samples and photographs. For the halo: a cut-out that keeps its old background's
+ * color scores 0.5 on an even edge. The figures are stored with the job, so that anyone can apply other limits.
  */
 function conspicuous(figures: Omit<Review, 'reasons'>): ReviewReason[] {
   const { subjectArea, softShare, touches, islands, holes, haloScore } = figures
@@ -83,7 +82,7 @@ function conspicuous(figures: Omit<Review, 'reasons'>): ReviewReason[] {
   if (subjectArea > 0.98) return ['full-mask']
   const reasons: [ReviewReason, boolean][] = [
     ['small-subject', subjectArea < 0.01],
-    // Portraits and busts leave at the bottom; whatever leaves elsewhere is cut off.
+    // Portraits and busts leave the frame at the bottom; a subject that leaves it elsewhere is cut off.
     ['touches-frame', touches.some((side) => side !== 'bottom')],
     ['many-islands', islands > 3],
     ['many-holes', holes > 8],
@@ -93,7 +92,7 @@ function conspicuous(figures: Omit<Review, 'reasons'>): ReviewReason[] {
   return reasons.filter(([, applies]) => applies).map(([reason]) => reason)
 }
 
-/** Most of a mask is 0 or full, and is counted four pixels at once. */
+/** Counts four pixels at once where they are all 0 or all full, which most of a mask is. */
 function tally(mask: Uint8Array): { sum: number; clear: number; opaque: number } {
   const fours = wordsOf(mask)
   const total = { sum: 0, clear: 0, opaque: 0 }
@@ -133,7 +132,7 @@ function subjectShare(mask: Uint8Array, start: number, stride: number, length: n
   return count / length
 }
 
-/** Parts and openings, counted on a grid of at most 256 cells a side. */
+/** Counts parts and openings on a grid of at most 256 cells a side. */
 function countRegions(mask: Uint8Array, width: number, height: number): { islands: number; holes: number } {
   const cell = Math.ceil(Math.max(width, height) / 256)
   const columns = Math.ceil(width / cell)
@@ -167,7 +166,7 @@ interface Region {
   atFrame: boolean
 }
 
-/** Regions of equal value: subject connects over corners too, background does not, as a closed curve demands. */
+/** Regions of equal value. Subject also connects over corners; background does not, or a thin closed curve would leak. */
 function connectedRegions(values: Uint8Array, columns: number, rows: number): Region[] {
   const seen = new Uint8Array(values.length)
   const stack = new Uint32Array(values.length)
@@ -200,15 +199,15 @@ function connectedRegions(values: Uint8Array, columns: number, rows: number): Re
   return regions
 }
 
-/** Cells a side on which the colours of subject and background are known; an edge looks two cells far. */
+/** Cells a side on which the colors of subject and background are known; an edge looks two cells far. */
 const haloGrid = 96
 const haloReach = 2
 const samplesPerCellSide = 6
-/** Colours nearer to each other than this (0..1, Euclidean) cannot tell a halo. */
+/** Colors closer to each other than this (0..1, Euclidean) cannot show a halo. */
 const leastContrast = 0.15
 
 /**
- * Each soft pixel's place on the line from the mean colour of the opaque subject nearby to that of the clear
+ * Each soft pixel's place on the line from the mean color of the opaque subject nearby to that of the clear
  * background nearby, weighted by alpha (1 - alpha).
  */
 function halo({ mask, rgba, data, channels, width, height }: Reviewed): number | null {
@@ -216,7 +215,7 @@ function halo({ mask, rgba, data, channels, width, height }: Reviewed): number |
   const cell = Math.max(Math.ceil(Math.max(width, height) / haloGrid), 1)
   const columns = Math.ceil(width / cell)
   const rows = Math.ceil(height / cell)
-  // Means over a cell need few of its pixels, and only the cells near soft pixels are asked for.
+  // A few pixels are enough for the mean of a cell, and only cells near soft pixels are needed.
   const step = Math.max(Math.floor(cell / samplesPerCellSide), 1)
   const soft = new Uint32Array(Math.ceil(width / step) * Math.ceil(height / step))
   let softCount = 0
@@ -241,8 +240,8 @@ function halo({ mask, rgba, data, channels, width, height }: Reviewed): number |
         for (let x = column * cell; x < right; x += step) {
           const at = y * width + x
           const alpha = mask[at]!
-          if (alpha >= opaqueFrom) addColour(subject, cellAt * 4, rgba, at * 4)
-          else if (alpha < clearBelow) addColour(background, cellAt * 4, data, at * channels)
+          if (alpha >= opaqueFrom) addColor(subject, cellAt * 4, rgba, at * 4)
+          else if (alpha < clearBelow) addColor(background, cellAt * 4, data, at * channels)
         }
       }
     }
@@ -274,7 +273,7 @@ function halo({ mask, rgba, data, channels, width, height }: Reviewed): number |
   return weights === 0 ? null : rounded(score / weights)
 }
 
-/** Flags (1) the cells that a soft pixel's colours are compared with, and (2) its own. */
+/** Flags (1) the cells that a soft pixel's colors are compared with, and (2) its own. */
 function markAround(near: Uint8Array, columns: number, rows: number, column: number, row: number): void {
   if (near[row * columns + column] === 2) return
   for (let v = Math.max(row - haloReach, 0); v <= Math.min(row + haloReach, rows - 1); v++) {
@@ -284,14 +283,14 @@ function markAround(near: Uint8Array, columns: number, rows: number, column: num
   near[row * columns + column] = 2
 }
 
-function addColour(sums: Float32Array, into: number, colours: Uint8Array | Uint16Array, from: number): void {
-  sums[into]! += colours[from]!
-  sums[into + 1]! += colours[from + 1]!
-  sums[into + 2]! += colours[from + 2]!
+function addColor(sums: Float32Array, into: number, colors: Uint8Array | Uint16Array, from: number): void {
+  sums[into]! += colors[from]!
+  sums[into + 1]! += colors[from + 1]!
+  sums[into + 2]! += colors[from + 2]!
   sums[into + 3]!++
 }
 
-/** Every cell with soft pixels becomes the sum of its neighbourhood. */
+/** Replaces every cell that has soft pixels by the sum of its neighborhood. */
 function spread(sums: Float32Array, near: Uint8Array, columns: number, rows: number): Float32Array {
   const result = new Float32Array(sums.length)
   for (let y = 0; y < rows; y++) {

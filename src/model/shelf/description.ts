@@ -8,27 +8,27 @@ const channels = (channel: z.ZodNumber, error: string) => z.tuple([channel, chan
 const meanExpected = 'expected three numbers, for R, G and B'
 const stdExpected = 'expected three numbers above 0, for R, G and B'
 
-/** What `model.json` may say of the `model.onnx` beside it; every key may be left out. */
+/** What `model.json` may say about the `model.onnx` beside it; every key is optional. */
 const schema = z
   .strictObject({
     /** In pixels. */
     inputSize: z.tuple([pixels, pixels], sizeExpected),
-    /** Per channel on values of 0..1; default: ImageNet's. */
+    /** Per channel, for values of 0..1; default: ImageNet's. */
     mean: channels(z.number(meanExpected), meanExpected),
     std: channels(z.number(stdExpected).positive(stdExpected), stdExpected),
-    /** What is still to be applied to the output; default: none. */
+    /** Applied to the output; default: none. */
     activation: z.enum(['none', 'sigmoid'], 'expected "none" or "sigmoid"'),
     /** Which output is the mask; default: the first. */
     output: z.string('expected the name of an output'),
-    /** For people, e.g. an SPDX identifier. */
-    licence: z.string('expected text'),
+    /** For people, such as an SPDX identifier. */
+    license: z.string('expected text'),
   })
   .partial()
 
 export type ModelDescription = z.infer<typeof schema>
 
 /**
- * Reads the JSON file beside a model; an absent one says nothing.
+ * Reads the JSON file beside a model; an empty description when there is none.
  *
  * @throws RmbgError MODEL_INVALID naming file and key
  */

@@ -4,6 +4,7 @@ import { open, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import pRetry from 'p-retry'
 import { EnvHttpProxyAgent, fetch, type Response } from 'undici'
 import { sizeText } from '../../bytes.ts'
 import { RmbgError } from '../../errors.ts'
@@ -11,24 +12,24 @@ import { diskProblem } from '../../files.ts'
 
 export interface DownloadSource {
   url: string
-  /** Sent to this URL's host only. */
+  /** Sent only to the host of this URL. */
   token?: string | undefined
 }
 
 export interface DownloadOptions {
-  /** Asked in turn while they cannot be reached. */
+  /** The next one is asked when one cannot be reached. */
   sources: readonly DownloadSource[]
-  /** Where the terms of a gated file are. */
+  /** Where the terms of a gated file can be accepted. */
   termsPage: string
-  /** Unfinished; what is in it is gone on from. */
+  /** Path of the unfinished file; a download continues what is in it. */
   part: string
   /** Bytes, where known. */
   size?: number | undefined
   onProgress?: ((received: number, total: number | undefined) => void) | undefined
   signal?: AbortSignal | undefined
-  /** Give up on a connection that is silent for so long. */
+  /** A connection that is silent for this long is given up. */
   stallMs?: number | undefined
-  /** Before the first of three more tries; doubled every time. */
+  /** Wait before the first retry; doubled each time. */
   backoffMs?: number | undefined
 }
 
@@ -40,11 +41,12 @@ export interface Downloaded {
   md5: string
 }
 
-const tries = 4
+/** Of each source, after the first try. */
+const retries = 3
 
 /**
- * Fetches a large file into `part`, going on where an earlier try ended if the server still has the same file (Range and
- * If-Range by its ETag). Broken connections, 408, 429 and 5xx are tried again with backoff; proxies are taken from the
+ * Fetches a large file into `part`. An earlier try is continued if the server still has the same file (Range and If-Range
+ * by its ETag). Broken connections, 408, 429 and 5xx are tried again with backoff; proxies are taken from the
  * environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).
  *
  * @throws RmbgError MODEL_GATED (401, 403) or MODEL_DOWNLOAD; `part` stays for the next time
@@ -52,23 +54,23 @@ const tries = 4
 export async function download(options: DownloadOptions): Promise<Downloaded> {
   const { stallMs = 30_000 } = options
   const dispatcher = proxied(stallMs)
+  let firstFailure: Transient | undefined
   try {
-    let unreachable: Unreachable | undefined
     for (const source of options.sources) {
       try {
         return await fromSource(source, options, dispatcher)
       } catch (error) {
-        if (!(error instanceof Unreachable)) throw error
-        unreachable ??= error
+        if (!(error instanceof Transient)) throw error
+        firstFailure ??= error
       }
     }
-    throw new RmbgError('MODEL_DOWNLOAD', unreachable!.message, {
-      hint: 'Check the network and the proxy (HTTPS_PROXY, NO_PROXY), or set HF_ENDPOINT to a mirror. Running the command again goes on where it stopped.',
-      cause: unreachable,
-    })
   } finally {
     await dispatcher.destroy()
   }
+  throw new RmbgError('MODEL_DOWNLOAD', firstFailure?.message ?? 'There is no place to fetch it from.', {
+    hint: 'Check the network and the proxy (HTTPS_PROXY, NO_PROXY), or set HF_ENDPOINT to a mirror. Run the command again to continue where it stopped.',
+    cause: firstFailure,
+  })
 }
 
 /** @throws RmbgError MODEL_DOWNLOAD for a proxy that is no URL */
@@ -83,104 +85,153 @@ function proxied(stallMs: number): EnvHttpProxyAgent {
   }
 }
 
-/** Another source may do better. */
-class Unreachable extends Error {}
-/** The same source may do better later. */
+/** The same source may do better later, and another one now. */
 class Transient extends Error {
-  readonly afterMs: number | undefined
-  constructor(message: string, afterMs?: number, cause?: unknown) {
+  /** How long the server asks to be left alone. */
+  readonly afterMs: number
+  constructor(message: string, { afterMs = 0, cause }: { afterMs?: number; cause?: unknown } = {}) {
     super(message, { cause })
     this.afterMs = afterMs
   }
 }
 
-async function fromSource(
+function fromSource(
   source: DownloadSource,
   options: DownloadOptions,
   dispatcher: EnvHttpProxyAgent,
 ): Promise<Downloaded> {
   const { backoffMs = 1000, signal } = options
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await once(source, options, dispatcher)
-    } catch (error) {
-      signal?.throwIfAborted()
-      if (!(error instanceof Transient)) throw error
-      if (attempt === tries) throw new Unreachable(error.message, { cause: error })
-      await sleep(error.afterMs ?? backoffMs * 2 ** (attempt - 1), undefined, { signal })
-    }
-  }
+  return pRetry(() => attempt(source, options, dispatcher), {
+    retries,
+    minTimeout: backoffMs,
+    ...(signal && { signal }),
+    shouldRetry: async ({ error }) => {
+      if (!(error instanceof Transient)) return false
+      await sleep(error.afterMs, undefined, { signal })
+      return true
+    },
+  })
 }
 
-async function once(
-  { url, token }: DownloadSource,
-  { part, size, termsPage, onProgress, signal }: DownloadOptions,
+async function attempt(
+  source: DownloadSource,
+  options: DownloadOptions,
   dispatcher: EnvHttpProxyAgent,
 ): Promise<Downloaded> {
-  const { host } = new URL(url)
-  const started = await begun(part, url)
-  const response = await fetch(url, {
+  const { part } = options
+  const started = await begun(part, source.url)
+  const response = await request(source, options, started, dispatcher)
+  const host = new URL(source.url).host
+  if (response.status === 416) {
+    // The part is as long as the file, or longer. Only the digest could show whether it is right, so start anew.
+    await startAnew(part, response)
+    throw new Transient(`${host} does not continue what was fetched before.`)
+  }
+  await refuse(response, { ...source, host, termsPage: options.termsPage })
+  if (response.status === 206 && !isContinuation(response, started)) {
+    await startAnew(part, response)
+    throw new Transient(`${host} continues another file, or at another place.`)
+  }
+  const before = response.status === 206 && started ? started.bytes : 0
+  const total = await expectedTotal(response, before, host, options)
+  await recordEtag(part, source.url, response.headers.get('etag'))
+  const received = await receive(response, before, total, { ...options, host })
+  await rm(etagFile(part), { force: true })
+  return { source: source.url, ...received }
+}
+
+/** @throws Transient when there is no answer */
+function request(
+  { url, token }: DownloadSource,
+  { signal }: DownloadOptions,
+  started: Begun | undefined,
+  dispatcher: EnvHttpProxyAgent,
+): Promise<Response> {
+  return fetch(url, {
     dispatcher,
     signal: signal ?? null,
     headers: {
       'user-agent': 'rmbg-batch',
-      // A length that is not that of the encoded bytes could not be checked.
+      // With another encoding the length could not be checked.
       'accept-encoding': 'identity',
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
       ...(started && { range: `bytes=${started.bytes}-`, 'if-range': started.etag }),
     },
   }).catch((cause: Error) => {
     signal?.throwIfAborted()
-    throw new Transient(`${host} cannot be reached (${networkReason(cause)}).`, undefined, cause)
+    throw new Transient(`${new URL(url).host} cannot be reached (${networkReason(cause)}).`, { cause })
   })
-  if (response.status === 416) {
-    // What is there is as long as the file, or longer: only the digest could tell, so it starts anew.
-    await rm(part, { force: true })
-    throw new Transient(`${host} does not go on with what was fetched before.`, 0)
-  }
-  await refuse(response, { host, url, termsPage, hasToken: token !== undefined })
-  const etag = response.headers.get('etag')
-  const goesOn = started !== undefined && response.status === 206
-  const isSame =
-    etag === started?.etag && response.headers.get('content-range')?.startsWith(`bytes ${started?.bytes}-`)
-  if (response.status === 206 && !isSame) {
-    await response.body?.cancel()
-    await rm(part, { force: true })
-    throw new Transient(`${host} goes on with another file, or from another place.`, 0)
-  }
-  const before = goesOn ? started.bytes : 0
-  const length = Number(response.headers.get('content-length') ?? Number.NaN)
-  const total = Number.isNaN(length) ? size : before + length
-  if (size !== undefined && total !== undefined && total !== size) {
+}
+
+async function startAnew(part: string, response: Response): Promise<void> {
+  await response.body?.cancel()
+  await rm(part, { force: true })
+}
+
+function isContinuation({ headers }: Response, started: Begun | undefined): boolean {
+  const isSameFile = started !== undefined && headers.get('etag') === started.etag
+  return isSameFile && (headers.get('content-range') ?? '').startsWith(`bytes ${started.bytes}-`)
+}
+
+/**
+ * @returns bytes of the whole file, if known
+ * @throws RmbgError MODEL_DOWNLOAD for another size than the known one, or too little room on the disk
+ */
+async function expectedTotal(
+  response: Response,
+  before: number,
+  host: string,
+  { size, part }: DownloadOptions,
+): Promise<number | undefined> {
+  const length = response.headers.get('content-length')
+  const total = length === null ? size : before + Number(length)
+  if (size !== undefined && total !== size) {
     throw new RmbgError('MODEL_DOWNLOAD', `${host} offers a file of ${total} bytes instead of ${size}.`, {
       hint: 'It is not the file this program knows. Check HF_ENDPOINT, or update rmbg-batch.',
     })
   }
   if (total !== undefined) await assertRoom(part, total - before)
-  // Without a strong ETag nothing vouches that the next answer is of the same file.
+  return total
+}
+
+/** Keeps only strong ETags: with another one, the next answer could be of another file. */
+async function recordEtag(part: string, url: string, etag: string | null): Promise<void> {
   if (etag !== null && !etag.startsWith('W/')) await writeFile(etagFile(part), JSON.stringify({ url, etag }))
   else await rm(etagFile(part), { force: true })
+}
 
+/**
+ * Appends the body to `part`, and digests the whole file.
+ *
+ * @param before bytes of `part` that stay
+ * @throws Transient when the connection ends early, RmbgError MODEL_DOWNLOAD when the disk fails
+ */
+async function receive(
+  { body }: Response,
+  before: number,
+  total: number | undefined,
+  { host, part, onProgress, signal }: DownloadOptions & { host: string },
+): Promise<Omit<Downloaded, 'source'>> {
   const digests = [createHash('sha256'), createHash('md5')] as const
-  if (goesOn) await addFile(part, digests)
-  const handle = await open(part, goesOn ? 'a' : 'w').catch((cause) => Promise.reject(diskError(cause, part)))
+  if (before > 0) await addFile(part, digests)
+  const onDisk = <T>(work: Promise<T>) => work.catch((cause) => Promise.reject(diskError(cause, part)))
+  const handle = await onDisk(open(part, before > 0 ? 'a' : 'w'))
   let received = before
   try {
     onProgress?.(received, total)
-    for await (const chunk of response.body ?? []) {
+    for await (const chunk of body ?? []) {
       for (const digest of digests) digest.update(chunk)
-      await handle.writeFile(chunk).catch((cause) => Promise.reject(diskError(cause, part)))
+      await onDisk(handle.writeFile(chunk))
       received += chunk.byteLength
       onProgress?.(received, total)
     }
-    await handle.sync()
+    await onDisk(handle.sync())
   } catch (cause) {
     signal?.throwIfAborted()
     if (cause instanceof RmbgError) throw cause
     throw new Transient(
       `The connection to ${host} broke off after ${received} of ${total ?? 'unknown'} bytes (${networkReason(cause as Error)}).`,
-      undefined,
-      cause,
+      { cause },
     )
   } finally {
     await handle.close()
@@ -188,14 +239,19 @@ async function once(
   if (total !== undefined && received !== total) {
     throw new Transient(`${host} sent ${received} of ${total} bytes.`)
   }
-  await rm(etagFile(part), { force: true })
-  return { source: url, size: received, sha256: digests[0].digest('hex'), md5: digests[1].digest('hex') }
+  return { size: received, sha256: digests[0].digest('hex'), md5: digests[1].digest('hex') }
 }
 
 const etagFile = (part: string): string => `${part}.etag`
 
-/** What an earlier try left, if it can be gone on from. */
-async function begun(part: string, url: string): Promise<{ bytes: number; etag: string } | undefined> {
+/** What an earlier try left. */
+interface Begun {
+  bytes: number
+  etag: string
+}
+
+/** @returns undefined when there is nothing that could be continued */
+async function begun(part: string, url: string): Promise<Begun | undefined> {
   try {
     const { size } = await stat(part)
     const known = JSON.parse(await readFile(etagFile(part), 'utf8')) as { url: string; etag: string }
@@ -214,14 +270,11 @@ async function addFile(file: string, digests: readonly Hash[]): Promise<void> {
   )
 }
 
-interface Asked {
-  host: string
-  url: string
-  termsPage: string
-  hasToken: boolean
-}
-
-async function refuse(response: Response, { host, url, termsPage, hasToken }: Asked): Promise<void> {
+/** @throws RmbgError MODEL_GATED or MODEL_DOWNLOAD, or Transient, unless the answer holds the file or a part of it */
+async function refuse(
+  response: Response,
+  { host, url, token, termsPage }: DownloadSource & { host: string; termsPage: string },
+): Promise<void> {
   const { status, headers } = response
   const isPage = /^text\/html/.test(headers.get('content-type') ?? '')
   if ((status === 200 || status === 206) && !isPage) return
@@ -229,7 +282,7 @@ async function refuse(response: Response, { host, url, termsPage, hasToken }: As
   if (status === 401 || status === 403) {
     throw new RmbgError(
       'MODEL_GATED',
-      hasToken
+      token !== undefined
         ? `${host} refuses the token (HTTP ${status}).`
         : `${host} gives this file only to those who accepted its terms (HTTP ${status}).`,
       {
@@ -244,10 +297,9 @@ async function refuse(response: Response, { host, url, termsPage, hasToken }: As
   }
   if (status === 408 || status === 429 || status >= 500) {
     const seconds = Number(headers.get('retry-after') ?? Number.NaN)
-    throw new Transient(
-      `${host} is busy or broken (HTTP ${status}).`,
-      Number.isNaN(seconds) ? undefined : Math.min(seconds, 60) * 1000,
-    )
+    throw new Transient(`${host} is busy or broken (HTTP ${status}).`, {
+      afterMs: Number.isNaN(seconds) ? 0 : Math.min(seconds, 60) * 1000,
+    })
   }
   throw new RmbgError(
     'MODEL_DOWNLOAD',
@@ -258,7 +310,7 @@ async function refuse(response: Response, { host, url, termsPage, hasToken }: As
   )
 }
 
-/** Better to stop before the first byte than after the last that fits. */
+/** It is better to stop before the first byte than when the disk is full. */
 async function assertRoom(part: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(dirname(part))
   if (bavail * bsize >= bytes) return
@@ -279,7 +331,7 @@ export function diskError(cause: NodeJS.ErrnoException, file: string): RmbgError
   )
 }
 
-/** undici wraps what the system said. */
+/** undici wraps the system's error. */
 function networkReason(error: Error): string {
   const { cause } = error as { cause?: NodeJS.ErrnoException }
   return cause?.code ?? cause?.message ?? error.message

@@ -4,8 +4,9 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { RmbgError } from '../../errors.ts'
+import { fetchableModels, findFetchable } from './known.ts'
 
-/** Kept beside a fetched model. */
+/** What is recorded beside an installed model. */
 export interface Origin {
   /** Where it came from, without a token. */
   source: string
@@ -13,21 +14,21 @@ export interface Origin {
   size: number
   /** Hex. */
   sha256: string
-  /** Whether the digest was known before, or is the one of this first copy. */
+  /** True when the digest was known before the download; false when it was taken from this copy. */
   pinned: boolean
   fetchedAt: string
-  licence: { name: string; acceptedBy?: string | undefined; acceptedAt?: string | undefined }
-  /** Of the file, so that a change is noticed. */
+  license: { name: string; acceptedBy?: string | undefined; acceptedAt?: string | undefined }
+  /** Of the file: with `size`, a cheap way to notice a change. */
   mtimeMs: number
 }
 
-/** Where a variant of a model is, or would be. */
+/** Where a variant of a model is, or would be, installed. */
 export function modelPaths(modelsFolder: string, name: string, variant: string) {
   const folder = join(modelsFolder, name)
   return { folder, file: join(folder, `${variant}.onnx`), origin: join(folder, `${variant}.origin.json`) }
 }
 
-/** What is known of an installed variant; undefined when it is not, or not wholly, installed. */
+/** The record of an installed variant; undefined when it is not installed, or not completely. */
 export async function readOrigin(
   modelsFolder: string,
   name: string,
@@ -43,15 +44,47 @@ export async function readOrigin(
   }
 }
 
-/** The digest of a file: as recorded when nobody touched the file since, else by reading it. */
-export async function digestOf(file: string, origin: Origin): Promise<string> {
+/** Hex SHA-256 of an installed file: the recorded one if size and time are unchanged, otherwise read from the file. */
+export async function currentSha256(file: string, origin: Origin): Promise<string> {
   const { size, mtimeMs } = await stat(file)
   return size === origin.size && mtimeMs === origin.mtimeMs ? origin.sha256 : sha256Of(file)
 }
 
 /**
- * @returns hex
- * @throws RmbgError MODEL_INVALID
+ * Installed variants with their records.
+ *
+ * @param nameAndVariant `rmbg-2.0` for all its variants, `rmbg-2.0:q4f16` for one; without it, all models
+ */
+export async function installedVariants(
+  modelsFolder: string,
+  nameAndVariant?: string,
+): Promise<(Origin & { name: string; variant: string })[]> {
+  const found = nameAndVariant === undefined ? undefined : findFetchable(nameAndVariant)
+  if (nameAndVariant !== undefined && !found) return []
+  const onlyVariant = nameAndVariant?.includes(':') ? found?.variant : undefined
+  const candidates = Object.entries(fetchableModels).flatMap(([name, { variants }]) =>
+    Object.keys(variants).map((variant) => ({ name, variant })),
+  )
+  const installed = []
+  for (const { name, variant } of candidates) {
+    if (found && found.name !== name) continue
+    if (onlyVariant !== undefined && onlyVariant !== variant) continue
+    const origin = await readOrigin(modelsFolder, name, variant)
+    if (origin) installed.push({ ...origin, name, variant })
+  }
+  return installed
+}
+
+export const notInstalled = (name: string): RmbgError =>
+  new RmbgError('MODEL_MISSING', `The model ${name} is not installed.`, {
+    hint: 'List the installed models with: rmbg model list',
+  })
+
+/**
+ * Reads a file in pieces; models may be larger than memory allows.
+ *
+ * @returns hex SHA-256
+ * @throws RmbgError MODEL_INVALID when the file cannot be read
  */
 export async function sha256Of(file: string): Promise<string> {
   const hash = createHash('sha256')

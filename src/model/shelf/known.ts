@@ -1,6 +1,6 @@
 /**
- * Models that can be fetched: where they lie, what they are, and what their makers allow. Digests without a note are
- * stated alike by several projects that fetch or ship these files.
+ * Models that can be downloaded: where they are, what they are, and what their makers allow. For digests without a note,
+ * several projects that download or ship the file state the same.
  */
 import type { ModelDescription } from './description.ts'
 
@@ -9,28 +9,28 @@ export interface Variant {
   file: string
   /** Bytes. */
   size?: number
-  /** Hex, where two independent sources agree (noted beside the entry); checked while fetching. */
+  /** Hex; given when two independent sources agree (noted beside the entry), and checked on download. */
   sha256?: string
   /** Hex, as rembg checks its own downloads. */
   md5?: string
 }
 
 export interface FetchableModel
-  extends Required<Pick<ModelDescription, 'mean' | 'std' | 'activation' | 'licence'>> {
+  extends Required<Pick<ModelDescription, 'mean' | 'std' | 'activation' | 'license'>> {
   /** One line for people. */
   summary: string
-  /** Repository on Hugging Face that relative files are in. */
+  /** Repository on Hugging Face; relative file paths refer to it. */
   huggingFace?: string
-  /** The same repository on ModelScope, asked when Hugging Face cannot be reached. */
+  /** The same repository on ModelScope, used when Hugging Face cannot be reached. */
   modelScope?: string
-  /** Where the licence can be read. */
+  /** Where the license can be read. */
   page: string
-  /** Using it commercially needs an agreement with its makers. */
+  /** Commercial use needs an agreement with its makers. */
   nonCommercial: boolean
-  /** The makers want to know who fetches it: an account, accepted terms and a token. */
+  /** A download needs an account, accepted terms and a token. */
   gated: boolean
   inputSize: [number, number]
-  /** The first is the one meant when none is named; `auto` prefers them in this order. */
+  /** The first is the default; `auto` prefers them in this order. */
   variants: Record<string, Variant>
 }
 
@@ -46,14 +46,14 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
     huggingFace: 'briaai/RMBG-2.0',
     modelScope: 'AI-ModelScope/RMBG-2.0',
     page: 'https://huggingface.co/briaai/RMBG-2.0',
-    licence: 'CC-BY-NC-4.0',
+    license: 'CC-BY-NC-4.0',
     nonCommercial: true,
     gated: true,
     inputSize: [1024, 1024],
     ...imageNet,
     activation: 'none',
     // fp32: rembg's source and an LFS pointer agree; quantized: an LFS pointer and DeploySharp's release notes; q4f16: an
-    // LFS pointer and two projects' catalogues; fp16: two projects' catalogues. Nobody states those of the others.
+    // LFS pointer and two projects' catalogs; fp16: two projects' catalogs. No source states the others.
     variants: {
       fp32: {
         file: 'onnx/model.onnx',
@@ -85,14 +85,14 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
     summary: 'BRIA RMBG-1.4, its smaller predecessor.',
     huggingFace: 'briaai/RMBG-1.4',
     page: 'https://huggingface.co/briaai/RMBG-1.4',
-    licence: 'BRIA RMBG-1.4 (non-commercial)',
+    license: 'BRIA RMBG-1.4 (non-commercial)',
     nonCommercial: true,
     gated: false,
     inputSize: [1024, 1024],
     mean: [0.5, 0.5, 0.5],
     std: [1, 1, 1],
     activation: 'none',
-    // Stated alike by several projects each.
+    // Several projects state the same for each.
     variants: {
       fp32: {
         file: 'onnx/model.onnx',
@@ -114,7 +114,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
   'birefnet-general': {
     summary: 'BiRefNet, the architecture RMBG-2.0 is built on, with open weights.',
     page: 'https://github.com/ZhengPeng7/BiRefNet',
-    licence: 'MIT',
+    license: 'MIT',
     nonCommercial: false,
     gated: false,
     inputSize: [1024, 1024],
@@ -132,7 +132,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
   'birefnet-general-lite': {
     summary: 'BiRefNet with a small backbone.',
     page: 'https://github.com/ZhengPeng7/BiRefNet',
-    licence: 'MIT',
+    license: 'MIT',
     nonCommercial: false,
     gated: false,
     inputSize: [1024, 1024],
@@ -150,7 +150,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
   'isnet-general-use': {
     summary: 'ISNet, fine edges at middling cost.',
     page: 'https://github.com/xuebinqin/DIS',
-    licence: 'Apache-2.0',
+    license: 'Apache-2.0',
     nonCommercial: false,
     gated: false,
     inputSize: [1024, 1024],
@@ -169,7 +169,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
   u2net: {
     summary: 'U²-Net, the classic.',
     page: 'https://github.com/xuebinqin/U-2-Net',
-    licence: 'Apache-2.0',
+    license: 'Apache-2.0',
     nonCommercial: false,
     gated: false,
     inputSize: [320, 320],
@@ -187,13 +187,13 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
   u2netp: {
     summary: 'U²-Net in 5 MB: fast, coarse.',
     page: 'https://github.com/xuebinqin/U-2-Net',
-    licence: 'Apache-2.0',
+    license: 'Apache-2.0',
     nonCommercial: false,
     gated: false,
     inputSize: [320, 320],
     ...imageNet,
     activation: 'none',
-    // Stated alike by half a dozen projects that ship it, one of them with rembg's MD5 beside it.
+    // Half a dozen projects that ship it state the same, one of them with rembg's MD5 beside it.
     variants: {
       fp32: {
         file: rembg('u2netp.onnx'),
@@ -206,7 +206,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
   silueta: {
     summary: 'U²-Net, reduced to 43 MB.',
     page: 'https://github.com/xuebinqin/U-2-Net/issues/295',
-    licence: 'Apache-2.0',
+    license: 'Apache-2.0',
     nonCommercial: false,
     gated: false,
     inputSize: [320, 320],
@@ -225,7 +225,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
     summary: 'MODNet: people only, fast.',
     huggingFace: 'Xenova/modnet',
     page: 'https://github.com/ZHKKKe/MODNet',
-    licence: 'Apache-2.0',
+    license: 'Apache-2.0',
     nonCommercial: false,
     gated: false,
     inputSize: [512, 512],
@@ -240,7 +240,7 @@ export const fetchableModels: Readonly<Record<string, FetchableModel>> = {
   },
 }
 
-/** `rmbg-2.0` or `rmbg-2.0:q4f16`, if it is among them. */
+/** Finds `rmbg-2.0` or `rmbg-2.0:q4f16`; undefined for an unknown model or variant. */
 export function findFetchable(
   nameAndVariant: string,
 ): { name: string; model: FetchableModel; variant: string } | undefined {

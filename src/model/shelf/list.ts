@@ -4,31 +4,31 @@ import { fetchableModels } from './known.ts'
 import { builtinModels } from './registry.ts'
 
 export interface ListedModel {
-  /** As it is named on the command line. */
+  /** As it is written on the command line. */
   name: string
   state: 'built-in' | 'installed' | 'available'
   /** Bytes, where known. */
   size?: number
-  licence: string
-  /** Only with the first variant of a model. */
+  license: string
+  /** Only for the first variant of a model. */
   summary?: string
-  /** Where there is one. */
+  /** Path, when it is built in or installed. */
   file?: string
 }
 
-/** Everything that can be named, what ships first. */
+/** All built-in, installed and downloadable models, the built-in ones first. */
 export async function listModels(modelsFolder: string): Promise<ListedModel[]> {
   const models: ListedModel[] = Object.entries(builtinModels).map(
-    ([name, { size, licence, summary, file }]) => ({
+    ([name, { size, license, summary, file }]) => ({
       name,
       state: 'built-in',
       size,
-      licence,
+      license,
       summary,
       file: fileURLToPath(file),
     }),
   )
-  for (const [name, { variants, licence, summary }] of Object.entries(fetchableModels)) {
+  for (const [name, { variants, license, summary }] of Object.entries(fetchableModels)) {
     for (const [index, [variant, { size }]] of Object.entries(variants).entries()) {
       const origin = await readOrigin(modelsFolder, name, variant)
       const known = origin?.size ?? size
@@ -36,7 +36,7 @@ export async function listModels(modelsFolder: string): Promise<ListedModel[]> {
         name: index === 0 ? name : `${name}:${variant}`,
         state: origin ? 'installed' : 'available',
         ...(known !== undefined && { size: known }),
-        licence,
+        license,
         ...(index === 0 && { summary }),
         ...(origin && { file: modelPaths(modelsFolder, name, variant).file }),
       })

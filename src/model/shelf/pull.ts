@@ -1,24 +1,25 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { copyFile, link, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { pipeline } from 'node:stream/promises'
 import { RmbgError } from '../../errors.ts'
 import { sync } from '../../files.ts'
+import { takeLock } from '../../lock.ts'
 import { type Downloaded, type DownloadOptions, diskError, download } from './download.ts'
 import { modelPaths, type Origin, readOrigin, sha256Of } from './installed.ts'
-import { type FetchableModel, fetchableModels, findFetchable } from './known.ts'
+import { type FetchableModel, fetchableModels, findFetchable, type Variant } from './known.ts'
 
 export interface PullOptions
   extends Pick<DownloadOptions, 'onProgress' | 'signal' | 'stallMs' | 'backoffMs'> {
   modelsFolder: string
-  /** Asked about a licence that restricts use; true is kept with the model, with the user's name. */
-  acceptsLicence: (model: FetchableModel, name: string) => Promise<boolean>
-  /** Of Hugging Face, for gated models. */
+  /** Called for a license that restricts use. Acceptance is recorded beside the model, with the user's name. */
+  acceptsLicense: (model: FetchableModel, name: string) => Promise<boolean>
+  /** Hugging Face token, for gated models. */
   token?: string | undefined
-  /** Where Hugging Face is, or a mirror of it. */
+  /** URL of Hugging Face, or of a mirror. */
   endpoint: string
-  /** Take this file instead of fetching one. */
+  /** Path of a file to install instead of downloading one. */
   from?: string | undefined
 }
 
@@ -26,17 +27,17 @@ export interface Pulled extends Origin {
   name: string
   variant: string
   file: string
-  /** It was there already. */
+  /** It was installed before. */
   wasInstalled: boolean
 }
 
 const modelScope = 'https://modelscope.cn'
 
 /**
- * Installs a model: fetched or copied beside its place, checked, and given its name when it is whole.
+ * Installs a model. It is downloaded or copied next to its final place, checked, and renamed when it is complete.
  *
  * @param nameAndVariant `rmbg-2.0` or `rmbg-2.0:q4f16`
- * @throws RmbgError MODEL_MISSING for an unknown name, MODEL_LICENCE when it is not accepted, MODEL_DAMAGED when the
+ * @throws RmbgError MODEL_MISSING for an unknown name, MODEL_LICENSE when it is not accepted, MODEL_DAMAGED when the
  *   digest is wrong (nothing is kept then), MODEL_GATED, MODEL_DOWNLOAD
  */
 export async function pullModel(nameAndVariant: string, options: PullOptions): Promise<Pulled> {
@@ -47,51 +48,25 @@ export async function pullModel(nameAndVariant: string, options: PullOptions): P
   const installed = await readOrigin(options.modelsFolder, name, variant)
   if (installed) return { ...installed, name, variant, file, wasInstalled: true }
 
-  if (model.nonCommercial && !(await options.acceptsLicence(model, name))) {
-    throw new RmbgError('MODEL_LICENCE', `The licence of ${name} (${model.licence}) was not accepted.`, {
+  if (model.nonCommercial && !(await options.acceptsLicense(model, name))) {
+    throw new RmbgError('MODEL_LICENSE', `The license of ${name} (${model.license}) was not accepted.`, {
       hint: 'Accept it with --accept-license.',
     })
   }
   await mkdir(folder, { recursive: true }).catch((cause) => Promise.reject(diskError(cause, folder)))
-  const release = await lock(`${file}.lock`, name)
+  const release = await lockFile(file, name)
   const part = `${file}.part`
   try {
-    const { size, sha256, md5 } = model.variants[variant]!
-    const fetched = options.from
-      ? await copied(options.from, part)
-      : await download({
-          ...options,
-          sources: sourcesOf(model, variant, options),
-          termsPage: model.page,
-          part,
-          size,
-        })
-    const isRight =
-      (size ?? fetched.size) === fetched.size &&
-      (sha256 ?? fetched.sha256) === fetched.sha256 &&
-      (md5 ?? fetched.md5) === fetched.md5
-    if (!isRight) {
+    const fetched = await fetchTo(part, model, variant, options)
+    if (!isTheFile(fetched, model.variants[variant]!)) {
       await rm(part, { force: true })
       throw new RmbgError(
         'MODEL_DAMAGED',
-        `What came from ${fetched.source} is not ${name} (${variant}): its digest is wrong.`,
-        {
-          hint: 'Nothing was kept. Try again; if it stays so, the file was changed or replaced.',
-        },
+        `The file from ${fetched.source} is not ${name} (${variant}): its digest is wrong.`,
+        { hint: 'Nothing was kept. Try again. If it happens again, the file was changed or replaced.' },
       )
     }
-    const record: Origin = {
-      source: fetched.source,
-      size: fetched.size,
-      sha256: fetched.sha256,
-      pinned: sha256 !== undefined || md5 !== undefined,
-      fetchedAt: new Date().toISOString(),
-      licence: {
-        name: model.licence,
-        ...(model.nonCommercial && { acceptedBy: userInfo().username, acceptedAt: new Date().toISOString() }),
-      },
-      mtimeMs: (await stat(part)).mtimeMs,
-    }
+    const record = recordOf(fetched, model, variant, (await stat(part)).mtimeMs)
     await writeFile(`${origin}.new`, `${JSON.stringify(record, null, 2)}\n`, { flush: true })
     await rename(part, file)
     await rename(`${origin}.new`, origin)
@@ -102,15 +77,60 @@ export async function pullModel(nameAndVariant: string, options: PullOptions): P
   }
 }
 
-/** What a person must know before using the model. */
-export const licenceSentence = (name: string, { licence, page }: FetchableModel): string =>
-  `${name} is licensed under ${licence}: commercial use needs an agreement with its makers (${page}).`
+async function fetchTo(
+  part: string,
+  model: FetchableModel,
+  variant: string,
+  options: PullOptions,
+): Promise<Downloaded> {
+  if (options.from) return copied(options.from, part)
+  const { size } = model.variants[variant]!
+  return download({
+    ...options,
+    sources: sourcesOf(model, variant, options),
+    termsPage: model.page,
+    part,
+    size,
+  })
+}
+
+/** Compares only what is known about the file beforehand. */
+const isTheFile = (fetched: Downloaded, { size, sha256, md5 }: Variant): boolean =>
+  (size ?? fetched.size) === fetched.size &&
+  (sha256 ?? fetched.sha256) === fetched.sha256 &&
+  (md5 ?? fetched.md5) === fetched.md5
+
+function recordOf(
+  { source, size, sha256 }: Downloaded,
+  model: FetchableModel,
+  variant: string,
+  mtimeMs: number,
+): Origin {
+  const known = model.variants[variant]!
+  const now = new Date().toISOString()
+  return {
+    source,
+    size,
+    sha256,
+    pinned: known.sha256 !== undefined || known.md5 !== undefined,
+    fetchedAt: now,
+    license: {
+      name: model.license,
+      ...(model.nonCommercial && { acceptedBy: userInfo().username, acceptedAt: now }),
+    },
+    mtimeMs,
+  }
+}
+
+/** What a person has to know before using the model. */
+export const licenseSentence = (name: string, { license, page }: FetchableModel): string =>
+  `${name} is licensed under ${license}: commercial use needs an agreement with its makers (${page}).`
 
 export function unknownModel(name: string): RmbgError {
   const variants = Object.entries(fetchableModels).map(([known, { variants }]) =>
     Object.keys(variants).length > 1 ? `${known}[:${Object.keys(variants).join('|')}]` : known,
   )
-  return new RmbgError('MODEL_MISSING', `There is no model named "${name}" that could be fetched.`, {
+  return new RmbgError('MODEL_MISSING', `There is no model named "${name}" that could be downloaded.`, {
     hint: `Known: ${variants.join(', ')}.`,
   })
 }
@@ -140,36 +160,11 @@ async function md5Of(file: string): Promise<string> {
   return hash.digest('hex')
 }
 
-/** One pull at a time for each file; a lock left by a process that is gone is taken over. */
-async function lock(file: string, name: string): Promise<() => Promise<void>> {
-  const own = `${file}.${process.pid}`
-  await writeFile(own, String(process.pid))
-  for (let attempt = 0; ; attempt++) {
-    try {
-      // Linked, so that nobody ever sees it without its owner.
-      await link(own, file)
-      await rm(own)
-      return () => rm(file, { force: true })
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST')
-        throw diskError(cause as NodeJS.ErrnoException, file)
-      const owner = Number(await readFile(file, 'utf8').catch(() => ''))
-      if (attempt > 2 || (owner > 0 && isAlive(owner))) {
-        await rm(own, { force: true })
-        throw new RmbgError('MODEL_DOWNLOAD', `Another process (${owner}) is fetching ${name} right now.`, {
-          hint: `Wait for it. If it is certainly gone, delete ${file}.`,
-        })
-      }
-      await rm(file, { force: true })
-    }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
+/** One pull at a time for each file. */
+const lockFile = (file: string, name: string): Promise<() => Promise<void>> =>
+  takeLock(`${file}.lock`, (holder) => {
+    const who = holder ? `Another process (${holder.pid})` : 'Another process'
+    return new RmbgError('MODEL_DOWNLOAD', `${who} is fetching ${name} right now.`, {
+      hint: `Wait for it. Only if it is certainly gone (another machine or container): delete ${file}.lock.`,
+    })
+  }).catch((cause) => Promise.reject(cause instanceof RmbgError ? cause : diskError(cause, file)))

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { RmbgError } from '../../errors.ts'
 import type { ModelSpec } from '../contract.ts'
 import { type ModelDescription, readDescription } from './description.ts'
-import { digestOf, modelPaths, readOrigin, sha256Of } from './installed.ts'
+import { currentSha256, modelPaths, readOrigin, sha256Of } from './installed.ts'
 import { fetchableModels, findFetchable } from './known.ts'
 
 /** A model that ships with the package. */
@@ -13,63 +13,67 @@ export interface BuiltinModel
     Pick<ModelDescription, 'output'> {
   /** One line for people. */
   summary: string
-  /** Its matte is brought to full size along the picture's edges. */
+  /** Its matte is enlarged along the picture's edges. */
   guided: boolean
-  /** The file. */
   file: URL
   /** Bytes. */
   size: number
+  /** Hex; test/model/shelf/registry.test.ts compares it with the file. */
+  sha256: string
 }
 
-/** The models that ship. */
+/** The models that ship with the package. */
 export const builtinModels: Readonly<Record<string, BuiltinModel>> = {
   silhouette: {
     summary: 'Any one clear subject; small and quick, learned from rendered scenes only (training/).',
     file: new URL('../../../src/model/builtin/silhouette.onnx', import.meta.url),
     size: 4_092_730,
+    sha256: '3ad1706a7c076c3a131f95ff0dfeeef87eb833535ba99eb0ea465fdab6de7344',
     guided: true,
     inputSize: [384, 384],
     mean: [0, 0, 0],
     std: [1, 1, 1],
     activation: 'none',
-    licence: 'MIT',
+    license: 'MIT',
   },
   backdrop: {
     summary:
-      'Subjects on a plain or graded studio backdrop, told by the statistics of the border; nothing learned.',
+      'Subjects on a plain or graded studio backdrop, found by the statistics of the border; nothing learned.',
     file: new URL('../../../src/model/builtin/backdrop.onnx', import.meta.url),
     size: 84_000,
+    sha256: '29897494bc08014224f9bb7e42c5f57a65c890ec060cb3a65f880d760cd3196c',
     guided: true,
     inputSize: [384, 384],
     mean: [0, 0, 0],
     std: [1, 1, 1],
     activation: 'none',
-    licence: 'MIT',
+    license: 'MIT',
   },
 }
 
-/** What `auto` takes where RMBG-2.0 is not installed. */
+/** What `auto` uses when RMBG-2.0 is not installed. */
 export const builtinDefault = 'silhouette'
 /** What `auto` looks for first. */
 const best = 'rmbg-2.0'
 
-/** What holds for a model given by path where the JSON file beside it is silent. */
+/** For a model given by path: what the JSON file beside it does not state. */
 const defaults = {
   mean: [0.485, 0.456, 0.406],
   std: [0.229, 0.224, 0.225],
   activation: 'none',
-  licence: 'unknown',
+  license: 'unknown',
 } satisfies ModelDescription
 
 /**
- * Finds a model without loading it: `auto`, the name of one that ships or was fetched (`rmbg-2.0`, `rmbg-2.0:q4f16`),
- * the path of an .onnx file (anything that ends so or holds a slash), or the bare name of a file that somebody put
- * into the models folder. A file may have a JSON file of the same name beside it (`description.ts`); without one it
- * is taken to want ImageNet's normalisation and to give alpha as it is.
+ * Finds a model without loading it: `auto`, the name of a built-in or installed model (`rmbg-2.0`, `rmbg-2.0:q4f16`), the
+ * path of an .onnx file (anything that ends in .onnx or contains a slash), or the bare name of a file that somebody
+ * put into the models folder. A file may have a JSON file of the same name beside it (`description.ts`). Without one,
+ * ImageNet's normalization is assumed, and that the output is alpha as it is.
  *
  * Only `auto` chooses: a model that is named is used or refused.
  *
- * @throws RmbgError MODEL_MISSING, or MODEL_INVALID where the file or its JSON cannot be used
+ * @throws RmbgError MODEL_MISSING, MODEL_DAMAGED when the digest is wrong, or MODEL_INVALID when the file or its JSON
+ *   cannot be used
  */
 export async function resolveModel(
   nameOrPath: string,
@@ -78,12 +82,20 @@ export async function resolveModel(
   if (nameOrPath === 'auto') return resolveAuto(options.modelsFolder)
   const isPath = /[\\/]|\.onnx$/i.test(nameOrPath)
   const builtin = Object.hasOwn(builtinModels, nameOrPath) ? builtinModels[nameOrPath] : undefined
-  if (builtin && !isPath) {
-    const file = fileURLToPath(builtin.file)
-    return { ...toSpec(nameOrPath, file, await sha256Of(file), builtin), guided: builtin.guided }
-  }
+  if (builtin && !isPath) return resolveBuiltin(nameOrPath, builtin)
   const fetched = isPath ? undefined : await resolveFetched(nameOrPath, options.modelsFolder)
   return fetched ?? resolveFile(nameOrPath, isPath, options.modelsFolder)
+}
+
+async function resolveBuiltin(name: string, builtin: BuiltinModel): Promise<ModelSpec> {
+  const file = fileURLToPath(builtin.file)
+  const sha256 = await sha256Of(file)
+  if (sha256 !== builtin.sha256) {
+    throw new RmbgError('MODEL_DAMAGED', `${file} is not the built-in model ${name}: its digest is wrong.`, {
+      hint: 'Install rmbg-batch again.',
+    })
+  }
+  return { ...toSpec(name, file, sha256, builtin), guided: builtin.guided }
 }
 
 async function resolveAuto(modelsFolder: string): Promise<ModelSpec> {
@@ -95,12 +107,12 @@ async function resolveAuto(modelsFolder: string): Promise<ModelSpec> {
   return {
     ...(await resolveModel(builtinDefault, { modelsFolder })),
     notice:
-      `RMBG-2.0 is not installed: the small built-in model "${builtinDefault}" is used, which is good for one clear subject and ` +
-      `not for much else. Get the real thing with: rmbg model pull ${best}`,
+      `RMBG-2.0 is not installed, so the small built-in model "${builtinDefault}" is used. It is good for one clear subject, ` +
+      `not for much else. Install RMBG-2.0 with: rmbg model pull ${best}`,
   }
 }
 
-/** @returns undefined for a name nobody knows */
+/** @returns undefined for an unknown name */
 async function resolveFetched(nameAndVariant: string, modelsFolder: string): Promise<ModelSpec | undefined> {
   const found = findFetchable(nameAndVariant)
   if (!found) return undefined
@@ -112,7 +124,7 @@ async function resolveFetched(nameAndVariant: string, modelsFolder: string): Pro
     })
   }
   const { file } = modelPaths(modelsFolder, name, variant)
-  const sha256 = await digestOf(file, origin)
+  const sha256 = await currentSha256(file, origin)
   if (sha256 !== origin.sha256) {
     throw new RmbgError('MODEL_DAMAGED', `${file} is not what was installed as ${name}:${variant}.`, {
       hint: `Fetch it again: rmbg model remove ${name}:${variant} && rmbg model pull ${name}:${variant}`,
@@ -153,7 +165,7 @@ type Described = Omit<ModelDescription, keyof typeof defaults> &
   Required<Pick<ModelDescription, keyof typeof defaults>>
 
 function toSpec(name: string, file: string, sha256: string, described: Described): ModelSpec {
-  const { inputSize, mean, std, activation, output, licence } = described
+  const { inputSize, mean, std, activation, output, license } = described
   return {
     name,
     file,
@@ -162,6 +174,6 @@ function toSpec(name: string, file: string, sha256: string, described: Described
     normalisation: { mean, std },
     activation,
     ...(output !== undefined && { output }),
-    licence,
+    license,
   }
 }

@@ -1,81 +1,37 @@
-import { rm, stat } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { RmbgError } from '../../errors.ts'
-import { modelPaths, readOrigin, sha256Of } from './installed.ts'
-import { fetchableModels, findFetchable } from './known.ts'
+import { installedVariants, modelPaths, notInstalled, sha256Of } from './installed.ts'
 import { builtinModels } from './registry.ts'
 
 export interface VerifiedModel {
   name: string
   file: string
+  /** Hex, of the file as it is now. */
   sha256: string
   state: 'intact' | 'damaged'
+  origin: 'built-in' | 'installed'
 }
 
 /**
- * Reads models and compares them with what was recorded when they were installed.
+ * Reads models whole and compares their SHA-256: of built-in ones with the digest this program was released with, of
+ * installed ones with the digest recorded when they were installed.
  *
- * @param nameAndVariant all that ship or are installed unless given
- * @throws RmbgError MODEL_MISSING
+ * @param nameAndVariant one model; without it, every built-in and installed one
+ * @throws RmbgError MODEL_MISSING when there is no such model, MODEL_INVALID when a file cannot be read
  */
 export async function verifyModels(modelsFolder: string, nameAndVariant?: string): Promise<VerifiedModel[]> {
-  const checked: VerifiedModel[] = []
-  for (const [name, { file, size }] of Object.entries(builtinModels)) {
+  const verified: VerifiedModel[] = []
+  const verify = async (model: Omit<VerifiedModel, 'sha256' | 'state'>, expected: string) => {
+    const sha256 = await sha256Of(model.file)
+    verified.push({ ...model, sha256, state: sha256 === expected ? 'intact' : 'damaged' })
+  }
+  for (const [name, { file, sha256 }] of Object.entries(builtinModels)) {
     if (nameAndVariant !== undefined && nameAndVariant !== name) continue
-    const path = fileURLToPath(file)
-    const state = (await stat(path)).size === size ? 'intact' : 'damaged'
-    checked.push({ name, file: path, sha256: await sha256Of(path), state })
+    await verify({ name, file: fileURLToPath(file), origin: 'built-in' }, sha256)
   }
-  for (const { name, variant } of await installedVariants(modelsFolder, nameAndVariant)) {
-    const origin = (await readOrigin(modelsFolder, name, variant))!
+  for (const { name, variant, sha256 } of await installedVariants(modelsFolder, nameAndVariant)) {
     const { file } = modelPaths(modelsFolder, name, variant)
-    const sha256 = await sha256Of(file)
-    checked.push({
-      name: `${name}:${variant}`,
-      file,
-      sha256,
-      state: sha256 === origin.sha256 ? 'intact' : 'damaged',
-    })
+    await verify({ name: `${name}:${variant}`, file, origin: 'installed' }, sha256)
   }
-  if (checked.length === 0) throw notInstalled(nameAndVariant ?? '')
-  return checked
+  if (verified.length === 0) throw notInstalled(nameAndVariant ?? '')
+  return verified
 }
-
-/**
- * Deletes an installed model, all its variants unless one is named.
- *
- * @returns the files that are gone
- * @throws RmbgError MODEL_MISSING
- */
-export async function removeModel(modelsFolder: string, nameAndVariant: string): Promise<string[]> {
-  const installed = await installedVariants(modelsFolder, nameAndVariant)
-  if (installed.length === 0) throw notInstalled(nameAndVariant)
-  const removed: string[] = []
-  for (const { name, variant } of installed) {
-    const { file, origin } = modelPaths(modelsFolder, name, variant)
-    // Without its origin a file is not installed, so a crash in between leaves nothing that looks whole.
-    await rm(origin, { force: true })
-    await rm(file, { force: true })
-    removed.push(file)
-  }
-  return removed
-}
-
-async function installedVariants(modelsFolder: string, nameAndVariant: string | undefined) {
-  const found = nameAndVariant === undefined ? undefined : findFetchable(nameAndVariant)
-  if (nameAndVariant !== undefined && !found) return []
-  const isOne = nameAndVariant?.includes(':')
-  const installed: { name: string; variant: string }[] = []
-  for (const [name, { variants }] of Object.entries(fetchableModels)) {
-    if (found && found.name !== name) continue
-    for (const variant of isOne ? [found!.variant] : Object.keys(variants)) {
-      if (await readOrigin(modelsFolder, name, variant)) installed.push({ name, variant })
-    }
-  }
-  return installed
-}
-
-const notInstalled = (name: string): RmbgError =>
-  new RmbgError('MODEL_MISSING', `The model ${name} is not installed.`, {
-    hint: 'See what is with: rmbg model list',
-  })

@@ -76,8 +76,9 @@ export function measure(args: readonly string[], options: MeasureOptions = {}): 
 /** Runs a bench's own program (TypeScript) and gives what it printed last, as JSON. */
 export async function ownProgram<T>(name: string, args: readonly string[]): Promise<T> {
   const file = fileURLToPath(new URL(name, import.meta.url))
-  const tsx = import.meta.resolve('tsx')
-  const { status, lines, stderr } = await measure(['--import', tsx, file, ...args])
+  const loaders = [import.meta.resolve('tsx'), import.meta.resolve('../../support/tsx-in-thread.mjs')]
+  const imports = loaders.flatMap((loader) => ['--import', loader])
+  const { status, lines, stderr } = await measure([...imports, file, ...args])
   if (status !== 0) throw new Error(`${name} ended with ${status}: ${stderr}`)
   return JSON.parse(lines.at(-1)!.text) as T
 }

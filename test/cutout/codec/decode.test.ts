@@ -23,7 +23,7 @@ function near(actual: number[], expected: number[], tolerance: number): void {
 }
 
 describe('every kind of picture', () => {
-  it.each(Object.entries(goodFormats))('%s is read with its size and its colours', async (name, make) => {
+  it.each(Object.entries(goodFormats))('%s is read with its size and its colors', async (name, make) => {
     const bytes = await make(3)
     const header = await readHeader(bytes, limits)
     const image = await decode(bytes)
@@ -35,7 +35,7 @@ describe('every kind of picture', () => {
     const reference = await picture(3).raw().toBuffer()
     const corner = image.data.subarray((2 * image.width + 2) * image.channels).subarray(0, 3)
     const backdrop = [...reference.subarray((2 * 160 + 2) * 3).subarray(0, 3)]
-    // Grey keeps the lightness only, and CMYK inks cannot print every colour.
+    // Grey keeps the lightness only, and CMYK inks cannot print every color.
     near([...corner], backdrop, /^(grey|cmyk)/.test(name) ? 20 : 6)
   })
 
@@ -58,10 +58,10 @@ describe('every kind of picture', () => {
     expect(await pixel(withAlpha)).toEqual([90, 90, 90, 128])
   })
 
-  it('wide colours are converted by their profile on purpose', async () => {
+  it('wide colors are converted by their profile on purpose', async () => {
     const p3 = await flat(8, 6, { r: 0, g: 200, b: 0 }).withIccProfile('p3').png().toBuffer()
     near(await pixel(p3), [0, 200, 0], 3)
-    // The same numbers mean other colours without the profile.
+    // The same numbers mean other colors without the profile.
     const { data } = await sharp(p3, { ignoreIcc: true }).raw().toBuffer({ resolveWithObject: true })
     expect(Math.abs(data[0]! - 0) + Math.abs(data[1]! - 200)).toBeGreaterThan(10)
   })

@@ -1,14 +1,14 @@
-/** Cut-outs to order: formats, canvas, background, colour profile, depth, metadata. */
+/** Cut-outs to order: formats, canvas, background, color profile, depth, metadata. */
 import exif from 'exif-reader'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { type DecodedImage, decode } from '../../../src/cutout/codec/decode.ts'
 import { encodeCutout } from '../../../src/cutout/codec/encode.ts'
 import { toModelInput } from '../../../src/cutout/codec/model-input.ts'
-import type { CutoutFormat, CutoutOptions } from '../../../src/cutout/options.ts'
+import type { CutoutFormat, EncodeOptions } from '../../../src/cutout/options.ts'
 import { composite } from '../../../src/cutout/pixels/composite.ts'
 
-const plain: CutoutOptions = {
+const plain: EncodeOptions = {
   format: 'png',
   trim: false,
   padding: { pixels: 0 },
@@ -61,7 +61,7 @@ describe('every format', () => {
     ['webp', 'image/webp', 'webp', 12],
     ['avif', 'image/avif', 'avif', 12],
     ['tiff', 'image/tiff', 'tiff', 0],
-  ] as const)('%s keeps colour and transparency', async (format, contentType, extension, tolerance) => {
+  ] as const)('%s keeps color and transparency', async (format, contentType, extension, tolerance) => {
     const encoded = await encodeCutout(cutout(), bare, { ...plain, format })
     expect(encoded).toMatchObject({ contentType, extension, width: 100, height: 80, scale: 1 })
     expect(worst(await pixel(encoded.bytes, 50, 40), [200, 20, 30, 255])).toBeLessThanOrEqual(tolerance)
@@ -89,7 +89,7 @@ describe('every format', () => {
       .raw()
       .toBuffer()
     const noisy = uncut({ data: new Uint8Array(picture), width: 300, height: 300 })
-    const size = async (options: Partial<CutoutOptions>) =>
+    const size = async (options: Partial<EncodeOptions>) =>
       (await encodeCutout(noisy, bare, { ...plain, format: 'jpeg', ...options })).bytes.byteLength
     const [good, poor] = [await size({ quality: 95 }), await size({ quality: 40 })]
     expect(poor).toBeLessThan(good / 2)
@@ -126,8 +126,8 @@ describe('the canvas', () => {
     expect(await pixel(encoded.bytes, 60, 50)).toEqual([200, 20, 30, 255])
   })
 
-  it('has the background colour everywhere, soft edges blended with it', async () => {
-    const background = { colour: [0, 0, 250] as [number, number, number] }
+  it('has the background color everywhere, soft edges blended with it', async () => {
+    const background = { color: [0, 0, 250] as [number, number, number] }
     const encoded = await encodeCutout(cutout(), bare, { ...plain, background, padding: { pixels: 7 } })
     expect(encoded).toMatchObject({ width: 114, height: 94 })
     expect(await pixel(encoded.bytes, 0, 0)).toEqual([0, 0, 250])
@@ -135,12 +135,11 @@ describe('the canvas', () => {
   })
 
   it('is covered by a background picture', async () => {
-    const { temporaryFolder } = await import('../../support/cli.ts')
-    const file = `${await temporaryFolder()}/back.png`
-    await sharp({ create: { width: 30, height: 90, channels: 3, background: '#0a6' } })
-      .png()
-      .toFile(file)
-    const encoded = await encodeCutout(cutout(), bare, { ...plain, background: { file } })
+    const ground = sharp({ create: { width: 30, height: 90, channels: 3, background: '#0a6' } })
+    const bytes = await ground.png().toBuffer()
+    const picture = new Uint8Array(new SharedArrayBuffer(bytes.length))
+    picture.set(bytes)
+    const encoded = await encodeCutout(cutout(), bare, { ...plain, background: { picture } })
     expect(encoded).toMatchObject({ width: 100, height: 80 })
     expect(await pixel(encoded.bytes, 0, 79)).toEqual([0, 170, 102])
     expect(await pixel(encoded.bytes, 50, 40)).toEqual([200, 20, 30])
@@ -166,7 +165,7 @@ describe('16 bits', () => {
   })
 
   it('stand on pure white, also where the canvas is larger', async () => {
-    const background = { colour: [255, 255, 255] as [number, number, number] }
+    const background = { color: [255, 255, 255] as [number, number, number] }
     const { bytes } = await encodeCutout(cutout(true), bare, { ...plain, background, padding: { pixels: 3 } })
     expect(await deepPixel(bytes, 0, 0)).toEqual([65535, 65535, 65535])
     expect(await deepPixel(bytes, 53, 43)).toEqual([51400, 5140, 7810])
@@ -188,7 +187,7 @@ describe('16 bits', () => {
   })
 })
 
-describe('the colour profile', () => {
+describe('the color profile', () => {
   const p3 = () =>
     sharp({ create: { width: 20, height: 10, channels: 3, background: '#c83c14' } })
       .withIccProfile('p3')
@@ -249,7 +248,7 @@ describe('metadata', () => {
       .withXmp(gpsXmp)
       .jpeg()
       .toBuffer()
-  const through = async (file: Buffer, options: Partial<CutoutOptions>) => {
+  const through = async (file: Buffer, options: Partial<EncodeOptions>) => {
     const image = await decode(file)
     const whole = uncut(image)
     const { bytes } = await encodeCutout(whole, image, { ...plain, ...options })

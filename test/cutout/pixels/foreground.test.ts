@@ -2,17 +2,17 @@ import { describe, expect, it } from 'vitest'
 import { estimateForeground } from '../../../src/cutout/pixels/foreground.ts'
 import { blend, errorWhereSoft, type Scene, scene, sceneNames } from './scenes.ts'
 
-/** The scene's picture with the estimated colours. */
+/** The scene's picture with the estimated colors. */
 function refined({ observed, alpha, width, height }: Scene): Uint8Array {
   const pixels = observed.slice()
   estimateForeground({ pixels, channels: 3, width, height, alpha })
   return pixels
 }
 
-const plain = (pixels: number, colour: number[]) =>
-  Uint8Array.from({ length: pixels * colour.length }, (_, i) => colour[i % colour.length]!)
+const plain = (pixels: number, color: number[]) =>
+  Uint8Array.from({ length: pixels * color.length }, (_, i) => color[i % color.length]!)
 
-/** How much of the naive cut-out's colour error may remain; a third more than measured. */
+/** How much of the naive cut-out's color error may remain; a third more than measured. */
 const allowed: Record<string, number> = {
   'soft disc, smooth, on green': 0.06,
   'soft disc, textured, on green': 0.3,
@@ -30,28 +30,28 @@ const allowed: Record<string, number> = {
   'glass, textured, on a busy backdrop': 1,
 }
 
-describe('colours of soft pixels', () => {
+describe('colors of soft pixels', () => {
   it.each(sceneNames)('come near the true ones: %s', (name) => {
     const made = scene(name, 640, 480)
-    const colours = refined(made)
+    const colors = refined(made)
     const naive = errorWhereSoft(made.observed, made.foreground, made.alpha)
-    expect(errorWhereSoft(colours, made.foreground, made.alpha) / naive).toBeLessThan(allowed[name]!)
+    expect(errorWhereSoft(colors, made.foreground, made.alpha) / naive).toBeLessThan(allowed[name]!)
   })
 
   it('take more than two thirds of the error away from what is seen on white, black and red', () => {
     let [before, after] = [0, 0]
     for (const name of sceneNames) {
       const made = scene(name, 256, 192)
-      const colours = refined(made)
-      for (const colour of [
+      const colors = refined(made)
+      for (const color of [
         [255, 255, 255],
         [0, 0, 0],
         [220, 20, 40],
       ]) {
-        const backdrop = plain(made.alpha.length, colour)
+        const backdrop = plain(made.alpha.length, color)
         const truth = blend(made.foreground, made.alpha, backdrop)
         before += errorWhereSoft(blend(made.observed, made.alpha, backdrop), truth, made.alpha)
-        after += errorWhereSoft(blend(colours, made.alpha, backdrop), truth, made.alpha)
+        after += errorWhereSoft(blend(colors, made.alpha, backdrop), truth, made.alpha)
       }
     }
     expect(after / before).toBeLessThan(0.3)
@@ -75,9 +75,9 @@ describe('pixels that are wholly in or wholly out', () => {
   it('keep every byte', () => {
     for (const name of sceneNames) {
       const made = scene(name, 320, 240)
-      const colours = refined(made)
+      const colors = refined(made)
       const isHard = (i: number) => [0, 255].includes(made.alpha[Math.floor(i / 3)]!)
-      expect(colours.findIndex((value, i) => value !== made.observed[i] && isHard(i))).toBe(-1)
+      expect(colors.findIndex((value, i) => value !== made.observed[i] && isHard(i))).toBe(-1)
     }
   })
 
@@ -89,7 +89,7 @@ describe('pixels that are wholly in or wholly out', () => {
 })
 
 describe('a target of its own', () => {
-  it('gets the colours in its own number of channels; the picture and its alpha stay', () => {
+  it('gets the colors in its own number of channels; the picture and its alpha stay', () => {
     const { observed, alpha, width, height, ...rest } = scene('soft disc, textured, on green', 160, 120)
     const expected = refined({ observed, alpha, width, height, ...rest })
     const picture = observed.slice()
@@ -98,8 +98,8 @@ describe('a target of its own', () => {
     expect(Buffer.compare(picture, observed)).toBe(0)
     for (const [at, value] of alpha.entries()) {
       const soft = value > 0 && value < 255
-      const colour = soft ? [...expected.subarray(at * 3, at * 3 + 3)] : [7, 7, 7]
-      expect([...rgba.subarray(at * 4, at * 4 + 4)]).toEqual([...colour, 7])
+      const color = soft ? [...expected.subarray(at * 3, at * 3 + 3)] : [7, 7, 7]
+      expect([...rgba.subarray(at * 4, at * 4 + 4)]).toEqual([...color, 7])
     }
   })
 })
@@ -124,16 +124,16 @@ describe('16 bits', () => {
 
 describe('a picture that is transparent itself', () => {
   /** The scene as RGBA with a transparency of its own, which the final alpha contains. */
-  function withOwn(made: Scene, own: Uint8Array, colours = made.observed) {
+  function withOwn(made: Scene, own: Uint8Array, colors = made.observed) {
     const pixels = new Uint8Array(own.length * 4)
     for (const [at, value] of own.entries()) {
-      pixels.set(colours.subarray(at * 3, at * 3 + 3), at * 4)
+      pixels.set(colors.subarray(at * 3, at * 3 + 3), at * 4)
       pixels[at * 4 + 3] = value
     }
     return pixels
   }
 
-  it('keeps its colours where only its own transparency makes it soft', () => {
+  it('keeps its colors where only its own transparency makes it soft', () => {
     const made = scene('hair, brown, on white', 320, 240)
     const pixels = withOwn(made, made.alpha)
     const before = pixels.slice()
@@ -149,18 +149,18 @@ describe('a picture that is transparent itself', () => {
     expect(Buffer.compare(pixels, expected)).toBe(0)
   })
 
-  it('does not let colour under full transparency in', () => {
+  it('does not let color under full transparency in', () => {
     const made = scene('soft disc, smooth, on green', 320, 240)
-    // A frame of the picture is transparent, with a glaring colour left under it.
+    // A frame of the picture is transparent, with a glaring color left under it.
     const own = Uint8Array.from({ length: 320 * 240 }, (_, at) => (at % 320 < 90 ? 0 : 255))
     const observed = made.observed.slice()
     for (const [at, value] of own.entries()) if (value === 0) observed.set([255, 0, 255], at * 3)
     const alpha = made.alpha.map((value, at) => (own[at] === 0 ? 0 : value))
     const pixels = withOwn(made, own, observed)
     estimateForeground({ pixels, channels: 4, width: 320, height: 240, alpha })
-    const colours = new Uint8Array(320 * 240 * 3)
-    for (let at = 0; at < own.length; at++) colours.set(pixels.subarray(at * 4, at * 4 + 3), at * 3)
-    expect(errorWhereSoft(colours, made.foreground, alpha)).toBeLessThan(6)
+    const colors = new Uint8Array(320 * 240 * 3)
+    for (let at = 0; at < own.length; at++) colors.set(pixels.subarray(at * 4, at * 4 + 3), at * 3)
+    expect(errorWhereSoft(colors, made.foreground, alpha)).toBeLessThan(6)
   })
 })
 
@@ -172,7 +172,7 @@ describe('odd sizes and mattes', () => {
     [2, 3],
     [385, 7],
     [769, 513],
-  ])('%ix%i: an even colour stays within rounding, whatever the matte', (width, height) => {
+  ])('%ix%i: an even color stays within rounding, whatever the matte', (width, height) => {
     for (const matte of [
       (at: number) => at % 256,
       () => 1,
@@ -188,7 +188,7 @@ describe('odd sizes and mattes', () => {
     }
   })
 
-  it('a single soft pixel far from everything takes no colour that is not about', () => {
+  it('a single soft pixel far from everything takes no color that is not about', () => {
     for (const [width, height] of [
       [3000, 50],
       [900, 700],

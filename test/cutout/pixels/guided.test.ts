@@ -221,13 +221,13 @@ describe('a matte brought to full size along the edges', () => {
     ).toBe(0)
   })
 
-  it('sees white where the picture is transparent, whatever colour is stored there', () => {
+  it('sees white where the picture is transparent, whatever color is stored there', () => {
     const { observed, ...made } = scene('narrow edge, textured, on white', 200, 150)
     const task = taskOf({ observed, ...made }, 64, true)
-    const withHidden = (colour: number[]) => {
+    const withHidden = (color: number[]) => {
       const rgba = new Uint8Array(200 * 150 * 4).fill(255)
       for (const [at, value] of made.alpha.entries()) {
-        rgba.set(value === 0 ? [...colour, 0] : [...observed.subarray(at * 3, at * 3 + 3), 255], at * 4)
+        rgba.set(value === 0 ? [...color, 0] : [...observed.subarray(at * 3, at * 3 + 3), 255], at * 4)
       }
       return guidedUpsample({ ...task, pixels: rgba, channels: 4 })
     }

@@ -5,10 +5,10 @@ import { type Reviewed, review } from '../../../src/cutout/pixels/review.ts'
 const side = 200
 type Paint = (x: number, y: number) => number
 
-/** A scene of 200 x 200 pixels; alpha and colours by place. */
+/** A scene of 200 x 200 pixels; alpha and colors by place. */
 function scene(
   alpha: Paint,
-  colour: (x: number, y: number) => [number, number, number] = () => [180, 30, 30],
+  color: (x: number, y: number) => [number, number, number] = () => [180, 30, 30],
 ): Reviewed {
   const mask = new Uint8Array(side * side)
   const rgba = new Uint8Array(side * side * 4)
@@ -16,7 +16,7 @@ function scene(
   for (let y = 0, at = 0; y < side; y++) {
     for (let x = 0; x < side; x++, at++) {
       mask[at] = alpha(x, y)
-      rgba.set([...colour(x, y), mask[at]!], at * 4)
+      rgba.set([...color(x, y), mask[at]!], at * 4)
     }
   }
   return { mask, rgba, data, channels: 3, width: side, height: side }
@@ -81,7 +81,7 @@ describe('the halo score', () => {
   const backdrop = [240, 240, 240] as const
   const soft = disc(60, 8)
 
-  it('is nothing when the edge has the colour of the subject', () => {
+  it('is nothing when the edge has the color of the subject', () => {
     expect(review(scene(soft)).haloScore).toBe(0)
   })
 

@@ -4,9 +4,9 @@ export interface Scene {
   name: string
   width: number
   height: number
-  /** Interleaved RGB, the subject's colours everywhere. */
+  /** Interleaved RGB, the subject's colors everywhere. */
   foreground: Uint8Array
-  /** Interleaved RGB, the backdrop's colours everywhere. */
+  /** Interleaved RGB, the backdrop's colors everywhere. */
   background: Uint8Array
   /** One value per pixel. */
   alpha: Uint8Array
@@ -14,9 +14,9 @@ export interface Scene {
   observed: Uint8Array
 }
 
-type Colour = [red: number, green: number, blue: number]
-/** Colours 0..1 at a place, both coordinates relative to the longer side. */
-type Paint = (u: number, v: number) => Colour
+type Color = [red: number, green: number, blue: number]
+/** Colors 0..1 at a place, both coordinates relative to the longer side. */
+type Paint = (u: number, v: number) => Color
 type Shape = (width: number, height: number) => Float32Array
 
 const clamp = (value: number) => Math.min(1, Math.max(0, value))
@@ -51,7 +51,7 @@ const textured =
           (sum, frequency, i) => sum + strength * noise(u, v, frequency, i * 7 + channel),
           0,
         ),
-    ) as Colour
+    ) as Color
 
 const skin: Paint = (u, v) => [0.75 + 0.15 * Math.sin(u * 7), 0.5 + 0.2 * Math.cos(v * 8), 0.35]
 const brown: Paint = (u, v) => [0.25 + 0.1 * Math.sin(u * 10), 0.16 + 0.05 * Math.cos(v * 11), 0.1]
@@ -181,7 +181,7 @@ export function scene(name: string, width: number, height: number): Scene {
   }
 }
 
-const bytes = (colour: Colour) => colour.map((value) => Math.round(clamp(value) * 255))
+const bytes = (color: Color) => color.map((value) => Math.round(clamp(value) * 255))
 
 /** `foreground` over `background`, interleaved RGB. */
 export function blend(
@@ -198,12 +198,12 @@ export function blend(
 }
 
 /** Mean absolute difference per channel, in levels of 255, of pixels that are neither in nor out. */
-export function errorWhereSoft(colours: Uint8Array, truth: Uint8Array, alpha: Uint8Array): number {
+export function errorWhereSoft(colors: Uint8Array, truth: Uint8Array, alpha: Uint8Array): number {
   let sum = 0
   let count = 0
   for (let at = 0; at < alpha.length; at++) {
     if (alpha[at] === 0 || alpha[at] === 255) continue
-    for (let i = at * 3; i < at * 3 + 3; i++) sum += Math.abs(colours[i]! - truth[i]!)
+    for (let i = at * 3; i < at * 3 + 3; i++) sum += Math.abs(colors[i]! - truth[i]!)
     count += 3
   }
   return sum / count

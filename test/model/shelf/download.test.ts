@@ -2,16 +2,19 @@
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { RmbgError } from '../../../src/errors.ts'
+import { takeLock } from '../../../src/lock.ts'
 import { type PullOptions, pullModel } from '../../../src/model/shelf/pull.ts'
 import { resolveModel } from '../../../src/model/shelf/registry.ts'
-import { removeModel, verifyModels } from '../../../src/model/shelf/verify.ts'
+import { removeModel } from '../../../src/model/shelf/remove.ts'
+import { verifyModels } from '../../../src/model/shelf/verify.ts'
+import { processOwner } from '../../../src/owner.ts'
 import { temporaryFolder } from '../../support/cli.ts'
 
 /** No digest and no size of it is known beforehand. */
@@ -64,7 +67,7 @@ async function setting(overrides: Partial<PullOptions> = {}) {
   const options: PullOptions = {
     modelsFolder,
     endpoint: 'http://127.0.0.1:59999',
-    acceptsLicence: async () => true,
+    acceptsLicense: async () => true,
     backoffMs: 20,
     ...overrides,
   }
@@ -252,19 +255,19 @@ describe('a token', () => {
   })
 })
 
-describe('a licence that restricts use', () => {
+describe('a license that restricts use', () => {
   it('has to be accepted before anything is fetched, and who did is kept', async () => {
     const { url, requests } = await serve(answer(200, {}, 'tiny'))
     const { options, modelsFolder, left } = await setting({
       endpoint: url,
-      acceptsLicence: async () => false,
+      acceptsLicense: async () => false,
     })
-    expect(await refusal(pullModel('rmbg-2.0:int8', options))).toMatchObject({ code: 'MODEL_LICENCE' })
+    expect(await refusal(pullModel('rmbg-2.0:int8', options))).toMatchObject({ code: 'MODEL_LICENSE' })
     expect(requests).toHaveLength(0)
     expect(await left()).toEqual([])
-    await pullModel('rmbg-2.0:int8', { ...options, acceptsLicence: async () => true })
+    await pullModel('rmbg-2.0:int8', { ...options, acceptsLicense: async () => true })
     const record = JSON.parse(await readFile(join(modelsFolder, 'rmbg-2.0/int8.origin.json'), 'utf8'))
-    expect(record.licence).toMatchObject({
+    expect(record.license).toMatchObject({
       name: 'CC-BY-NC-4.0',
       acceptedBy: expect.any(String),
       acceptedAt: expect.stringMatching(/^\d{4}-/),
@@ -337,13 +340,13 @@ describe('what goes wrong is told in a sentence, and nothing half-written is lef
 
   it('another process is fetching it', async () => {
     const { options, modelsFolder } = await setting({ endpoint: (await serve()).url })
-    await mkdir(join(modelsFolder, name))
-    const lock = join(modelsFolder, name, 'fp32.onnx.lock')
-    await writeFile(lock, String(process.ppid))
-    expect((await refusal(pullModel(name, options))).message).toContain(
-      `Another process (${process.ppid}) is fetching`,
+    const release = await takeLock(join(modelsFolder, name, 'fp32.onnx.lock'), () => new Error('locked'))
+    expect((await refusal(pullModel(name, options))).message).toBe(
+      `Another process (${process.pid}) is fetching ${name} right now.`,
     )
-    await writeFile(lock, '999999999') // nobody
+    await release()
+    const dead = { pid: 999999999, owner: processOwner().replace(/ \d+ /, ' 999999999 ') }
+    await writeFile(join(modelsFolder, name, 'fp32.onnx.lock/dead.held'), JSON.stringify(dead))
     expect(await pullModel(name, options)).toMatchObject({ sha256: digest })
   })
 

@@ -25,11 +25,12 @@ const refusal = async (promise: Promise<unknown>): Promise<RmbgError> => {
 
 describe('a model by name', () => {
   it.each(Object.entries(builtinModels))(
-    '%s: its file is there, of the stated size, and fits its entry',
+    '%s: its file is there, of the stated size and digest, and fits its entry',
     async (name, known) => {
       expect((await stat(known.file)).size).toBe(known.size)
       const spec = await resolveModel(name, options)
-      expect(spec).toMatchObject({ name, activation: known.activation, licence: known.licence })
+      expect(spec).toMatchObject({ name, activation: known.activation, license: known.license })
+      expect(spec.sha256).toBe(known.sha256)
       expect(spec.sha256).toBe(
         createHash('sha256')
           .update(await readFile(known.file))
@@ -70,7 +71,7 @@ describe('a model by path', () => {
         .digest('hex'),
       normalisation: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
       activation: 'none',
-      licence: 'unknown',
+      license: 'unknown',
     })
   })
 
@@ -82,14 +83,14 @@ describe('a model by path', () => {
       std: [1, 1, 1],
       activation: 'sigmoid',
       output: 'mask',
-      licence: 'Apache-2.0',
+      license: 'Apache-2.0',
     })
     expect(await resolveModel(file, options)).toMatchObject({
       inputSize: { width: 6, height: 4 },
       normalisation: { mean: [0.5, 0.5, 0.5], std: [1, 1, 1] },
       activation: 'sigmoid',
       output: 'mask',
-      licence: 'Apache-2.0',
+      license: 'Apache-2.0',
     })
   })
 

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { sha256Of } from '../sha256.ts'
+import { sha256Of } from './sha256.ts'
 
 /**
  * Who this process is, in one line for locks and leases: host, machine, boot and pid namespace (pids mean

@@ -1,0 +1,23 @@
+import { rm } from 'node:fs/promises'
+import { installedVariants, modelPaths, notInstalled } from './installed.ts'
+
+/**
+ * Deletes an installed model.
+ *
+ * @param nameAndVariant `rmbg-2.0` for all its variants, `rmbg-2.0:q4f16` for one
+ * @returns paths of the deleted files
+ * @throws RmbgError MODEL_MISSING when it is not installed
+ */
+export async function removeModel(modelsFolder: string, nameAndVariant: string): Promise<string[]> {
+  const installed = await installedVariants(modelsFolder, nameAndVariant)
+  if (installed.length === 0) throw notInstalled(nameAndVariant)
+  const removed: string[] = []
+  for (const { name, variant } of installed) {
+    const { file, origin } = modelPaths(modelsFolder, name, variant)
+    // A file without its origin is not installed, so a crash in between leaves nothing that looks whole.
+    await rm(origin, { force: true })
+    await rm(file, { force: true })
+    removed.push(file)
+  }
+  return removed
+}
