@@ -10,7 +10,7 @@ import { measured } from '../sha256.ts'
 import type { ObjectStore, StoredObject } from '../store/contract.ts'
 import { contentTypeOf } from '../store/keys.ts'
 import { mergeSorted } from '../store/merge-sorted.ts'
-import { againWhenDamaged, isDamage, readAsWritten } from '../store/verified.ts'
+import { isDamage, retryDamaged, streamVerified } from '../store/verified.ts'
 import { at, type Vault } from './vault.ts'
 
 export const objectsFile = 'objects.tsv.gz'
@@ -44,7 +44,7 @@ interface Place {
  *
  * @returns yields each wanted object when it is there or on its way; all are there when it ends
  */
-export async function* copyObjects(
+async function* copyObjects(
   wanted: (kind: (typeof kinds)[number]) => AsyncIterable<ReferredObject>,
   from: Place,
   to: Place,
@@ -54,10 +54,10 @@ export async function* copyObjects(
   const limit = pLimit(concurrency)
   const running = new Set<Promise<void>>()
   const copyOne = async ({ key, sha256 }: ReferredObject) => {
-    const copiedInside = await from.store.copyTo?.(from.keyOf(key), to.store, to.keyOf(key), signal)
+    const copiedInside = await from.store.copyTo(from.keyOf(key), to.store, to.keyOf(key), signal)
     if (!copiedInside) {
-      await againWhenDamaged(async () => {
-        const body = Readable.from(readAsWritten(from.store, from.keyOf(key), sha256, signal), {
+      await retryDamaged(async () => {
+        const body = Readable.from(streamVerified(from.store, from.keyOf(key), sha256, signal), {
           objectMode: false,
         })
         await to.store.put(to.keyOf(key), body, { contentType: contentTypeOf(key), sha256, signal })

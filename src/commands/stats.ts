@@ -45,7 +45,7 @@ export default class Stats extends BaseCommand {
       if (flags.html !== undefined) {
         const file = resolve(flags.html)
         const report = await collectReport(database, cache, options)
-        await writeAtomically(file, Buffer.from(statisticsHtml(report)))
+        await writeAtomically(file, Buffer.from(statisticsHtml(report)), 'report')
         this.logToStderr(`The report is in ${file}`)
       }
       return statistics

@@ -19,8 +19,8 @@ export interface JobFilter {
   tagLike?: string
   /** Contained in `params`. */
   params?: Record<string, unknown>
-  /** Larger than so many kilobytes (1024 bytes) of original file. */
-  largerThanKb?: number
+  /** The file that was read has more bytes. */
+  largerThanBytes?: number
   /** `*` and `?` in the source file's name, folders left out. */
   name?: string
   /** An error code, or a part of the sentence. */
@@ -38,7 +38,7 @@ type Condition = postgres.PendingQuery<postgres.Row[]>
  * @throws RmbgError NOT_FOUND naming a tag that does not exist
  */
 export async function jobCondition(sql: postgres.Sql, filter: JobFilter): Promise<() => Condition> {
-  const { user, statuses, since, until, params, largerThanKb, name, error, needsReview } = filter
+  const { user, statuses, since, until, params, largerThanBytes, name, error, needsReview } = filter
   const tagged = (ids: readonly number[]) =>
     sql`exists (select from image_tags t where t.job_id = j.job_id and t.tag_id in ${sql(ids)})`
   const conditions: Condition[] = []
@@ -54,9 +54,11 @@ export async function jobCondition(sql: postgres.Sql, filter: JobFilter): Promis
     conditions.push(similar.length === 0 ? sql`false` : tagged(similar.map(({ tagId }) => tagId)))
   }
   if (params !== undefined) conditions.push(sql`j.params @> ${sql.json(params as postgres.JSONValue)}`)
-  // More than the column holds is larger than every file.
-  if (largerThanKb !== undefined)
-    conditions.push(sql`j.file_size_kb > ${Math.min(largerThanKb, 2 ** 31 - 1)}`)
+  if (largerThanBytes !== undefined) {
+    // The indexed column counts started KiB; the bytes tell the files apart that are within the same one.
+    const kib = Math.min(Math.floor(largerThanBytes / 1024), 2 ** 31 - 1) // the most that the column holds
+    conditions.push(sql`j.file_size_kb > ${kib} and coalesce(j.source_size > ${largerThanBytes}, true)`)
+  }
   if (name !== undefined) conditions.push(sql`source_name(j.source_path) like ${likePattern(name)}`)
   // The status is in the text of the query: the indexes over failures are partial.
   if (error !== undefined && Object.hasOwn(errorFamilies, error))

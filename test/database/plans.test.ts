@@ -40,7 +40,7 @@ describeWith('RMBG_TEST_DATABASE_URL')(`the plan over ${rows} jobs`, () => {
       { params: { format: 'bmp' } },
       /Bitmap Index Scan on image_process_jobs_params_idx/,
     ],
-    ['large files', { largerThanKb: 18_000 }, /image_process_jobs_file_size_kb_idx/],
+    ['large files', { largerThanBytes: 18_000 * 1024 }, /image_process_jobs_file_size_kb_idx/],
     ['a name', { name: 'IMG_55555*' }, /Bitmap Index Scan on image_process_jobs_source_name_idx/],
     ['an error code', { error: 'MODEL_CRASHED' }, /image_process_jobs_error_code_idx/],
     [

@@ -82,17 +82,27 @@ describeServers('on servers', () => {
     expect(stdout.split('\n')).toHaveLength(4)
   })
 
-  it('bucket shows, changes and then has nothing to do', async () => {
+  it('bucket shows its plan, executes it and then has nothing to do', async () => {
     const args = ['bucket', '--archive-class', 'none', '--expire-after', '90']
-    expect((await site.run([...args, '--dry-run'])).stdout).toContain('off -> enabled')
+    const dry = await site.run([...args, '--dry-run', '--json'])
+    const [plan] = JSON.parse(dry.stdout).plans
+    expect(plan).toMatchObject({ bucket: site.bucket.bucket, versioning: { now: 'off' }, changes: true })
     expect((await site.run(args)).status, 'nobody to ask').toBe(2)
-    expect((await site.run([...args, '--yes'])).stdout).toContain('Done')
-    expect((await site.run([...args, '--yes'])).stdout).toContain('is as it should be')
+    const done = JSON.parse((await site.run([...args, '--yes', '--json'])).stdout)
+    const rulesSet = ['rmbg-original', 'rmbg-mask', 'rmbg-processed']
+    expect(done).toEqual({
+      plans: [plan],
+      changed: [{ bucket: site.bucket.bucket, versioningEnabled: true, rulesSet }],
+    })
+    const again = JSON.parse((await site.run([...args, '--json'])).stdout)
+    expect([again.plans[0].changes, again.changed]).toEqual([false, []])
+    expect((await site.run(args)).stdout).toContain('needs no changes')
   })
 
-  it('wal prints what to add', async () => {
+  it('wal prints what to add, with a status of its own or that of a monitor', async () => {
     const { status, stdout } = await site.run(['wal'])
     expect([status, stdout]).toEqual([10, expect.stringContaining('archive_mode = on')])
+    expect((await site.run(['wal', '--monitor'])).status).toBe(1)
   })
 })
 

@@ -1,10 +1,6 @@
-import { plural } from '../../terminal/plural.ts'
 import { one } from '../rows.ts'
 import { type Look, levelOf, worst } from './contract.ts'
-
-/** Minutes and seconds. */
-const duration = (seconds: number): string =>
-  seconds < 120 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`
+import { counted, duration } from './words.ts'
 
 const connections: Look = {
   name: 'connections',
@@ -66,7 +62,7 @@ const longRunning: Look = {
     return {
       level: sessions.length === 0 && !seesAll ? 'unknown' : worst(levels),
       summary: longest
-        ? `For more than a minute ${plural(sessions.length - idle.length, 'session')} running a query and ${plural(idle.length, 'transaction')} idle, the longest ${duration(longest.seconds)}.`
+        ? `For more than a minute ${counted(sessions.length - idle.length, 'session')} running a query and ${counted(idle.length, 'transaction')} idle, the longest ${duration(longest.seconds)}.`
         : seesAll
           ? 'No query runs, and no transaction is idle, for more than a minute.'
           : "Other roles' sessions cannot be seen.",
@@ -99,7 +95,7 @@ const blocked: Look = {
       summary:
         waiting.length === 0
           ? 'No query waits for another.'
-          : `${plural(waiting.length, 'session')} waiting for others, the longest for ${duration(longest)}.`,
+          : `${counted(waiting.length, 'session')} waiting for others, the longest for ${duration(longest)}.`,
       details: waiting.map(
         ({ pid, by, seconds, query }) =>
           `pid ${pid} waits ${duration(seconds)} for ${by.map((other) => `pid ${other}`).join(', ')}: ${query}`,

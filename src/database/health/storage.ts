@@ -1,9 +1,9 @@
-import { plural } from '../../terminal/plural.ts'
+import { sizeText } from '../../bytes.ts'
 import { indexStates, ownTables } from '../indexes.ts'
 import { one } from '../rows.ts'
 import { type HealthContext, type Look, levelOf } from './contract.ts'
+import { counted } from './words.ts'
 
-const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
 /** With fewer blocks read than this a ratio says nothing. */
 const enoughBlocks = 10_000
 /** More changes than this since the last analyze, and what is known of a table is not true any more. */
@@ -99,15 +99,15 @@ const bloat: Look = {
           ? `Withheld for ${untrusted.map(({ table }) => table).join(', ')}: statistics are missing or old, and an estimate from them would be wrong.`
           : total === 0
             ? 'No table or index is notably larger than its rows need.'
-            : `About ${megabytes(total)} of tables and indexes are empty room.`,
+            : `About ${sizeText(total)} of tables and indexes are empty room.`,
       details: [
         ...wasted.map(
           ({ name, waste, size }) =>
-            `table ${name}: about ${megabytes(waste)} of ${megabytes(size)}; new rows will fill it`,
+            `table ${name}: about ${sizeText(waste)} of ${sizeText(size)}; new rows will fill it`,
         ),
         ...indexes.map(
           ({ name, waste, size }) =>
-            `index ${name}: about ${megabytes(waste)} of ${megabytes(size)}; rmbg reindex gives it back`,
+            `index ${name}: about ${sizeText(waste)} of ${sizeText(size)}; rmbg reindex gives it back`,
         ),
         ...(untrusted.length > 0
           ? ['ANALYZE them (rmbg prune --vacuum), or let the role read pg_stats.']
@@ -188,17 +188,13 @@ const indexes: Look = {
     return {
       level:
         invalid.length > 0 || duplicates.length > 0 ? 'warn' : levelOf(wasted, { warn: 5e9, crit: 1e15 }),
-      summary:
-        `${plural(invalid.length, 'invalid index')}, ${plural(duplicates.length, 'pair')} of duplicates, ${plural(unused.length, 'index')} of more than 1 MB never used.`.replaceAll(
-          'indexs',
-          'indexes',
-        ),
+      summary: `${counted(invalid.length, 'invalid index', 'invalid indexes')}, ${counted(duplicates.length, 'pair')} of duplicates, ${counted(unused.length, 'index', 'indexes')} of more than 1 MB never used.`,
       details: [
         ...invalid.map(({ name }) => `invalid: ${name}; rmbg reindex drops what a killed REINDEX left`),
         ...duplicates.map(({ names }) => `the same: ${names.join(', ')}`),
         ...unused.map(
           ({ name, size }) =>
-            `unused: ${name}, ${megabytes(size)}, since ${reset?.since?.slice(0, 16) ?? 'counting began'}`,
+            `unused: ${name}, ${sizeText(size)}, since ${reset?.since?.slice(0, 16) ?? 'counting began'}`,
         ),
       ],
       metrics: [

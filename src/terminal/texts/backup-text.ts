@@ -1,9 +1,8 @@
-import type { BucketPlan } from '../../backup/buckets.ts'
 import type { Manifest } from '../../backup/manifest.ts'
 import type { BackupResult } from '../../backup/take.ts'
 import type { VerifiedBackup } from '../../backup/verify.ts'
+import { sizeText } from '../../bytes.ts'
 import type { WalReport } from '../../database/health/wal.ts'
-import { sizeText } from '../bytes.ts'
 import { plural } from '../plural.ts'
 import { printable } from '../printable.ts'
 import { table } from '../table.ts'
@@ -82,16 +81,4 @@ export function walText(report: WalReport): string {
       ? ['', 'For postgresql.conf (the folder on another disk, owned by postgres):', ...report.settingsToAdd]
       : []),
   ].join('\n')
-}
-
-export function bucketText({ bucket, versioning, rules, changes }: BucketPlan): string {
-  const lines = [
-    `versioning  ${versioning.now}${versioning.now === versioning.wanted ? '' : ` -> ${versioning.wanted}`}`,
-    ...rules.map(({ id, now, wanted }) =>
-      now === wanted ? `${id}  ${wanted}` : `${id}  ${now ?? 'no rule'} -> ${wanted}`,
-    ),
-  ]
-  return [`s3://${bucket}${changes ? '' : ' is as it should be'}`, ...lines.map((line) => `  ${line}`)].join(
-    '\n',
-  )
 }

@@ -1,6 +1,6 @@
+import { sizeText } from '../../bytes.ts'
 import type { Usage } from '../../database/usage.ts'
 import type { Report, Statistics } from '../../jobs/statistics.ts'
-import { sizeText } from '../bytes.ts'
 import { printable } from '../printable.ts'
 
 const escaped = (text: string): string =>

@@ -1,7 +1,7 @@
+import { sizeText } from '../../bytes.ts'
 import type { ForeignObject, Orphan, OrphanFigures, OrphanResult } from '../../upkeep/orphans.ts'
 import { type PruneFigures, type PruneResult, plannedRows } from '../../upkeep/prune.ts'
 import type { ReindexedIndex, ReindexFigures, ReindexResult } from '../../upkeep/reindex.ts'
-import { sizeText } from '../bytes.ts'
 import { plural } from '../plural.ts'
 import { printable } from '../printable.ts'
 
