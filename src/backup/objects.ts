@@ -44,7 +44,7 @@ interface Place {
  *
  * @returns yields each wanted object when it is there or on its way; all are there when it ends
  */
-export async function* copyObjects(
+async function* copyObjects(
   wanted: (kind: (typeof kinds)[number]) => AsyncIterable<ReferredObject>,
   from: Place,
   to: Place,

@@ -23,60 +23,60 @@ onBothDatabases('objects of jobs', (database) => {
     for (let index = 0; index < count; index++) ids.push(await makeJob(database().sql, { store: store() }))
     return findJobs(database().sql, ids)
   }
-  const download = (list: readonly Job[], kinds: readonly ObjectKind[] = objectKinds) => {
+  const download = async (list: readonly Job[], kinds: readonly ObjectKind[] = objectKinds) => {
     const told: Fetched[] = []
     const onObject = (fetched: Fetched) => told.push(fetched)
-    return downloadJobs(store(), list, { folder, kinds, onObject }).then((fetched) => ({ fetched, told }))
+    return { ...(await downloadJobs(store(), list, { folder, kinds, onObject })), told }
   }
-
-  const pathOf = (key: string) => join(folder, key.split('/')[0]!, key.split('/').at(-1)!)
+  const fileOf = (key: string) => join(folder, key.split('/')[0]!, key.split('/').at(-1)!)
 
   it('have a link each, those of jobs that are not completed have none', async () => {
     const [job] = await jobs(1)
-    expect(await withLinks(store(), [job!], 60)).toEqual([
+    const [failed] = await findJobs(database().sql, [await makeJob(database().sql, { status: 'failed' })])
+    expect(await withLinks(store(), [job!, failed!], 60)).toEqual([
       {
         ...job,
         originalUrl: expect.stringContaining(`/${job!.originalPath}`),
         maskUrl: expect.stringContaining(`/${job!.maskPath}`),
         processedUrl: expect.stringContaining(`/${job!.processedPath}`),
       },
+      failed,
     ])
-    const [failed] = await findJobs(database().sql, [await makeJob(database().sql, { status: 'failed' })])
-    expect(await withLinks(store(), [failed!], 60)).toEqual([failed])
-    expect((await download([failed!])).fetched).toEqual({ downloaded: [] })
+    expect(await download([failed!])).toEqual({ downloaded: [], told: [] })
   })
 
   it('come into a folder for each kind, in the order of jobs and kinds', async () => {
     const list = await jobs(4)
-    const { fetched, told } = await download(list, ['original', 'mask'])
-    const keys = list.flatMap(({ originalPath, maskPath }) => [originalPath!, maskPath!])
-    expect(fetched).toEqual({ downloaded: keys.map(pathOf) })
+    const { downloaded, told } = await download(list, ['original', 'mask'])
+    const keys = list.flatMap(({ originalPath, maskPath }) => [originalPath, maskPath!])
+    expect(downloaded).toEqual(keys.map(fileOf))
     expect(told).toHaveLength(8)
-    for (const key of keys)
-      expect(await readFile(pathOf(key))).toEqual(await readFile(join(storeFolder, key)))
+    for (const key of keys) {
+      expect(await readFile(fileOf(key))).toEqual(await readFile(join(storeFolder, key)))
+    }
   })
 
   it('that are there with the right content are not written again; others are replaced', async () => {
     const [job] = await jobs(1)
     await download([job!], ['mask', 'original'])
-    const [mask, original] = [pathOf(job!.maskPath!), pathOf(job!.originalPath!)]
+    const [mask, original] = [fileOf(job!.maskPath!), fileOf(job!.originalPath)]
     const { mtimeMs } = await stat(mask)
     await writeFile(original, 'something else')
     await download([job!], ['mask', 'original'])
     expect((await stat(mask)).mtimeMs).toBe(mtimeMs)
-    expect(await readFile(original)).toEqual(await readFile(join(storeFolder, job!.originalPath!)))
+    expect(await readFile(original)).toEqual(await readFile(join(storeFolder, job!.originalPath)))
   })
 
   it('that are missing or damaged keep no other from coming', async () => {
     const list = await jobs(2)
     await rm(join(storeFolder, list[0]!.maskPath!))
     await writeFile(join(storeFolder, list[1]!.maskPath!), 'damaged')
-    const { fetched } = await download(list)
-    expect(fetched.failed).toMatchObject([
-      { key: list[0]!.maskPath, code: 'STORE_OBJECT_MISSING' },
-      { key: list[1]!.maskPath, code: 'STORE_OBJECT_DAMAGED' },
+    const { downloaded, failed } = await download(list)
+    expect(failed).toEqual([
+      { key: list[0]!.maskPath, code: 'STORE_OBJECT_MISSING', message: expect.any(String) },
+      { key: list[1]!.maskPath, code: 'STORE_OBJECT_DAMAGED', message: expect.any(String) },
     ])
-    expect(fetched.downloaded).toHaveLength(4)
+    expect(downloaded).toHaveLength(4)
   })
 
   it('stop coming where none can be written', async () => {
