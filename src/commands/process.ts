@@ -163,7 +163,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
         ? terminalPrinter
         : linesPrinter
     const print = printer(flags)
-    const stop = onStopSignals((message) => print({ type: 'notice', message }))
+    const stop = onStopSignals((message) => print({ type: 'notice', message }), 'images in work are finished first')
     const context = openContext(settings)
     let summary: SummaryEvent
     try {

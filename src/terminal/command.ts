@@ -1,14 +1,75 @@
 import { Command } from '@oclif/core/command'
 import { CLIError } from '@oclif/core/errors'
+import type * as Interfaces from '@oclif/core/interfaces'
 import * as ux from '@oclif/core/ux'
 import pc from 'picocolors'
+import { type Context, openContext } from '../context.ts'
 import { RmbgError } from '../errors.ts'
+import { type ResolvedSettings, resolveSettings } from '../settings/settings.ts'
 import { exitStatus, exitStatusOfFamily } from './exit.ts'
 import { printable, printableLines, printableOutput } from './printable.ts'
-import type { StopSignals } from './signals.ts'
+import { onStopSignals, type StopSignals } from './signals.ts'
 
-/** What every command shares: how it speaks, how an error is told and which exit status it ends in. */
+/** What a command works with while `withContext` runs it. */
+export interface Frame {
+  settings: ResolvedSettings
+  context: Context
+  /** Its signal aborts on the first Ctrl-C, if the command said what happens then. */
+  stop: StopSignals
+}
+
+export interface FrameOptions {
+  /** Flags that are settings: they win over the environment and the configuration file. */
+  flags?: Record<string, unknown>
+  /** What the first Ctrl-C waits for, such as "images in work are finished first". Without it, Ctrl-C ends the process. */
+  onStop?: string
+  /** Where to say it; stderr by default. */
+  tell?: (message: string) => void
+}
+
+/** What every command shares: its frame, how it speaks, how it reports an error and its exit status. */
 export abstract class BaseCommand extends Command {
+  /**
+   * Runs an action with settings resolved and drivers at hand. Drivers open on first use and are closed at the end,
+   * whatever happens. A command that was stopped ends with the status of the signal.
+   *
+   * @throws RmbgError CONFIG_INVALID, or what the action throws
+   */
+  protected async withContext<T>(
+    action: (frame: Frame) => Promise<T>,
+    { flags = {}, onStop, tell = (message) => this.logToStderr(message) }: FrameOptions = {},
+  ): Promise<T> {
+    const settings = await resolveSettings(flags)
+    const stop = onStop === undefined ? neverStopped : onStopSignals(tell, onStop)
+    const context = openContext(settings)
+    try {
+      return await action({ settings, context, stop })
+    } catch (error) {
+      if (stop.signal.aborted) this.stopped(stop, error)
+      throw error
+    } finally {
+      await context.close()
+      stop.release()
+    }
+  }
+
+  // oclif 4 puts what a flag's parser says between two lines of its own; the sentence stands for itself.
+  protected override async parse<
+    F extends Interfaces.OutputFlags<Interfaces.FlagInput>,
+    B extends Interfaces.OutputFlags<Interfaces.FlagInput>,
+    A extends Interfaces.OutputArgs<Interfaces.ArgInput>,
+  >(options?: Interfaces.Input<F, B, A>, argv?: string[]): Promise<Interfaces.ParserOutput<F, B, A>> {
+    try {
+      return await super.parse(options, argv)
+    } catch (error) {
+      if (error instanceof RmbgError)
+        error.message = error.message
+          .replace(/^Parsing --\S+ \n\t/, '')
+          .replace(/\nSee more help with --help$/, '')
+      throw error
+    }
+  }
+
   // What comes from files, databases and servers may hold what a terminal would obey.
   override log(message = ''): void {
     super.log(printableOutput(message))
@@ -29,21 +90,25 @@ export abstract class BaseCommand extends Command {
     // oclif's own errors (bad flags, this.exit) already know their sentence and status.
     if (error instanceof CLIError) throw error
     if (this.jsonEnabled()) this.logJson(this.toErrorJson(error))
-    else {
-      const known = error instanceof RmbgError ? error : undefined
-      this.logToStderr(
-        `${pc.red('Error:')} ${printable(error.message)}${known ? pc.dim(` [${known.code}]`) : ''}`,
-      )
-      if (known?.hint) this.logToStderr(printable(known.hint))
-      if (!known && !process.env.DEBUG)
-        this.logToStderr('This is unexpected. Set DEBUG=* to see where it comes from.')
-    }
+    else this.#report(error)
     if (process.env.DEBUG) this.logToStderr(error.stack ?? '')
     this.exit(statusOf(error))
   }
 
-  /** Ends a command that a signal stopped, whatever error the stopping made. */
-  protected stopped(stop: StopSignals): never {
+  #report(error: Error): void {
+    const known = error instanceof RmbgError ? error : undefined
+    this.logToStderr(
+      `${pc.red('Error:')} ${printable(error.message)}${known ? pc.dim(` [${known.code}]`) : ''}`,
+    )
+    if (known?.hint) this.logToStderr(printable(known.hint))
+    if (!known && !process.env.DEBUG)
+      this.logToStderr('This is unexpected. Set DEBUG=* to see where it comes from.')
+  }
+
+  /** The abort itself is no error to report; one that a person can act on is. */
+  protected stopped(stop: StopSignals, error?: unknown): never {
+    if (error instanceof CLIError) throw error
+    if (error instanceof RmbgError && !this.jsonEnabled()) this.#report(error)
     this.logToStderr('Stopped. Run the same command again to go on.')
     this.exit(stop.status())
   }
@@ -53,6 +118,12 @@ export abstract class BaseCommand extends Command {
   } {
     return { error: describeError(error) }
   }
+}
+
+const neverStopped: StopSignals = {
+  signal: new AbortController().signal,
+  status: () => exitStatus.interrupted,
+  release: () => {},
 }
 
 export function describeError(error: unknown): { code: string; message: string; hint?: string } {

@@ -9,10 +9,7 @@ export interface StopSignals {
 }
 
 /** The first signal asks for an orderly stop, the second ends the process at once. */
-export function onStopSignals(
-  tell: (message: string) => void,
-  whatHappens = 'images in work are finished first',
-): StopSignals {
+export function onStopSignals(tell: (message: string) => void, whatHappens: string): StopSignals {
   const controller = new AbortController()
   let status: number = exitStatus.interrupted
   const stop = (name: NodeJS.Signals) => {

@@ -34,7 +34,7 @@ export default class ModelPull extends BaseCommand {
     const { home, hfToken, hfEndpoint } = await resolveSettings({})
     const { licenceSentence, pullModel } = await import('../../model/shelf/pull.ts')
     const progress = this.progress(args.name)
-    const stop = onStopSignals(() => {})
+    const stop = onStopSignals(() => {}, '')
     try {
       const pulled = await pullModel(args.name, {
         modelsFolder: modelsFolder(home),
