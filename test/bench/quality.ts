@@ -7,7 +7,7 @@
  *
  * IoU: intersection over union at alpha 0.5. MAE: mean absolute error of alpha. Boundary IoU: the same as IoU within 2 % of
  * the diagonal from an outline (Cheng et al., CVPR 2021). Milliseconds: one inference, median of all pictures.
- * With `--write` the tables go into README.md between their marks.
+ * With `--write` the tables go into docs/models.md between their marks.
  */
 import { existsSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
@@ -199,11 +199,11 @@ process.stdout.write(
   `\nTwo threads of ${availableParallelism()} cores, ${process.platform} ${process.arch}, Node ${process.version}\n`,
 )
 if (args.includes('--write')) {
-  const readme = new URL('../../README.md', import.meta.url)
+  const page = new URL('../../docs/models.md', import.meta.url)
   const marks = /(<!-- quality -->\n)[\s\S]*?(<!-- \/quality -->)/
-  const text = await readFile(readme, 'utf8')
+  const text = await readFile(page, 'utf8')
   await writeFile(
-    readme,
+    page,
     text.replace(marks, (_, start, end) => `${start}${summary}\n${end}`),
   )
 }

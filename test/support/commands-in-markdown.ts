@@ -34,7 +34,7 @@ export function checkCommandsIn(markdown: string): { read: number; unknown: stri
 }
 
 /** Lines of fenced blocks, continued lines joined, and the code spans of everything else. */
-function codeIn(markdown: string): string[] {
+export function codeIn(markdown: string): string[] {
   const code: string[] = []
   const prose = markdown.replace(/^( *)(```+|~~~+).*\n([\s\S]*?)^\1\2 *$/gm, (_, _indent, _fence, block) => {
     code.push(...block.replace(/\\\n/g, ' ').split('\n'))
@@ -45,7 +45,7 @@ function codeIn(markdown: string): string[] {
 }
 
 /** The words behind each `rmbg` of a line of shell, up to the end of that call. */
-function callsIn(line: string): string[][] {
+export function callsIn(line: string): string[][] {
   const calls: string[][] = []
   let call: string[] | undefined
   let depth = 0
