@@ -2,14 +2,15 @@ import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { createGunzip, createGzip } from 'node:zlib'
 import pLimit from 'p-limit'
-import type postgres from 'postgres'
 import { type ReferredObject, referredObjects } from '../database/backups.ts'
+import type { Snapshot } from '../database/contract.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
+import { measured } from '../sha256.ts'
 import type { ObjectStore, StoredObject } from '../store/contract.ts'
 import { contentTypeOf } from '../store/keys.ts'
-import { againWhenDamaged, isDamage, readAsWritten } from '../store/verified.ts'
-import { measured } from './sha256.ts'
+import { mergeSorted } from '../store/merge-sorted.ts'
+import { isDamage, retryDamaged, streamVerified } from '../store/verified.ts'
 import { at, type Vault } from './vault.ts'
 
 export const objectsFile = 'objects.tsv.gz'
@@ -43,7 +44,7 @@ interface Place {
  *
  * @returns yields each wanted object when it is there or on its way; all are there when it ends
  */
-export async function* copyObjects(
+async function* copyObjects(
   wanted: (kind: (typeof kinds)[number]) => AsyncIterable<ReferredObject>,
   from: Place,
   to: Place,
@@ -53,10 +54,10 @@ export async function* copyObjects(
   const limit = pLimit(concurrency)
   const running = new Set<Promise<void>>()
   const copyOne = async ({ key, sha256 }: ReferredObject) => {
-    const copiedInside = await from.store.copyTo?.(from.keyOf(key), to.store, to.keyOf(key), signal)
+    const copiedInside = await from.store.copyTo(from.keyOf(key), to.store, to.keyOf(key), signal)
     if (!copiedInside) {
-      await againWhenDamaged(async () => {
-        const body = Readable.from(readAsWritten(from.store, from.keyOf(key), sha256, signal), {
+      await retryDamaged(async () => {
+        const body = Readable.from(streamVerified(from.store, from.keyOf(key), sha256, signal), {
           objectMode: false,
         })
         await to.store.put(to.keyOf(key), body, { contentType: contentTypeOf(key), sha256, signal })
@@ -66,15 +67,17 @@ export async function* copyObjects(
     await failPoint('backup:object')
   }
   for (const kind of kinds) {
-    const present = to.store.list(to.keyOf(`${kind}/`), signal)[Symbol.asyncIterator]()
-    let found: StoredObject | undefined = (await present.next()).value
-    for await (const object of wanted(kind)) {
+    const steps = mergeSorted<[ReferredObject, StoredObject]>(
+      { items: wanted(kind), keyOf: ({ key }) => to.keyOf(key) },
+      { items: to.store.list(to.keyOf(`${kind}/`), signal), keyOf: ({ key }) => key },
+    )
+    for await (const { items } of steps) {
       signal.throwIfAborted()
-      const target = to.keyOf(object.key)
-      while (found && found.key < target) found = (await present.next()).value
+      const [[object], [present]] = items
+      if (!object) continue
       result.count++
       result.bytes += object.size
-      if (found?.key !== target || found.size !== object.size) {
+      if (present?.size !== object.size) {
         const task: Promise<void> = limit(() => copyOne(object)).catch((error) => {
           if (isDamage(error)) result.damaged.push(object.key)
           else if (error instanceof RmbgError && error.code === 'STORE_OBJECT_MISSING')
@@ -87,7 +90,6 @@ export async function* copyObjects(
       }
       yield object
     }
-    await present.return?.()
   }
   await Promise.all(running)
 }
@@ -96,7 +98,7 @@ export async function* copyObjects(
 export async function backUpObjects(
   vault: Vault,
   backupId: string,
-  connection: postgres.Sql,
+  connection: Snapshot['connection'],
   store: ObjectStore,
   { signal, onObject }: { signal: AbortSignal; onObject: () => void },
 ): Promise<CopiedObjects & { sha256: string }> {
@@ -176,23 +178,20 @@ export async function removeUnneeded(
   backupIds: readonly string[],
   signal: AbortSignal,
 ): Promise<number> {
-  const lists = backupIds.map((backupId) => listedObjects(vault, backupId))
-  const heads = await Promise.all(
-    lists.map(async (list) => (await list.next()).value?.key as string | undefined),
-  )
+  const root = at(vault, 'objects/')
+  const lists = backupIds.map((backupId) => ({
+    items: listedObjects(vault, backupId),
+    keyOf: ({ key }: ReferredObject) => root + key,
+  }))
   let removed = 0
   const waiting: string[] = []
-  const root = at(vault, 'objects/')
-  for await (const { key } of vault.store.list(root, signal)) {
-    const wanted = key.slice(root.length)
-    let isNeeded = false
-    for (const [index, list] of lists.entries()) {
-      while (heads[index] !== undefined && heads[index] < wanted) {
-        heads[index] = (await list.next()).value?.key
-      }
-      isNeeded ||= heads[index] === wanted
-    }
-    if (isNeeded) continue
+  const steps = mergeSorted<[StoredObject, ...ReferredObject[]]>(
+    { items: vault.store.list(root, signal), keyOf: ({ key }) => key },
+    ...lists,
+  )
+  for await (const { key, items } of steps) {
+    const [copies, ...needed] = items
+    if (copies.length === 0 || needed.some((list) => list.length > 0)) continue
     waiting.push(key)
     removed++
     if (waiting.length >= 1000) await vault.store.remove(waiting.splice(0), signal)

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '@redis/client'
 import { RmbgError } from '../errors.ts'
+import { sha256Of } from '../sha256.ts'
 import type { Cache } from './contract.ts'
 
 export interface RedisOptions {
@@ -29,7 +29,7 @@ export function redisCache({ url, scope, ttlSeconds, onWarning }: RedisOptions):
       hint: 'It looks like redis://:password@host:6379/0.',
     })
   }
-  const prefix = `rmbg:${createHash('sha256').update(scope).digest('hex').slice(0, 12)}:`
+  const prefix = `rmbg:${sha256Of(scope).slice(0, 12)}:`
   const client = createClient({
     url,
     disableOfflineQueue: true,

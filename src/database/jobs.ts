@@ -1,6 +1,8 @@
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
+import type { Run } from './leases.ts'
 import { ownerIsDead } from './owner.ts'
+import { one } from './rows.ts'
 
 /** What is known of a result's quality; `reasons` say why a person should look at it. */
 export interface JobReview extends Record<string, postgres.JSONValue> {
@@ -26,14 +28,6 @@ export interface CompletedJob {
   /** Hex. */
   processedSha256: string
   review: JobReview | null
-}
-
-/** The run that claims and holds jobs. */
-export interface Run {
-  id: string
-  /** From `processOwner()`. */
-  owner: string
-  leaseMs: number
 }
 
 const completedColumns = (sql: postgres.Sql, job: postgres.PendingQuery<postgres.Row[]>) => sql`
@@ -85,8 +79,8 @@ export async function findCompletedBySource(
   return sources.map((_, index) => found.get(index))
 }
 
-/** A completed job as the start of another cut-out. */
-export interface StoredJob {
+/** A completed job whose mask can be used for another cut-out. */
+export interface MaskedJob {
   jobId: string
   source: SourceFile
   originalPath: string
@@ -98,38 +92,38 @@ export interface StoredJob {
   model: Record<string, postgres.JSONValue>
 }
 
-const storedColumns = (sql: postgres.Sql) => sql`
+const maskedColumns = (sql: postgres.Sql) => sql`
   job_id as "jobId", source_path as path, source_size::float8 as size, source_mtime_ns::text as "mtimeNs",
   original_path as "originalPath", mask_path as "maskPath", encode(content_sha256, 'hex') as "contentSha256",
   encode(mask_sha256, 'hex') as "maskSha256", params -> 'model' as model`
 
-function storedJob(row: postgres.Row | undefined): StoredJob | undefined {
+function maskedJob(row: postgres.Row | undefined): MaskedJob | undefined {
   if (!row) return undefined
   const { path, size, mtimeNs, ...rest } = row
-  return { ...rest, source: { path, size, mtimeNs: BigInt(mtimeNs) } } as StoredJob
+  return { ...rest, source: { path, size, mtimeNs: BigInt(mtimeNs) } } as MaskedJob
 }
 
 /** A completed job by its id. */
-export async function findStoredJob(sql: postgres.Sql, jobId: string): Promise<StoredJob | undefined> {
+export async function findMaskedJob(sql: postgres.Sql, jobId: string): Promise<MaskedJob | undefined> {
   const [row] = await withDatabase(
     () => sql`
-      select ${storedColumns(sql)} from image_process_jobs where job_id = ${jobId} and status = 'completed'`,
+      select ${maskedColumns(sql)} from image_process_jobs where job_id = ${jobId} and status = 'completed'`,
   )
-  return storedJob(row)
+  return maskedJob(row)
 }
 
 /** The newest completed job of a content. */
-export async function findStoredContent(
+export async function findMaskedContent(
   sql: postgres.Sql,
   contentSha256: string,
-): Promise<StoredJob | undefined> {
+): Promise<MaskedJob | undefined> {
   const [row] = await withDatabase(
     () => sql`
-      select ${storedColumns(sql)} from image_process_jobs
+      select ${maskedColumns(sql)} from image_process_jobs
       where content_sha256 = decode(${contentSha256}, 'hex') and status = 'completed'
       order by created_at desc limit 1`,
   )
-  return storedJob(row)
+  return maskedJob(row)
 }
 
 export interface ClaimRequest {
@@ -176,12 +170,12 @@ export async function claimJob(sql: postgres.Sql, request: ClaimRequest): Promis
     originalPath: originalPath(request.jobId),
   } as postgres.JSONValue)
   const ask = async (gone: string | null) => {
-    const [answer] = await withDatabase(
+    const answers = await withDatabase(
       () => sql`
         select state, owner, claim_id as "claimId", (job).attempt, ${completedColumns(sql, sql`(job)`)}
         from claim_job(${sent}, ${gone})`,
     )
-    return answer!
+    return one(answers)
   }
   let answer = await ask(null)
   if (answer.state === 'held' && ownerIsDead(answer.owner)) answer = await ask(answer.claimId)
@@ -299,7 +293,7 @@ export async function recordFailure(sql: postgres.Sql, failure: UnclaimedFailure
   const size = source.size ?? null
   const mtimeNs = source.mtimeNs === undefined ? null : String(source.mtimeNs)
   const message = bounded(failure.errorMessage)
-  const [row] = await withDatabase(
+  const rows = await withDatabase(
     () => sql`
       with again as (
         update image_process_jobs
@@ -328,30 +322,7 @@ export async function recordFailure(sql: postgres.Sql, failure: UnclaimedFailure
       )
       select job_id from again union all select job_id from made`,
   )
-  return row!.job_id
-}
-
-/** An interrupted run lets go of what it did not finish: the jobs are pending again and anybody's. */
-export const releaseJobs = (sql: postgres.Sql, runId: string): Promise<void> =>
-  releaseWhere(sql, () => sql`run_id = ${runId}`)
-
-/** Where no other process can be alive, every job is let go, even if a clock that was wrong gave its lease years. */
-export const releaseAllJobs = (sql: postgres.Sql): Promise<void> => releaseWhere(sql, () => sql`true`)
-
-async function releaseWhere(sql: postgres.Sql, isReleased: () => postgres.PendingQuery<postgres.Row[]>) {
-  await withDatabase(
-    () => sql`
-      with lease as (delete from job_leases where ${isReleased()} returning job_id)
-      update image_process_jobs j set status = 'pending' from lease
-      where j.job_id = lease.job_id and j.status = 'processing'`,
-  )
-}
-
-/** The heartbeat of a run: all its leases at once. */
-export async function renewLeases(sql: postgres.Sql, { id, leaseMs }: Run): Promise<void> {
-  await sql`
-    update job_leases set lease_until = clock_timestamp() + ${leaseMs} * interval '1 millisecond'
-    where run_id = ${id}`
+  return one(rows).job_id
 }
 
 /** One line that fits the column; PostgreSQL takes no NUL in a text. */

@@ -1,47 +1,31 @@
-/** The batch around `processOne`: what is left to do, how much of it at a time, and when to stop. */
-import { setTimeout as sleep } from 'node:timers/promises'
+/** A batch of images: what is left to do, how much of it at a time, and when to stop. */
 import { Semaphore } from 'async-mutex'
-import pLimit from 'p-limit'
 import { v7 as uuidv7 } from 'uuid'
 import { closePixelThreads, startPixelThreads } from '../cutout/pool.ts'
 import { connectionIsLost } from '../database/errors.ts'
-import { findCompletedBySource, findStoredJob, releaseJobs, renewLeases } from '../database/jobs.ts'
 import { processOwner } from '../database/owner.ts'
 import { foldUsage } from '../database/usage.ts'
 import { upsertUser } from '../database/users.ts'
-import { type ErrorCode, passingStoreErrors, RmbgError } from '../errors.ts'
+import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import type { ModelSpec } from '../model/contract.ts'
-import { plural } from '../terminal/plural.ts'
-import type { FailedEvent, PlannedEvent, SummaryEvent } from './events.ts'
-import {
-  asRmbgError,
-  type Batch,
-  type BatchOptions,
-  type BatchServices,
-  failed,
-  type Image,
-  mebibytes,
-  type Outcome,
-  processOne,
-  skip,
-  workOf,
-} from './image.ts'
+import type { Batch, BatchOptions, BatchServices, Image, Masks } from './contract.ts'
+import type { FailedEvent, ImageEvent, PlannedEvent, StartEvent, SummaryEvent } from './events.ts'
+import { failedEvent } from './failure.ts'
+import { mebibytes, processOne } from './image.ts'
 import type { Candidate } from './inputs.ts'
-import { inspectSource, storedSource } from './source.ts'
-
-/** A job whose heartbeat is older than this belongs to a dead run and may be taken over. */
-const leaseMs = 60_000
-/** Candidates looked up in one round trip. */
-const chunkSize = 500
-/** Store failures in a row, each after the store's own retries, that end the run: the next would fail too. */
-const storeFailureLimit = 3
+import { leaseMs, letGo, startHeartbeat, untilNoneIsHeld } from './leases.ts'
+import { take } from './take.ts'
+import { count, emptyTally, storeKeepsFailing, summaryOf, type Tally } from './tally.ts'
+import { unfinishedImages } from './unfinished.ts'
+import { modelParameters, workOf } from './work.ts'
 
 /**
- * Many images through `processOne`, a bounded number at a time. Failed images are told of in events and in the summary.
+ * Sends many images through `processOne`, a bounded number at a time. An image that fails is told of in an event and in
+ * the summary, and does not stop the others.
  *
- * @param options `onEvent` gets the start, every image's outcome as it comes, notices, and the summary at last
- * @throws RmbgError what made going on with other images senseless, after the summary of what was done until then
+ * @param options `onEvent` gets the start, every image's outcome as it comes, notices, and last the summary
+ * @throws RmbgError what would have failed every other image as well, after the summary of what was done until then
  */
 export async function runBatch(
   candidates: readonly Candidate[],
@@ -49,233 +33,181 @@ export async function runBatch(
   options: BatchOptions,
 ): Promise<SummaryEvent> {
   const startedAt = performance.now()
-  const { mattes } = services
-  const model = once(async () => {
-    if (mattes === 'stored') throw new TypeError('Expected a model')
-    startPixelThreads() // while the model loads
-    const opened = await mattes.model()
-    options.onEvent({ type: 'model', model: nameOf(opened.spec), provider: opened.provider })
-    if (opened.notice !== undefined) options.onEvent({ type: 'notice', message: opened.notice })
-    return opened
-  })
-  const batch: Batch = {
-    ...services,
-    ...options,
-    run: { id: uuidv7(), owner: processOwner(), leaseMs },
-    work: workOf({
-      ...(mattes !== 'stored' && { model: modelParameters(mattes.spec) }),
-      ...options.cutoutParams,
-    }),
-    model,
-    memory: new Semaphore(mebibytes(options.maxMemory)),
-  }
-  const { sql } = services.database
-  const tally = { completed: 0, skipped: 0, failed: 0, planned: 0 }
-  let needReview = 0
-  const failures: SummaryEvent['failures'] = []
-  const held: Image[] = []
-  const stopped = new AbortController()
-  const taking = () => !options.signal.aborted && !stopped.signal.aborted
-  let storeFailures = 0
-
-  const settle = (image: Image, outcome: Outcome) => {
-    if (outcome === 'untaken') return
-    if (outcome === 'held') return void held.push(image)
-    tally[outcome.status]++
-    if (outcome.status === 'completed') storeFailures = 0
-    if ('review' in outcome && outcome.review && outcome.review.reasons.length > 0) needReview++
-    options.onEvent(outcome)
-    if (outcome.status !== 'failed') return
-    failures.push({ input: outcome.input, code: outcome.code, message: outcome.message })
-    if (tally.failed >= options.maxFailures) stopped.abort()
-    if (passingStoreErrors.includes(outcome.code) && ++storeFailures >= storeFailureLimit) {
-      stopped.abort() // before the next image is taken
-      throw new RmbgError(
-        outcome.code as ErrorCode,
-        `The object store failed ${storeFailures} images in a row, so the run stopped: ${outcome.message}`,
-      )
-    }
-  }
-
-  /** Takes images one by one as slots come free; the first error that ends the run ends the taking. */
-  const work = async (images: AsyncIterable<Image> | Iterable<Image>) => {
-    const limit = pLimit(options.concurrency)
-    const running = new Set<Promise<void>>()
-    const errors: unknown[] = []
-    const end = (error: unknown) => {
-      errors.push(error)
-      stopped.abort()
-    }
-    try {
-      for await (const image of images) {
-        if (!taking()) break
-        const task: Promise<void> = limit(async () => {
-          if (taking()) settle(image, await processOne(batch, image))
-        })
-          .catch(end)
-          .finally(() => running.delete(task))
-        running.add(task)
-        // Look no further ahead than the next image of each slot: memory stays flat however many there are.
-        if (running.size >= options.concurrency * 2) await Promise.race(running)
-      }
-    } catch (error) {
-      end(error)
-    }
-    await Promise.all(running)
-    if (errors.length > 0) throw errors[0]
-  }
-
-  options.onEvent({
-    type: 'start',
-    runId: batch.run.id,
-    images: candidates.length,
-    dryRun: options.dryRun,
-    model: mattes === 'stored' ? 'stored masks' : nameOf(mattes.spec),
-    store: services.store.location,
-    database: services.database.location,
-    concurrency: options.concurrency,
-    maxMemoryBytes: options.maxMemory,
-  })
-
-  if (mattes !== 'stored' && mattes.spec.notice !== undefined) {
-    options.onEvent({ type: 'notice', message: mattes.spec.notice, important: true })
-  }
-
+  const batch = openBatch(services, options)
+  const progress: Progress = { batch, tally: emptyTally(), stop: new AbortController() }
+  announce(batch, candidates.length)
+  let summary: SummaryEvent
   try {
-    if (options.dryRun) {
-      for await (const image of unfinished(batch, candidates, settle)) settle(image, plan(batch, image))
-    } else {
-      await doAll()
-    }
+    await (options.dryRun ? planAll(progress, candidates) : processAll(progress, candidates))
   } finally {
     // Also when an error ends the run: what was done until then is done.
-    options.onEvent(summary())
-  }
-  return summary()
-
-  async function doAll(): Promise<void> {
-    await upsertUser(sql, options.user)
-    const heartbeat = setInterval(() => {
-      // A missed beat is not an error: the next one follows long before the lease ends.
-      renewLeases(sql, batch.run).catch(() => {})
-    }, leaseMs / 4)
-    let failure: unknown
-    try {
-      await work(unfinished(batch, candidates, settle))
-      // What another live run holds is waited for: it gets completed there, or its lease ends and it is ours.
-      for (let round = 0; held.length > 0 && taking(); round++) {
-        if (round === 1) {
-          options.onEvent({
-            type: 'notice',
-            message: `Waiting for ${plural(held.length, 'image')} that another run is working on.`,
-          })
-        }
-        if (round > 0) await sleep(1000, undefined, { signal: options.signal }).catch(() => {})
-        await work(held.splice(0))
-      }
-    } catch (error) {
-      failure = error
-      throw error
-    } finally {
-      clearInterval(heartbeat)
-      await failPoint('process:ended')
-      await closePixelThreads()
-      // One that is lost was waited for long enough.
-      if (!(failure instanceof RmbgError && connectionIsLost(failure))) {
-        await releaseJobs(sql, batch.run.id).catch(() => {}) // leases end by themselves where this fails
-        await foldUsage(sql).catch(() => {}) // what is not folded counts all the same
-        await services.database.flush().catch((error) => Promise.reject(failure ?? error))
-      }
-    }
-  }
-
-  function summary(): SummaryEvent {
-    const elapsedMs = Math.round(performance.now() - startedAt)
-    const done = tally.completed + tally.skipped + tally.failed + tally.planned
-    return {
-      type: 'summary',
+    summary = summaryOf(progress.tally, {
       runId: batch.run.id,
       images: candidates.length,
-      ...tally,
-      needReview,
-      remaining: candidates.length - done,
-      interrupted: options.signal.aborted && done < candidates.length,
-      elapsedMs,
-      imagesPerSecond: Math.round((tally.completed / Math.max(elapsedMs, 1)) * 1e5) / 100,
-      failures,
-    }
+      elapsedMs: Math.round(performance.now() - startedAt),
+      isStopped: options.signal.aborted,
+    })
+    options.onEvent(summary)
+  }
+  return summary
+}
+
+/** How far a batch has come. */
+interface Progress {
+  batch: Batch
+  tally: Tally
+  /** Aborted when too many images have failed. */
+  stop: AbortController
+}
+
+function openBatch(services: BatchServices, options: BatchOptions): Batch {
+  const { masks } = services
+  const model = masks === 'from-store' ? {} : { model: modelParameters(masks.spec) }
+  return {
+    ...services,
+    ...options,
+    masks: masks === 'from-store' ? masks : announced(masks, options),
+    run: { id: uuidv7(), owner: processOwner(), leaseMs },
+    work: workOf({ ...model, ...options.cutoutParams }),
+    memory: new Semaphore(mebibytes(options.maxMemory)),
   }
 }
 
-/** Candidates that are not completed yet, looked up in chunks; the completed ones settle as skipped. */
-async function* unfinished(
-  batch: Batch,
-  candidates: readonly Candidate[],
-  settle: (image: Image, outcome: Outcome) => void,
-): AsyncGenerator<Image> {
-  const { sql } = batch.database
-  for (let start = 0; start < candidates.length; start += chunkSize) {
-    const images = await Promise.all(
-      candidates.slice(start, start + chunkSize).map((candidate) => inspect(batch, candidate)),
-    )
-    const sources = images.flatMap((image) => image.source ?? [])
-    // A stored mask's parameters, and so the work's fingerprint, are known by the content only.
-    const trustTimes = !batch.checksum && !batch.force && batch.mattes !== 'stored'
-    const jobs = trustTimes ? await findCompletedBySource(sql, batch.work.fingerprint, sources) : []
-    const jobOf = new Map(sources.map((source, index) => [source, jobs[index]]))
-    for (const image of images) {
-      if (batch.signal.aborted) return
-      const job = image.source && jobOf.get(image.source)
-      if (job) settle(image, await skip(batch, image.candidate, job, 'unchanged'))
-      else yield image
-    }
+function announce({ onEvent, masks, run, store, database, ...batch }: Batch, images: number): void {
+  const start: StartEvent = {
+    type: 'start',
+    runId: run.id,
+    images,
+    dryRun: batch.dryRun,
+    model: masks === 'from-store' ? 'stored masks' : nameOf(masks.spec),
+    store: store.location,
+    database: database.location,
+    concurrency: batch.concurrency,
+    maxMemoryBytes: batch.maxMemory,
+  }
+  onEvent(start)
+  if (masks !== 'from-store' && masks.spec.notice !== undefined) {
+    onEvent({ type: 'notice', code: 'model-chosen', message: masks.spec.notice, important: true })
   }
 }
 
-async function inspect(batch: Batch, candidate: Candidate): Promise<Image> {
+/** `--dry-run`: tells what would be done. */
+async function planAll(progress: Progress, candidates: readonly Candidate[]): Promise<void> {
+  const { batch } = progress
+  const onSkipped = (event: ImageEvent) => settle(progress, event)
+  for await (const image of unfinishedImages(batch, candidates, onSkipped))
+    settle(progress, plan(batch, image))
+}
+
+async function processAll(progress: Progress, candidates: readonly Candidate[]): Promise<void> {
+  const { batch, stop } = progress
+  const signal = AbortSignal.any([batch.signal, stop.signal])
+  await upsertUser(batch.database.sql, batch.user)
+  const endHeartbeat = startHeartbeat(batch.database, batch.run)
+  let failure: unknown
   try {
-    if (candidate.jobId === undefined) {
-      return { candidate, source: await inspectSource(candidate.path), failure: undefined, job: undefined }
-    }
-    const job = await findStoredJob(batch.database.sql, candidate.jobId)
-    if (job) return { candidate, source: storedSource(job, batch.store), failure: undefined, job }
-    throw new RmbgError('MASK_MISSING', 'There is no completed job of this id.')
+    const images = unfinishedImages(batch, candidates, (event) => settle(progress, event))
+    const held = await workOn(progress, images, signal)
+    await untilNoneIsHeld(held, (images) => workOn(progress, images, signal), {
+      signal,
+      onWait: (images) => batch.onEvent(waitingNotice(images)),
+    })
   } catch (error) {
-    return { candidate, source: undefined, failure: asRmbgError(error), job: undefined }
+    failure = error
   }
+  endHeartbeat()
+  await endRun(batch, failure)
+}
+
+/** @returns the images that another run holds */
+async function workOn(
+  progress: Progress,
+  images: AsyncIterable<Image> | Iterable<Image>,
+  signal: AbortSignal,
+): Promise<Image[]> {
+  const { batch } = progress
+  const held: Image[] = []
+  await take(images, { concurrency: batch.concurrency, signal }, async (image) => {
+    const outcome = await processOne(batch, image)
+    if (outcome === 'held') held.push(image)
+    else if (outcome !== 'untaken') settle(progress, outcome)
+  })
+  return held
+}
+
+/**
+ * Counts and reports what became of an image. Too many failures stop the taking of images.
+ *
+ * @throws RmbgError when the store has failed several images in a row
+ */
+function settle({ batch, tally, stop }: Progress, event: ImageEvent): void {
+  count(tally, event)
+  batch.onEvent(event)
+  if (event.status !== 'failed') return
+  if (tally.failed >= batch.maxFailures) stop.abort()
+  if (storeKeepsFailing(tally)) {
+    throw new RmbgError(
+      event.code,
+      `The object store failed ${tally.storeFailuresInARow} images in a row, so the run stopped: ${event.message}`,
+    )
+  }
+}
+
+/**
+ * Frees what this run still holds, and brings the database to rest.
+ *
+ * @param failure what ended the run early; thrown when all is closed
+ */
+async function endRun({ database, run }: Batch, failure: unknown): Promise<void> {
+  await failPoint('process:ended')
+  await closePixelThreads()
+  // A lost connection was waited for long enough already.
+  if (!(failure instanceof RmbgError && connectionIsLost(failure))) {
+    await letGo(database, run)
+    await foldUsage(database.sql).catch(() => {}) // what is not folded counts all the same
+    await database.flush().catch((error) => Promise.reject(failure ?? error))
+  }
+  if (failure !== undefined) throw failure
 }
 
 function plan(batch: Batch, image: Image): PlannedEvent | FailedEvent {
-  const { candidate, source, failure } = image
-  if (!source) return failed(candidate.shown, failure!)
+  const { candidate } = image
+  if ('failure' in image) return failedEvent(candidate.shown, image.failure)
   const output = batch.outputOf?.(candidate)
   return {
     type: 'image',
     status: 'planned',
     input: candidate.shown,
-    bytes: source.size,
+    bytes: image.source.size,
     ...(output !== undefined && { output }),
   }
 }
 
-const nameOf = ({ name, variant }: ModelSpec): string => (variant === undefined ? name : `${name}:${variant}`)
-
-/** Everything of a model that changes the result. */
-function modelParameters(spec: ModelSpec) {
-  const { name, variant, sha256: digest, inputSize, normalisation, activation, guided } = spec
+/** The model, loaded once and reported when it is. */
+function announced({ spec, model }: Exclude<Masks, 'from-store'>, { onEvent }: BatchOptions): Masks {
+  let opening: ReturnType<typeof model> | undefined
+  const open = async () => {
+    startPixelThreads() // while the model loads
+    const opened = await model()
+    onEvent({ type: 'model', model: nameOf(opened.spec), provider: opened.provider })
+    const { notice: message } = opened
+    if (message !== undefined) onEvent({ type: 'notice', code: 'device-fallback', message })
+    return opened
+  }
   return {
-    name,
-    ...(variant !== undefined && { variant }),
-    ...{ sha256: digest, inputSize, normalisation, activation },
-    ...(guided && { guided }),
+    spec,
+    model: () => {
+      opening ??= open()
+      return opening
+    },
   }
 }
 
-/** Asked again, it answers the same. */
-function once<T>(ask: () => Promise<T>): () => Promise<T> {
-  let answer: Promise<T> | undefined
-  return () => {
-    answer ??= ask()
-    return answer
-  }
-}
+const waitingNotice = (images: number) => ({
+  type: 'notice' as const,
+  code: 'waiting-for-other-run' as const,
+  images,
+  message: `Waiting for another run, which is working on ${images} of these images.`,
+})
+
+const nameOf = ({ name, variant }: ModelSpec): string => (variant === undefined ? name : `${name}:${variant}`)

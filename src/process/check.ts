@@ -7,11 +7,16 @@ import type { Candidate } from './inputs.ts'
 
 export interface CheckedPicture {
   input: string
-  /** Empty for a picture that is acceptable. */
+  /** Empty for a picture that the catalogue accepts. */
   violations: (RuleViolation | { rule: 'readable'; message: string })[]
 }
 
-/** Finished pictures against a catalogue's rules, a few at a time, in order. One that cannot be read is refused. */
+/**
+ * Checks finished pictures against the rules of a catalogue, a few at a time. A picture that cannot be read breaks the
+ * rule `readable`.
+ *
+ * @returns in the order of the candidates
+ */
 export async function checkPictures(
   candidates: readonly Candidate[],
   rules: PictureRules,
@@ -25,7 +30,7 @@ export async function checkPictures(
       return { input, violations: await checkPicture(bytes, rules) }
     } catch (cause) {
       const message =
-        cause instanceof RmbgError ? cause.message : `It cannot be read (${(cause as Error).message}).`
+        cause instanceof RmbgError ? cause.message : `The file cannot be read (${(cause as Error).message}).`
       return { input, violations: [{ rule: 'readable', message }] }
     }
   }

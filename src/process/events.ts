@@ -1,5 +1,6 @@
-/** What the pipeline tells; printers (terminal, lines, NDJSON) listen. The objects are the NDJSON schema. */
+/** What a batch reports while it runs. Printers (terminal, lines, NDJSON) listen; these objects are the NDJSON schema. */
 import type { JobReview } from '../database/jobs.ts'
+import type { ErrorCode } from '../errors.ts'
 
 export type BatchEvent = StartEvent | ModelEvent | ImageEvent | NoticeEvent | SummaryEvent
 
@@ -15,7 +16,7 @@ export interface StartEvent {
   maxMemoryBytes: number
 }
 
-/** The model is loaded; from here on it is known where it really runs. */
+/** The model is loaded, so it is known what it really runs on. */
 export interface ModelEvent {
   type: 'model'
   model: string
@@ -24,7 +25,7 @@ export interface ModelEvent {
 
 interface ImageBase {
   type: 'image'
-  /** The file as the person would type it. */
+  /** The file as a person would type it. */
   input: string
 }
 
@@ -32,7 +33,7 @@ interface ImageBase {
 export interface CompletedEvent extends ImageBase {
   status: 'completed'
   jobId: string
-  /** 1 for a first try; more when an earlier run died over it or failed. */
+  /** 1 for a first try; more when an earlier run failed at it or died. */
   attempt: number
   width: number
   height: number
@@ -46,7 +47,7 @@ export interface CompletedEvent extends ImageBase {
   output?: string
 }
 
-/** Nothing to do: completed before with the same content, model and parameters. */
+/** Nothing to do: the same content was completed before, with the same model and parameters. */
 export interface SkippedEvent extends ImageBase {
   status: 'skipped'
   reason: 'unchanged' | 'same-content'
@@ -60,7 +61,7 @@ export interface SkippedEvent extends ImageBase {
 
 export interface FailedEvent extends ImageBase {
   status: 'failed'
-  code: string
+  code: ErrorCode
   message: string
   hint?: string
   jobId?: string
@@ -75,12 +76,19 @@ export interface PlannedEvent extends ImageBase {
 
 export type ImageEvent = CompletedEvent | SkippedEvent | FailedEvent | PlannedEvent
 
-export interface NoticeEvent {
+/** Something worth knowing that fails nothing. Programs switch on `code`; people read `message`. */
+export type NoticeEvent = {
   type: 'notice'
   message: string
-  /** Said even when `--quiet` asks for silence. */
+  /** Printed even with `--quiet`. */
   important?: boolean
-}
+} & (
+  | { code: 'waiting-for-other-run'; images: number }
+  /** The model that the run chose by itself may not be what the person expects. */
+  | { code: 'model-chosen' }
+  | { code: 'device-fallback' }
+  | { code: 'stopping' }
+)
 
 export interface SummaryEvent {
   type: 'summary'
@@ -90,12 +98,12 @@ export interface SummaryEvent {
   skipped: number
   failed: number
   planned: number
-  /** Of the completed and skipped ones. */
+  /** How many of the completed and skipped ones a person should look at. */
   needReview: number
-  /** Images not taken up because the run was stopped. */
+  /** Images that were not begun because the run was stopped. */
   remaining: number
   interrupted: boolean
   elapsedMs: number
   imagesPerSecond: number
-  failures: { input: string; code: string; message: string }[]
+  failures: Pick<FailedEvent, 'input' | 'code' | 'message'>[]
 }

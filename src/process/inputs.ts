@@ -6,41 +6,41 @@ import { text } from 'node:stream/consumers'
 import fastGlob from 'fast-glob'
 import { validate as isUuid } from 'uuid'
 import { RmbgError } from '../errors.ts'
-import { isTemporaryName } from './outputs.ts'
+import { isTemporaryName } from '../files.ts'
 
 /** One file to process. */
 export interface Candidate {
   /** Absolute. */
   path: string
-  /** As a person would type it: relative to the working directory when inside it. */
+  /** As a person would type it: relative to the working directory if inside it. */
   shown: string
-  /** Below the common folder of all inputs, with `/`: where its cut-out goes below `--output`. */
+  /** The path below the common folder of all inputs, with `/`; its cut-out gets the same path below `--output`. */
   relative: string
-  /** The input is the stored original of this job; `path` is its id. */
+  /** Present where the input is the original of this job, in the store; `path` is then the id too. */
   jobId?: string
 }
 
 export interface InputOptions {
-  /** Globs, files, folders, or `-` for a list on `stdin`. */
+  /** Globs, files and folders; `-` stands for a list on `stdin`. */
   patterns: readonly string[]
-  /** A list of paths, newline or NUL separated. */
+  /** A file that lists paths, separated by newlines or NULs. */
   fromFile?: string
   stdin: Readable
-  /** Globs against the path relative to `cwd`; one without a slash matches names anywhere. */
+  /** Globs for paths relative to `cwd`; a glob without a slash matches names in any folder. */
   ignore: readonly string[]
-  /** Whether an id of a job stands for its stored original. */
+  /** Whether the id of a job stands for its original in the store. */
   takesJobs: boolean
-  /** Absolute folders of our own output, never taken as input. */
+  /** Absolute folders that we write to; nothing in them is taken as input. */
   excludeFolders: readonly string[]
   cwd: string
 }
 
-/** What a folder is searched for. HEIC is among it so that a photographer is told, not ignored. */
+/** A folder is searched for these. HEIC is among them so that a photographer gets an error instead of silence. */
 const imageExtensions = 'jpg jpeg jpe jfif png webp avif tif tiff gif heic heif'.split(' ')
 const imagesBelow = `**/*.{${imageExtensions.join(',')}}`
 const hasImageExtension = new RegExp(`\\.(${imageExtensions.join('|')})$`, 'i')
 
-/** What one argument or list entry stands for: its files, and the folder they are seen from. */
+/** The files that one argument or list entry stands for, and the folder that their relative paths start from. */
 interface Found {
   base: string
   files: string[]
@@ -49,11 +49,12 @@ interface Found {
 /**
  * Finds the files to process, each once, in a fixed order.
  *
- * An argument that exists is that file or folder, whatever characters are in its name; another one is a glob. A folder
- * stands for the images below it (hidden ones and linked folders left out); a glob and a list stand for
- * exactly what they name, folders matched by a glob left out unless they are called like an image.
+ * An argument that exists is that file or folder, whatever characters its name has; any other argument is a glob. A
+ * folder stands for the images below it, without hidden ones and linked folders. A glob and a list stand for exactly
+ * what they name; a folder that a glob matches is left out, unless it is called like an image.
  *
- * @throws RmbgError NO_MATCH naming the arguments that match nothing; USAGE when inputs and output are one folder
+ * @throws RmbgError NO_MATCH, which names the arguments that match nothing; USAGE when a list cannot be read, when there
+ *   are no arguments, or when every input lies in a folder that we write to
  */
 export async function collectInputs(options: InputOptions): Promise<Candidate[]> {
   const { patterns, fromFile, cwd } = options
@@ -95,10 +96,8 @@ export async function collectInputs(options: InputOptions): Promise<Candidate[]>
     if (paths.length === 0) throw noMatch(names)
     throw new RmbgError(
       'USAGE',
-      `All inputs lie in a folder of our own output (${shownFrom(cwd, dirname(paths[0]!))}).`,
-      {
-        hint: 'Choose an --output folder that does not hold the inputs.',
-      },
+      `All inputs lie in a folder that rmbg writes to (${shownFrom(cwd, dirname(paths[0]!))}).`,
+      { hint: 'Choose an --output folder that does not hold the inputs.' },
     )
   }
   const base = commonFolder(found.filter(({ files }) => files.length > 0).map((each) => each.base))
@@ -113,7 +112,7 @@ async function argument(pattern: string, options: InputOptions): Promise<Found> 
   const existing = await stat(path).catch(() => undefined)
   if (existing?.isDirectory()) return folder(path, options)
   if (existing) return { base: dirname(path), files: [path] }
-  // On Windows a person types backslashes; in a glob they would escape.
+  // On Windows people type backslashes, which would escape characters in a glob.
   const glob = process.platform === 'win32' ? pattern.replaceAll('\\', '/') : pattern
   const [task] = fastGlob.generateTasks([glob], { cwd: options.cwd })
   const files = await find(glob, options.cwd, options)
@@ -124,7 +123,7 @@ async function folder(path: string, options: InputOptions): Promise<Found> {
   return { base: path, files: await find(imagesBelow, path, options) }
 }
 
-/** Entries of a list are paths, not patterns; what does not exist stays in, to be reported as failed. */
+/** Entries of a list are paths, not globs. One that does not exist stays in, to be reported as failed. */
 async function listed(content: string, options: InputOptions, jobIds: Set<string>): Promise<Found[]> {
   const entries = content.replace(/^\uFEFF/, '').split(content.includes('\0') ? '\0' : /\r?\n/)
   const found: Found[] = []
@@ -142,7 +141,7 @@ async function listed(content: string, options: InputOptions, jobIds: Set<string
 }
 
 async function find(pattern: string, from: string, options: InputOptions): Promise<string[]> {
-  // They fail by name, rather than their pictures being left out in silence.
+  // Folders that may not be read are reported as failed; otherwise their pictures would be left out in silence.
   const closed: string[] = []
   const entries = await fastGlob(pattern, {
     fs: {
@@ -164,11 +163,11 @@ async function find(pattern: string, from: string, options: InputOptions): Promi
   const images = entries.filter(
     ({ name, dirent }) => !isTemporaryName(name) && (!dirent.isDirectory() || hasImageExtension.test(name)),
   )
-  // Absolute paths of fast-glob have backslashes, which names may have, turned into slashes.
+  // Relative, because fast-glob turns backslashes in absolute paths into slashes, and names may have backslashes.
   return [...images.map(({ path }) => path), ...closed].map((path) => resolve(from, path))
 }
 
-/** fast-glob applies ignore patterns to absolute paths when they are absolute. */
+/** Absolute, because fast-glob applies only absolute ignore patterns to absolute paths. */
 function ignorePatterns(glob: string, cwd: string): string[] {
   const escaped = fastGlob.escapePath(toSlashes(cwd))
   return glob.includes('/') ? [`${escaped}/${glob.replace(/^\.?\//, '')}`] : [`**/${glob}`]
@@ -193,6 +192,6 @@ const shownFrom = (cwd: string, path: string): string =>
 
 function noMatch(patterns: string[]): RmbgError {
   return new RmbgError('NO_MATCH', `No image matches ${patterns.join(', ')}.`, {
-    hint: `Check the spelling; a folder is searched for ${imageExtensions.join(', ')}.`,
+    hint: `Check the spelling. Folders are searched for ${imageExtensions.join(', ')} files.`,
   })
 }

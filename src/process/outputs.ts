@@ -1,21 +1,14 @@
-import { randomBytes } from 'node:crypto'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join, posix, relative, resolve, sep } from 'node:path'
+import { posix, relative, resolve, sep } from 'node:path'
 import { RmbgError } from '../errors.ts'
-import { removeLeftovers } from '../files.ts'
 import type { Candidate } from './inputs.ts'
 
-const temporaryMark = '.rmbg-tmp-'
 /** File systems take names of up to 255 bytes. */
 const maxNameBytes = 255
 
-/** Whether a file is one of ours that was not finished. */
-export const isTemporaryName = (name: string): boolean => name.includes(temporaryMark)
-
 /**
- * Where each cut-out goes below a folder that mirrors the inputs: `a/x.jpg` becomes `a/x.png`. Where inputs of one folder
- * differ only in their extension (or in upper and lower case, which some file systems do not tell apart), all of
- * them keep their whole name: `a/x.jpg.png` and `a/x.png.png`. No two inputs ever share an output.
+ * Where each cut-out goes below a folder that mirrors the inputs: `a/x.jpg` becomes `a/x.png`. Inputs of one folder may
+ * differ only in their extension, or only in upper and lower case, which some file systems do not tell apart. All of
+ * those keep their whole name: `a/x.jpg.png` and `a/x.png.png`. No two inputs ever share an output.
  *
  * @param folder absolute
  * @param extension of the cut-outs, without a dot
@@ -42,7 +35,7 @@ export function planOutputs(
   return outputs
 }
 
-/** Names that some file system takes for the same one. */
+/** Two names with the same result are one name to some file system. */
 const sameName = (name: string): string => name.normalize('NFC').toLowerCase()
 
 function withoutExtension(path: string): string {
@@ -56,7 +49,7 @@ function count(names: string[]): Map<string, number> {
   return counts
 }
 
-/** Shortens a name the file system would refuse, and numbers one that is taken. */
+/** A name short enough for the file system, with a number where it is taken already. */
 function fitting(path: string, extension: string, used: Set<string>): string {
   const folder = posix.dirname(path)
   const stem = posix.basename(path).slice(0, -(extension.length + 1))
@@ -73,62 +66,11 @@ function shortened(text: string, maxBytes: number): string {
   return result
 }
 
-/** Inputs outside the common folder do not exist; should one ever, it must not write outside the output folder. */
+/** No input lies outside the common folder. Should one ever, nothing must be written outside the output folder. */
 function inside(folder: string, path: string): string {
   const target = resolve(folder, path)
   if (relative(folder, target).startsWith(`..${sep}`)) {
     throw new RmbgError('OUTPUT_UNWRITABLE', `${path} lies outside the output folder.`)
   }
   return target
-}
-
-/** Folders that this process has looked through. */
-const tidied = new Set<string>()
-
-/**
- * Writes a file that others see complete or not at all, and that a power failure cannot leave empty.
- *
- * @throws RmbgError OUTPUT_UNWRITABLE
- */
-export async function writeAtomically(path: string, bytes: Uint8Array): Promise<void> {
-  const folder = dirname(path)
-  const temporary = join(folder, `${temporaryMark}${randomBytes(8).toString('hex')}`)
-  try {
-    await mkdir(folder, { recursive: true })
-    if (!tidied.has(folder)) {
-      tidied.add(folder)
-      // A folder may be writable and not readable.
-      await removeLeftovers(folder, (name) => name.startsWith(temporaryMark)).catch(() => {})
-    }
-    // "wx" refuses a link that somebody put there.
-    const handle = await open(temporary, 'wx')
-    try {
-      await handle.writeFile(bytes)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(temporary, path)
-  } catch (cause) {
-    await rm(temporary, { force: true }).catch(() => {})
-    const { code, message } = cause as NodeJS.ErrnoException
-    const why: Record<string, string> = {
-      ENOSPC: 'the disk is full',
-      EDQUOT: 'the quota is used up',
-      EACCES: 'permission denied',
-      EPERM: 'permission denied',
-      EROFS: 'the file system is read-only',
-      ENOTDIR: 'a file stands where a folder is needed',
-      EISDIR: 'a folder stands in its place',
-      EEXIST: 'a file stands where a folder is needed',
-    }
-    throw new RmbgError(
-      'OUTPUT_UNWRITABLE',
-      `The cut-out ${basename(path)} cannot be written to ${folder}: ${why[code ?? ''] ?? message}.`,
-      {
-        hint: 'Check the --output folder.',
-        cause,
-      },
-    )
-  }
 }

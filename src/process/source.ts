@@ -1,27 +1,27 @@
 import { constants } from 'node:fs'
 import { access, open, stat } from 'node:fs/promises'
 import { type HeaderLimits, type ImageHeader, readHeader } from '../cutout/codec/decode.ts'
-import type { SourceFile, StoredJob } from '../database/jobs.ts'
+import type { MaskedJob, SourceFile } from '../database/jobs.ts'
 import { RmbgError } from '../errors.ts'
 import type { ObjectStore } from '../store/contract.ts'
-import { readStored } from '../store/verified.ts'
+import { readVerified } from '../store/verified.ts'
 
-/** An original, wherever it lies. */
+/** An original: a file, or an object in the store. */
 export interface Source extends SourceFile {
-  /** Reads no more than has to be. */
+  /** Reads no more of it than the header needs, where that is possible. */
   header(limits: HeaderLimits): Promise<ImageHeader>
   /** Byte for byte. */
   read(): Promise<Uint8Array>
 }
 
-/** Node reads at most this much into one buffer. */
+/** Node reads at most this many bytes into one buffer. */
 const maxFileBytes = 2 ** 31 - 1
 
-/** The original of a job, in the store; what is known of its file is what was known then. */
-export function storedSource(job: StoredJob, store: ObjectStore): Source {
+/** The original of a job, read from the store. Path, size and time are those of its file when the job was done. */
+export function originalInStore(job: MaskedJob, store: ObjectStore): Source {
   let reading: Promise<Uint8Array> | undefined
   const read = () => {
-    reading ??= readStored(store, job.originalPath, job.contentSha256)
+    reading ??= readVerified(store, job.originalPath, job.contentSha256)
     return reading
   }
   return { ...job.source, read, header: async (limits) => readHeader(await read(), limits) }
@@ -30,7 +30,7 @@ export function storedSource(job: StoredJob, store: ObjectStore): Source {
 /**
  * Looks at an input file without reading it.
  *
- * @throws RmbgError INPUT_NOT_FOUND, INPUT_IS_FOLDER, INPUT_UNREADABLE, INPUT_EMPTY, INPUT_UNSUPPORTED (no
+ * @throws RmbgError INPUT_NOT_FOUND, INPUT_IS_FOLDER, INPUT_UNREADABLE, INPUT_EMPTY, INPUT_UNSUPPORTED (not a
  *   regular file) or INPUT_TOO_LARGE
  */
 export async function inspectSource(path: string): Promise<Source> {
@@ -38,14 +38,14 @@ export async function inspectSource(path: string): Promise<Source> {
   if (file.isDirectory()) {
     await access(path, constants.R_OK | constants.X_OK).catch(() => {
       throw new RmbgError('INPUT_UNREADABLE', 'The folder may not be read (permission denied).', {
-        hint: 'Leave it out with --ignore, or ask its owner.',
+        hint: 'Leave it out with --ignore, or ask its owner for access.',
       })
     })
     throw new RmbgError('INPUT_IS_FOLDER', 'This is a folder, not an image.', {
       hint: 'Rename it, or pass it as a folder.',
     })
   }
-  // Opening a pipe or a device could wait for ever.
+  // Opening a pipe or a device could block for ever.
   if (!file.isFile()) throw new RmbgError('INPUT_UNSUPPORTED', 'This is not a regular file.')
   if (file.size === 0n) throw new RmbgError('INPUT_EMPTY', 'The file is empty (0 bytes).')
   if (file.size > maxFileBytes) throw new RmbgError('INPUT_TOO_LARGE', 'The file is larger than 2 GiB.')
@@ -53,7 +53,7 @@ export async function inspectSource(path: string): Promise<Source> {
   const source = { path, size: Number(file.size), mtimeNs: file.mtimeNs }
   const header = (limits: HeaderLimits) =>
     readHeader(path, limits).catch(async (error) => {
-      // A file that is gone by now is not a damaged one.
+      // A file that has gone since then is not a damaged file.
       await access(path, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
       throw error
     })
@@ -63,7 +63,7 @@ export async function inspectSource(path: string): Promise<Source> {
 /**
  * The whole file, byte for byte, as it was when it was inspected.
  *
- * @throws RmbgError INPUT_CHANGED when size or time differ from the inspection, before or after the read
+ * @throws RmbgError INPUT_CHANGED when size or time are not those of the inspection
  */
 async function readSource(expected: SourceFile): Promise<Uint8Array> {
   const handle = await open(expected.path).catch((cause) => Promise.reject(unreadable(cause)))
@@ -72,7 +72,7 @@ async function readSource(expected: SourceFile): Promise<Uint8Array> {
     const file = await handle.stat({ bigint: true })
     if (bytes.byteLength !== expected.size || file.mtimeNs !== expected.mtimeNs) {
       throw new RmbgError('INPUT_CHANGED', 'The file changed while it was being read.', {
-        hint: 'Run the command again once it is written completely.',
+        hint: 'Run the command again when it is completely written.',
       })
     }
     return bytes
@@ -92,7 +92,7 @@ function unreadable(cause: NodeJS.ErrnoException): RmbgError {
     case 'EPERM':
       return new RmbgError('INPUT_UNREADABLE', 'The file may not be read (permission denied).', { cause })
     case 'ELOOP':
-      return new RmbgError('INPUT_UNREADABLE', 'The file is a symbolic link that leads nowhere (a loop).', {
+      return new RmbgError('INPUT_UNREADABLE', 'The file is a symbolic link that leads to itself (a loop).', {
         cause,
       })
     default:

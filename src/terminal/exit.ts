@@ -1,3 +1,4 @@
+import type { HealthLevel } from '../database/health/contract.ts'
 import type { ErrorFamily } from '../errors.ts'
 
 /** Every exit status of every command, in one table; README and `rmbg --help` quote it. */
@@ -11,6 +12,9 @@ export const exitStatus = {
   model: 6,
   migrationsPending: 7,
   reviewNeeded: 8,
+  healthWarn: 10,
+  healthCrit: 11,
+  healthUnknown: 12,
   interrupted: 130,
   terminated: 143,
 } as const
@@ -22,3 +26,21 @@ export const exitStatusOfFamily: Record<ErrorFamily, number> = {
   store: exitStatus.store,
   model: exitStatus.model,
 }
+
+/** As Nagios, Icinga and their plugins understand it. */
+const monitorStatus: Record<HealthLevel, number> = { ok: 0, warn: 1, crit: 2, unknown: 3 }
+
+const statusOfLevel: Record<HealthLevel, number> = {
+  ok: exitStatus.done,
+  warn: exitStatus.healthWarn,
+  crit: exitStatus.healthCrit,
+  unknown: exitStatus.healthUnknown,
+}
+
+/**
+ * The exit status of a health check (`rmbg health`, `rmbg wal`).
+ *
+ * @param options.monitor 0 to 3, as monitoring plugins end; they mean something else in the table above
+ */
+export const healthStatus = (level: HealthLevel, { monitor }: { monitor: boolean }): number =>
+  (monitor ? monitorStatus : statusOfLevel)[level]

@@ -2,7 +2,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
-import { connectServer, type Database } from '../../src/database/connect.ts'
+import { connectServer } from '../../src/database/connect.ts'
+import type { Database } from '../../src/database/contract.ts'
 import {
   type ClaimRequest,
   type Completion,
@@ -10,13 +11,11 @@ import {
   completeJob,
   failJob,
   findCompletedBySource,
-  findStoredContent,
-  findStoredJob,
-  type Run,
+  findMaskedContent,
+  findMaskedJob,
   recordFailure,
-  releaseJobs,
-  renewLeases,
 } from '../../src/database/jobs.ts'
+import { type Run, releaseJobs, renewLeases } from '../../src/database/leases.ts'
 import { applyMigrations } from '../../src/database/migrate.ts'
 import { processOwner } from '../../src/database/owner.ts'
 import { tagJobs } from '../../src/database/tags.ts'
@@ -315,8 +314,8 @@ onBothDatabases('on tables of many jobs', (database) => {
       await completeJob(sql, completion(await claimed(database(), wanted), run))
       await claimJob(sql, { ...wanted, jobId: uuidv7() })
       await findCompletedBySource(sql, wanted.fingerprint, [wanted.source, first.source])
-      expect(await findStoredContent(sql, wanted.contentSha256)).toMatchObject({ source: wanted.source })
-      expect(await findStoredJob(sql, wanted.jobId)).toMatchObject({ contentSha256: wanted.contentSha256 })
+      expect(await findMaskedContent(sql, wanted.contentSha256)).toMatchObject({ source: wanted.source })
+      expect(await findMaskedJob(sql, wanted.jobId)).toMatchObject({ contentSha256: wanted.contentSha256 })
       const failing = request({ run })
       const jobId = await claimed(database(), failing)
       await failJob(sql, { jobId, runId: run.id, errorCode: 'INPUT_CORRUPT', errorMessage: 'Bad.' })

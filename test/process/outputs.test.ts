@@ -1,8 +1,5 @@
-import { chmod, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { planOutputs, writeAtomically } from '../../src/process/outputs.ts'
-import { temporaryFolder } from '../support/cli.ts'
+import { planOutputs } from '../../src/process/outputs.ts'
 
 function plan(...names: string[]): string[] {
   const candidates = names.map((relative) => ({ path: `/in/${relative}`, shown: relative, relative }))
@@ -41,42 +38,5 @@ describe('the names of cut-outs', () => {
       const outputs = plan(...names)
       expect(new Set(outputs.map((name) => name.toLowerCase())).size, [...names].join(' ')).toBe(names.size)
     }
-  })
-})
-
-describe('writing a cut-out', () => {
-  it('makes folders, replaces what is there and leaves nothing else behind', async () => {
-    const folder = await temporaryFolder()
-    const path = join(folder, 'a/b/x.png')
-    await writeAtomically(path, Buffer.from('one'))
-    await writeAtomically(path, Buffer.from('two'))
-    expect(await readFile(path, 'utf8')).toBe('two')
-    expect(await readdir(join(folder, 'a/b'))).toEqual(['x.png'])
-  })
-
-  it('removes what a process killed a day ago had begun there, and nothing else', async () => {
-    const folder = await temporaryFolder()
-    const names = ['.rmbg-tmp-old', '.rmbg-tmp-new', 'my.rmbg-tmp-old']
-    for (const name of names) await writeFile(join(folder, name), '')
-    const yesterday = Date.now() / 1000 - 86_401
-    for (const name of names.filter((name) => name.endsWith('old'))) {
-      await utimes(join(folder, name), yesterday, yesterday)
-    }
-    await writeAtomically(join(folder, 'x.png'), Buffer.from('x'))
-    expect((await readdir(folder)).sort()).toEqual(['.rmbg-tmp-new', 'my.rmbg-tmp-old', 'x.png'])
-  })
-
-  it('says what is in the way', async () => {
-    const folder = await temporaryFolder()
-    await writeFile(join(folder, 'a'), '')
-    await expect(writeAtomically(join(folder, 'a/x.png'), Buffer.from('x'))).rejects.toMatchObject({
-      code: 'OUTPUT_UNWRITABLE',
-    })
-    await mkdir(join(folder, 'x.png'))
-    await expect(writeAtomically(join(folder, 'x.png'), Buffer.from('x'))).rejects.toThrow(
-      'a folder stands in its place',
-    )
-    expect(await readdir(folder)).toEqual(['a', 'x.png'])
-    await chmod(folder, 0o700)
   })
 })

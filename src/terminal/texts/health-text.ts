@@ -1,6 +1,7 @@
 import pc from 'picocolors'
 import type { CacheFigures } from '../../cache/contract.ts'
 import { type HealthCheck, type HealthLevel, type Metric, worst } from '../../database/health/contract.ts'
+import { healthStatus } from '../exit.ts'
 import { printable } from '../printable.ts'
 
 const shown: Record<HealthLevel, string> = {
@@ -9,9 +10,6 @@ const shown: Record<HealthLevel, string> = {
   crit: pc.red('CRIT   '),
   unknown: pc.dim('UNKNOWN'),
 }
-
-/** As Nagios and its heirs understand it. */
-export const monitorStatus: Record<HealthLevel, number> = { ok: 0, warn: 1, crit: 2, unknown: 3 }
 
 export const overallLevel = (checks: readonly HealthCheck[]): HealthLevel =>
   worst(checks.map(({ level }) => level))
@@ -56,7 +54,7 @@ const label = (value: string): string =>
 export function openMetrics(checks: readonly HealthCheck[]): string {
   const levels: Metric[] = checks.map(({ name, level }) => ({
     name: 'rmbg_health_level',
-    value: monitorStatus[level],
+    value: healthStatus(level, { monitor: true }),
     labels: { check: name },
     help: '0 is OK, 1 WARN, 2 CRIT, 3 UNKNOWN.',
   }))

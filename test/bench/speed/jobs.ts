@@ -5,9 +5,10 @@ import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DeleteBucketCommand } from '@aws-sdk/client-s3'
 import { v7 as uuidv7 } from 'uuid'
-import { digestOf } from '../../../src/backup/sha256.ts'
-import { connectServer, type Database } from '../../../src/database/connect.ts'
+import { connectServer } from '../../../src/database/connect.ts'
+import type { Database } from '../../../src/database/contract.ts'
 import { openEmbedded } from '../../../src/database/embedded.ts'
+import { sha256Of } from '../../../src/sha256.ts'
 import type { ObjectStore } from '../../../src/store/contract.ts'
 import { directoryStore } from '../../../src/store/directory.ts'
 import { objectKey } from '../../../src/store/keys.ts'
@@ -129,7 +130,7 @@ function puts(store: ObjectStore, concurrency: number, files: string[]): Promise
       const [extension, contentType] = kind === 'original' ? ['jpg', 'image/jpeg'] : ['png', 'image/png']
       return store.put(objectKey(kind, jobId, extension!), body, {
         contentType: contentType!,
-        sha256: digestOf(body),
+        sha256: sha256Of(body),
       })
     }
     await Promise.all([put('original', original), put('mask', mask), put('processed', processed)])

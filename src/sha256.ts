@@ -1,10 +1,23 @@
 import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 
-/** Hex. */
-export const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+/** Hex, of bytes or of a text in UTF-8. */
+export const sha256Of = (data: Uint8Array | string): string => createHash('sha256').update(data).digest('hex')
 
-/** Passes a stream on and knows, at its end, its SHA-256 and its length. */
+/** Hex, of a file's content; memory stays flat. */
+export async function sha256OfFile(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(path, { highWaterMark: 2 ** 20 }), hash)
+  return hash.digest('hex')
+}
+
+/**
+ * Passes a stream on and knows its SHA-256 (hex) and its length in bytes.
+ *
+ * @returns `sha256()` throws a TypeError before the end of the stream
+ */
 export function measured(source: Readable): { body: Readable; sha256: () => string; bytes: () => number } {
   const hash = createHash('sha256')
   let digest: string | undefined

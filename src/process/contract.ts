@@ -1,0 +1,77 @@
+/** What a batch works with, what an image is to it, and what can become of that image. */
+import type { Semaphore } from 'async-mutex'
+import type { CutoutSettings } from '../cutout/cutout.ts'
+import type { Database } from '../database/contract.ts'
+import type { MaskedJob } from '../database/jobs.ts'
+import type { Run } from '../database/leases.ts'
+import type { RmbgError } from '../errors.ts'
+import type { MatteModel, ModelSpec } from '../model/contract.ts'
+import type { ObjectStore } from '../store/contract.ts'
+import type { BatchEvent, CompletedEvent, FailedEvent, SkippedEvent } from './events.ts'
+import type { Candidate } from './inputs.ts'
+import type { Source } from './source.ts'
+import type { Work } from './work.ts'
+
+export interface BatchServices {
+  store: ObjectStore
+  database: Database
+  masks: Masks
+}
+
+/**
+ * Where the masks of a batch come from: a model, loaded when the first image needs it (a run with nothing to do never
+ * loads one), or the store, which holds the mask of every completed job.
+ */
+export type Masks = { spec: ModelSpec; model: () => Promise<MatteModel> } | 'from-store'
+
+export interface BatchOptions {
+  user: string
+  tags: readonly string[]
+  /** Images in work at once. */
+  concurrency: number
+  /** Bytes. */
+  maxMemory: number
+  maxPixels: number
+  allowSvg: boolean
+  cutout: Omit<CutoutSettings, 'depth'>
+  /** The same settings, as kept in the `params` of a job. */
+  cutoutParams: Record<string, unknown>
+  /** With `--output`: where the local cut-out of a candidate goes, as an absolute path. */
+  outputOf: ((candidate: Candidate) => string) | undefined
+  /** Compare contents instead of trusting path, size and time. */
+  checksum: boolean
+  force: boolean
+  dryRun: boolean
+  /** Take no more images after this many failures. */
+  maxFailures: number
+  /** When it aborts, no new image is taken; those in work are finished. */
+  signal: AbortSignal
+  onEvent: (event: BatchEvent) => void
+}
+
+/** One run over many images: everything that `processOne` needs besides the image. */
+export interface Batch extends BatchOptions, BatchServices {
+  run: Run
+  /** The same for every image, unless masks come from the store: then each mask brings its own model's parameters. */
+  work: Work
+  /** Lets images in, in their order, by their estimated peak memory. Counts MiB: its cost grows with the count. */
+  memory: Semaphore
+}
+
+export type Image = ReadableImage | UnreadableImage
+
+export interface ReadableImage {
+  candidate: Candidate
+  /** The original, as it was when the batch looked at it. */
+  source: Source
+  /** The job whose mask is used, where the input names one. */
+  job?: MaskedJob
+}
+
+export interface UnreadableImage {
+  candidate: Candidate
+  failure: RmbgError
+}
+
+/** `held`: another run is working on it now. `untaken`: the run was stopped before the image's turn came. */
+export type Outcome = CompletedEvent | SkippedEvent | FailedEvent | 'held' | 'untaken'

@@ -1,0 +1,85 @@
+import { extname } from 'node:path'
+import { v7 as uuidv7 } from 'uuid'
+import { failJob, recordFailure } from '../database/jobs.ts'
+import { tagJobs } from '../database/tags.ts'
+import { objectErrors, passingStoreErrors, RmbgError } from '../errors.ts'
+import { failPoint } from '../fail-point.ts'
+import { objectKey } from '../store/keys.ts'
+import type { Batch, Image } from './contract.ts'
+import type { FailedEvent } from './events.ts'
+
+/**
+ * Logs what went wrong with an image: in the row of its job, or in a row of its own where no job was claimed yet.
+ *
+ * @param cause whatever was thrown
+ * @param jobId the job that this run claimed for the image
+ * @throws RmbgError the cause itself, when the next image would fail in the same way
+ */
+export async function fail(
+  batch: Batch,
+  image: Image,
+  cause: unknown,
+  jobId: string | undefined,
+): Promise<FailedEvent> {
+  const error = imageFailure(cause)
+  const { shown } = image.candidate
+  const { code: errorCode, message: errorMessage } = error
+  if (jobId !== undefined) {
+    await failJob(batch.database.sql, { jobId, runId: batch.run.id, errorCode, errorMessage })
+    await failPoint('process:failed')
+    return failedEvent(shown, error, jobId)
+  }
+  const recorded = await recordUnclaimed(batch, image, error)
+  await failPoint('process:failed')
+  await tagJobs(batch.database.sql, [recorded], batch.tags)
+  return failedEvent(shown, error, recorded)
+}
+
+/** @returns the id of the row */
+function recordUnclaimed(batch: Batch, image: Image, error: RmbgError): Promise<string> {
+  const { path } = image.candidate
+  return recordFailure(batch.database.sql, {
+    jobId: uuidv7(),
+    source: 'source' in image ? image.source : { path },
+    originalPath: (id) => objectKey('original', id, extensionInName(path)),
+    ...batch.work,
+    userId: batch.user,
+    run: batch.run,
+    errorCode: error.code,
+    errorMessage: error.message,
+  })
+}
+
+/** Nobody has seen the content of this file, so its name has to say what it would have been. */
+function extensionInName(path: string): string {
+  const extension = extname(path).slice(1).toLowerCase()
+  return /^[a-z0-9]{1,8}$/.test(extension) ? extension : 'bin'
+}
+
+/** @throws RmbgError the cause itself, when the next image would fail in the same way */
+export function imageFailure(cause: unknown): RmbgError {
+  const error = asRmbgError(cause)
+  const isOfThisImage =
+    error.family === 'image' || [...objectErrors, ...passingStoreErrors].includes(error.code)
+  if (!isOfThisImage) throw error
+  return error
+}
+
+/** A defect of ours that one image meets must not stop the others: it fails that image, and keeps its cause. */
+export function asRmbgError(cause: unknown): RmbgError {
+  if (cause instanceof RmbgError) return cause
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return new RmbgError('UNEXPECTED', `Unexpected error: ${message}`, { cause })
+}
+
+export function failedEvent(input: string, error: RmbgError, jobId?: string): FailedEvent {
+  return {
+    type: 'image',
+    status: 'failed',
+    input,
+    code: error.code,
+    message: error.message,
+    ...(error.hint !== undefined && { hint: error.hint }),
+    ...(jobId !== undefined && { jobId }),
+  }
+}

@@ -1,0 +1,59 @@
+/** What became of the images of a run, in figures: no clock, no output. */
+import { passingStoreErrors } from '../errors.ts'
+import type { ImageEvent, SummaryEvent } from './events.ts'
+
+/** Store failures in a row, each after the store's own retries, that end a run: the next would fail too. */
+const storeFailureLimit = 3
+
+export interface Tally
+  extends Pick<SummaryEvent, 'completed' | 'skipped' | 'failed' | 'planned' | 'needReview' | 'failures'> {
+  /** Failures of the store since an image was last completed. */
+  storeFailuresInARow: number
+}
+
+export const emptyTally = (): Tally => ({
+  completed: 0,
+  skipped: 0,
+  failed: 0,
+  planned: 0,
+  needReview: 0,
+  failures: [],
+  storeFailuresInARow: 0,
+})
+
+/** Counts one image in. */
+export function count(tally: Tally, event: ImageEvent): void {
+  tally[event.status]++
+  if (event.status === 'completed') tally.storeFailuresInARow = 0
+  if ('review' in event && event.review && event.review.reasons.length > 0) tally.needReview++
+  if (event.status !== 'failed') return
+  const { input, code, message } = event
+  tally.failures.push({ input, code, message })
+  if (passingStoreErrors.includes(code)) tally.storeFailuresInARow++
+}
+
+/** Whether the store keeps failing: then every other image would fail as well. */
+export const storeKeepsFailing = ({ storeFailuresInARow }: Tally): boolean =>
+  storeFailuresInARow >= storeFailureLimit
+
+/**
+ * @param of.images of the whole run, counted in or not
+ * @param of.isStopped somebody asked the run to stop
+ */
+export function summaryOf(
+  tally: Tally,
+  of: { runId: string; images: number; elapsedMs: number; isStopped: boolean },
+): SummaryEvent {
+  const { storeFailuresInARow: _, ...figures } = tally
+  const remaining = of.images - (tally.completed + tally.skipped + tally.failed + tally.planned)
+  return {
+    type: 'summary',
+    runId: of.runId,
+    images: of.images,
+    ...figures,
+    remaining,
+    interrupted: of.isStopped && remaining > 0,
+    elapsedMs: of.elapsedMs,
+    imagesPerSecond: Math.round((tally.completed / Math.max(of.elapsedMs, 1)) * 1e5) / 100,
+  }
+}

@@ -1,0 +1,52 @@
+/** What a batch has left to do. */
+import { findCompletedBySource, findMaskedJob } from '../database/jobs.ts'
+import { RmbgError } from '../errors.ts'
+import type { Batch, Image } from './contract.ts'
+import type { ImageEvent } from './events.ts'
+import { asRmbgError } from './failure.ts'
+import type { Candidate } from './inputs.ts'
+import { skip } from './skip.ts'
+import { inspectSource, originalInStore } from './source.ts'
+
+/** Candidates looked up in one round trip. */
+const chunkSize = 500
+
+/**
+ * The images that are not completed yet; ends early when the batch is stopped.
+ *
+ * @param onSkipped told of each of the others
+ */
+export async function* unfinishedImages(
+  batch: Batch,
+  candidates: readonly Candidate[],
+  onSkipped: (event: ImageEvent) => void,
+): AsyncGenerator<Image> {
+  // With masks from the store, the parameters of an image and so its fingerprint follow from its content.
+  const trustTimes = !batch.checksum && !batch.force && batch.masks !== 'from-store'
+  for (let start = 0; start < candidates.length; start += chunkSize) {
+    const chunk = candidates.slice(start, start + chunkSize)
+    const images = await Promise.all(chunk.map((candidate) => inspect(batch, candidate)))
+    const sources = images.flatMap((image) => ('source' in image ? [image.source] : []))
+    const jobs = trustTimes
+      ? await findCompletedBySource(batch.database.sql, batch.work.fingerprint, sources)
+      : []
+    const jobOf = new Map(sources.map((source, index) => [source, jobs[index]]))
+    for (const image of images) {
+      if (batch.signal.aborted) return
+      const job = 'source' in image ? jobOf.get(image.source) : undefined
+      if (job) onSkipped(await skip(batch, image.candidate, job, 'unchanged'))
+      else yield image
+    }
+  }
+}
+
+async function inspect(batch: Batch, candidate: Candidate): Promise<Image> {
+  try {
+    if (candidate.jobId === undefined) return { candidate, source: await inspectSource(candidate.path) }
+    const job = await findMaskedJob(batch.database.sql, candidate.jobId)
+    if (job) return { candidate, source: originalInStore(job, batch.store), job }
+    throw new RmbgError('MASK_MISSING', 'There is no completed job of this id.')
+  } catch (error) {
+    return { candidate, failure: asRmbgError(error) }
+  }
+}

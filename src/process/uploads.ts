@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto'
+import type { ObjectKind, ObjectStore } from '../store/contract.ts'
+import { objectKey } from '../store/keys.ts'
+
+interface ObjectFile {
+  bytes: Uint8Array
+  extension: string
+  contentType: string
+  /** Hex; computed where it is not known yet. */
+  sha256?: string
+}
+
+/** What the row of a job keeps of an object. */
+export interface SentObject {
+  key: string
+  /** Length. */
+  bytes: number
+  /** Hex. */
+  sha256: string
+}
+
+/** The objects of one image on their way to the store, while the work on the image goes on. */
+export interface Uploads {
+  /** Returns at once; whether the object arrives, the other two tell. */
+  send(kind: ObjectKind, jobId: string, file: ObjectFile): SentObject
+  /** @throws what the store threw at the first object that it refused */
+  acknowledged(): Promise<void>
+  /** Resolves when nothing is on its way any more, whether it arrived or not. */
+  settled(): Promise<void>
+}
+
+export function uploadsTo(store: ObjectStore): Uploads {
+  const sent: Promise<unknown>[] = []
+  return {
+    send: (kind, jobId, { bytes, extension, contentType, sha256 = sha256Of(bytes) }) => {
+      const key = objectKey(kind, jobId, extension)
+      const upload = store.put(key, bytes, { contentType, sha256 })
+      upload.catch(() => {}) // `acknowledged` reports it; until then it must not count as unhandled
+      sent.push(upload)
+      return { key, bytes: bytes.byteLength, sha256 }
+    },
+    acknowledged: async () => {
+      await Promise.all(sent)
+    },
+    settled: async () => {
+      await Promise.allSettled(sent)
+    },
+  }
+}
+
+const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')

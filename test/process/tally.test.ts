@@ -1,0 +1,70 @@
+import { expect, it } from 'vitest'
+import type { ErrorCode } from '../../src/errors.ts'
+import type { ImageEvent } from '../../src/process/events.ts'
+import { count, emptyTally, storeKeepsFailing, summaryOf } from '../../src/process/tally.ts'
+
+const paths = { originalPath: 'original/x.jpg', maskPath: 'mask/x.png', processedPath: 'processed/x.png' }
+const completed = (...reasons: string[]): ImageEvent => ({
+  ...{ type: 'image', status: 'completed', input: 'x.jpg', jobId: 'id', attempt: 1, ...paths },
+  ...{ width: 4, height: 3, provider: 'cpu', processingTimeMs: 1, review: { reasons } },
+})
+const skipped = (reasons: string[] | null): ImageEvent => ({
+  ...{ type: 'image', status: 'skipped', input: 'x.jpg', reason: 'unchanged', jobId: 'id', ...paths },
+  review: reasons && { reasons },
+})
+const planned: ImageEvent = { type: 'image', status: 'planned', input: 'x.jpg', bytes: 1 }
+const failed = (code: ErrorCode): ImageEvent => ({
+  ...{ type: 'image', status: 'failed', input: 'x.jpg', code, message: 'It failed.', hint: 'Mend it.' },
+})
+
+function tallyOf(...events: ImageEvent[]) {
+  const tally = emptyTally()
+  for (const event of events) count(tally, event)
+  return tally
+}
+
+it('counts what became of each image, and lists the failed ones', () => {
+  const tally = tallyOf(completed(), completed(), skipped(null), planned, failed('INPUT_EMPTY'))
+  expect(tally).toMatchObject({ completed: 2, skipped: 1, planned: 1, failed: 1, needReview: 0 })
+  expect(tally.failures).toEqual([{ input: 'x.jpg', code: 'INPUT_EMPTY', message: 'It failed.' }])
+})
+
+it('counts what needs review among the completed and the skipped', () => {
+  const tally = tallyOf(
+    completed('empty', 'rules'),
+    completed(),
+    skipped(['empty']),
+    skipped([]),
+    skipped(null),
+  )
+  expect(tally.needReview).toBe(2)
+})
+
+it('knows a store that fails image after image, and forgives when one is completed', () => {
+  const down = failed('STORE_UNAVAILABLE')
+  expect(storeKeepsFailing(tallyOf(down, failed('STORE_CHECKSUM')))).toBe(false)
+  expect(storeKeepsFailing(tallyOf(down, failed('STORE_CHECKSUM'), down))).toBe(true)
+  expect(storeKeepsFailing(tallyOf(down, down, completed(), down))).toBe(false)
+  // Neither says that the store works.
+  expect(storeKeepsFailing(tallyOf(down, down, skipped(null), failed('INPUT_EMPTY'), down))).toBe(true)
+  expect(storeKeepsFailing(tallyOf(...Array(9).fill(failed('STORE_OBJECT_MISSING'))))).toBe(false)
+})
+
+it('sums up a run', () => {
+  const of = { runId: 'run', images: 4, elapsedMs: 1500, isStopped: true }
+  expect(summaryOf(tallyOf(completed(), completed('empty'), failed('INPUT_EMPTY')), of)).toEqual({
+    ...{ type: 'summary', runId: 'run', images: 4, completed: 2, skipped: 0, failed: 1, planned: 0 },
+    ...{ needReview: 1, remaining: 1, interrupted: true, elapsedMs: 1500, imagesPerSecond: 1.33 },
+    failures: [{ input: 'x.jpg', code: 'INPUT_EMPTY', message: 'It failed.' }],
+  })
+})
+
+it('calls a run interrupted only where it was stopped before its end', () => {
+  const of = { runId: 'run', images: 1, elapsedMs: 0 }
+  const interrupted = (images: ImageEvent[], isStopped: boolean) =>
+    summaryOf(tallyOf(...images), { ...of, isStopped }).interrupted
+  expect(interrupted([], true)).toBe(true)
+  expect(interrupted([], false)).toBe(false)
+  expect(interrupted([completed()], true)).toBe(false)
+  expect(summaryOf(tallyOf(completed()), { ...of, isStopped: false }).imagesPerSecond).toBe(1000)
+})
