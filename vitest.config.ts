@@ -26,6 +26,7 @@ export default defineConfig({
     hookTimeout: 120_000,
     // Two cores: more files at once only make each of them slower.
     maxWorkers: 2,
+    execArgv: ['--import', new URL('./test/support/tsx-in-thread.mjs', import.meta.url).href],
     // The program sets this for itself; tests also talk to S3 directly.
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
     reporters: ['default', 'json'],

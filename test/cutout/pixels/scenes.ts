@@ -4,9 +4,9 @@ export interface Scene {
   name: string
   width: number
   height: number
-  /** Interleaved RGB, the subject's colours everywhere. */
+  /** Interleaved RGB, the subject's colors everywhere. */
   foreground: Uint8Array
-  /** Interleaved RGB, the backdrop's colours everywhere. */
+  /** Interleaved RGB, the backdrop's colors everywhere. */
   background: Uint8Array
   /** One value per pixel. */
   alpha: Uint8Array
@@ -14,9 +14,9 @@ export interface Scene {
   observed: Uint8Array
 }
 
-type Colour = [red: number, green: number, blue: number]
-/** Colours 0..1 at a place, both coordinates relative to the longer side. */
-type Paint = (u: number, v: number) => Colour
+type Color = [red: number, green: number, blue: number]
+/** Colors 0..1 at a place, both coordinates relative to the longer side. */
+type Paint = (u: number, v: number) => Color
 type Shape = (width: number, height: number) => Float32Array
 
 const clamp = (value: number) => Math.min(1, Math.max(0, value))
@@ -45,15 +45,15 @@ function noise(u: number, v: number, frequency: number, seed: number): number {
 const textured =
   (paint: Paint, strength: number, frequencies: number[]): Paint =>
   (u, v) => {
-    const colour: Colour = [...paint(u, v)]
+    const color: Color = [...paint(u, v)]
     // Plain loops, here and below: a million pixels pass through them.
     for (let channel = 0; channel < 3; channel++) {
       let sum = 0
       for (let i = 0; i < frequencies.length; i++)
         sum += strength * noise(u, v, frequencies[i]!, i * 7 + channel)
-      colour[channel]! += sum
+      color[channel]! += sum
     }
-    return colour
+    return color
   }
 
 const skin: Paint = (u, v) => [0.75 + 0.15 * Math.sin(u * 7), 0.5 + 0.2 * Math.cos(v * 8), 0.35]
@@ -205,12 +205,12 @@ export function blend(
 }
 
 /** Mean absolute difference per channel, in levels of 255, of pixels that are neither in nor out. */
-export function errorWhereSoft(colours: Uint8Array, truth: Uint8Array, alpha: Uint8Array): number {
+export function errorWhereSoft(colors: Uint8Array, truth: Uint8Array, alpha: Uint8Array): number {
   let sum = 0
   let count = 0
   for (let at = 0; at < alpha.length; at++) {
     if (alpha[at] === 0 || alpha[at] === 255) continue
-    for (let i = at * 3; i < at * 3 + 3; i++) sum += Math.abs(colours[i]! - truth[i]!)
+    for (let i = at * 3; i < at * 3 + 3; i++) sum += Math.abs(colors[i]! - truth[i]!)
     count += 3
   }
   return sum / count
