@@ -46,10 +46,12 @@ function bilinear(at: (x: number, y: number) => number, task: GuidedTask, x: num
 
 function stretched(task: GuidedTask): Float32Array {
   const { matte, matteWidth, width, height } = task
-  return Float32Array.from(
-    { length: width * height },
-    (_, at) => 255 * bilinear((i, j) => matte[j * matteWidth + i]!, task, at % width, Math.floor(at / width)),
-  )
+  const result = new Float32Array(width * height)
+  const at = (i: number, j: number) => matte[j * matteWidth + i]!
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) result[y * width + x] = 255 * bilinear(at, task, x, y)
+  }
+  return result
 }
 
 function taskOf(made: Scene, size: number, soft: boolean): GuidedTask {

@@ -29,11 +29,12 @@ function hash(x: number, y: number, seed: number): number {
   return ((h ^ (h >>> 15)) >>> 0) / 2 ** 31 - 1
 }
 
+const smooth = (t: number) => t * t * (3 - 2 * t)
+
 /** Noise with features of 1 / `frequency` of the longer side, -1..1. */
 function noise(u: number, v: number, frequency: number, seed: number): number {
   const x = Math.floor(u * frequency)
   const y = Math.floor(v * frequency)
-  const smooth = (t: number) => t * t * (3 - 2 * t)
   const s = smooth(u * frequency - x)
   const t = smooth(v * frequency - y)
   const top = hash(x, y, seed) * (1 - s) + hash(x + 1, y, seed) * s
@@ -43,15 +44,17 @@ function noise(u: number, v: number, frequency: number, seed: number): number {
 
 const textured =
   (paint: Paint, strength: number, frequencies: number[]): Paint =>
-  (u, v) =>
-    paint(u, v).map(
-      (value, channel) =>
-        value +
-        frequencies.reduce(
-          (sum, frequency, i) => sum + strength * noise(u, v, frequency, i * 7 + channel),
-          0,
-        ),
-    ) as Color
+  (u, v) => {
+    const color: Color = [...paint(u, v)]
+    // Plain loops, here and below: a million pixels pass through them.
+    for (let channel = 0; channel < 3; channel++) {
+      let sum = 0
+      for (let i = 0; i < frequencies.length; i++)
+        sum += strength * noise(u, v, frequencies[i]!, i * 7 + channel)
+      color[channel]! += sum
+    }
+    return color
+  }
 
 const skin: Paint = (u, v) => [0.75 + 0.15 * Math.sin(u * 7), 0.5 + 0.2 * Math.cos(v * 8), 0.35]
 const brown: Paint = (u, v) => [0.25 + 0.1 * Math.sin(u * 10), 0.16 + 0.05 * Math.cos(v * 11), 0.1]
@@ -67,11 +70,13 @@ const busy = textured(grey, 0.3, [40, 9])
 function disc(radius: number, softness: number): Shape {
   return (width, height) => {
     const side = Math.max(width, height)
-    return Float32Array.from({ length: width * height }, (_, at) => {
+    const alpha = new Float32Array(width * height)
+    for (let at = 0; at < alpha.length; at++) {
       const x = (at % width) + 0.5 - width / 2
       const y = Math.floor(at / width) + 0.5 - height / 2
-      return clamp((radius - Math.hypot(x, y) / side) / softness + 0.5)
-    })
+      alpha[at] = clamp((radius - Math.hypot(x, y) / side) / softness + 0.5)
+    }
+    return alpha
   }
 }
 
@@ -167,8 +172,12 @@ export function scene(name: string, width: number, height: number): Scene {
   for (let at = 0; at < width * height; at++) {
     const u = ((at % width) + 0.5) / side
     const v = (Math.floor(at / width) + 0.5) / side
-    foreground.set(bytes(recipe.foreground(u, v)), at * 3)
-    background.set(bytes(recipe.background(u, v)), at * 3)
+    const front = recipe.foreground(u, v)
+    const behind = recipe.background(u, v)
+    for (let channel = 0; channel < 3; channel++) {
+      foreground[at * 3 + channel] = Math.round(clamp(front[channel]!) * 255)
+      background[at * 3 + channel] = Math.round(clamp(behind[channel]!) * 255)
+    }
   }
   return {
     name,
@@ -180,8 +189,6 @@ export function scene(name: string, width: number, height: number): Scene {
     observed: blend(foreground, alpha, background),
   }
 }
-
-const bytes = (color: Color) => color.map((value) => Math.round(clamp(value) * 255))
 
 /** `foreground` over `background`, interleaved RGB. */
 export function blend(
