@@ -1,25 +1,47 @@
 import { resolve } from 'node:path'
-import type { Vault } from './backup/vault.ts'
+import { splitLocation, type Vault } from './backup/vault.ts'
 import type { Cache } from './cache/contract.ts'
-import type { Database } from './database/connect.ts'
+import type { Database } from './database/contract.ts'
+import { RmbgError } from './errors.ts'
 import type { MatteModel, ModelSpec } from './model/contract.ts'
-import type { ResolvedSettings } from './settings/settings.ts'
-import { databaseFolder, modelsFolder, storeFolder } from './settings/settings.ts'
+import {
+  databaseFolder,
+  environmentVariable,
+  modelsFolder,
+  type ResolvedSettings,
+  storeFolder,
+} from './settings/settings.ts'
 import type { ObjectKind, ObjectStore } from './store/contract.ts'
-import { objectKinds } from './store/contract.ts'
 import type { S3Options } from './store/s3/index.ts'
 
 /** What a command works with. Everything opens on first use, once, and closes in reverse order. */
 export interface Context {
   store(): Promise<ObjectStore>
-  /** The database, migrated: an embedded one migrates itself, a server that lacks migrations is refused. */
-  database(): Promise<Database>
+  /** The buckets of the object store, each once; none when the objects are in a folder. */
+  buckets(): S3Options[]
   /**
-   * The bucket or folder that backups are kept in.
+   * The database, migrated: an embedded one migrates itself, a server that lacks migrations is refused.
    *
-   * @param location a folder, or `s3://bucket/prefix` on the same server as the object store
+   * @param options.migrated false: as it is, whatever it lacks
+   * @throws RmbgError of family `database`
    */
-  vault(location: string): Promise<Vault>
+  database(options?: { migrated: boolean }): Promise<Database>
+  /** Whether there is a database to look at. `database()` would create an embedded one that is not there yet. */
+  databaseExists(): Promise<boolean>
+  /**
+   * Another database on the server of DATABASE_URL, as it is; created unless it is there.
+   *
+   * @throws RmbgError USAGE without a server
+   */
+  databaseNamed(name: string): Promise<Database>
+  /**
+   * The bucket or folder that backups are kept in, and one of its backups where the location names it.
+   *
+   * @param location a folder, or `s3://bucket/prefix` on the same server as the object store, or either with
+   *   `/<backup id>` at its end; undefined means the setting
+   * @throws RmbgError USAGE when there is no such setting
+   */
+  vault(location?: string): Promise<{ vault: Vault; backupId?: string }>
   /** Redis, or nothing at all; it warns through `onWarning` when it cannot be used. */
   cache(onWarning: (message: string) => void): Promise<Cache>
   /** Finds and checks the model file without loading it. */
@@ -30,73 +52,28 @@ export interface Context {
 
 /** The only place that chooses drivers; each is imported when it is first needed. */
 export function openContext(settings: ResolvedSettings): Context {
-  const closers: (() => Promise<void>)[] = []
-  const lazily = <T>(open: () => Promise<T>, close?: (value: T) => Promise<void>): (() => Promise<T>) => {
-    let opened: Promise<T> | undefined
-    return () => {
-      if (!opened) {
-        const opening = open()
-        opened = opening
-        // Also what is still being opened is waited for and closed; a failure to open was told already.
-        if (close) closers.push(() => opening.then(close, () => {}))
-      }
-      return opened
-    }
-  }
-
-  const store = lazily(
-    () => openStore(settings),
-    (value) => value.close(),
-  )
-  const database = lazily(
-    async () => {
-      if (settings.databaseUrl) {
-        const { connectServer } = await import('./database/connect.ts')
-        const { assertMigrated } = await import('./database/migrate.ts')
-        const server = connectServer(settings.databaseUrl)
-        try {
-          await assertMigrated(server.sql)
-        } catch (error) {
-          await server.close()
-          throw error
-        }
-        return server
-      }
-      const { openEmbedded } = await import('./database/embedded.ts')
-      return openEmbedded(databaseFolder(settings.home))
-    },
-    (value) => value.close(),
-  )
+  const { closing, close } = closables()
+  const store = once(() => closing(openStore(settings)))
+  const database = once(() => closing(openDatabase(settings, { migrated: true })))
+  const unmigrated = once(() => closing(openDatabase(settings, { migrated: false })))
   let warn = (_message: string): void => {}
-  const cache = lazily(
-    async () => {
-      if (settings.redisUrl === undefined) return (await import('./cache/none.ts')).noCache
-      const { redisCache } = await import('./cache/redis.ts')
-      const scope = `${(await database()).location} ${settings.s3Bucket ?? settings.home}`
-      const { redisUrl: url, cacheTtl: ttlSeconds } = settings
-      return redisCache({ url, scope, ttlSeconds, onWarning: (message) => warn(message) })
-    },
-    (value) => value.close(),
-  )
-  const modelSpec = lazily(async () => {
+  const cache = once(() => closing(openCache(settings, database, (message) => warn(message))))
+  const modelSpec = once(async () => {
     const { resolveModel } = await import('./model/shelf/registry.ts')
     return resolveModel(settings.model, { modelsFolder: modelsFolder(settings.home) })
   })
-  const model = lazily(
-    async () => {
-      const { openModel } = await import('./model/session.ts')
-      return openModel(await modelSpec(), { threads: settings.threads, device: settings.device })
-    },
-    (value) => value.close(),
-  )
-
+  const model = once(() => closing(openModel(settings, modelSpec)))
   return {
     store,
-    database,
+    buckets: () => bucketsOf(settings),
+    database: ({ migrated } = { migrated: true }) => (migrated ? database() : unmigrated()),
+    databaseExists: () => databaseExists(settings),
+    databaseNamed: (name) => closing(openDatabaseNamed(settings, name)),
     vault: async (location) => {
-      const vault = await openVault(settings, location)
-      closers.push(() => vault.store.close())
-      return vault
+      const { place, ...named } = splitLocation(location ?? backupLocation(settings))
+      const vault = await openVault(settings, place)
+      void closing(Promise.resolve(vault.store))
+      return { vault, ...named }
     },
     cache: (onWarning) => {
       warn = onWarning
@@ -104,38 +81,134 @@ export function openContext(settings: ResolvedSettings): Context {
     },
     modelSpec,
     model,
+    close,
+  }
+}
+
+interface Closable {
+  close(): Promise<void>
+}
+
+/** Keeps what is opened, to close it in reverse order. */
+function closables() {
+  const opened: Promise<Closable>[] = []
+  return {
+    closing: <T extends Closable>(opening: Promise<T>): Promise<T> => {
+      opened.push(opening)
+      return opening
+    },
     close: async () => {
-      for (const close of closers.splice(0).reverse()) await close()
+      for (const opening of opened.splice(0).reverse()) {
+        // What is still being opened is waited for; a failure to open was thrown to whoever asked.
+        await opening.then(
+          (value) => value.close(),
+          () => {},
+        )
+      }
     },
   }
 }
 
-async function openStore(settings: ResolvedSettings): Promise<ObjectStore> {
-  const buckets: Record<ObjectKind, string | undefined> = {
-    original: settings.s3BucketOriginal ?? settings.s3Bucket,
-    mask: settings.s3BucketMask ?? settings.s3Bucket,
-    processed: settings.s3BucketProcessed ?? settings.s3Bucket,
+function once<T>(open: () => Promise<T>): () => Promise<T> {
+  let opened: Promise<T> | undefined
+  return () => {
+    opened ??= open()
+    return opened
   }
-  if (Object.values(buckets).every((bucket) => bucket === undefined)) {
+}
+
+async function openDatabase(
+  { databaseUrl, home }: ResolvedSettings,
+  { migrated }: { migrated: boolean },
+): Promise<Database> {
+  if (databaseUrl === undefined) {
+    const { openEmbedded } = await import('./database/embedded.ts')
+    return openEmbedded(databaseFolder(home), { migrate: migrated })
+  }
+  const { connectServer } = await import('./database/connect.ts')
+  const server = connectServer(databaseUrl)
+  if (!migrated) return server
+  const { assertMigrated } = await import('./database/migrate.ts')
+  try {
+    await assertMigrated(server.sql)
+  } catch (error) {
+    await server.close()
+    throw error
+  }
+  return server
+}
+
+async function databaseExists({ databaseUrl, home }: ResolvedSettings): Promise<boolean> {
+  if (databaseUrl !== undefined) return true
+  const { embeddedExists } = await import('./database/embedded.ts')
+  return embeddedExists(databaseFolder(home))
+}
+
+async function openDatabaseNamed({ databaseUrl }: ResolvedSettings, name: string): Promise<Database> {
+  if (databaseUrl === undefined) {
+    throw new RmbgError('USAGE', 'Only databases of a server have names, and DATABASE_URL is not set.')
+  }
+  const { connectServer, ensureDatabase } = await import('./database/connect.ts')
+  return connectServer(await ensureDatabase(databaseUrl, name))
+}
+
+async function openCache(
+  settings: ResolvedSettings,
+  database: () => Promise<Database>,
+  onWarning: (message: string) => void,
+): Promise<Cache> {
+  const { redisUrl: url, cacheTtl: ttlSeconds, s3Bucket, home } = settings
+  if (url === undefined) return (await import('./cache/none.ts')).noCache
+  const { redisCache } = await import('./cache/redis.ts')
+  const scope = `${(await database()).location} ${s3Bucket ?? home}`
+  return redisCache({ url, scope, ttlSeconds, onWarning })
+}
+
+async function openModel(
+  { threads, device }: ResolvedSettings,
+  spec: () => Promise<ModelSpec>,
+): Promise<MatteModel> {
+  const { openModel } = await import('./model/session.ts')
+  return openModel(await spec(), { threads, device })
+}
+
+/** Per kind of object; undefined where no bucket is set. */
+const bucketNames = (settings: ResolvedSettings): Record<ObjectKind, string | undefined> => ({
+  original: settings.s3BucketOriginal ?? settings.s3Bucket,
+  mask: settings.s3BucketMask ?? settings.s3Bucket,
+  processed: settings.s3BucketProcessed ?? settings.s3Bucket,
+})
+
+async function openStore(settings: ResolvedSettings): Promise<ObjectStore> {
+  const { original, mask, processed } = bucketNames(settings)
+  if (original === undefined && mask === undefined && processed === undefined) {
     const { directoryStore } = await import('./store/directory.ts')
     return directoryStore(storeFolder(settings.home))
   }
+  if (original === undefined) throw noBucketFor('original')
+  if (mask === undefined) throw noBucketFor('mask')
+  if (processed === undefined) throw noBucketFor('processed')
   const { s3Store } = await import('./store/s3/index.ts')
-  const open = (bucket: string | undefined): ObjectStore =>
-    s3Store({ ...s3Options(settings), bucket: bucket! })
-  if (new Set(Object.values(buckets)).size === 1) return open(buckets.original)
+  const open = (bucket: string): ObjectStore => s3Store({ ...s3Options(settings), bucket })
+  if (original === mask && mask === processed) return open(original)
   const { routedStore } = await import('./store/routed.ts')
-  const missing = objectKinds.find((kind) => buckets[kind] === undefined)
-  if (missing) {
-    const { RmbgError } = await import('./errors.ts')
-    throw new RmbgError('CONFIG_INVALID', `No bucket is set for ${missing} objects.`, {
-      hint: `Set S3_BUCKET for all kinds, or S3_BUCKET_${missing.toUpperCase()}.`,
-    })
-  }
-  return routedStore({
-    original: open(buckets.original),
-    mask: open(buckets.mask),
-    processed: open(buckets.processed),
+  return routedStore({ original: open(original), mask: open(mask), processed: open(processed) })
+}
+
+const noBucketFor = (kind: ObjectKind): RmbgError =>
+  new RmbgError('CONFIG_INVALID', `No bucket is set for ${kind} objects.`, {
+    hint: `Set S3_BUCKET for all kinds, or S3_BUCKET_${kind.toUpperCase()}.`,
+  })
+
+function bucketsOf(settings: ResolvedSettings): S3Options[] {
+  const names = new Set(Object.values(bucketNames(settings)))
+  return [...names].flatMap((bucket) => (bucket === undefined ? [] : [{ ...s3Options(settings), bucket }]))
+}
+
+function backupLocation({ backupTo }: ResolvedSettings): string {
+  if (backupTo !== undefined) return backupTo
+  throw new RmbgError('USAGE', 'No backup location.', {
+    hint: `Name a folder or s3://bucket/prefix, or set ${environmentVariable('backupTo')}.`,
   })
 }
 
@@ -151,26 +224,12 @@ async function openVault(settings: ResolvedSettings, location: string): Promise<
   return { store: s3Store({ ...s3Options(settings), bucket }), prefix, location: `s3://${bucket}/${prefix}` }
 }
 
-/** The buckets of the object store, each once. */
-export function bucketsOf(settings: ResolvedSettings): S3Options[] {
-  const { s3Bucket, s3BucketOriginal, s3BucketMask, s3BucketProcessed } = settings
-  const names = [s3BucketOriginal ?? s3Bucket, s3BucketMask ?? s3Bucket, s3BucketProcessed ?? s3Bucket]
-  return [...new Set(names)].flatMap((bucket) =>
-    bucket === undefined ? [] : [{ ...s3Options(settings), bucket }],
-  )
-}
-
-function s3Options(settings: ResolvedSettings) {
-  const {
-    s3Endpoint: endpoint,
-    s3Region: region,
-    s3ForcePathStyle: forcePathStyle,
-    s3Checksums: checksums,
-  } = settings
+function s3Options(settings: ResolvedSettings): Omit<S3Options, 'bucket'> {
+  const { s3Endpoint, s3Region, s3ForcePathStyle, s3Checksums } = settings
   return {
-    ...(endpoint !== undefined && { endpoint }),
-    ...(region !== undefined && { region }),
-    ...(forcePathStyle !== undefined && { forcePathStyle }),
-    ...(checksums !== undefined && { checksums }),
+    ...(s3Endpoint !== undefined && { endpoint: s3Endpoint }),
+    ...(s3Region !== undefined && { region: s3Region }),
+    ...(s3ForcePathStyle !== undefined && { forcePathStyle: s3ForcePathStyle }),
+    ...(s3Checksums !== undefined && { checksums: s3Checksums }),
   }
 }

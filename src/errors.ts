@@ -83,6 +83,10 @@ export class RmbgError extends Error {
   }
 }
 
+/** The one sentence for an argument that cannot be used; `what` as the user typed it, such as `--since`. */
+export const unexpected = (what: string, expected: string, received: string): RmbgError =>
+  new RmbgError('USAGE', `${what} expects ${expected} but received ${JSON.stringify(received)}.`)
+
 /** An error as it passes between threads, which keep no class. */
 export type PlainError = Pick<RmbgError, 'code' | 'message' | 'hint'>
 

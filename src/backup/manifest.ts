@@ -2,14 +2,24 @@ import { buffer } from 'node:stream/consumers'
 import { z } from 'zod'
 import { RmbgError } from '../errors.ts'
 import { sha256Of } from '../sha256.ts'
-import { at, type Vault } from './vault.ts'
+import { at, backupIdRule, splitKey, type Vault } from './vault.ts'
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
 
+const objectCounts = {
+  /** What the completed jobs in the backup refer to. */
+  count: z.number(),
+  bytes: z.number(),
+  /** Of those, what the store did not have. */
+  missing: z.number(),
+  /** And what it had, but not as it was written. */
+  damaged: z.number().default(0),
+}
+
 const manifestSchema = z.object({
   format: z.literal(1),
-  backupId: z.string().regex(/^[0-9TZ-]+-[0-9a-f]{6}$/),
-  /** When the database was as it is in here. */
+  backupId: z.string().regex(backupIdRule),
+  /** When the database was as it is in the backup. */
   createdAt: z.iso.datetime(),
   finishedAt: z.iso.datetime(),
   program: z.string(),
@@ -22,22 +32,15 @@ const manifestSchema = z.object({
     file: z.string(),
     bytes: z.number(),
     sha256,
-    /** Name and SHA-256 of the migrations it was at. */
+    /** Names of the migrations that were applied. */
     migrations: z.array(z.string()),
     tables: z.array(z.object({ table: z.string(), rows: z.number(), digest: z.string() })),
   }),
-  objects: z.object({
-    /** What the completed jobs in here refer to. */
-    count: z.number(),
-    bytes: z.number(),
-    /** Of those, what the store did not have. */
-    missing: z.number(),
-    /** And what it had, but not as it was written. */
-    damaged: z.number().default(0),
-    /** Whether this backup holds copies of them, listed in `objects.tsv.gz`. */
-    copied: z.boolean(),
-    sha256: sha256.nullable(),
-  }),
+  objects: z.discriminatedUnion('copied', [
+    /** This backup holds copies of them, listed in `objects.tsv.gz`, a file of this digest. */
+    z.object({ ...objectCounts, copied: z.literal(true), sha256 }),
+    z.object({ ...objectCounts, copied: z.literal(false), sha256: z.null() }),
+  ]),
   /** The last trial restore; null when there was none. */
   drill: z
     .object({
@@ -48,7 +51,7 @@ const manifestSchema = z.object({
     .nullable(),
 })
 
-/** What a backup is, written last: a folder without it is no backup. */
+/** What a backup consists of. It is written last: a folder without a manifest is no backup. */
 export type Manifest = z.infer<typeof manifestSchema>
 
 export const manifestFile = 'manifest.json'
@@ -77,6 +80,20 @@ export async function readManifest(vault: Vault, backupId: string): Promise<Mani
   })
 }
 
+/**
+ * The backup that is named, or the newest.
+ *
+ * @throws RmbgError NOT_FOUND when there is none
+ */
+export async function chosenManifest(vault: Vault, backupId: string | undefined): Promise<Manifest> {
+  if (backupId !== undefined) return readManifest(vault, backupId)
+  const newest = (await listManifests(vault)).at(-1)
+  if (newest) return newest
+  throw new RmbgError('NOT_FOUND', `There is no backup in ${vault.location}.`, {
+    hint: 'rmbg backup --to takes one.',
+  })
+}
+
 /** All backups that are complete, oldest first. */
 export async function listManifests(vault: Vault): Promise<Manifest[]> {
   const manifests: Manifest[] = []
@@ -87,8 +104,6 @@ export async function listManifests(vault: Vault): Promise<Manifest[]> {
   return manifests.sort((a, b) => Date.parse(a.createdAt) - Date.parse(b.createdAt))
 }
 
-const ownFolder = /^(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-[0-9a-f]{6})\/(.+)$/
-
 /** Ids of complete backups, or of what interrupted ones left behind; oldest first. */
 export async function backupIds(vault: Vault, { complete }: { complete: boolean }): Promise<string[]> {
   const files = new Map<string, string[]>()
@@ -96,8 +111,8 @@ export async function backupIds(vault: Vault, { complete }: { complete: boolean 
   // Ids begin with the year; what lies below objects/ is not asked for.
   for (const century of ['1', '2']) {
     for await (const { key } of vault.store.list(`${root}${century}`)) {
-      const [, backupId, file] = ownFolder.exec(key.slice(root.length)) ?? []
-      if (backupId) files.set(backupId, [...(files.get(backupId) ?? []), file!])
+      const found = splitKey(key.slice(root.length))
+      if (found) files.set(found.backupId, [...(files.get(found.backupId) ?? []), found.file])
     }
   }
   return [...files]

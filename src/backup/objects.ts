@@ -2,14 +2,15 @@ import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { createGunzip, createGzip } from 'node:zlib'
 import pLimit from 'p-limit'
-import type postgres from 'postgres'
 import { type ReferredObject, referredObjects } from '../database/backups.ts'
+import type { Snapshot } from '../database/contract.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { measured } from '../sha256.ts'
 import type { ObjectStore, StoredObject } from '../store/contract.ts'
 import { contentTypeOf } from '../store/keys.ts'
-import { againWhenDamaged, isDamage, readAsWritten } from '../store/verified.ts'
+import { mergeSorted } from '../store/merge-sorted.ts'
+import { isDamage, retryDamaged, streamVerified } from '../store/verified.ts'
 import { at, type Vault } from './vault.ts'
 
 export const objectsFile = 'objects.tsv.gz'
@@ -17,19 +18,19 @@ export const objectsFile = 'objects.tsv.gz'
 const concurrency = 8
 /** In the order of keys. */
 const kinds = ['mask', 'original', 'processed'] as const
+type Kind = (typeof kinds)[number]
 
 export interface CopiedObjects {
+  /** Wanted objects, and their bytes. */
   count: number
   bytes: number
   /** Not in the store they were to come from. */
   missing: string[]
   /** There, but not what was written. */
   damaged: string[]
-  /** Really copied; the others were there already. */
+  /** Copied now; the others were there already. */
   copied: number
 }
-
-const nothingYet = (): CopiedObjects => ({ count: 0, bytes: 0, missing: [], damaged: [], copied: 0 })
 
 interface Place {
   store: ObjectStore
@@ -38,77 +39,117 @@ interface Place {
 
 /**
  * Copies objects that are not there yet in the same size: within the server where both stores are on one, otherwise
- * through this process, compared with their checksums. Wanted and present objects come in one order, so they are
+ * through this process, compared with their checksums. Wanted and present objects come in the same order, so they are
  * merged and memory stays flat.
  *
- * @returns yields each wanted object when it is there or on its way; all are there when it ends
+ * @param wanted sorted by key
+ * @returns `objects` yields each wanted object when its copy is there or on its way, and ends when all are there; then
+ *   `result` is complete
  */
-export async function* copyObjects(
-  wanted: (kind: (typeof kinds)[number]) => AsyncIterable<ReferredObject>,
+function copyObjects(
+  wanted: (kind: Kind) => AsyncIterable<ReferredObject>,
   from: Place,
   to: Place,
-  result: CopiedObjects,
   signal: AbortSignal,
-): AsyncGenerator<ReferredObject> {
-  const limit = pLimit(concurrency)
-  const running = new Set<Promise<void>>()
-  const copyOne = async ({ key, sha256 }: ReferredObject) => {
-    const copiedInside = await from.store.copyTo?.(from.keyOf(key), to.store, to.keyOf(key), signal)
-    if (!copiedInside) {
-      await againWhenDamaged(async () => {
-        const body = Readable.from(readAsWritten(from.store, from.keyOf(key), sha256, signal), {
-          objectMode: false,
-        })
-        await to.store.put(to.keyOf(key), body, { contentType: contentTypeOf(key), sha256, signal })
-      })
+): { objects: AsyncGenerator<ReferredObject>; result: CopiedObjects } {
+  const result: CopiedObjects = { count: 0, bytes: 0, missing: [], damaged: [], copied: 0 }
+  const copyOne = async (object: ReferredObject) => {
+    try {
+      await copyObject(object, from, to, signal)
+      result.copied++
+      await failPoint('backup:object')
+    } catch (error) {
+      if (isDamage(error)) result.damaged.push(object.key)
+      else if (isMissing(error)) result.missing.push(object.key)
+      else throw error
     }
-    result.copied++
-    await failPoint('backup:object')
   }
-  for (const kind of kinds) {
-    const present = to.store.list(to.keyOf(`${kind}/`), signal)[Symbol.asyncIterator]()
-    let found: StoredObject | undefined = (await present.next()).value
-    for await (const object of wanted(kind)) {
-      signal.throwIfAborted()
-      const target = to.keyOf(object.key)
-      while (found && found.key < target) found = (await present.next()).value
-      result.count++
-      result.bytes += object.size
-      if (found?.key !== target || found.size !== object.size) {
-        const task: Promise<void> = limit(() => copyOne(object)).catch((error) => {
-          if (isDamage(error)) result.damaged.push(object.key)
-          else if (error instanceof RmbgError && error.code === 'STORE_OBJECT_MISSING')
-            result.missing.push(object.key)
-          else throw error
-        })
-        task.finally(() => running.delete(task)).catch(() => {})
-        running.add(task)
-        if (running.size >= concurrency * 2) await Promise.race(running)
+  const objects = async function* () {
+    const copies = boundedTasks()
+    try {
+      for (const kind of kinds) {
+        const steps = mergeSorted<[ReferredObject, StoredObject]>(
+          { items: wanted(kind), keyOf: ({ key }) => to.keyOf(key) },
+          { items: to.store.list(to.keyOf(`${kind}/`), signal), keyOf: ({ key }) => key },
+        )
+        for await (const { items } of steps) {
+          signal.throwIfAborted()
+          const [[object], [present]] = items
+          if (!object) continue
+          result.count++
+          result.bytes += object.size
+          if (present?.size !== object.size) await copies.add(() => copyOne(object))
+          yield object
+        }
       }
-      yield object
+    } finally {
+      await copies.settled()
     }
-    await present.return?.()
+    copies.throwFailure()
   }
-  await Promise.all(running)
+  return { objects: objects(), result }
 }
 
-/** From the store to the vault, with the list of what this backup needs; the list is written when all is there. */
+async function copyObject(
+  { key, sha256 }: ReferredObject,
+  from: Place,
+  to: Place,
+  signal: AbortSignal,
+): Promise<void> {
+  if (await from.store.copyTo(from.keyOf(key), to.store, to.keyOf(key), signal)) return
+  await retryDamaged(async () => {
+    const body = Readable.from(streamVerified(from.store, from.keyOf(key), sha256, signal), {
+      objectMode: false,
+    })
+    await to.store.put(to.keyOf(key), body, { contentType: contentTypeOf(key), sha256, signal })
+  })
+}
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof RmbgError && error.code === 'STORE_OBJECT_MISSING'
+
+/** Runs tasks, a bounded number at a time. After one has failed, no other is begun. */
+function boundedTasks() {
+  const limit = pLimit(concurrency)
+  const running = new Set<Promise<void>>()
+  let failure: { reason: unknown } | undefined
+  const throwFailure = () => {
+    if (failure) throw failure.reason
+  }
+  return {
+    /** Waits while enough tasks are waiting already. */
+    add: async (task: () => Promise<void>): Promise<void> => {
+      throwFailure()
+      const begun: Promise<void> = limit(async () => {
+        if (!failure) await task()
+      })
+        .catch((reason) => {
+          failure ??= { reason }
+        })
+        .finally(() => running.delete(begun))
+      running.add(begun)
+      if (running.size >= concurrency * 2) await Promise.race(running)
+    },
+    settled: async () => void (await Promise.all(running)),
+    throwFailure,
+  }
+}
+
+/** Copies from the store to the vault, and lists what this backup needs; the list is written when all is there. */
 export async function backUpObjects(
   vault: Vault,
   backupId: string,
-  connection: postgres.Sql,
+  connection: Snapshot['connection'],
   store: ObjectStore,
   { signal, onObject }: { signal: AbortSignal; onObject: () => void },
 ): Promise<CopiedObjects & { sha256: string }> {
-  const result = nothingYet()
+  const { objects, result } = copyObjects(
+    (kind) => referredObjects(connection, kind),
+    { store, keyOf: (key) => key },
+    { store: vault.store, keyOf: (key) => at(vault, `objects/${key}`) },
+    signal,
+  )
   const lines = async function* () {
-    const objects = copyObjects(
-      (kind) => referredObjects(connection, kind),
-      { store, keyOf: (key) => key },
-      { store: vault.store, keyOf: (key) => at(vault, `objects/${key}`) },
-      result,
-      signal,
-    )
     for await (const { key, size, sha256 } of objects) {
       onObject()
       yield `${key}\t${size}\t${sha256}\n`
@@ -132,24 +173,22 @@ export async function* listedObjects(vault: Vault, backupId: string): AsyncGener
   const text = zipped.pipe(createGunzip())
   zipped.once('error', (error) => text.destroy(error))
   for await (const line of createInterface({ input: text, crlfDelay: Number.POSITIVE_INFINITY })) {
-    const [key, size, sha256] = line.split('\t')
-    yield { key: key!, size: Number(size), sha256: sha256! }
+    const [key = '', size, sha256 = ''] = line.split('\t')
+    yield { key, size: Number(size), sha256 }
   }
 }
 
-/** From the vault to the store: what a restored log refers to. */
+/** Copies from the vault to the store what a restored log refers to. */
 export async function restoreObjects(
   vault: Vault,
   backupId: string,
   store: ObjectStore,
   { signal, onObject }: { signal: AbortSignal; onObject: () => void },
 ): Promise<CopiedObjects> {
-  const result = nothingYet()
-  const objects = copyObjects(
+  const { objects, result } = copyObjects(
     (kind) => ofKind(listedObjects(vault, backupId), kind),
     { store: vault.store, keyOf: (key) => at(vault, `objects/${key}`) },
     { store, keyOf: (key) => key },
-    result,
     signal,
   )
   for await (const _ of objects) {
@@ -167,8 +206,9 @@ async function* ofKind(
 }
 
 /**
- * Removes copies that no backup needs any more. Lists and copies have one order, so they are merged.
+ * Removes copies that no backup needs any more. Lists and copies come in the same order, so they are merged.
  *
+ * @param backupIds of all backups that are kept
  * @returns how many
  */
 export async function removeUnneeded(
@@ -176,24 +216,20 @@ export async function removeUnneeded(
   backupIds: readonly string[],
   signal: AbortSignal,
 ): Promise<number> {
-  const lists = backupIds.map((backupId) => listedObjects(vault, backupId))
-  const heads = await Promise.all(
-    lists.map(async (list) => (await list.next()).value?.key as string | undefined),
-  )
   let removed = 0
   const waiting: string[] = []
   const root = at(vault, 'objects/')
-  for await (const { key } of vault.store.list(root, signal)) {
-    const wanted = key.slice(root.length)
-    let isNeeded = false
-    for (const [index, list] of lists.entries()) {
-      while (heads[index] !== undefined && heads[index] < wanted) {
-        heads[index] = (await list.next()).value?.key
-      }
-      isNeeded ||= heads[index] === wanted
-    }
-    if (isNeeded) continue
-    waiting.push(key)
+  const steps = mergeSorted<[StoredObject, ...ReferredObject[]]>(
+    { items: vault.store.list(root, signal), keyOf: ({ key }) => key.slice(root.length) },
+    ...backupIds.map((backupId) => ({
+      items: listedObjects(vault, backupId),
+      keyOf: ({ key }: ReferredObject) => key,
+    })),
+  )
+  for await (const { items } of steps) {
+    const [[copy], ...needed] = items
+    if (!copy || needed.some(({ length }) => length > 0)) continue
+    waiting.push(copy.key)
     removed++
     if (waiting.length >= 1000) await vault.store.remove(waiting.splice(0), signal)
   }

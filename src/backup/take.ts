@@ -1,11 +1,7 @@
-import { randomBytes } from 'node:crypto'
-import { Readable } from 'node:stream'
-import { tryLock } from '../database/advisory-lock.ts'
 import { countReferredObjects, forgetBackups, recordBackup } from '../database/backups.ts'
-import type { Database } from '../database/connect.ts'
+import type { Database, DumpFormat, Snapshot } from '../database/contract.ts'
 import { tableFigures } from '../database/figures.ts'
 import { planMigrations } from '../database/migrate.ts'
-import { dumpDatabase } from '../database/pg-tools.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { measured } from '../sha256.ts'
@@ -13,13 +9,10 @@ import type { ObjectStore } from '../store/contract.ts'
 import { type Drilled, drill } from './drill.ts'
 import { backupIds, listManifests, type Manifest, manifestFile, writeManifest } from './manifest.ts'
 import { backUpObjects, removeUnneeded } from './objects.ts'
-import { openSnapshot } from './snapshot.ts'
-import { at, type Vault } from './vault.ts'
+import { at, backupIdOf, type Vault } from './vault.ts'
 
 export interface BackupServices {
   database: Database
-  /** Absent: embedded. */
-  databaseUrl: string | undefined
   store: ObjectStore
   vault: Vault
 }
@@ -56,10 +49,10 @@ export interface BackupResult {
  */
 export async function takeBackup(services: BackupServices, options: BackupOptions): Promise<BackupResult> {
   const { database, vault } = services
-  const release = await tryLock(database, 'backup')
+  const release = await database.tryLock('backup')
   if (!release) throw new RmbgError('REFUSED', 'Another backup of this database is at work.')
   // An object that is pruned while it is copied would be missed.
-  const releasePrune = options.objects ? await tryLock(database, 'prune') : async () => {}
+  const releasePrune = options.objects ? await database.tryLock('prune') : async () => {}
   try {
     if (!releasePrune) {
       throw new RmbgError('REFUSED', 'A prune is at work on this database.', {
@@ -80,67 +73,37 @@ export async function takeBackup(services: BackupServices, options: BackupOption
 }
 
 async function writeBackup(
-  { database, databaseUrl, store, vault }: BackupServices,
+  { database, store, vault }: BackupServices,
   { program, objects, signal, onObject, onStep }: BackupOptions,
 ): Promise<Pick<BackupResult, 'manifest' | 'copied' | 'missing' | 'damaged'>> {
-  const snapshot = await openSnapshot(database, databaseUrl)
+  const snapshot = await database.openSnapshot()
   try {
+    const { connection, version, format } = snapshot
     const createdAt = snapshot.createdAt.toISOString()
-    const backupId = `${createdAt.slice(0, 19).replaceAll(':', '-')}Z-${randomBytes(3).toString('hex')}`
+    const backupId = backupIdOf(createdAt)
     const { applied } = await planMigrations(database.sql)
     await failPoint('backup:begun')
     onStep('dumping the database')
-    const file = snapshot.id === undefined ? 'database.sql' : 'database.dump'
-    // The embedded database cannot be read and dumped at once.
-    const dump = measured(
-      snapshot.id === undefined
-        ? Readable.from([Buffer.from(await database.dumpSql!())])
-        : await dumpDatabase(databaseUrl!, { serverMajor: snapshot.version, snapshot: snapshot.id }),
-    )
-    const failed = new AbortController()
-    const [, tables] = await Promise.all([
-      vault.store.put(at(vault, `${backupId}/${file}`), dump.body, {
-        contentType: 'application/octet-stream',
-        sha256: dump.sha256,
-        signal: AbortSignal.any([signal, failed.signal]),
-      }),
-      tableFigures(snapshot.connection),
-    ]).catch((error) => {
-      failed.abort() // one without the other is of no use
-      throw error
-    })
+    const dump = await writeDump(vault, backupId, snapshot, signal)
     await failPoint('backup:dumped')
     signal.throwIfAborted()
     if (objects) onStep('copying objects')
     const copy = objects
-      ? await backUpObjects(vault, backupId, snapshot.connection, store, { signal, onObject })
+      ? await backUpObjects(vault, backupId, connection, store, { signal, onObject })
       : undefined
     await failPoint('backup:listed')
-    const { count, bytes } = copy ?? (await countReferredObjects(snapshot.connection))
-    const { copied = 0, missing = [], damaged = [] } = copy ?? {}
+    const { copied, missing, damaged } = copy ?? { copied: 0, missing: [], damaged: [] }
+    const { count, bytes } = copy ?? (await countReferredObjects(connection))
     const manifest: Manifest = {
       format: 1,
       backupId,
       createdAt,
       finishedAt: new Date().toISOString(),
       program,
-      database: {
-        kind: database.kind,
-        version: snapshot.version,
-        format: snapshot.id === undefined ? 'plain' : 'custom',
-        file,
-        bytes: dump.bytes(),
-        sha256: dump.sha256(),
-        migrations: applied,
-        tables,
-      },
+      database: { kind: database.kind, version, format, ...dump, migrations: applied },
       objects: {
-        count,
-        bytes,
-        missing: missing.length,
-        damaged: damaged.length,
-        copied: objects,
-        sha256: copy?.sha256 ?? null,
+        ...{ count, bytes, missing: missing.length, damaged: damaged.length },
+        ...(copy ? { copied: true, sha256: copy.sha256 } : { copied: false, sha256: null }),
       },
       drill: null,
     }
@@ -152,7 +115,33 @@ async function writeBackup(
   }
 }
 
-/** Whoever backs up may be allowed to read only: then the backup is one all the same. */
+const dumpFiles: Record<DumpFormat, string> = { custom: 'database.dump', plain: 'database.sql' }
+
+/** Dumps the database and digests its tables, both as the snapshot sees them. */
+async function writeDump(
+  vault: Vault,
+  backupId: string,
+  snapshot: Snapshot,
+  signal: AbortSignal,
+): Promise<Pick<Manifest['database'], 'file' | 'bytes' | 'sha256' | 'tables'>> {
+  const file = dumpFiles[snapshot.format]
+  const { body, bytes, sha256 } = measured(await snapshot.dump())
+  const failed = new AbortController()
+  const [, tables] = await Promise.all([
+    vault.store.put(at(vault, `${backupId}/${file}`), body, {
+      contentType: 'application/octet-stream',
+      sha256,
+      signal: AbortSignal.any([signal, failed.signal]),
+    }),
+    tableFigures(snapshot.connection),
+  ]).catch((error) => {
+    failed.abort() // one without the other is of no use
+    throw error
+  })
+  return { file, bytes: bytes(), sha256: sha256(), tables }
+}
+
+/** Notes the backup in the database. A role that may only read takes a backup all the same. */
 async function record(
   database: Database,
   vault: Vault,

@@ -27,7 +27,7 @@ export async function verifyBackup(
   await compare(at(vault, `${backupId}/${database.file}`), database.sha256, 'The dump')
   if (objects.copied) {
     const list = at(vault, `${backupId}/${objectsFile}`)
-    if (await compare(list, objects.sha256!, 'The list of objects')) {
+    if (await compare(list, objects.sha256, 'The list of objects')) {
       for await (const { key, sha256 } of listedObjects(vault, backupId)) {
         await compare(at(vault, `objects/${key}`), sha256, `The object ${key}`)
         objectsRead++

@@ -1,30 +1,32 @@
-import { type Database, reserveConnection } from './connect.ts'
+import type postgres from 'postgres'
+import type { LockName } from './contract.ts'
 import { databaseError } from './errors.ts'
+import { one } from './rows.ts'
+import { reserveConnection } from './session.ts'
 
 /** Any fixed numbers, the same in every release. */
-const keys = { prune: 7_262_671_403, backup: 7_262_671_404 }
+const keys: Record<LockName, number> = { prune: 7_262_671_403, backup: 7_262_671_404 }
 
 /**
- * Makes sure that one process at a time does a thing with this database. On a server the lock ends with its connection,
- * and so with the process; the embedded database has one process anyway.
+ * A lock on a server. It ends with its connection, and so with the process.
  *
- * @returns releases it; undefined when somebody else has it
+ * @returns releases it; undefined when another process has it
+ * @throws RmbgError of family `database`
  */
-export async function tryLock(
-  { kind, sql }: Database,
-  what: keyof typeof keys,
+export async function tryAdvisoryLock(
+  sql: postgres.Sql,
+  name: LockName,
 ): Promise<(() => Promise<void>) | undefined> {
-  if (kind === 'embedded') return async () => {}
   try {
     const connection = await reserveConnection(sql)
-    const [row] = await connection`select pg_try_advisory_lock(${keys[what]}) as locked`
-    if (!row!.locked) {
+    const { locked } = one(await connection`select pg_try_advisory_lock(${keys[name]}) as locked`)
+    if (!locked) {
       connection.release()
       return undefined
     }
     return async () => {
       try {
-        await connection`select pg_advisory_unlock(${keys[what]})`
+        await connection`select pg_advisory_unlock(${keys[name]})`
         connection.release()
       } catch {
         // The connection is gone, and the lock with it; see connectionIsLost().

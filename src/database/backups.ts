@@ -1,6 +1,7 @@
 import type postgres from 'postgres'
 import { databaseError, withDatabase } from './errors.ts'
-import { utc } from './query.ts'
+import { one } from './rows.ts'
+import { utc } from './sql-time.ts'
 
 /** An object that a completed job refers to. */
 export interface ReferredObject {
@@ -41,11 +42,11 @@ export async function* referredObjects(
 export async function countReferredObjects(
   connection: postgres.Sql,
 ): Promise<{ count: number; bytes: number }> {
-  const [row] = await connection<{ count: number; bytes: number }[]>`
+  const rows = await connection<{ count: number; bytes: number }[]>`
     select 3 * count(*)::float8 as count,
       coalesce(sum(original_bytes + mask_bytes + processed_bytes), 0)::float8 as bytes
     from image_process_jobs where status = 'completed'`.catch((cause) => Promise.reject(databaseError(cause)))
-  return row!
+  return one(rows)
 }
 
 /** Objects of some completed jobs, chosen at random. */

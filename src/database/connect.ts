@@ -1,20 +1,13 @@
+import { randomBytes } from 'node:crypto'
 import postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
-import { databaseError } from './errors.ts'
-
-export interface Database {
-  sql: postgres.Sql
-  kind: 'server' | 'embedded'
-  /** For people and logs; never holds a password. */
-  location: string
-  /** Embedded only: where it lies; this process has it alone. */
-  folder?: string
-  /** Brings what was acknowledged to disk and statistics up to date, where nobody else does. */
-  flush(): Promise<void>
-  /** Embedded only: the whole database as plain SQL that PostgreSQL 12 and newer, and PGlite, restore. */
-  dumpSql?(): Promise<string>
-  close(): Promise<void>
-}
+import { tryAdvisoryLock } from './advisory-lock.ts'
+import type { Dump, ServerDatabase } from './contract.ts'
+import { databaseError, withDatabase } from './errors.ts'
+import { restoreDatabase } from './pg-tools.ts'
+import { restorePlain } from './plain-dump.ts'
+import { one } from './rows.ts'
+import { openServerSnapshot } from './snapshot.ts'
 
 export interface ServerOptions {
   maxConnections?: number
@@ -27,34 +20,24 @@ export interface ServerOptions {
  *   is for poolers that cannot keep prepared statements. Authorities besides the public ones: NODE_EXTRA_CA_CERTS
  * @throws RmbgError DATABASE_UNAVAILABLE when the URL is no PostgreSQL URL
  */
-export function connectServer(url: string, { maxConnections = 10 }: ServerOptions = {}): Database {
+export function connectServer(url: string, { maxConnections = 10 }: ServerOptions = {}): ServerDatabase {
   if (!isPostgresUrl(url)) {
     throw new RmbgError('DATABASE_UNAVAILABLE', 'DATABASE_URL is not a PostgreSQL URL.', {
       hint: 'It looks like postgres://user:password@host:5432/database; encode special characters in the password.',
     })
   }
-  const parsed = new URL(url)
-  const location = `${parsed.protocol}//${parsed.host}${parsed.pathname}`
-  const prepare = parsed.searchParams.get('prepare') !== 'false'
-  parsed.searchParams.delete('prepare') // the rest are settings that the server would be asked to apply
-  const name = decodeURIComponent(parsed.pathname.slice(1))
-  const sql = postgres(parsed.href, {
-    ...(name !== '' && { database: name }), // postgres.js 3.4.9 decodes user and password only
-    max: maxConnections,
-    prepare,
-    connect_timeout: 10,
-    // Whoever waits for a server asks again by itself; postgres.js alone would end up asking every 20 s.
-    backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 1),
-    // Asked for unawaited by postgres.js: a connection lost during it would end the process. Lists travel as JSON.
-    fetch_types: false,
-    onnotice: () => {},
-    connection: { application_name: 'rmbg' },
-  })
+  const { protocol, host, pathname } = new URL(url)
+  const sql = openClient(url, maxConnections)
   return {
-    sql,
     kind: 'server',
-    location,
+    sql,
+    location: `${protocol}//${host}${pathname}`,
+    restores: ['custom', 'plain'],
     flush: async () => {},
+    tryLock: (name) => tryAdvisoryLock(sql, name),
+    openSnapshot: () => openServerSnapshot(connectServer(url, { maxConnections: 1 }), url),
+    restore: (dump) => restore(sql, url, dump),
+    openScratch: () => openScratch(sql, url),
     close: () => sql.end({ timeout: 5 }),
   }
 }
@@ -68,17 +51,79 @@ function isPostgresUrl(url: string): boolean {
   }
 }
 
-/**
- * A connection for this caller alone, until it is released. postgres.js 3.4.9 with `fetch_types` off never answers a
- * reserve() that has to open a connection first, so one is opened by a question.
- */
-export async function reserveConnection(sql: postgres.Sql): Promise<postgres.ReservedSql> {
-  await sql`select 1`
-  return sql.reserve()
+function openClient(url: string, maxConnections: number): postgres.Sql {
+  const parsed = new URL(url)
+  const prepare = parsed.searchParams.get('prepare') !== 'false'
+  parsed.searchParams.delete('prepare') // the rest are settings that the server would be asked to apply
+  const name = decodeURIComponent(parsed.pathname.slice(1))
+  return postgres(parsed.href, {
+    ...(name !== '' && { database: name }), // postgres.js 3.4.9 decodes user and password only
+    max: maxConnections,
+    prepare,
+    connect_timeout: 10,
+    // Whoever waits for a server asks again by itself; postgres.js alone would end up asking every 20 s.
+    backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 1),
+    // Asked for unawaited by postgres.js: a connection lost during it would end the process. Lists travel as JSON.
+    fetch_types: false,
+    onnotice: () => {},
+    connection: { application_name: 'rmbg' },
+  })
+}
+
+async function restore(sql: postgres.Sql, url: string, { format, version, open }: Dump): Promise<void> {
+  if (format === 'plain') return restorePlain(sql, await open())
+  const server = one(
+    await withDatabase(
+      () => sql`
+        select current_setting('server_version_num')::integer / 10000 as version, current_database() as name`,
+    ),
+  )
+  const serverMajor = Math.max(server.version, version)
+  await restoreDatabase(url, await open(), { serverMajor, database: server.name })
+}
+
+const scratchPrefix = 'rmbg_drill_'
+
+async function openScratch(sql: postgres.Sql, url: string): Promise<ServerDatabase> {
+  const left = await withDatabase(
+    () => sql<{ name: string }[]>`
+      select datname as name from pg_database d where datname like ${`${scratchPrefix}%`}
+        and not exists (select from pg_stat_activity a where a.datid = d.oid)`,
+  )
+  const drop = (name: string) => withDatabase(() => sql`drop database if exists ${sql(name)}`)
+  for (const { name } of left) await drop(name)
+  const name = `${scratchPrefix}${randomBytes(6).toString('hex')}`
+  await sql`create database ${sql(name)} template template0`.catch((cause) =>
+    Promise.reject(mayNotCreate(cause)),
+  )
+  const scratch = connectServer(urlOf(url, name), { maxConnections: 2 })
+  return {
+    ...scratch,
+    close: async () => {
+      await scratch.close()
+      await drop(name)
+    },
+  }
+}
+
+function mayNotCreate(cause: unknown): RmbgError {
+  const error = databaseError(cause)
+  if (error.code !== 'DATABASE_DENIED') return error
+  return new RmbgError('DATABASE_DENIED', 'A drill creates a database, and this role may not.', {
+    hint: 'ALTER ROLE … CREATEDB, or drill with another role in DATABASE_URL.',
+    cause,
+  })
+}
+
+/** The URL of another database on the same server. */
+function urlOf(url: string, name: string): string {
+  const target = new URL(url)
+  target.pathname = `/${encodeURIComponent(name)}`
+  return target.href
 }
 
 /**
- * Makes a database on the same server unless it is there.
+ * Creates a database on the same server unless it is there.
  *
  * @returns its URL
  * @throws RmbgError of family `database`
@@ -86,14 +131,14 @@ export async function reserveConnection(sql: postgres.Sql): Promise<postgres.Res
 export async function ensureDatabase(url: string, name: string): Promise<string> {
   const server = connectServer(url, { maxConnections: 1 })
   try {
-    const [row] = await server.sql`select exists (select from pg_database where datname = ${name}) as found`
-    if (!row!.found) await server.sql`create database ${server.sql(name)}`
+    const { found } = one(
+      await server.sql`select exists (select from pg_database where datname = ${name}) as found`,
+    )
+    if (!found) await server.sql`create database ${server.sql(name)}`
   } catch (cause) {
     throw databaseError(cause)
   } finally {
     await server.close()
   }
-  const target = new URL(url)
-  target.pathname = `/${encodeURIComponent(name)}`
-  return target.href
+  return urlOf(url, name)
 }

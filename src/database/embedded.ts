@@ -1,5 +1,6 @@
 import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { setFlagsFromString } from 'node:v8'
 import { PGlite } from '@electric-sql/pglite'
 import { pg_trgm } from '@electric-sql/pglite/contrib/pg_trgm'
@@ -7,12 +8,14 @@ import { pgcrypto } from '@electric-sql/pglite/contrib/pgcrypto'
 import postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
 import { diskProblem, sync } from '../files.ts'
-import type { Database } from './connect.ts'
+import type { EmbeddedDatabase, Snapshot } from './contract.ts'
 import { databaseError } from './errors.ts'
 import { releaseAllJobs } from './leases.ts'
 import { lockFolder } from './lock.ts'
 import { applyMigrations } from './migrate.ts'
 import { type Engine, PgliteSocket } from './pglite-socket.ts'
+import { plainDump, restorePlain } from './plain-dump.ts'
+import { one } from './rows.ts'
 
 /** The cluster's format belongs to this release of PGlite; another one may not read it. */
 const pgliteVersion = '0.5.8'
@@ -31,7 +34,7 @@ export async function embeddedExists(folder: string): Promise<boolean> {
  * @throws RmbgError DATABASE_LOCKED when a live process has it, DATABASE_TOO_NEW when another release wrote it,
  *   DATABASE_DENIED or DATABASE_ERROR when the folder or what is in it is of no use
  */
-export async function openEmbedded(folder: string, { migrate = true } = {}): Promise<Database> {
+export async function openEmbedded(folder: string, { migrate = true } = {}): Promise<EmbeddedDatabase> {
   const closers: (() => Promise<unknown>)[] = []
   const close = async () => {
     for (const closeOne of closers.splice(0).reverse()) await closeOne()
@@ -54,11 +57,11 @@ export async function openEmbedded(folder: string, { migrate = true } = {}): Pro
       socket: () => new PgliteSocket(engine),
     } as postgres.Options<Record<string, never>>) as postgres.Sql
     closers.push(() => sql.end({ timeout: engine.failure ? 0 : 5 }))
-    const database: Database = {
-      sql,
+    const database: EmbeddedDatabase = {
       kind: 'embedded',
+      sql,
       location: `embedded database in ${folder}`,
-      folder,
+      restores: ['plain'],
       flush: async () => {
         try {
           await tidy(sql)
@@ -68,7 +71,10 @@ export async function openEmbedded(folder: string, { migrate = true } = {}): Pro
         }
         await syncTree(cluster).catch((cause) => Promise.reject(folderError(folder, cause)))
       },
-      dumpSql: async () => dumpSql(engine.pglite),
+      tryLock: async () => async () => {}, // this process has it alone
+      openSnapshot: () => openSnapshot(sql, engine.pglite),
+      restore: async ({ open }) => restorePlain(sql, await open()),
+      openScratch: () => openScratch(folder),
       close,
     }
     if (migrate) {
@@ -82,20 +88,32 @@ export async function openEmbedded(folder: string, { migrate = true } = {}): Pro
   }
 }
 
-/** Plain SQL: of pg_dump's other formats this one, compiled for PGlite, writes seven bytes and reports success. */
-async function dumpSql(pglite: PGlite): Promise<string> {
-  const { pgDump } = await import('@electric-sql/pglite-tools/pg_dump')
-  const dump = await (await pgDump({ pg: pglite, args: ['--no-owner', '--no-privileges'] })).text()
-  // On a server the session would end here; in PGlite its transaction and settings would stay.
-  await pglite.exec('rollback')
-  await pglite.exec('reset all')
-  if (!dump.trimEnd().includes('PostgreSQL database dump complete', dump.length - 500)) {
-    throw new RmbgError('DATABASE_ERROR', 'The dump of the embedded database is not complete.', {
-      hint: 'Run the command again.',
-    })
+/** Nobody else can change the database while this process has it. */
+async function openSnapshot(sql: postgres.Sql, pglite: PGlite): Promise<Snapshot> {
+  const { version } = one(await sql`select current_setting('server_version_num')::integer / 10000 as version`)
+  return {
+    connection: sql,
+    createdAt: new Date(),
+    version,
+    format: 'plain',
+    // As a whole: PGlite cannot be read and dumped at once.
+    dump: async () => Readable.from([Buffer.from(await plainDump(pglite))]),
+    close: async () => {},
   }
-  // A setting that servers before 17 do not know, and commands of psql: the dump is sent as plain SQL.
-  return dump.replace(/^SET transaction_timeout = .*;\n/m, '').replaceAll(/^\\(un)?restrict \w+\n/gm, '')
+}
+
+/** In the folder of the database that is locked, so that nobody else is at it. */
+async function openScratch(folder: string): Promise<EmbeddedDatabase> {
+  const scratchFolder = join(folder, 'drill')
+  await rm(scratchFolder, { recursive: true, force: true })
+  const scratch = await openEmbedded(join(scratchFolder, 'database'), { migrate: false })
+  return {
+    ...scratch,
+    close: async () => {
+      await scratch.close()
+      await rm(scratchFolder, { recursive: true })
+    },
+  }
 }
 
 function openCluster(cluster: string): Promise<PGlite> {
@@ -155,21 +173,21 @@ async function syncTree(folder: string): Promise<void> {
 
 function folderError(folder: string, cause: unknown): RmbgError {
   if (cause instanceof RmbgError) return cause
-  const refused = diskProblem(cause, folder)
-  if (refused?.problem === 'denied') {
-    return new RmbgError('DATABASE_DENIED', refused.sentence, {
+  const disk = diskProblem(cause, folder)
+  if (disk?.problem === 'denied') {
+    return new RmbgError('DATABASE_DENIED', disk.sentence, {
       hint: 'Check its owner, choose another RMBG_HOME, or set DATABASE_URL to a PostgreSQL server.',
       cause,
     })
   }
-  if (refused) {
-    return new RmbgError('DATABASE_UNAVAILABLE', refused.sentence, {
+  if (disk) {
+    return new RmbgError('DATABASE_UNAVAILABLE', disk.sentence, {
       hint: 'Make room there, or choose another RMBG_HOME.',
       cause,
     })
   }
-  const { message } = cause as Error
-  return new RmbgError('DATABASE_ERROR', `The embedded database in ${folder} cannot be opened: ${message}.`, {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new RmbgError('DATABASE_ERROR', `The embedded database in ${folder} cannot be opened: ${reason}.`, {
     hint: 'Check that its disk has room. If it is damaged, restore a backup, or move the folder away to start anew.',
     cause,
   })

@@ -102,7 +102,7 @@ const tellings: Record<string, Telling> = {
   '55P03': {
     code: 'DATABASE_ERROR',
     sentence: () => 'A table is locked by somebody else, and waiting for it was given up.',
-    hint: 'rmbg stats --health shows who holds it.',
+    hint: 'rmbg health shows who holds it.',
   },
   '57014': {
     code: 'DATABASE_ERROR',

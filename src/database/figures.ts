@@ -1,6 +1,7 @@
 import type postgres from 'postgres'
 import { databaseError } from './errors.ts'
 import { ownTables } from './indexes.ts'
+import { one } from './rows.ts'
 
 /** What a table holds: two tables of the same rows have the same figures, in whatever order the rows lie. */
 export interface TableFigures {
@@ -25,11 +26,11 @@ export async function tableFigures(connection: postgres.Sql): Promise<TableFigur
         set_config('bytea_output', 'hex', false), set_config('extra_float_digits', '1', false)`
     const figures: TableFigures[] = []
     for (const table of tables) {
-      const [row] = await connection<{ rows: number; digest: string }[]>`
+      const found = await connection<{ rows: number; digest: string }[]>`
         select count(*)::float8 as rows,
           coalesce(sum(('x' || substr(md5(t::text), 1, 16))::bit(64)::bigint), 0)::text as digest
         from ${connection(table)} t`
-      figures.push({ table, ...row! })
+      figures.push({ table, ...one(found) })
     }
     return figures
   } catch (cause) {

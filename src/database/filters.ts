@@ -1,9 +1,7 @@
 import type postgres from 'postgres'
 import { errorFamilies, RmbgError } from '../errors.ts'
 import { withDatabase } from './errors.ts'
-
-/** A point in time: `ago` is an interval subtracted from the database's clock, `at` an ISO 8601 text. */
-export type Instant = { ago: string } | { at: string }
+import { type Instant, instant } from './sql-time.ts'
 
 /** What jobs are wanted; everything that is given has to hold. */
 export interface JobFilter {
@@ -21,8 +19,8 @@ export interface JobFilter {
   tagLike?: string
   /** Contained in `params`. */
   params?: Record<string, unknown>
-  /** Larger than so many kilobytes (1024 bytes) of original file. */
-  largerThanKb?: number
+  /** The file that was read has more bytes. */
+  largerThanBytes?: number
   /** `*` and `?` in the source file's name, folders left out. */
   name?: string
   /** An error code, or a part of the sentence. */
@@ -32,10 +30,6 @@ export interface JobFilter {
 
 type Condition = postgres.PendingQuery<postgres.Row[]>
 
-// By way of text: what goes out as a timestamptz, postgres.js 3.4.9 makes a JS Date of, which knows no microseconds.
-export const instant = (sql: postgres.Sql, when: Instant): Condition =>
-  'at' in when ? sql`${when.at}::text::timestamptz` : sql`now() - ${when.ago}::interval`
-
 /**
  * The filter as a condition over `image_process_jobs j`. Tags are looked up first: with their ids in the condition the
  * planner knows how common they are.
@@ -44,13 +38,12 @@ export const instant = (sql: postgres.Sql, when: Instant): Condition =>
  * @throws RmbgError NOT_FOUND naming a tag that does not exist
  */
 export async function jobCondition(sql: postgres.Sql, filter: JobFilter): Promise<() => Condition> {
-  const { user, statuses, since, until, params, largerThanKb, name, error, needsReview } = filter
+  const { user, statuses, since, until, params, largerThanBytes, name, error, needsReview } = filter
   const tagged = (ids: readonly number[]) =>
     sql`exists (select from image_tags t where t.job_id = j.job_id and t.tag_id in ${sql(ids)})`
   const conditions: Condition[] = []
   if (user !== undefined) conditions.push(sql`j.user_id = ${user}`)
-  if (statuses?.length === 1) conditions.push(statusIs(sql, statuses[0]!))
-  if (statuses && statuses.length > 1) conditions.push(sql`j.status in ${sql(statuses)}`)
+  if (statuses) conditions.push(hasStatus(sql, statuses))
   if (since) conditions.push(sql`j.created_at >= ${instant(sql, since)}`)
   if (until) conditions.push(sql`j.created_at < ${instant(sql, until)}`)
   for (const id of await tagIds(sql, filter.tags ?? [])) conditions.push(tagged([id]))
@@ -61,9 +54,11 @@ export async function jobCondition(sql: postgres.Sql, filter: JobFilter): Promis
     conditions.push(similar.length === 0 ? sql`false` : tagged(similar.map(({ tagId }) => tagId)))
   }
   if (params !== undefined) conditions.push(sql`j.params @> ${sql.json(params as postgres.JSONValue)}`)
-  // More than the column holds is larger than every file.
-  if (largerThanKb !== undefined)
-    conditions.push(sql`j.file_size_kb > ${Math.min(largerThanKb, 2 ** 31 - 1)}`)
+  if (largerThanBytes !== undefined) {
+    // The indexed column counts started KiB; the bytes tell the files apart that are within the same one.
+    const kib = Math.min(Math.floor(largerThanBytes / 1024), 2 ** 31 - 1) // the most that the column holds
+    conditions.push(sql`j.file_size_kb > ${kib} and coalesce(j.source_size > ${largerThanBytes}, true)`)
+  }
   if (name !== undefined) conditions.push(sql`source_name(j.source_path) like ${likePattern(name)}`)
   // The status is in the text of the query: the indexes over failures are partial.
   if (error !== undefined && Object.hasOwn(errorFamilies, error))
@@ -74,8 +69,11 @@ export async function jobCondition(sql: postgres.Sql, filter: JobFilter): Promis
   return () => conditions.reduce((all, one) => sql`${all} and ${one}`, sql`true`)
 }
 
-/** A literal in the query, because a partial index is used only where the planner sees the literal. */
-function statusIs(sql: postgres.Sql, status: string): Condition {
+/** One status is a literal in the query: the planner uses a partial index only where it sees the literal. */
+function hasStatus(sql: postgres.Sql, statuses: readonly string[]): Condition {
+  const [status, ...others] = statuses
+  if (status === undefined) return sql`true`
+  if (others.length > 0) return sql`j.status in ${sql(statuses)}`
   switch (status) {
     case 'pending':
       return sql`j.status = 'pending'`

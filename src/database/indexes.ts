@@ -1,5 +1,6 @@
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
+import { one } from './rows.ts'
 
 /** The program's own tables, those that grow first. */
 export const ownTables = [
@@ -82,8 +83,10 @@ export async function dropIndex(sql: postgres.Sql, name: string): Promise<void> 
 export async function reindex(sql: postgres.Sql, name: string): Promise<number> {
   // Not through withDatabase: tried again after a lost connection it would pile up leftovers.
   await sql`reindex index concurrently ${sql(name)}`
-  const [row] = await withDatabase(() => sql`select pg_relation_size(${name}::regclass)::float8 as size`)
-  return row!.size
+  const rows = await withDatabase<{ size: number }>(
+    () => sql`select pg_relation_size(${name}::regclass)::float8 as size`,
+  )
+  return one(rows).size
 }
 
 /** Where the server keeps its data, as far as this role may know and only when that is on this machine. */

@@ -4,6 +4,7 @@ import type { ErrorCode } from '../errors.ts'
 import { withDatabase } from './errors.ts'
 import type { Run } from './leases.ts'
 import { ownerIsDead } from './owner.ts'
+import { one } from './rows.ts'
 
 /** Figures of a result's quality; `reasons` say why a person should look at it. */
 export interface JobReview extends Record<string, postgres.JSONValue> {
@@ -171,12 +172,12 @@ export async function claimJob(sql: postgres.Sql, request: ClaimRequest): Promis
     originalPath: originalPath(request.jobId),
   } as postgres.JSONValue)
   const ask = async (gone: string | null) => {
-    const [answer] = await withDatabase(
+    const answers = await withDatabase(
       () => sql`
         select state, owner, claim_id as "claimId", (job).attempt, ${completedColumns(sql, sql`(job)`)}
         from claim_job(${sent}, ${gone})`,
     )
-    return answer!
+    return one(answers)
   }
   let answer = await ask(null)
   if (answer.state === 'held' && ownerIsDead(answer.owner)) answer = await ask(answer.claimId)
@@ -294,7 +295,7 @@ export async function recordFailure(sql: postgres.Sql, failure: UnclaimedFailure
   const size = source.size ?? null
   const mtimeNs = source.mtimeNs === undefined ? null : String(source.mtimeNs)
   const message = bounded(failure.errorMessage)
-  const [row] = await withDatabase(
+  const rows = await withDatabase(
     () => sql`
       with again as (
         update image_process_jobs
@@ -323,7 +324,7 @@ export async function recordFailure(sql: postgres.Sql, failure: UnclaimedFailure
       )
       select job_id from again union all select job_id from made`,
   )
-  return row!.job_id
+  return one(rows).job_id
 }
 
 /** One line that fits the column, without the NUL that PostgreSQL refuses in texts. */

@@ -1,27 +1,27 @@
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
-import { utc } from './query.ts'
+import { utc } from './sql-time.ts'
 
-export interface LoggedObject {
+/** A job and the keys of its objects. */
+export interface LoggedJob {
   jobId: string
   status: string
-  /** The key of the kind asked for; null when the job has none. */
-  path: string | null
   completedAt: string | null
+  /** Of the objects that the job names; a completed job names three. */
+  keys: string[]
 }
 
-/** All jobs in the order of their ids, which is that of their keys, with the key of one kind; flat memory. */
-export async function* loggedObjects(
-  sql: postgres.Sql,
-  kind: 'original' | 'mask' | 'processed',
-): AsyncGenerator<LoggedObject> {
-  const path = sql(`${kind}_path`)
+const columns = (sql: postgres.Sql) => sql`
+  job_id as "jobId", status, ${utc(sql, sql`completed_at`)} as "completedAt",
+  to_json(array_remove(array[original_path, mask_path, processed_path], null)) as keys`
+
+/** All jobs in the order of their ids, which is that of their objects' keys; flat memory. */
+export async function* loggedJobs(sql: postgres.Sql): AsyncGenerator<LoggedJob> {
   let after = '00000000-0000-0000-0000-000000000000'
   for (;;) {
-    const page = await withDatabase<LoggedObject>(
+    const page = await withDatabase<LoggedJob>(
       () => sql`
-        select job_id as "jobId", status, ${path} as path, ${utc(sql, sql`completed_at`)} as "completedAt"
-        from image_process_jobs where job_id > ${after} order by job_id limit 2000`,
+        select ${columns(sql)} from image_process_jobs where job_id > ${after} order by job_id limit 2000`,
     )
     yield* page
     const last = page.at(-1)
@@ -30,36 +30,40 @@ export async function* loggedObjects(
   }
 }
 
-/** Which of these ids have a job or a tombstone. */
-export async function knownJobs(sql: postgres.Sql, jobIds: readonly string[]): Promise<Set<string>> {
-  if (jobIds.length === 0) return new Set()
-  const rows = await withDatabase(
+/** Those of these ids that have a job or a tombstone; a tombstone has the status `deleted` and names no key. */
+export async function knownJobs(
+  sql: postgres.Sql,
+  jobIds: readonly string[],
+): Promise<Map<string, LoggedJob>> {
+  if (jobIds.length === 0) return new Map()
+  const rows = await withDatabase<LoggedJob>(
     () => sql`
-      select job_id as "jobId" from image_process_jobs where job_id in ${sql(jobIds)}
-      union all select job_id from tombstones where job_id in ${sql(jobIds)}`,
+      select job_id as "jobId", 'deleted' as status, null as "completedAt", '[]'::json as keys
+      from tombstones where job_id in ${sql(jobIds)}
+      union all select ${columns(sql)} from image_process_jobs where job_id in ${sql(jobIds)}`,
   )
-  return new Set(rows.map(({ jobId }) => jobId))
+  return new Map(rows.map((row) => [row.jobId, row]))
 }
 
 /**
  * A completed job one of whose objects is not in the store is no completed job: it fails, and the next run over the
  * same file does it again.
  *
- * @returns whether the job was still completed
+ * @param before only when it was completed before this time: done again since, it has its objects
+ * @returns whether the job was still completed and named this key
  */
-export async function failForMissingObject(sql: postgres.Sql, jobId: string, key: string): Promise<boolean> {
+export async function failForMissingObject(
+  sql: postgres.Sql,
+  { jobId, key, before }: { jobId: string; key: string; before: string },
+): Promise<boolean> {
   const message = `The object ${key} is no longer in the store. Process the image again.`
   const rows = await withDatabase(
     () => sql`
       update image_process_jobs
       set status = 'failed', error_code = 'STORE_OBJECT_MISSING', error_message = ${message}
-      where job_id = ${jobId} and status = 'completed' returning 1`,
+      where job_id = ${jobId} and status = 'completed' and completed_at < ${before}::text::timestamptz
+        and ${key} in (original_path, mask_path, processed_path)
+      returning 1`,
   )
   return rows.length > 0
-}
-
-/** The database's time so long ago. */
-export async function timeAgo(sql: postgres.Sql, interval: string): Promise<string> {
-  const [row] = await withDatabase(() => sql`select ${utc(sql, sql`now() - ${interval}::interval`)} as time`)
-  return row!.time
 }

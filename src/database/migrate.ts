@@ -4,8 +4,10 @@ import type postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { sha256Of } from '../sha256.ts'
-import { type Database, reserveConnection } from './connect.ts'
+import type { Database } from './contract.ts'
 import { connectionIsLost, databaseError } from './errors.ts'
+import { one } from './rows.ts'
+import { withSession } from './session.ts'
 
 const folder = new URL('../../migrations/', import.meta.url)
 /** Any fixed number, the same in every release: migrators of one database meet at this lock. */
@@ -118,41 +120,38 @@ export async function applyMigrations(database: Database, options: ApplyOptions 
   const shipped = options.shipped ?? (await shippedMigrations())
   const { pending } = await planMigrations(database.sql, shipped)
   if (pending.length === 0) return []
-  const connection = await reserveConnection(database.sql).catch((cause) =>
-    Promise.reject(databaseError(cause)),
-  )
-  let lost = false
-  try {
+  return withSession(database.sql, async (connection) => {
     await lock(connection, options)
-    await createRecords(connection)
-    const done: string[] = []
-    // Planned again: another migrator may have done it all while this one waited.
-    for (const migration of (await planMigrations(connection, shipped)).pending) {
-      options.signal?.throwIfAborted()
-      await failPoint('migrate:begun')
-      await apply(connection, migration)
-      await failPoint('migrate:committed')
-      options.onApplied?.(migration.name)
-      done.push(migration.name)
+    try {
+      await createRecords(connection)
+      const done: string[] = []
+      // Planned again: another migrator may have done it all while this one waited.
+      for (const migration of (await planMigrations(connection, shipped)).pending) {
+        options.signal?.throwIfAborted()
+        await failPoint('migrate:begun')
+        await apply(connection, migration)
+        await failPoint('migrate:committed')
+        options.onApplied?.(migration.name)
+        done.push(migration.name)
+      }
+      await unlock(connection)
+      return done
+    } catch (error) {
+      // A lost connection has lost its lock too.
+      if (!connectionIsLost(databaseError(error))) await unlock(connection)
+      throw error
     }
-    return done
-  } catch (error) {
-    lost = error instanceof RmbgError && connectionIsLost(error)
-    throw error
-  } finally {
-    if (!lost) {
-      await connection`select pg_advisory_unlock(${lockKey})`
-      connection.release()
-    }
-  }
+  })
 }
+
+const unlock = (connection: postgres.ReservedSql) => connection`select pg_advisory_unlock(${lockKey})`
 
 async function lock(connection: postgres.ReservedSql, { signal, onWaiting }: ApplyOptions): Promise<void> {
   for (let waiting = false; ; waiting = true) {
     const [row] = await connection`select pg_try_advisory_lock(${lockKey}) as locked`.catch((cause) =>
       Promise.reject(databaseError(cause)),
     )
-    if (row!.locked) return
+    if (row?.locked) return
     if (!waiting) onWaiting?.()
     await sleep(200, undefined, signal && { signal })
   }
@@ -210,8 +209,8 @@ const hints: Record<string, string> = {
 
 async function appliedMigrations(sql: postgres.Sql): Promise<{ name: string; sha256: string }[]> {
   try {
-    const [table] = await sql`select to_regclass('schema_migrations') is not null as exists`
-    if (!table!.exists) return []
+    const { exists } = one(await sql`select to_regclass('schema_migrations') is not null as exists`)
+    if (!exists) return []
     return await sql<
       { name: string; sha256: string }[]
     >`select name, sha256 from schema_migrations order by name`

@@ -27,7 +27,8 @@ export function ownerIsDead(owner: string): boolean {
  * too bold for leases in a shared database, where clones of one machine may meet.
  */
 export function ownerIsOfEarlierBoot(owner: string): boolean {
-  const [host, machine, boot, namespace] = owner.split(' ')[0]!.split('/')
+  const [where = ''] = owner.split(' ')
+  const [host, machine, boot, namespace] = where.split('/')
   const [thisHost, thisMachine, thisBoot, thisNamespace] = place().split('/')
   const inContainer = process.platform === 'linux' && thisNamespace !== initialNamespace
   if (inContainer || boot === '' || thisBoot === '' || thisMachine === '') return false
@@ -80,10 +81,8 @@ function startTime(pid: number): string | undefined {
   }
   if (process.platform === 'linux') {
     // The command in field 2 may hold spaces and brackets: fields are counted behind the last bracket.
-    const fields = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'))
-      .split(') ')
-      .at(-1)!
-      .split(' ')
+    const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'))
+    const fields = stat.slice(stat.lastIndexOf(') ') + 2).split(' ')
     const isZombie = fields[0] === 'Z'
     return isZombie ? undefined : (fields[19] ?? '')
   }

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { Readable, type Writable } from 'node:stream'
@@ -137,9 +137,9 @@ async function feed(archive: Readable, input: Writable): Promise<void> {
 /** A name with = in it would be taken for connection parameters. */
 const connectionValue = (database: string): string => `dbname='${database.replaceAll(/[\\']/g, '\\$&')}'`
 
-async function outcome(tool: Tool, child: ReturnType<typeof spawn>): Promise<void> {
+async function outcome(tool: Tool, child: ChildProcess & { stderr: Readable }): Promise<void> {
   let said = ''
-  child.stderr!.on('data', (chunk) => {
+  child.stderr.on('data', (chunk) => {
     said = (said + chunk).slice(-4000)
   })
   const status = await new Promise<number | string | null>((resolve, reject) => {

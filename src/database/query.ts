@@ -1,34 +1,30 @@
-import { createHash } from 'node:crypto'
 import type postgres from 'postgres'
-import { z } from 'zod'
-import { RmbgError } from '../errors.ts'
 import { withDatabase } from './errors.ts'
-import { instant, type JobFilter, jobCondition } from './filters.ts'
+import { type JobFilter, jobCondition } from './filters.ts'
+import { instant, utc } from './sql-time.ts'
 
 /** One job, with everything the database knows of it. Times are ISO 8601 in UTC with microseconds. */
-export interface Job {
+export type Job = JobFacts & (CompletedFacts | FailedFacts | OpenFacts)
+
+interface JobFacts {
   jobId: string
   userId: string
-  status: 'pending' | 'processing' | 'completed' | 'failed'
   sourceName: string | null
   createdAt: string
-  completedAt: string | null
   processingTimeMs: number | null
+  /** Pixels. */
   imageWidth: number | null
   imageHeight: number | null
   fileSizeKb: number | null
   model: string | null
   tags: string[]
   needsReview: boolean | null
-  errorCode: string | null
-  errorMessage: string | null
   sourcePath: string | null
   originalPath: string
-  maskPath: string | null
-  processedPath: string | null
   originalBytes: number | null
   maskBytes: number | null
   processedBytes: number | null
+  /** Hex, as the other two; null in rows of before they were kept. */
   originalSha256: string | null
   maskSha256: string | null
   processedSha256: string | null
@@ -37,6 +33,34 @@ export interface Job {
   runId: string | null
   review: postgres.JSONValue
   params: postgres.JSONValue
+}
+
+interface CompletedFacts {
+  status: 'completed'
+  completedAt: string
+  maskPath: string
+  processedPath: string
+  errorCode: null
+  errorMessage: null
+}
+
+interface FailedFacts {
+  status: 'failed'
+  /** It was completed before, and failed when its objects were gone. */
+  completedAt: string | null
+  maskPath: string | null
+  processedPath: string | null
+  errorCode: string | null
+  errorMessage: string
+}
+
+interface OpenFacts {
+  status: 'pending' | 'processing'
+  completedAt: string | null
+  maskPath: string | null
+  processedPath: string | null
+  errorCode: string | null
+  errorMessage: string | null
 }
 
 const columns = (sql: postgres.Sql) => sql`
@@ -53,10 +77,6 @@ const columns = (sql: postgres.Sql) => sql`
   encode(j.content_sha256, 'hex') as "originalSha256", encode(j.mask_sha256, 'hex') as "maskSha256",
   encode(j.processed_sha256, 'hex') as "processedSha256", j.execution_provider as "executionProvider",
   j.attempt, j.run_id as "runId", j.review, j.params`
-
-/** Never through a JS Date, which knows no microseconds: a cursor made of one skips jobs. */
-export const utc = (sql: postgres.Sql, time: postgres.PendingQuery<postgres.Row[]>) =>
-  sql`to_char((${time}) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 
 /** Jobs by their ids, newest first; ids without a job are left out. */
 export async function findJobs(sql: postgres.Sql, jobIds: readonly string[]): Promise<Job[]> {
@@ -82,102 +102,63 @@ export async function jobVersion(sql: postgres.Sql, jobId: string): Promise<stri
   return row?.version
 }
 
-export interface JobPage {
-  jobs: Job[]
-  /** Where the next page begins; absent on the last one. */
-  nextCursor?: string
+/** The place of a job in the log, which runs from the newest to the oldest. */
+export interface JobPosition {
+  /** ISO 8601, UTC, microseconds. */
+  createdAt: string
+  jobId: string
+}
+
+export interface PageRequest {
+  /** Jobs at most. */
+  limit: number
+  /** The last job of the page before; undefined for the first page. */
+  after?: JobPosition | undefined
 }
 
 /**
  * One page of jobs, newest first: keyset pagination over (created_at, job_id), so page 10,000 costs what page 1 does.
  *
- * @param options.after the `nextCursor` of the page before, of the same filter
- * @throws RmbgError USAGE when the cursor is damaged or belongs to another filter
+ * @returns `next` to ask for the page after it; undefined on the last one
+ * @throws RmbgError NOT_FOUND naming a tag that does not exist
  */
-export async function queryJobs(
+export async function findJobPage(
   sql: postgres.Sql,
   filter: JobFilter,
-  { limit, after }: { limit: number; after?: string },
-): Promise<JobPage> {
-  const page = await pageQuery(sql, filter, { limit: limit + 1, ...(after !== undefined && { after }) })
-  const rows = (await withDatabase(page)) as unknown as Job[]
-  const jobs = rows.slice(0, limit)
-  const last = jobs.at(-1)
-  return {
-    jobs,
-    ...(rows.length > limit &&
-      last && { nextCursor: encodeCursor({ filter: filterDigest(filter), ...last }) }),
-  }
+  { limit, after }: PageRequest,
+): Promise<{ jobs: Job[]; next: JobPosition | undefined }> {
+  const found = await withDatabase(await pageQuery<Job>(sql, filter, { limit: limit + 1, after }))
+  const jobs = found.slice(0, limit)
+  return { jobs, next: found.length > limit ? jobs.at(-1) : undefined }
 }
 
-/** The plan of the very query, executed. */
-export async function explainQuery(
+/** The plan of the very query of `findJobPage`, executed. */
+export async function explainJobPage(
   sql: postgres.Sql,
   filter: JobFilter,
-  { limit, after }: { limit: number; after?: string },
+  { limit, after }: PageRequest,
 ): Promise<string[]> {
-  const page = await pageQuery(sql, filter, { limit: limit + 1, ...(after !== undefined && { after }) })
+  const page = await pageQuery(sql, filter, { limit: limit + 1, after })
   const rows = await withDatabase(() => sql<postgres.Row[]>`explain (analyze, buffers) ${page()}`)
   return rows.map((row) => row['QUERY PLAN'])
 }
 
 /** Asked anew for every try: a query of postgres.js runs once. */
-async function pageQuery(
+async function pageQuery<Row extends postgres.Row>(
   sql: postgres.Sql,
   filter: JobFilter,
-  { limit, after }: { limit: number; after?: string },
-): Promise<() => postgres.PendingQuery<postgres.Row[]>> {
-  const position = after === undefined ? undefined : decodeCursor(filter, after)
+  { limit, after }: PageRequest,
+): Promise<() => postgres.PendingQuery<Row[]>> {
   const condition = await jobCondition(sql, filter)
-  const behind = position
-    ? sql`and (j.created_at, j.job_id) < (${instant(sql, { at: position.createdAt })}, ${position.jobId}::uuid)`
+  const behind = after
+    ? sql`and (j.created_at, j.job_id) < (${instant(sql, { at: after.createdAt })}, ${after.jobId}::uuid)`
     : sql``
   // The page is found first, and only its rows get their tags and texts made.
-  return () => sql`
+  return () => sql<Row[]>`
     with page as materialized (
       select j.job_id, j.created_at from image_process_jobs j where ${condition()} ${behind}
       order by j.created_at desc, j.job_id desc limit ${limit}
     )
     select ${columns(sql)} from page join image_process_jobs j on j.job_id = page.job_id
     order by page.created_at desc, page.job_id desc`
-}
-
-const cursorSchema = z.object({
-  filter: z.string(),
-  createdAt: z.string().regex(/^\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/),
-  jobId: z.guid(), // whatever a column of uuid holds
-})
-type Cursor = z.infer<typeof cursorSchema>
-
-const digestOf = (value: unknown): string =>
-  createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 16)
-
-const filterDigest = (filter: JobFilter): string =>
-  digestOf(Object.entries(filter).sort(([a], [b]) => (a < b ? -1 : 1)))
-
-const encodeCursor = ({ filter, createdAt, jobId }: Cursor): string =>
-  Buffer.from(
-    JSON.stringify({ filter, createdAt, jobId, check: digestOf([filter, createdAt, jobId]) }),
-  ).toString('base64url')
-
-function decodeCursor(filter: JobFilter, cursor: string): { createdAt: string; jobId: string } {
-  let given: unknown
-  try {
-    given = JSON.parse(Buffer.from(cursor, 'base64url').toString())
-  } catch {
-    given = undefined
-  }
-  const parsed = cursorSchema.safeParse(given)
-  // Made again it must be the same: one digit that changed on its way would skip jobs without a word.
-  if (!parsed.success || encodeCursor(parsed.data) !== cursor) {
-    throw new RmbgError('USAGE', 'The cursor is not one that rmbg query gave.', {
-      hint: 'Copy it whole, or leave it out to begin with the newest job.',
-    })
-  }
-  if (parsed.data.filter !== filterDigest(filter)) {
-    throw new RmbgError('USAGE', 'The cursor belongs to a query with other filters.', {
-      hint: 'Repeat the very filters of the page before, or leave the cursor out.',
-    })
-  }
-  return parsed.data
 }

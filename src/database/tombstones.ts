@@ -1,102 +1,101 @@
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
 import { type JobFilter, jobCondition } from './filters.ts'
-import { utc } from './query.ts'
+import { utc } from './sql-time.ts'
 
 /** Jobs by how they ended: each kind has an age and an index of its own. */
-export type DoomedKind = 'completed' | 'failed' | 'abandoned'
+export const dueKinds = ['completed', 'failed', 'abandoned'] as const
+export type DueKind = (typeof dueKinds)[number]
 
+/** Which jobs are due to be deleted. */
 export interface PrunePolicy {
   /** Older than these intervals, by when they were completed or, not being completed, created. */
-  olderThan: Partial<Record<DoomedKind, string>>
+  olderThan: Partial<Record<DueKind, string>>
   /** Completed jobs that each user keeps whatever their age, newest first. */
   keepLast: number | undefined
   filter: Pick<JobFilter, 'user' | 'tags' | 'exceptTags'>
 }
 
-export interface PrunePlan {
-  /** Fixed when the plan is made, so that what is executed is what was shown. */
-  before: Partial<Record<DoomedKind, string>>
-  rows: Record<DoomedKind, number>
-  /** Of stored objects, as far as the log knows them. */
-  bytes: number
-  oldest: string | null
-  newest: string | null
-  /** Jobs in the whole log. */
-  totalRows: number
-  /** Retained backups that still refer to some of these jobs. */
-  backups: { backupId: string; location: string; createdAt: string; withObjects: boolean }[]
-  /** The database's clock minus this machine's. */
-  clockSkewMs: number
-}
-
-export const doomedKinds = ['completed', 'failed', 'abandoned'] as const
-
-/** What would be deleted, by the database's clock. Reads only. */
-export async function planPrune(sql: postgres.Sql, policy: PrunePolicy): Promise<PrunePlan> {
+/** The database's clock minus this machine's, in milliseconds. */
+export async function clockSkew(sql: postgres.Sql): Promise<number> {
   const askedAt = Date.now()
   const [clock] = await withDatabase(
     () => sql`select extract(epoch from clock_timestamp())::float8 * 1000 as now`,
   )
-  const clockSkewMs = Math.round(clock!.now - (askedAt + Date.now()) / 2)
-  const plan: PrunePlan = {
-    before: {},
-    rows: { completed: 0, failed: 0, abandoned: 0 },
-    bytes: 0,
-    oldest: null,
-    newest: null,
-    totalRows: 0,
-    backups: [],
-    clockSkewMs,
-  }
-  for (const kind of doomedKinds) {
-    const age = policy.olderThan[kind]
-    if (age === undefined) continue
-    const [cutoff] = await withDatabase(
-      () => sql`select ${utc(sql, sql`now() - ${age}::interval`)} as before`,
-    )
-    plan.before[kind] = cutoff!.before
-    const condition = await doomed(sql, policy, kind, cutoff!.before)
-    const [sums] = await withDatabase(
-      () => sql`
-        select count(*)::float8 as rows, coalesce(sum(${storedBytes(sql)}), 0)::float8 as bytes,
-          ${utc(sql, sql`min(j.created_at)`)} as oldest, ${utc(sql, sql`max(j.created_at)`)} as newest
-        from image_process_jobs j where ${condition()}`,
-    )
-    plan.rows[kind] = sums!.rows
-    plan.bytes += sums!.bytes
-    plan.oldest = earlier(plan.oldest, sums!.oldest)
-    plan.newest = later(plan.newest, sums!.newest)
-  }
-  const [total] = await withDatabase(() => sql`select count(*)::float8 as rows from image_process_jobs`)
-  plan.totalRows = total!.rows
-  if (plan.oldest !== null) plan.backups = await backupsSince(sql, plan.oldest)
-  return plan
+  return Math.round(clock!.now - (askedAt + Date.now()) / 2)
 }
 
-const earlier = (a: string | null, b: string | null) => (a === null || (b !== null && b < a) ? b : a)
-const later = (a: string | null, b: string | null) => (a === null || (b !== null && b > a) ? b : a)
+/** How large the log is, and how much of it waits for its objects to be deleted. */
+export async function countLog(sql: postgres.Sql): Promise<{ jobs: number; dueTombstones: number }> {
+  const [row] = await withDatabase(
+    () => sql<{ jobs: number; dueTombstones: number }[]>`
+      select (select count(*) from image_process_jobs)::float8 as jobs,
+        (select count(*) from tombstones where not kept)::float8 as "dueTombstones"`,
+  )
+  return row!
+}
+
+export interface DueJob {
+  jobId: string
+  createdAt: string
+  /** Of its stored objects, as far as the log knows them. */
+  bytes: number
+}
+
+/** Jobs read at once: a server before 13 sorts what is left anew for every page. */
+const pageJobs = 20_000
+
+/** The jobs of one kind that a policy is about, oldest first; flat memory. */
+export async function* dueJobs(
+  sql: postgres.Sql,
+  policy: PrunePolicy,
+  { kind, before }: { kind: DueKind; before: string },
+): AsyncGenerator<DueJob> {
+  const condition = await isDue(sql, policy, kind, before)
+  const age = kind === 'completed' ? sql`j.completed_at` : sql`j.created_at`
+  let after = { age: '-infinity', jobId: '00000000-0000-0000-0000-000000000000' }
+  for (;;) {
+    const page = await withDatabase<DueJob & { age: string }>(
+      () => sql`
+        select j.job_id as "jobId", ${utc(sql, sql`j.created_at`)} as "createdAt", ${utc(sql, age)} as age,
+          ${storedBytes(sql)}::float8 as bytes
+        from image_process_jobs j
+        where ${condition()} and (${age}, j.job_id) > (${after.age}::text::timestamptz, ${after.jobId}::uuid)
+        order by ${age}, j.job_id limit ${pageJobs}`,
+    )
+    for (const { jobId, createdAt, bytes } of page) yield { jobId, createdAt, bytes }
+    const last = page.at(-1)
+    if (!last || page.length < pageJobs) return
+    after = last
+  }
+}
 
 const storedBytes = (sql: postgres.Sql) =>
   sql`coalesce(j.original_bytes, j.source_size, 0) + coalesce(j.mask_bytes, 0) + coalesce(j.processed_bytes, 0)`
 
-/** A backup holds the jobs that were there when it was taken. */
-async function backupsSince(sql: postgres.Sql, oldest: string): Promise<PrunePlan['backups']> {
-  const rows = await withDatabase(
+export interface LaterBackup {
+  backupId: string
+  location: string
+  createdAt: string
+  withObjects: boolean
+}
+
+/** Retained backups, newest first: each holds the jobs that were there when it was taken. */
+export async function backupsSince(sql: postgres.Sql, oldest: string): Promise<LaterBackup[]> {
+  return withDatabase<LaterBackup>(
     () => sql`
       select backup_id as "backupId", location, ${utc(sql, sql`created_at`)} as "createdAt",
         with_objects as "withObjects"
       from backups where removed_at is null and created_at >= ${oldest}::text::timestamptz
       order by backups.created_at desc limit 1000`,
   )
-  return rows as unknown as PrunePlan['backups']
 }
 
 /** Behind a function, as `jobCondition`. */
-async function doomed(
+async function isDue(
   sql: postgres.Sql,
   { filter, keepLast }: PrunePolicy,
-  kind: DoomedKind,
+  kind: DueKind,
   before: string,
 ): Promise<() => postgres.PendingQuery<postgres.Row[]>> {
   const chosen = await jobCondition(sql, filter)
@@ -119,33 +118,40 @@ async function doomed(
     sql`j.status = 'completed' and j.completed_at < ${before}::text::timestamptz and ${chosen()} ${kept}`
 }
 
+export interface RetireOptions {
+  kind: DueKind
+  /** As they were planned. */
+  before: string
+  jobIds: readonly string[]
+  /** The objects stay: the tombstones are all that will be known of them. */
+  kept: boolean
+}
+
 /**
- * Turns the oldest jobs of a plan into tombstones: row and tombstone change places in one statement, so that at no
- * moment an object is without either. Jobs that somebody is working on at this moment are left out.
+ * Turns jobs into tombstones: row and tombstone change places in one statement, so that at no moment an object is
+ * without either. Jobs that are not due any more, and those that somebody is working on at this moment, are left out.
  *
- * @param after where the batch before ended; jobs before that are known to be done with
- * @returns how many, and where they ended; none are left when `end` is undefined
+ * @returns how many, and the bytes of their objects
  */
-export async function entombJobs(
+export async function retireJobs(
   sql: postgres.Sql,
   policy: PrunePolicy,
-  { kind, before, after, limit, kept }: EntombOptions,
-): Promise<{ jobs: number; bytes: number; end: string | undefined }> {
-  const condition = await doomed(sql, policy, kind, before)
-  const age = kind === 'completed' ? sql`completed_at` : sql`created_at`
+  { kind, before, jobIds, kept }: RetireOptions,
+): Promise<{ jobs: number; bytes: number }> {
+  if (jobIds.length === 0) return { jobs: 0, bytes: 0 }
+  const condition = await isDue(sql, policy, kind, before)
   // A job that has not ended may be claimed at this moment: claim_job() takes the same lock, and counts attempts.
   const unclaimed =
     kind === 'completed'
       ? sql`true`
       : sql`(d.content is null or pg_try_advisory_xact_lock(hashtextextended(d.content, 0)))`
   const [row] = await withDatabase(
-    () => sql`
+    () => sql<{ jobs: number; bytes: number }[]>`
       with due as materialized (
-        select j.job_id, j.status, j.attempt, j.${age} as age,
+        select j.job_id, j.status, j.attempt,
           encode(j.content_sha256, 'hex') || encode(j.fingerprint, 'hex') as content
         from image_process_jobs j
-        where ${condition()} and j.${age} >= ${after ?? '-infinity'}::text::timestamptz
-        order by j.${age} limit ${limit}
+        where j.job_id in ${sql(jobIds)} and ${condition()}
       ), free as materialized (
         select * from due d where ${unclaimed}
       ), gone as (
@@ -159,19 +165,9 @@ export async function entombJobs(
           bytes, ${kept}
         from gone
       )
-      select (select count(*) from gone)::float8 as jobs, (select coalesce(sum(bytes), 0) from gone)::float8 as bytes,
-        (select ${utc(sql, sql`max(age)`)} from due having count(*) = ${limit}) as end`,
+      select (select count(*) from gone)::float8 as jobs, (select coalesce(sum(bytes), 0) from gone)::float8 as bytes`,
   )
-  return { jobs: row!.jobs, bytes: row!.bytes, end: row!.end ?? undefined }
-}
-
-export interface EntombOptions {
-  kind: DoomedKind
-  before: string
-  after: string | undefined
-  limit: number
-  /** The objects stay: the tombstones are all that will be known of them. */
-  kept: boolean
+  return row!
 }
 
 export interface Tombstone {

@@ -1,6 +1,7 @@
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
-import { type Instant, instant } from './filters.ts'
+import { one } from './rows.ts'
+import { type Instant, instant } from './sql-time.ts'
 
 /** What the rollup counts by; `day` is the whole of each day. */
 export const dimensions = ['day', 'user', 'model', 'tag', 'status', 'error'] as const
@@ -38,12 +39,12 @@ export async function resolvePeriod(
   { since, until }: { since: Instant; until: Instant | undefined },
 ): Promise<Period> {
   const last = until ? sql`${instant(sql, until)} - interval '1 microsecond'` : sql`now()`
-  const [row] = await withDatabase(
+  const rows = await withDatabase<Period>(
     () => sql`
       select ((${instant(sql, since)}) at time zone 'UTC')::date::text as from,
         ((${last}) at time zone 'UTC')::date::text as to`,
   )
-  return row as unknown as Period
+  return one(rows)
 }
 
 /** Adds the log of changes up: cheap, and done at the end of every run. */
@@ -53,13 +54,13 @@ export async function foldUsage(sql: postgres.Sql): Promise<void> {
 
 /** Changes with everything that `usageTotal` and `usageBy` tell, and with nothing else but the day. */
 export async function usageVersion(sql: postgres.Sql): Promise<string> {
-  const [row] = await withDatabase(
+  const rows = await withDatabase(
     () => sql<{ version: string }[]>`
       select concat_ws(' ', (select folds from usage_state), count(*), sum(change_id),
         (now() at time zone 'UTC')::date) as version
       from usage_changes`,
   )
-  return row!.version
+  return one(rows).version
 }
 
 /** Rollup and what is not folded yet, as if it were one table. */
@@ -103,14 +104,14 @@ const percentiles = (sql: postgres.Sql, key: postgres.PendingQuery<postgres.Row[
 
 /** Everything of a period together. */
 export async function usageTotal(sql: postgres.Sql, period: Period): Promise<Usage> {
-  const [row] = await withDatabase(
+  const [row] = await withDatabase<Usage>(
     () => sql`
       with usage as (${usage(sql, 'all', period)}), latency as (${latency(sql, 'all', period)}),
       u as (select ${sums(sql)} from usage having count(*) > 0),
       p as (${percentiles(sql, sql`value`)})
       select 'all' as value, ${columns(sql)}, p.p50 as "p50Ms", p.p95 as "p95Ms" from u left join p on true`,
   )
-  return (row as unknown as Usage | undefined) ?? nothing('all')
+  return row ?? nothing('all')
 }
 
 const nothing = (value: string): Usage => ({
@@ -181,12 +182,12 @@ function usageByStatus(total: Usage): Usage[] {
 
 /** Jobs that have not ended, now; counted in partial indexes that hold nothing else. */
 export async function unfinishedJobs(sql: postgres.Sql): Promise<{ pending: number; processing: number }> {
-  const [row] = await withDatabase(
+  const rows = await withDatabase<{ pending: number; processing: number }>(
     () => sql`
       select (select count(*) from image_process_jobs where status = 'pending')::float8 as pending,
         (select count(*) from image_process_jobs where status = 'processing')::float8 as processing`,
   )
-  return row as unknown as { pending: number; processing: number }
+  return one(rows)
 }
 
 /** Bytes of the objects in the store, now. */
@@ -201,7 +202,7 @@ export interface StoredBytes {
 }
 
 export async function storedBytes(sql: postgres.Sql): Promise<StoredBytes> {
-  const [row] = await withDatabase(
+  const rows = await withDatabase<StoredBytes>(
     () => sql`
       with bytes as (
         select original_bytes, mask_bytes, processed_bytes from daily_usage where dimension = 'all'
@@ -216,5 +217,5 @@ export async function storedBytes(sql: postgres.Sql): Promise<StoredBytes> {
         (select awaiting from dead) as "awaitingDeletion", (select kept from dead) as kept
       from bytes`,
   )
-  return row as unknown as StoredBytes
+  return one(rows)
 }

@@ -1,8 +1,9 @@
 import type postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
-import type { EmailVault } from './email-cipher.ts'
+import type { EmailCipher } from './email-cipher.ts'
 import { withDatabase } from './errors.ts'
-import { utc } from './query.ts'
+import { one } from './rows.ts'
+import { utc } from './sql-time.ts'
 
 /** Makes the user known, and seen now. A new user is called by the id until somebody names it. */
 export async function upsertUser(sql: postgres.Sql, userId: string): Promise<void> {
@@ -27,10 +28,10 @@ const columns = (sql: postgres.Sql) => sql`
   user_id as "userId", username, email, encode(email_encrypted, 'hex') as encrypted,
   ${utc(sql, sql`created_at`)} as "createdAt", ${utc(sql, sql`last_login`)} as "lastLogin"`
 
-async function listed(rows: readonly postgres.Row[], vault: EmailVault): Promise<ListedUser[]> {
+async function listed(rows: readonly postgres.Row[], cipher: EmailCipher): Promise<ListedUser[]> {
   return Promise.all(
     rows.map(async ({ encrypted, email, userId, username, createdAt, lastLogin }) => {
-      const opened = encrypted === null ? email : await vault.open(Buffer.from(encrypted, 'hex'))
+      const opened = encrypted === null ? email : await cipher.open(Buffer.from(encrypted, 'hex'))
       const emailEncrypted = encrypted !== null
       return { userId, username, email: opened ?? null, emailEncrypted, createdAt, lastLogin }
     }),
@@ -40,48 +41,49 @@ async function listed(rows: readonly postgres.Row[], vault: EmailVault): Promise
 /** Users by id, page by page: those behind `after`. */
 export async function listUsers(
   sql: postgres.Sql,
-  vault: EmailVault,
+  cipher: EmailCipher,
   { limit, after }: { limit: number; after: string },
 ): Promise<ListedUser[]> {
   const rows = await withDatabase(
     () => sql`select ${columns(sql)} from users where user_id > ${after} order by user_id limit ${limit}`,
   )
-  return listed(rows, vault)
+  return listed(rows, cipher)
 }
 
 /** The user of an address, in capitals or not, whether it is stored readable or encrypted with this key. */
 export async function findUserByEmail(
   sql: postgres.Sql,
-  vault: EmailVault,
+  cipher: EmailCipher,
   email: string,
 ): Promise<ListedUser[]> {
-  const digest = vault.digest(email)?.toString('hex') ?? null
+  const digest = cipher.digest(email)?.toString('hex') ?? null
   const rows = await withDatabase(
     () => sql`
       select ${columns(sql)} from users
       where lower(email) = lower(${email.trim()}) or email_digest = decode(${digest}, 'hex')`,
   )
-  return listed(rows, vault)
+  return listed(rows, cipher)
 }
 
 /**
  * Names a user, known or new, or gives an address; what is not given stays.
  *
  * @param change.email '' removes it
- * @throws RmbgError USAGE when the address is not one or belongs to somebody else
+ * @throws RmbgError USAGE when id, name or address cannot be used, or the address belongs to somebody else
  */
 export async function setUser(
   sql: postgres.Sql,
-  vault: EmailVault,
+  cipher: EmailCipher,
   userId: string,
   change: { username?: string; email?: string },
 ): Promise<ListedUser> {
   const { username, email } = change
-  const removed = { email: null, encrypted: null, digest: null }
-  const stored = email === undefined ? undefined : email === '' ? removed : await vault.store(email)
+  assertVisible('The id of a user', userId, 64)
+  if (username !== undefined) assertVisible('A name', username, 128)
+  const stored = await emailColumns(cipher, email)
   if (email) {
     // An address that is stored readable has no digest to collide with.
-    const [other] = (await findUserByEmail(sql, vault, email)).filter((user) => user.userId !== userId)
+    const [other] = (await findUserByEmail(sql, cipher, email)).filter((user) => user.userId !== userId)
     if (other) throw taken(email, other.userId)
   }
   const encrypted = stored?.encrypted?.toString('hex') ?? null
@@ -99,12 +101,23 @@ export async function setUser(
         set username = coalesce(${username ?? null}, users.username) ${emailChange}
         returning ${columns(sql)}`,
     )
-    return (await listed(rows, vault))[0]!
+    return one(await listed(rows, cipher))
   } catch (error) {
     const { cause } = error as { cause?: { code?: string } }
-    if (cause?.code === '23505') throw taken(email!, undefined)
+    if (email && cause?.code === '23505') throw taken(email, undefined)
     throw error
   }
+}
+
+/** @returns undefined to leave the address as it is */
+async function emailColumns(cipher: EmailCipher, email: string | undefined) {
+  if (email === undefined) return undefined
+  return email === '' ? { email: null, encrypted: null, digest: null } : cipher.seal(email)
+}
+
+function assertVisible(what: string, text: string, limit: number): void {
+  if (text.trim() !== '' && text.length <= limit && !/\p{Cc}/u.test(text)) return
+  throw new RmbgError('USAGE', `${what} has 1 to ${limit} visible characters.`)
 }
 
 function taken(email: string, userId: string | undefined): RmbgError {

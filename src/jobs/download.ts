@@ -4,8 +4,8 @@ import type { Job } from '../database/query.ts'
 import { objectErrors, RmbgError } from '../errors.ts'
 import { writeAtomically } from '../files.ts'
 import { sha256OfFile } from '../sha256.ts'
-import type { ObjectKind, ObjectStore } from '../store/contract.ts'
-import { readStored } from '../store/verified.ts'
+import { type ObjectKind, type ObjectStore, objectKinds } from '../store/contract.ts'
+import { readVerified } from '../store/verified.ts'
 
 /** Objects on the way at once. */
 const concurrency = 8
@@ -13,40 +13,49 @@ const concurrency = 8
 /** The objects of a job that are complete and known by checksum. */
 function objectsOf(job: Job): { kind: ObjectKind; key: string; sha256: string }[] {
   if (job.status !== 'completed') return []
-  return (['original', 'mask', 'processed'] as const).flatMap((kind) => {
+  return objectKinds.flatMap((kind) => {
     const key = job[`${kind}Path`]
     const sha256 = job[`${kind}Sha256`]
     return key === null || sha256 === null ? [] : [{ kind, key, sha256 }]
   })
 }
 
-export interface JobLinks {
-  originalUrl?: string
-  maskUrl?: string
-  processedUrl?: string
-}
+/** `originalUrl`, `maskUrl` and `processedUrl`. */
+export type JobLinks = { [Kind in ObjectKind as `${Kind}Url`]?: string }
 
-/** A link to each object of a completed job, good for so many seconds; none for other jobs. */
-export async function linksOf(store: ObjectStore, job: Job, expiresSeconds: number): Promise<JobLinks> {
-  const links = objectsOf(job).map(async ({ kind, key }) => [
-    `${kind}Url`,
-    await store.link(key, expiresSeconds),
-  ])
-  return Object.fromEntries(await Promise.all(links))
+/** The jobs, each completed one with a link to each of its objects that works for so many seconds (up to 604800). */
+export const withLinks = (
+  store: ObjectStore,
+  jobs: readonly Job[],
+  expiresSeconds: number,
+): Promise<(Job & JobLinks)[]> =>
+  Promise.all(jobs.map(async (job) => ({ ...job, ...(await linksOf(store, job, expiresSeconds)) })))
+
+async function linksOf(store: ObjectStore, job: Job, expiresSeconds: number): Promise<JobLinks> {
+  const links: JobLinks = {}
+  for (const { kind, key } of objectsOf(job)) links[`${kind}Url`] = await store.link(key, expiresSeconds)
+  return links
 }
 
 /** Where an object is now, or why it is not there. */
 export type Fetched = { key: string; path: string } | { key: string; error: RmbgError }
+
+export interface Downloads {
+  /** Files, as absolute paths. */
+  downloaded: string[]
+  /** Objects that are not in the store, or not as they were written; absent when there are none. */
+  failed?: { key: string; code: string; message: string }[]
+}
 
 /**
  * Fetches objects of jobs as `folder/<kind>/<job id>.<extension>`, each compared with its checksum. A file that is
  * there already with the right content stays. An object that is missing or damaged keeps no other from being fetched.
  *
  * @param onObject is told of each as it comes
- * @returns in the order of jobs and kinds, paths absolute
+ * @returns in the order of jobs and kinds
  * @throws RmbgError OUTPUT_UNWRITABLE, or what a store throws that can give none at all
  */
-export function downloadJobs(
+export async function downloadJobs(
   store: ObjectStore,
   jobs: readonly Job[],
   {
@@ -54,17 +63,24 @@ export function downloadJobs(
     kinds,
     onObject,
   }: { folder: string; kinds: readonly ObjectKind[]; onObject: (fetched: Fetched) => void },
-): Promise<Fetched[]> {
+): Promise<Downloads> {
   const wanted = jobs.flatMap(objectsOf).filter(({ kind }) => kinds.includes(kind))
   const limit = pLimit(concurrency)
-  const fetching = limit.map(wanted, async ({ kind, key, sha256 }) => {
-    const path = join(folder, kind, posix.basename(key))
-    const fetched = await download(store, { key, sha256 }, path)
-    onObject(fetched)
-    return fetched
-  })
-  // Where one cannot be fetched for a reason that the others would meet too, they are not asked for.
-  return fetching.finally(() => limit.clearQueue())
+  const fetched = await limit
+    .map(wanted, async ({ kind, key, sha256 }) => {
+      const path = join(folder, kind, posix.basename(key))
+      const fetched = await download(store, { key, sha256 }, path)
+      onObject(fetched)
+      return fetched
+    })
+    .finally(() => limit.clearQueue()) // What keeps one from being fetched may keep the others, too.
+  const failed = fetched.flatMap((object) =>
+    'error' in object ? { key: object.key, code: object.error.code, message: object.error.message } : [],
+  )
+  return {
+    downloaded: fetched.flatMap((object) => ('path' in object ? object.path : [])),
+    ...(failed.length > 0 && { failed }),
+  }
 }
 
 async function download(
@@ -74,7 +90,7 @@ async function download(
 ): Promise<Fetched> {
   try {
     if ((await presentDigest(path)) !== sha256)
-      await writeAtomically(path, await readStored(store, key, sha256))
+      await writeAtomically(path, await readVerified(store, key, sha256))
     return { key, path }
   } catch (error) {
     if (error instanceof RmbgError && objectErrors.includes(error.code)) return { key, error }

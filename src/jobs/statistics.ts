@@ -1,6 +1,6 @@
 import type { Cache } from '../cache/contract.ts'
-import type { Database } from '../database/connect.ts'
-import type { Instant } from '../database/filters.ts'
+import type { Database } from '../database/contract.ts'
+import type { Instant } from '../database/sql-time.ts'
 import {
   type Dimension,
   foldUsage,
@@ -59,4 +59,24 @@ export async function collectStatistics(
   }))
   const [unfinished, store] = [await unfinishedJobs(sql), await storedBytes(sql)]
   return { ...period, by, total, groups, unfinished, store }
+}
+
+/** A period by day, and by everything else that a report shows. */
+export interface Report {
+  daily: Statistics
+  others: Statistics[]
+}
+
+/** @throws RmbgError USAGE as `collectStatistics` */
+export async function collectReport(
+  database: Database,
+  cache: Cache,
+  options: Omit<StatisticsOptions, 'by'>,
+): Promise<Report> {
+  const daily = await collectStatistics(database, cache, { ...options, by: 'day' })
+  const others: Statistics[] = []
+  for (const by of ['user', 'model', 'tag', 'error'] as const) {
+    others.push(await collectStatistics(database, cache, { ...options, by }))
+  }
+  return { daily, others }
 }

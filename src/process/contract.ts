@@ -1,7 +1,7 @@
 /** What a batch works with, what an image is to it, and what can become of that image. */
 import type { Semaphore } from 'async-mutex'
 import type { CutoutSettings } from '../cutout/cutout.ts'
-import type { Database } from '../database/connect.ts'
+import type { Database } from '../database/contract.ts'
 import type { MaskedJob } from '../database/jobs.ts'
 import type { Run } from '../database/leases.ts'
 import type { RmbgError } from '../errors.ts'

@@ -1,5 +1,6 @@
 /** The spine: one image's way from its file to a completed row. Read it from the top. */
 import { v7 as uuidv7 } from 'uuid'
+import { sizeText } from '../bytes.ts'
 import type { ImageHeader } from '../cutout/codec/decode.ts'
 import { workingDepth } from '../cutout/codec/encode.ts'
 import type { CutoutSettings, FinishedCutout } from '../cutout/cutout.ts'
@@ -21,7 +22,7 @@ import { writeAtomically } from '../files.ts'
 import type { MatteModel } from '../model/contract.ts'
 import { sha256Of } from '../sha256.ts'
 import { contentTypeOf, objectKey } from '../store/keys.ts'
-import { readStored } from '../store/verified.ts'
+import { readVerified } from '../store/verified.ts'
 import type { Batch, Image, Outcome, ReadableImage } from './contract.ts'
 import type { CompletedEvent } from './events.ts'
 import { fail } from './failure.ts'
@@ -217,7 +218,7 @@ async function maskOrigin(batch: Batch, image: ReadableImage, content: Content):
 }
 
 const storedMask = ({ store }: Batch, { maskPath, maskSha256 }: MaskedJob): Promise<Uint8Array> =>
-  readStored(store, maskPath, maskSha256)
+  readVerified(store, maskPath, maskSha256)
 
 function claimRequest(
   batch: Batch,
@@ -252,10 +253,9 @@ function reviewOf({ review, violations }: FinishedCutout): JobReview {
 }
 
 function overBudget(bytesNeeded: number, maxMemory: number): RmbgError {
-  const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GB`
   return new RmbgError(
     'MEMORY_BUDGET',
-    `The image needs about ${gigabytes(bytesNeeded)} of memory, more than the budget of ${gigabytes(maxMemory)}.`,
+    `The image needs about ${sizeText(bytesNeeded)} of memory, more than the budget of ${sizeText(maxMemory)}.`,
     { hint: 'Raise --max-memory, or make the picture or its canvas smaller.' },
   )
 }

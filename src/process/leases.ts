@@ -1,6 +1,6 @@
 /** The run among other runs: it keeps the jobs that it holds, and waits for those that others hold. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Database } from '../database/connect.ts'
+import type { Database } from '../database/contract.ts'
 import { type Run, releaseJobs, renewLeases } from '../database/leases.ts'
 
 /** A job whose heartbeat is older than this belongs to a dead run and may be taken over. */

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import type { CompletedJob } from '../database/jobs.ts'
 import { tagJobs } from '../database/tags.ts'
 import { writeAtomically } from '../files.ts'
-import { readStored } from '../store/verified.ts'
+import { readVerified } from '../store/verified.ts'
 import type { Batch } from './contract.ts'
 import type { FailedEvent, SkippedEvent } from './events.ts'
 import { failedEvent, imageFailure } from './failure.ts'
@@ -46,6 +46,6 @@ export async function skip(
 async function restoreOutput(batch: Batch, output: string, job: CompletedJob): Promise<void> {
   const present = await stat(output).catch(() => undefined)
   if (present?.size === job.processedBytes) return
-  const bytes = await readStored(batch.store, job.processedPath, job.processedSha256)
+  const bytes = await readVerified(batch.store, job.processedPath, job.processedSha256)
   await writeAtomically(output, bytes, 'cut-out')
 }

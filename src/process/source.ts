@@ -4,7 +4,7 @@ import { type HeaderLimits, type ImageHeader, readHeader } from '../cutout/codec
 import type { MaskedJob, SourceFile } from '../database/jobs.ts'
 import { RmbgError } from '../errors.ts'
 import type { ObjectStore } from '../store/contract.ts'
-import { readStored } from '../store/verified.ts'
+import { readVerified } from '../store/verified.ts'
 
 /** An original: a file, or an object in the store. */
 export interface Source extends SourceFile {
@@ -21,7 +21,7 @@ const maxFileBytes = 2 ** 31 - 1
 export function originalInStore(job: MaskedJob, store: ObjectStore): Source {
   let reading: Promise<Uint8Array> | undefined
   const read = () => {
-    reading ??= readStored(store, job.originalPath, job.contentSha256)
+    reading ??= readVerified(store, job.originalPath, job.contentSha256)
     return reading
   }
   return { ...job.source, read, header: async (limits) => readHeader(await read(), limits) }

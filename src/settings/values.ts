@@ -1,13 +1,15 @@
 /** What settings are made of. */
-import parseBytes from 'bytes'
 import { z } from 'zod'
+import { parseSize } from '../bytes.ts'
 
 export const text = z.string().trim().min(1)
-export const byteSize = z
-  .union([z.number(), text])
-  .transform((value) => parseBytes.parse(value))
-  .refine((bytes) => bytes !== null && bytes > 0, 'expected a size such as 4GB')
-  .transform((bytes) => Math.floor(bytes!))
+/** Bytes, from `4GB`, `4GiB` or a number. */
+export const byteSize = z.union([z.number(), text]).transform((value, context) => {
+  const bytes = parseSize(String(value))
+  if (bytes !== undefined && bytes > 0) return bytes
+  context.addIssue({ code: 'custom', message: 'expected a size such as 4GB' })
+  return z.NEVER
+})
 export const flag = z.union([
   z.boolean(),
   z.stringbool({ truthy: ['true', '1', 'yes'], falsy: ['false', '0', 'no'] }),

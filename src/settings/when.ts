@@ -1,5 +1,7 @@
-import type { Instant } from '../database/filters.ts'
-import { RmbgError } from '../errors.ts'
+import { unexpected } from '../errors.ts'
+
+/** A point in time as somebody gave it: an interval of PostgreSQL before now, or an ISO 8601 text. */
+export type When = { ago: string } | { at: string }
 
 const units: Record<string, string> = {
   s: 'seconds',
@@ -18,10 +20,10 @@ const seconds: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 60
  * @throws RmbgError USAGE naming the flag
  */
 export function parseAge(flag: string, input: string): string {
-  // The time before so many years is none that PostgreSQL knows.
+  // PostgreSQL knows no date that many years ago.
   const [, count, unit] = /^(?!\d{5}mo|\d{4,}y)(\d{1,5})(s|mo|m|h|d|w|y)$/.exec(input.trim()) ?? []
   if (unit) return `${Number(count)} ${units[unit]}`
-  throw new RmbgError('USAGE', `--${flag} expects an age such as 12h, 7d, 6mo or 1y but received "${input}".`)
+  throw unexpected(`--${flag}`, 'an age such as 12h, 7d, 6mo or 1y', input)
 }
 
 /**
@@ -29,7 +31,7 @@ export function parseAge(flag: string, input: string): string {
  *
  * @throws RmbgError USAGE naming the flag
  */
-export function parseWhen(flag: string, input: string): Instant {
+export function parseWhen(flag: string, input: string): When {
   if (/^\d+[a-z]+$/.test(input.trim())) return { ago: parseAge(flag, input) }
   const isTime = /^(?!0000)\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?$/.test(input)
   const zoned = /T.*(Z|[+-]\d\d:\d\d)$/.test(input)
@@ -39,10 +41,8 @@ export function parseWhen(flag: string, input: string): Instant {
   const day = new Date(`${input.slice(0, 10)}T00:00:00Z`)
   if (isTime && !Number.isNaN(Date.parse(zoned)) && day.toISOString().slice(0, 10) === input.slice(0, 10))
     return { at: zoned }
-  throw new RmbgError(
-    'USAGE',
-    `--${flag} expects a date such as 2026-11-01, a time such as 2026-11-01T08:30Z or an age such as 7d but received "${input}".`,
-  )
+  const expected = 'a date such as 2026-11-01, a time such as 2026-11-01T08:30Z or an age such as 7d'
+  throw unexpected(`--${flag}`, expected, input)
 }
 
 /**
@@ -53,5 +53,5 @@ export function parseWhen(flag: string, input: string): Instant {
 export function parseSeconds(flag: string, input: string): number {
   const [, count, unit] = /^(\d{1,7})(s|m|h|d|w)$/.exec(input.trim()) ?? []
   if (unit) return Number(count) * seconds[unit]!
-  throw new RmbgError('USAGE', `--${flag} expects a duration such as 90s, 15m or 7d but received "${input}".`)
+  throw unexpected(`--${flag}`, 'a duration such as 90s, 15m or 7d', input)
 }

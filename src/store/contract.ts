@@ -4,6 +4,88 @@ import type { Readable } from 'node:stream'
 export const objectKinds = ['original', 'mask', 'processed'] as const
 export type ObjectKind = (typeof objectKinds)[number]
 
+/**
+ * Where originals, masks and cut-outs live: a folder, a bucket, or one of these for each kind.
+ *
+ * Methods may be called at the same time and in any order; `close` comes last. Every method may be repeated: doing it
+ * twice leaves what doing it once leaves. Drivers ride out transient failures of single requests. What they throw then
+ * is an RmbgError of family `store` that a person has to act on, or the reason of the signal. No message holds a
+ * credential.
+ *
+ * Two members say what only some stores can do: `versions` and `bucket`.
+ */
+export interface ObjectStore {
+  /** For people and logs: `s3://bucket at https://server` or an absolute folder. Never a secret. */
+  readonly location: string
+
+  /** Old versions of objects. Absent where a store cannot keep any: there, `remove` frees the space. */
+  readonly versions?: ObjectVersions
+
+  /** What other stores need to copy to this one within the server. Absent where there is no server. */
+  readonly bucket?: BucketAddress
+
+  /**
+   * Fails, with the sentence a user needs, if the store cannot be used at all. Writes no object.
+   *
+   * @throws RmbgError STORE_DENIED, STORE_UNAVAILABLE or STORE_FULL
+   */
+  check(signal?: AbortSignal): Promise<void>
+
+  /**
+   * Writes an object, or replaces the one with that key. Atomic: a reader sees all of the old object, all of the new one,
+   * or none. Resolves when the bytes are durable and the checksum of what arrived is that of what was sent.
+   *
+   * After a failure the old object, if any, is still there; the new one is there only if the answer to a completed write
+   * was lost. A body of bytes may be put again; a stream has been read and may not.
+   *
+   * @throws RmbgError STORE_CHECKSUM if the body is not what `sha256` says, now or when it arrived; then nothing was written
+   */
+  put(key: string, body: Uint8Array | Readable, options: PutOptions): Promise<StoredObject>
+
+  /**
+   * Opens an object for reading. Once it has resolved, the stream gives the bytes of one object, even if the key is
+   * overwritten meanwhile. The stream ends early only with an error. It does not verify the bytes; `verified.ts` does.
+   *
+   * @throws RmbgError STORE_OBJECT_MISSING if there is no such object
+   */
+  get(key: string, options?: GetOptions): Promise<ObjectStream>
+
+  /** What is known of an object without reading it; `undefined` if there is none. */
+  head(key: string, signal?: AbortSignal): Promise<StoredObject | undefined>
+
+  /**
+   * All objects whose key starts with `prefix`, in key order, page by page with flat memory. Nothing if there are none.
+   * An object that is written or removed meanwhile may or may not be listed; all others are, once.
+   */
+  list(prefix: string, signal?: AbortSignal): AsyncIterable<StoredObject>
+
+  /**
+   * Removes objects. Not atomic: after a failure some are gone and others are not. Absent keys are no error. Old versions
+   * stay where a store keeps them.
+   */
+  remove(keys: readonly string[], signal?: AbortSignal): Promise<void>
+
+  /**
+   * A URL that opens the object, made without asking whether it is there. Anybody who has the URL can read the object
+   * until it expires, so it belongs in no log. It ends sooner if the credentials do. A file: URL never expires.
+   *
+   * @param expiresSeconds 1 to 604800, a week
+   * @throws RmbgError USAGE for any other number, where links expire
+   */
+  link(key: string, expiresSeconds: number): Promise<string>
+
+  /**
+   * Copies an object within the server, as atomically as `put`. Its bytes do not pass through this process; size and
+   * checksum are compared.
+   *
+   * @returns false, with nothing done, if the server cannot: the stores are not on the same one, the object is absent or too large
+   */
+  copyTo(key: string, target: ObjectStore, targetKey: string, signal?: AbortSignal): Promise<boolean>
+
+  /** Releases connections. May be called again. */
+  close(): Promise<void>
+}
+
 export interface StoredObject {
   key: string
   /** Bytes. */
@@ -18,68 +100,94 @@ export interface PutOptions {
   contentType: string
   /**
    * Hex SHA-256 of the body; kept with the object where the store has a place for it. A function for a stream whose
-   * digest is known at its end only.
+   * digest is known only at its end.
    */
   sha256: string | (() => string)
   signal?: AbortSignal
 }
 
+export interface GetOptions {
+  signal?: AbortSignal
+  /** Continues a read that broke off. */
+  from?: {
+    /** Bytes to skip; fewer than the object has. */
+    offset: number
+    /** Of the stream that broke off. If the object is another one by now, `get` fails. */
+    etag: string | undefined
+  }
+}
+
+/** The bytes of an object. Its `etag`, where the store has one, is the same only for the same bytes. */
+export type ObjectStream = Readable & { readonly etag?: string }
+
+export interface BucketAddress {
+  /** The same string for stores that can copy to each other. */
+  server: string
+  name: string
+}
+
 /** Whether a removal frees space: 'off' it does; 'enabled' or 'suspended' old versions may stay. */
 export type Versioning = 'off' | 'enabled' | 'suspended'
 
-/** Old versions of objects, as buckets with versioning keep them behind removals and overwrites. */
+/** Old versions of objects, as buckets with versioning keep them after removals and overwrites. */
 export interface ObjectVersions {
-  /** A store that does not know versioning is 'off'. */
+  /** A server that does not know versioning is 'off'. */
   state(signal?: AbortSignal): Promise<Versioning>
+
   /**
-   * Removes every version and delete marker of these exact keys, the current version too. Keys that are absent are
-   * not an error.
+   * Removes every version and delete marker of these exact keys, the current version too. Not atomic, and may be
+   * repeated. Absent keys are no error.
    *
    * @returns versions removed (delete markers do not count) and the bytes freed
    */
   purge(keys: readonly string[], signal?: AbortSignal): Promise<{ versions: number; bytes: number }>
+
+  /**
+   * Plans how buckets should keep old versions, then archive and expire them. Reads settings and changes none.
+   *
+   * @returns a plan for each bucket
+   * @throws RmbgError USAGE for impossible numbers of days
+   */
+  plan(retention: Retention): Promise<BucketPlan[]>
 }
 
-/**
- * Where originals, masks and cut-outs live.
- *
- * `put` is atomic: a reader sees the whole old object, the whole new one, or none. It resolves only after
- * the store acknowledged the bytes as durable and a checksum of what arrived was compared with what was
- * sent. Repeating a `put` of the same key is always safe and overwrites.
- * "Absent" is `undefined` from `head`, STORE_OBJECT_MISSING from `get`, and silence from `remove`.
- * Drivers ride out transient failures themselves; what they throw is an RmbgError of family `store`
- * that is worth a person's attention. No message ever holds a credential.
- */
-export interface ObjectStore {
-  /** For people and logs: `s3://bucket` or an absolute folder. Never a secret. */
-  readonly location: string
-  /** Fails early, with the sentence a user needs, when nothing could be written. Writes no object. */
-  check(signal?: AbortSignal): Promise<void>
-  put(key: string, body: Uint8Array | Readable, options: PutOptions): Promise<StoredObject>
-  get(key: string, signal?: AbortSignal): Promise<Readable>
-  head(key: string, signal?: AbortSignal): Promise<StoredObject | undefined>
-  /** All objects whose key starts with `prefix`, in key order, page by page with flat memory. */
-  list(prefix: string, signal?: AbortSignal): AsyncIterable<StoredObject>
-  /** Deletes the keys; keys that are absent are not an error. */
-  remove(keys: readonly string[], signal?: AbortSignal): Promise<void>
-  /**
-   * A URL a person can open, whether or not the object is there. Whoever has it can read the object until it expires,
-   * and a credential of short life may end it sooner: it belongs in no log. A file: URL never expires.
-   *
-   * @param expiresSeconds 1 to 604800, a week
-   */
-  link(key: string, expiresSeconds: number): Promise<string>
-  /** Only where the store can keep old versions of objects (S3). */
-  readonly versions?: ObjectVersions
-  /**
-   * Copies an object within the server, its bytes never coming here; size and checksum are compared.
-   *
-   * @returns false where the two stores are not on one server
-   */
-  copyTo?(key: string, target: ObjectStore, targetKey: string, signal?: AbortSignal): Promise<boolean>
-  close(): Promise<void>
+/** What happens to the versions that removals and overwrites leave behind. */
+export interface Retention {
+  /** Whole days, at least 1. */
+  archiveAfterDays: number
+  /** A storage class of the server, such as GLACIER; 'none' leaves old versions where they are. */
+  archiveClass: string
+  /** Whole days, at least 1; more than archiveAfterDays if old versions are archived. */
+  expireAfterDays: number
 }
 
-/** The digest of a body that has been read to its end. */
-export const digestOf = (sha256: PutOptions['sha256']): string =>
+/** What a bucket does with old versions now, and what it will do. Only the plan itself can be executed. */
+export interface BucketPlan {
+  readonly bucket: string
+  readonly versioning: { readonly now: Versioning; readonly wanted: 'enabled' }
+  /** Only the rules of rmbg, each described in one line. */
+  readonly rules: readonly { readonly id: string; readonly now: string | null; readonly wanted: string }[]
+  /** Whether the bucket differs from what is wanted. */
+  readonly changes: boolean
+
+  /**
+   * Makes exactly these changes and reads them back. A plan without changes does nothing.
+   *
+   * @throws RmbgError REFUSED, with nothing done, if the settings of the bucket are not those that were planned with;
+   * STORE_DENIED if the server refuses the changes or does not keep them
+   */
+  execute(): Promise<BucketChanges>
+}
+
+/** What was changed. */
+export interface BucketChanges {
+  bucket: string
+  /** Whether versioning was turned on; false if it was on already. */
+  versioningEnabled: boolean
+  /** Ids of the lifecycle rules that were added or replaced. */
+  rulesSet: string[]
+}
+
+/** The SHA-256 of a body that has been read to its end. */
+export const finalSha256 = (sha256: PutOptions['sha256']): string =>
   typeof sha256 === 'string' ? sha256 : sha256()

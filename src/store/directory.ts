@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { access, constants, mkdir, open, opendir, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
@@ -7,93 +8,35 @@ import { pathToFileURL } from 'node:url'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { diskProblem, removeLeftovers, sync } from '../files.ts'
-import { digestOf, type ObjectStore, type PutOptions, type StoredObject } from './contract.ts'
+import {
+  finalSha256,
+  type GetOptions,
+  type ObjectStore,
+  type ObjectStream,
+  type PutOptions,
+  type StoredObject,
+} from './contract.ts'
 import { assertKey, contentTypeOf } from './keys.ts'
 
-/** Unfinished objects wait here, on the same file system, out of the way of listings. */
+/** Unfinished objects wait here, on the same file system, where no listing shows them. */
 const staging = '.incoming'
-/** One buffer for each object: many of them, or large ones, keep the collection of garbage busy. */
+/** The buffer for reading back is small, because there is one for each object that is written. */
 const readBackBytes = 2 ** 18
 
 /**
- * Objects as files below a folder, named by their keys and readable by their owner only. A file appears complete and
- * flushed to disk, by being renamed into place.
+ * Objects as files below a folder, named by their keys and readable by their owner only. A file is written and flushed
+ * to disk under another name and then renamed, so it appears complete.
  *
- * @param folder absolute; made when missing
+ * @param folder absolute; created if missing
  */
 export function directoryStore(folder: string): ObjectStore {
   const root = resolve(folder)
-  const pathOf = (key: string) => {
-    assertKey(key)
-    return join(root, ...key.split('/'))
-  }
-
   return {
     location: root,
-
-    check: async () => {
-      try {
-        await mkdir(root, { recursive: true, mode: 0o700 })
-        // Before anything is made in it: of a read-only disk a recursive mkdir says ENOENT.
-        await access(root, constants.W_OK)
-        await mkdir(join(root, staging), { recursive: true, mode: 0o700 })
-        await access(join(root, staging), constants.W_OK)
-        await removeLeftovers(join(root, staging))
-      } catch (cause) {
-        throw storeError(root, cause)
-      }
-    },
-
-    put: async (key, body, { sha256, signal }) => {
-      const target = pathOf(key)
-      const temporary = join(root, staging, randomBytes(12).toString('hex'))
-      try {
-        await mkdir(join(root, staging), { recursive: true, mode: 0o700 })
-        await mkdir(dirname(target), { recursive: true, mode: 0o700 })
-        const size = await writeFlushed(temporary, body, sha256, signal)
-        await failPoint('store:staged')
-        await rename(temporary, target).catch(async (cause) => {
-          if (!isAbsent(cause)) throw cause
-          // Somebody removed the last object of that folder, and the folder with it.
-          await mkdir(dirname(target), { recursive: true, mode: 0o700 })
-          await rename(temporary, target)
-        })
-        await failPoint('store:renamed')
-        // A rename is on disk when its folder is. Not every file system flushes folders, and this one may be gone again.
-        await sync(dirname(target)).catch(() => {})
-        return {
-          key,
-          size,
-          lastModified: new Date(),
-          contentType: contentTypeOf(key),
-          sha256: digestOf(sha256),
-        }
-      } catch (cause) {
-        await rm(temporary, { force: true }).catch(() => {})
-        throw storeError(root, cause, key)
-      }
-    },
-
-    get: async (key) => {
-      const stream = createReadStream(pathOf(key))
-      await new Promise<void>((resolve, reject) =>
-        stream.once('open', () => resolve()).once('error', reject),
-      ).catch((cause) => {
-        throw storeError(root, cause, key)
-      })
-      return stream
-    },
-
-    head: async (key) => {
-      try {
-        const file = await stat(pathOf(key))
-        return file.isFile() ? described(key, file.size, file.mtime) : undefined
-      } catch (cause) {
-        if (isAbsent(cause)) return undefined
-        throw storeError(root, cause, key)
-      }
-    },
-
+    check: () => assertWritable(root).catch(failedIn(root)),
+    put: (key, body, options) => putFile(root, key, body, options).catch(failedIn(root, key)),
+    get: (key, options) => openFile(root, key, options).catch(failedIn(root, key)),
+    head: (key) => describeFile(root, key).catch(failedIn(root, key)),
     list: async function* (prefix, signal) {
       try {
         yield* walk(root, '', prefix, signal)
@@ -101,21 +44,82 @@ export function directoryStore(folder: string): ObjectStore {
         throw storeError(root, cause)
       }
     },
-
     remove: async (keys) => {
-      for (const key of keys) {
-        try {
-          await rm(pathOf(key), { force: true })
-          await removeEmptyFolders(root, dirname(pathOf(key)))
-        } catch (cause) {
-          if (!isAbsent(cause)) throw storeError(root, cause, key)
-        }
-      }
+      for (const key of keys) await removeFile(root, key).catch(failedIn(root, key))
     },
-
-    link: async (key) => pathToFileURL(pathOf(key)).href,
-
+    link: async (key) => pathToFileURL(pathOf(root, key)).href,
+    copyTo: async () => false,
     close: async () => {},
+  }
+}
+
+function pathOf(root: string, key: string): string {
+  assertKey(key)
+  return join(root, ...key.split('/'))
+}
+
+async function assertWritable(root: string): Promise<void> {
+  await mkdir(root, { recursive: true, mode: 0o700 })
+  // Before anything is made in it: on a read-only disk a recursive mkdir says ENOENT.
+  await access(root, constants.W_OK)
+  await mkdir(join(root, staging), { recursive: true, mode: 0o700 })
+  await access(join(root, staging), constants.W_OK)
+  await removeLeftovers(join(root, staging))
+}
+
+async function putFile(
+  root: string,
+  key: string,
+  body: Uint8Array | Readable,
+  { sha256, signal }: PutOptions,
+): Promise<StoredObject> {
+  const target = pathOf(root, key)
+  const temporary = join(root, staging, randomBytes(12).toString('hex'))
+  try {
+    await mkdir(join(root, staging), { recursive: true, mode: 0o700 })
+    await mkdir(dirname(target), { recursive: true, mode: 0o700 })
+    const size = await writeFlushed(temporary, body, sha256, signal)
+    await failPoint('store:staged')
+    await rename(temporary, target).catch(async (cause) => {
+      if (!isAbsent(cause)) throw cause
+      // Another process removed the last object of that folder, and the folder with it.
+      await mkdir(dirname(target), { recursive: true, mode: 0o700 })
+      await rename(temporary, target)
+    })
+    await failPoint('store:renamed')
+    // A rename is durable once its folder is flushed. Not every file system can do that, and the folder may be gone again.
+    await sync(dirname(target)).catch(() => {})
+    return { ...described(key, size, new Date()), sha256: finalSha256(sha256) }
+  } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => {})
+    throw cause
+  }
+}
+
+async function openFile(root: string, key: string, { from }: GetOptions = {}): Promise<ObjectStream> {
+  const stream = createReadStream(pathOf(root, key), { start: from?.offset ?? 0 })
+  await once(stream, 'open')
+  return stream
+}
+
+async function describeFile(root: string, key: string): Promise<StoredObject | undefined> {
+  const path = pathOf(root, key)
+  try {
+    const file = await stat(path)
+    return file.isFile() ? described(key, file.size, file.mtime) : undefined
+  } catch (cause) {
+    if (isAbsent(cause)) return undefined
+    throw cause
+  }
+}
+
+async function removeFile(root: string, key: string): Promise<void> {
+  const path = pathOf(root, key)
+  try {
+    await rm(path, { force: true })
+    await removeEmptyFolders(root, dirname(path))
+  } catch (cause) {
+    if (!isAbsent(cause)) throw cause
   }
 }
 
@@ -142,16 +146,16 @@ async function writeFlushed(
       await handle.writeFile(chunk)
       size += chunk.length
     }
-    // What is read back is what a reader will get: it is checked, not what was sent.
+    // Check what a reader will get, not what was sent.
     const buffer = Buffer.allocUnsafe(Math.min(size, readBackBytes))
     for (let position = 0, read = 0; position < size; position += read) {
       read = (await handle.read(buffer, 0, buffer.length, position)).bytesRead
       if (read === 0) break
       hash.update(buffer.subarray(0, read))
     }
-    if (hash.digest('hex') !== digestOf(sha256)) {
-      throw new RmbgError('STORE_CHECKSUM', 'What was written is not what should have been.', {
-        hint: 'Check the disk; run the command again.',
+    if (hash.digest('hex') !== finalSha256(sha256)) {
+      throw new RmbgError('STORE_CHECKSUM', 'The bytes on disk are not what was written.', {
+        hint: 'Check the disk, then run the command again.',
       })
     }
     await handle.sync()
@@ -161,7 +165,7 @@ async function writeFlushed(
   return size
 }
 
-/** A store that was emptied leaves no tree of empty folders behind. */
+/** Removes a folder and those above it that have become empty. */
 async function removeEmptyFolders(root: string, folder: string): Promise<void> {
   for (let path = folder; path.startsWith(root + sep); path = dirname(path)) {
     try {
@@ -172,7 +176,7 @@ async function removeEmptyFolders(root: string, folder: string): Promise<void> {
   }
 }
 
-/** Objects below a folder in key order; folders that cannot hold the prefix are not entered. */
+/** Objects below a folder in key order. Folders that cannot hold the prefix are not entered. */
 async function* walk(
   root: string,
   folder: string,
@@ -187,7 +191,7 @@ async function* walk(
     if (isAbsent(cause)) return
     throw cause
   }
-  // A folder sorts as its keys do, by the slash behind its name.
+  // A folder sorts as its keys do, with the slash after its name.
   const keyed = entries.map((entry) => ({
     entry,
     key: `${folder}${entry.name}${entry.isDirectory() ? '/' : ''}`,
@@ -208,6 +212,12 @@ async function* walk(
 const isAbsent = (cause: unknown): boolean =>
   ['ENOENT', 'ENOTDIR'].includes((cause as NodeJS.ErrnoException).code ?? '')
 
+const failedIn =
+  (root: string, key?: string) =>
+  (cause: unknown): never => {
+    throw storeError(root, cause, key)
+  }
+
 function storeError(root: string, cause: unknown, key?: string): Error {
   if (cause instanceof RmbgError || (cause as Error).name === 'AbortError') return cause as Error
   const { code, message } = cause as NodeJS.ErrnoException
@@ -215,16 +225,16 @@ function storeError(root: string, cause: unknown, key?: string): Error {
   if (code === 'ENOENT') {
     return new RmbgError('STORE_OBJECT_MISSING', `The object ${key} is not in ${where}.`, { cause })
   }
-  const refused = diskProblem(cause, where)
-  switch (refused?.problem) {
+  const disk = diskProblem(cause, where)
+  switch (disk?.problem) {
     case 'full':
-      return new RmbgError('STORE_FULL', refused.sentence, {
-        hint: 'Make room and run the command again.',
+      return new RmbgError('STORE_FULL', disk.sentence, {
+        hint: 'Free some space and run the command again.',
         cause,
       })
     case 'denied':
-      return new RmbgError('STORE_DENIED', refused.sentence, {
-        hint: 'Check its owner, or choose another RMBG_HOME.',
+      return new RmbgError('STORE_DENIED', disk.sentence, {
+        hint: 'Check who owns it, or choose another RMBG_HOME.',
         cause,
       })
     default:

@@ -1,31 +1,28 @@
 import { RmbgError } from '../errors.ts'
 import { type ObjectKind, type ObjectStore, type ObjectVersions, objectKinds } from './contract.ts'
 
+type KeysByKind = [kind: ObjectKind, keys: string[]][]
+
 /** One store per kind of object, chosen by the first segment of the key. */
 export function routedStore(stores: Record<ObjectKind, ObjectStore>): ObjectStore {
-  const kindOf = (key: string): ObjectKind | undefined =>
-    objectKinds.find((kind) => key.startsWith(`${kind}/`))
   const storeOf = (key: string): ObjectStore => {
     const kind = kindOf(key)
-    if (!kind) throw new RmbgError('STORE_DENIED', `${JSON.stringify(key)} is no key of an object.`)
+    if (!kind) throw new RmbgError('STORE_DENIED', `${JSON.stringify(key)} is not a key of an object.`)
     return stores[kind]
   }
   const each = async (action: (store: ObjectStore) => Promise<void>): Promise<void> => {
     await Promise.all(Object.values(stores).map(action))
   }
-  const byKind = (keys: readonly string[]): [ObjectKind, string[]][] =>
-    objectKinds
-      .map((kind): [ObjectKind, string[]] => [kind, keys.filter((key) => kindOf(key) === kind)])
-      .filter(([, own]) => own.length > 0)
-  const versions = routedVersions(stores, byKind)
+  const versions = routedVersions(stores)
   return {
     location: [...new Set(objectKinds.map((kind) => stores[kind].location))].join(', '),
+    ...(versions && { versions }),
     check: (signal) => each((store) => store.check(signal)),
     put: async (key, body, options) => storeOf(key).put(key, body, options),
-    get: async (key, signal) => storeOf(key).get(key, signal),
+    get: async (key, options) => storeOf(key).get(key, options),
     head: async (key, signal) => storeOf(key).head(key, signal),
     list: async function* (prefix, signal) {
-      // Kinds in key order; a prefix may be of one kind or, like the empty one, of all.
+      // A prefix may be of one kind or, like the empty one, of all.
       for (const kind of [...objectKinds].sort()) {
         const root = `${kind}/`
         if (root.startsWith(prefix)) yield* stores[kind].list(root, signal)
@@ -35,19 +32,25 @@ export function routedStore(stores: Record<ObjectKind, ObjectStore>): ObjectStor
     remove: async (keys, signal) => {
       for (const [kind, own] of byKind(keys)) await stores[kind].remove(own, signal)
     },
-    copyTo: async (key, target, targetKey, signal) =>
-      (await storeOf(key).copyTo?.(key, target, targetKey, signal)) ?? false,
     link: async (key, expiresSeconds) => storeOf(key).link(key, expiresSeconds),
-    ...(versions && { versions }),
+    copyTo: async (key, target, targetKey, signal) => storeOf(key).copyTo(key, target, targetKey, signal),
     close: () => each((store) => store.close()),
   }
 }
 
-/** @returns nothing where one of the stores keeps no versions, for then nobody can speak for all three */
-function routedVersions(
-  { original, mask, processed }: Record<ObjectKind, ObjectStore>,
-  byKind: (keys: readonly string[]) => [ObjectKind, string[]][],
-): ObjectVersions | undefined {
+const kindOf = (key: string): ObjectKind | undefined => objectKinds.find((kind) => key.startsWith(`${kind}/`))
+
+const byKind = (keys: readonly string[]): KeysByKind =>
+  objectKinds
+    .map((kind): KeysByKind[number] => [kind, keys.filter((key) => kindOf(key) === kind)])
+    .filter(([, own]) => own.length > 0)
+
+/** @returns undefined unless all three stores can keep versions: otherwise no answer would be true of all */
+function routedVersions({
+  original,
+  mask,
+  processed,
+}: Record<ObjectKind, ObjectStore>): ObjectVersions | undefined {
   if (!original.versions || !mask.versions || !processed.versions) return undefined
   const versions = { original: original.versions, mask: mask.versions, processed: processed.versions }
   return {
@@ -63,6 +66,12 @@ function routedVersions(
         freed.bytes += bytes
       }
       return freed
+    },
+    plan: async (retention) => {
+      // Kinds may share a bucket; it has one configuration and so needs one plan.
+      const distinct = new Map([original, mask, processed].map((store) => [store.location, store.versions]))
+      const plans = [...distinct.values()].map((own) => own?.plan(retention) ?? [])
+      return (await Promise.all(plans)).flat()
     },
   }
 }

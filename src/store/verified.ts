@@ -5,33 +5,33 @@ import { RmbgError } from '../errors.ts'
 import type { ObjectStore } from './contract.ts'
 
 /**
- * An object's bytes.
+ * Reads an object and compares it with the SHA-256 it was written with. Do not trust the bytes before the end.
  *
- * @param sha256 hex, of what was written
- * @throws RmbgError STORE_OBJECT_DAMAGED at their end where they are not that, or what the store throws
+ * @param sha256 hex
+ * @throws RmbgError STORE_OBJECT_DAMAGED at the end if they differ, or what the store throws
  */
-export async function* readAsWritten(
+export async function* streamVerified(
   store: ObjectStore,
   key: string,
   sha256: string,
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256')
-  for await (const chunk of await store.get(key, signal)) {
+  for await (const chunk of await store.get(key, signal && { signal })) {
     hash.update(chunk)
     yield chunk
   }
   if (hash.digest('hex') === sha256) return
   throw new RmbgError('STORE_OBJECT_DAMAGED', `The stored object ${key} is not what was written.`, {
-    hint: 'Process the image again with --force to make it anew.',
+    hint: 'Process the image again with --force to replace it.',
   })
 }
 
-/** A whole object; parameters and errors are those of `readAsWritten`. */
-export const readStored = (store: ObjectStore, key: string, sha256: string): Promise<Buffer> =>
-  againWhenDamaged(() => buffer(readAsWritten(store, key, sha256)))
+/** A whole object, read again if it arrived damaged; parameters and errors are those of `streamVerified`. */
+export const readVerified = (store: ObjectStore, key: string, sha256: string): Promise<Buffer> =>
+  retryDamaged(() => buffer(streamVerified(store, key, sha256)))
 
-/** Whether an object, read to its end, is what was written; parameters are those of `readAsWritten`. */
+/** Whether an object is what was written; reads all of it. Parameters are those of `streamVerified`. */
 export async function isIntact(
   store: ObjectStore,
   key: string,
@@ -39,8 +39,8 @@ export async function isIntact(
   signal?: AbortSignal,
 ): Promise<boolean> {
   try {
-    await againWhenDamaged(async () => {
-      for await (const _ of readAsWritten(store, key, sha256, signal));
+    await retryDamaged(async () => {
+      for await (const _ of streamVerified(store, key, sha256, signal));
     })
     return true
   } catch (error) {
@@ -49,8 +49,8 @@ export async function isIntact(
   }
 }
 
-/** Reads again what did not come as it was written: damaged on its way here, it comes right; where it lies, it does not. */
-export function againWhenDamaged<T>(read: () => Promise<T>): Promise<T> {
+/** Retries a read whose checksum does not match, up to 7 times. This repairs damage in transit, not damage in the store. */
+export function retryDamaged<T>(read: () => Promise<T>): Promise<T> {
   return pRetry(read, {
     retries: 7,
     factor: 1,

@@ -109,7 +109,7 @@ export abstract class BaseCommand extends Command {
   protected stopped(stop: StopSignals, error?: unknown): never {
     if (error instanceof CLIError) throw error
     if (error instanceof RmbgError && !this.jsonEnabled()) this.#report(error)
-    this.logToStderr('Stopped. Run the same command again to go on.')
+    this.logToStderr('Stopped. Run the same command again to continue.')
     this.exit(stop.status())
   }
 

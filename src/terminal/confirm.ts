@@ -1,23 +1,31 @@
 import { createInterface } from 'node:readline/promises'
 import { RmbgError } from '../errors.ts'
 
+/** Whether there is a person to ask. */
+const isTerminal = (): boolean => Boolean(process.stdin.isTTY && process.stderr.isTTY)
+
+/** Asks on a terminal. Elsewhere, and for any answer but yes, it is no. */
+export async function ask(question: string): Promise<boolean> {
+  if (!isTerminal()) return false
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim())
+  } finally {
+    terminal.close()
+  }
+}
+
 /**
- * Asks on a terminal; elsewhere `--yes` has to be the answer.
+ * Asks before something that cannot be undone; without a terminal, `--yes` has to be the answer.
  *
  * @throws RmbgError REFUSED when nobody can be asked, or the answer is not yes
  */
 export async function confirm(question: string, { yes }: { yes: boolean }): Promise<void> {
   if (yes) return
-  if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw new RmbgError('REFUSED', 'Nothing was done: there is no terminal to ask at.', {
+  if (!isTerminal()) {
+    throw new RmbgError('REFUSED', 'Nothing was done: there is no terminal to ask for confirmation.', {
       hint: 'Add --yes to go ahead, or --dry-run to see the plan only.',
     })
   }
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    const answer = await terminal.question(`${question} [y/N] `)
-    if (!/^y(es)?$/i.test(answer.trim())) throw new RmbgError('REFUSED', 'Nothing was done.')
-  } finally {
-    terminal.close()
-  }
+  if (!(await ask(question))) throw new RmbgError('REFUSED', 'Nothing was done.')
 }

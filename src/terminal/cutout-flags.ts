@@ -21,51 +21,51 @@ export const cutoutFlags = {
   'max-bytes': Flags.string({
     helpGroup,
     helpValue: 'SIZE',
-    description: `lower the quality until the file is no larger, such as 500KB [env: ${env('maxBytes')}]`,
+    description: `lower the quality until the file is no larger than this, such as 500KB [env: ${env('maxBytes')}]`,
   }),
   background: Flags.string({
     helpGroup,
     helpValue: 'COLOR|IMAGE',
-    description: `put the subject onto a colour or a picture; none is transparent (default: none, in a jpeg white) [env: ${env('background')}]`,
+    description: `put the subject on a color or a picture; none is transparent (default: none; white for jpeg) [env: ${env('background')}]`,
   }),
   trim: Flags.boolean({
     helpGroup,
     allowNo: true,
-    description: `cut away what is empty around the subject [env: ${env('trim')}]`,
+    description: `cut away the empty space around the subject [env: ${env('trim')}]`,
   }),
   padding: Flags.string({
     helpGroup,
     helpValue: '40px|5%',
-    description: `leave room on every side, in pixels or as a share of width and height [env: ${env('padding')}]`,
+    description: `add space on every side, in pixels or as a share of width and height [env: ${env('padding')}]`,
   }),
   size: Flags.string({
     helpGroup,
     helpValue: 'WxH',
-    description: `canvas in pixels; one of the two may be left out [env: ${env('size')}]`,
+    description: `size of the canvas in pixels; width or height may be left out [env: ${env('size')}]`,
   }),
   fit: Flags.string({
     helpGroup,
     options: [...fits],
-    description: `how to fill the canvas: whole and centred (contain, the default), cut to fill (cover), stretched (fill), never enlarged (inside) [env: ${env('fit')}]`,
+    description: `how to fill the canvas: contain shows all of it, centered (default); cover crops; fill stretches; inside never enlarges [env: ${env('fit')}]`,
   }),
   icc: Flags.string({
     helpGroup,
     options: ['srgb', 'keep'],
-    description: `convert colours to sRGB, or keep the picture's own profile (default: srgb) [env: ${env('icc')}]`,
+    description: `convert colors to sRGB, or keep the picture's own profile (default: srgb) [env: ${env('icc')}]`,
   }),
   'keep-metadata': Flags.boolean({
     helpGroup,
     allowNo: true,
-    description: `keep EXIF and XMP except the place; otherwise author and copyright only [env: ${env('keepMetadata')}]`,
+    description: `keep EXIF and XMP, except the location; without it, only author and copyright are kept [env: ${env('keepMetadata')}]`,
   }),
   refine: Flags.boolean({
     helpGroup,
     allowNo: true,
-    description: `take the old background's colour out of soft edges (default: yes) [env: ${env('refine')}]`,
+    description: `remove the old background's color from soft edges (default: yes) [env: ${env('refine')}]`,
   }),
   'keep-hidden-color': Flags.boolean({
     helpGroup,
     allowNo: true,
-    description: `keep the colour under fully transparent pixels [env: ${env('keepHiddenColor')}]`,
+    description: `keep the color of fully transparent pixels [env: ${env('keepHiddenColor')}]`,
   }),
 }

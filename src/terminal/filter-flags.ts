@@ -1,148 +1,94 @@
 import * as Flags from '@oclif/core/flags'
+import type * as Interfaces from '@oclif/core/interfaces'
 import type { JobFilter } from '../database/filters.ts'
-import { RmbgError } from '../errors.ts'
-import { byteSize } from '../settings/values.ts'
-import { parseWhen } from '../settings/when.ts'
+import { type JsonPart, jsonObject, keyValue, size, when } from './flags.ts'
 
 const helpGroup = 'FILTER'
 
 /** Which jobs are wanted. */
 export const filterFlags = {
-  user: Flags.string({ helpGroup, description: 'of this user' }),
+  user: Flags.string({ helpGroup, description: 'only jobs of this user' }),
   status: Flags.string({
     helpGroup,
     multiple: true,
     multipleNonGreedy: true,
     options: ['pending', 'processing', 'completed', 'failed'],
-    description: 'in this state; repeatable, for one of several',
+    description: 'only jobs in this state; repeat the flag for any of several',
   }),
-  since: Flags.string({
+  since: when({
     helpGroup,
-    helpValue: 'WHEN',
-    description: 'created at or after a date, a time or an age, such as 2026-11-01 or 7d',
+    description: 'only jobs created at or after a date, a time or an age, such as 2026-11-01 or 7d',
   }),
-  until: Flags.string({ helpGroup, helpValue: 'WHEN', description: 'created before' }),
+  until: when({ helpGroup, description: 'only jobs created before a date, a time or an age' }),
   tag: Flags.string({
     helpGroup,
     multiple: true,
     multipleNonGreedy: true,
-    description: 'with this tag; repeatable, for all of several',
+    description: 'only jobs with this tag; repeat the flag for all of several',
   }),
-  'tag-like': Flags.string({ helpGroup, description: 'with a tag that reads like this' }),
-  param: Flags.string({
+  'tag-like': Flags.string({ helpGroup, description: 'only jobs with a tag similar to this text' }),
+  param: keyValue({
     helpGroup,
     multiple: true,
     multipleNonGreedy: true,
-    helpValue: 'KEY=VALUE',
-    description: 'made with this parameter, such as model.name=rmbg-2.0; repeatable',
+    description: 'only jobs made with this parameter, such as model.name=rmbg-2.0; repeatable',
   }),
-  params: Flags.string({
-    helpGroup,
-    helpValue: 'JSON',
-    description: 'made with parameters that contain this JSON',
-  }),
-  'larger-than': Flags.string({
-    helpGroup,
-    helpValue: 'SIZE',
-    description: 'whose file is larger, such as 4MB',
-  }),
+  params: jsonObject({ helpGroup, description: 'only jobs whose parameters contain this JSON' }),
+  'larger-than': size({ helpGroup, description: 'only jobs whose file is larger, such as 4MB' }),
   name: Flags.string({
     helpGroup,
     helpValue: 'GLOB',
-    description: "whose file's name matches, folders left out; quote it",
+    description: "only jobs whose file name (without folders) matches, such as '*-hero.jpg'; quote it",
   }),
   error: Flags.string({
     helpGroup,
     helpValue: 'CODE|TEXT',
-    description: 'failed with this code, or with a sentence that holds this text',
+    description: 'only failed jobs with this error code, or with this text in the message',
   }),
-  'needs-review': Flags.boolean({ helpGroup, default: false, description: 'a person should look at' }),
+  'needs-review': Flags.boolean({
+    helpGroup,
+    default: false,
+    description: 'only jobs flagged for review',
+  }),
 }
 
-interface GivenFilter {
-  user?: string | undefined
-  status?: string[] | undefined
-  since?: string | undefined
-  until?: string | undefined
-  tag?: string[] | undefined
-  'tag-like'?: string | undefined
-  param?: string[] | undefined
-  params?: string | undefined
-  'larger-than'?: string | undefined
-  name?: string | undefined
-  error?: string | undefined
-  'needs-review': boolean
-}
-
-/** @throws RmbgError USAGE naming the flag */
-export function toFilter(flags: GivenFilter): JobFilter {
-  const larger = flags['larger-than'] === undefined ? undefined : byteSize.safeParse(flags['larger-than'])
-  if (larger && !larger.success) throw new RmbgError('USAGE', '--larger-than expects a size such as 4MB.')
+/** The filter that these flags ask for. */
+export function toFilter(flags: Interfaces.InferredFlags<typeof filterFlags>): JobFilter {
+  const { user, status, since, until, tag, name, error, 'larger-than': largerThanBytes } = flags
   const params = containment(flags.param ?? [], flags.params)
   return {
-    ...(flags.user !== undefined && { user: flags.user }),
-    ...(flags.status && { statuses: [...new Set(flags.status)] }),
-    ...(flags.since !== undefined && { since: parseWhen('since', flags.since) }),
-    ...(flags.until !== undefined && { until: parseWhen('until', flags.until) }),
-    ...(flags.tag && { tags: [...new Set(flags.tag)] }),
+    ...(user !== undefined && { user }),
+    ...(status && { statuses: [...new Set(status)] }),
+    ...(since && { since }),
+    ...(until && { until }),
+    ...(tag && { tags: [...new Set(tag)] }),
     ...(flags['tag-like'] !== undefined && { tagLike: flags['tag-like'] }),
     ...(params && { params }),
-    ...(larger && { largerThanKb: Math.floor(larger.data / 1024) }),
-    ...(flags.name !== undefined && { name: flags.name }),
-    ...(flags.error !== undefined && { error: flags.error }),
+    ...(largerThanBytes !== undefined && { largerThanBytes }),
+    ...(name !== undefined && { name }),
+    ...(error !== undefined && { error }),
     ...(flags['needs-review'] && { needsReview: true }),
   }
 }
 
-/** `a.b=1` and a JSON object as one object; values that are JSON are taken as such, others as text. */
+/** Parts and a whole as one object; what a part says wins. */
 function containment(
-  pairs: readonly string[],
-  json: string | undefined,
+  parts: readonly JsonPart[],
+  whole: Record<string, unknown> | undefined,
 ): Record<string, unknown> | undefined {
-  if (pairs.length === 0 && json === undefined) return undefined
-  const wanted = json === undefined ? {} : parseObject(json)
-  for (const pair of pairs) {
-    const [, path, value] = /^([^=]+)=(.*)$/s.exec(pair) ?? []
-    if (path === undefined) {
-      throw new RmbgError('USAGE', `--param expects KEY=VALUE but received "${pair}".`)
-    }
-    const keys = path.split('.')
-    const last = keys.pop()!
+  if (parts.length === 0) return whole
+  const wanted = structuredClone(whole ?? {})
+  // Defined, not assigned: a key may be called "__proto__" or "constructor".
+  const define = (object: object, key: string, value: unknown) =>
+    Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
+  for (const { path, value } of parts) {
     let level = wanted
-    for (const key of keys) {
-      // Not a property of every object: a key may be called "constructor".
-      if (!Object.hasOwn(level, key) || typeof level[key] !== 'object' || level[key] === null) {
-        Object.defineProperty(level, key, { value: {}, enumerable: true, configurable: true, writable: true })
-      }
+    for (const key of path.slice(0, -1)) {
+      if (!Object.hasOwn(level, key) || typeof level[key] !== 'object' || level[key] === null)
+        define(level, key, {})
       level = level[key] as Record<string, unknown>
     }
-    Object.defineProperty(level, last, { value: parsed(value!), enumerable: true, configurable: true })
-  }
-  if (!isStorable(wanted)) {
-    throw new RmbgError('USAGE', '--param and --params expect text that a database can hold.')
+    define(level, path.at(-1) ?? '', value)
   }
   return wanted
-}
-
-/** JSON may hold NUL and halves of characters, PostgreSQL may not. */
-function isStorable(value: unknown): boolean {
-  if (typeof value === 'string') return !value.includes('\0') && !/\p{Cs}/u.test(value)
-  if (typeof value !== 'object' || value === null) return true
-  return Object.entries(value).every(([key, each]) => isStorable(key) && isStorable(each))
-}
-
-function parsed(value: string): unknown {
-  try {
-    return JSON.parse(value)
-  } catch {
-    return value
-  }
-}
-
-function parseObject(json: string): Record<string, unknown> {
-  const value = parsed(json)
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    return value as Record<string, unknown>
-  }
-  throw new RmbgError('USAGE', `--params expects a JSON object, such as '{"refine":true}'.`)
 }

@@ -17,10 +17,10 @@ export const printableLines = (text: string): string =>
     .map((part, index) => (index % 2 === 1 ? part : printable(part)))
     .join('')
 
-/** What one of our own commands says: its colours stay, too. */
+/** Text of our own commands: its colors stay. */
 export const printableOutput = (text: string): string =>
   text
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is how colours begin
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is how colors begin
     .split(/(\u001b\[\d+m)/)
     .map((part, index) => (index % 2 === 1 ? part : printableLines(part)))
     .join('')

@@ -1,7 +1,14 @@
 import { SingleBar } from 'cli-progress'
+import { sizeText } from '../bytes.ts'
 
 export interface Progress {
   add(count: number): void
+  stop(): void
+}
+
+export interface ByteProgress {
+  /** @param total bytes, where known */
+  update(received: number, total: number | undefined): void
   stop(): void
 }
 
@@ -27,15 +34,45 @@ export function progress(what: string, total: number, { silent = false } = {}): 
     bar.start(total, 0)
     return { add: (count) => bar.increment(count), stop: () => bar.stop() }
   }
+  const tell = nowAndThen()
   let done = 0
-  let toldAt = performance.now()
   return {
     add: (count) => {
       done += count
-      if (performance.now() - toldAt < linesEveryMs) return
-      toldAt = performance.now()
-      process.stderr.write(`${done} of ${total} ${what}\n`)
+      tell(() => `${done} of ${total} ${what}`)
     },
     stop: () => {},
+  }
+}
+
+/** The same for bytes on their way, from the first that are told of. */
+export function byteProgress(what: string): ByteProgress {
+  if (!process.stderr.isTTY) {
+    const tell = nowAndThen()
+    return {
+      update: (received, total) =>
+        tell(() => `${what}: ${sizeText(received)} of ${sizeText(total) || 'unknown size'}`),
+      stop: () => {},
+    }
+  }
+  const format = `${what} {bar} {percentage}%  {got} of {all}  ETA {eta_formatted}`
+  const bar = new SingleBar({ ...barStyle, format })
+  return {
+    update: (received, total) => {
+      const payload = { got: sizeText(received), all: sizeText(total) || '?' }
+      if (bar.isActive) bar.update(received, payload)
+      else bar.start(total ?? received, received, payload)
+    },
+    stop: () => bar.stop(),
+  }
+}
+
+/** Prints a line to stderr when the last one is long enough ago. */
+function nowAndThen(): (line: () => string) => void {
+  let toldAt = performance.now()
+  return (line) => {
+    if (performance.now() - toldAt < linesEveryMs) return
+    toldAt = performance.now()
+    process.stderr.write(`${line()}\n`)
   }
 }

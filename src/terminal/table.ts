@@ -1,24 +1,5 @@
-import CliTable from 'cli-table3'
+import stringWidth from 'string-width'
 import { printable } from './printable.ts'
-
-/** What stands between columns and around cells: nothing but room. */
-const bare = {
-  top: '',
-  'top-mid': '',
-  'top-left': '',
-  'top-right': '',
-  bottom: '',
-  'bottom-mid': '',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '',
-  'mid-mid': '',
-  right: '',
-  'right-mid': '',
-  middle: '  ',
-}
 
 export type Cell = string | number | boolean | null | undefined
 
@@ -27,16 +8,23 @@ export function table(head: readonly string[], rows: readonly (readonly Cell[])[
   const isNumeric = head.map((_, column) =>
     rows.every((row) => row[column] == null || typeof row[column] === 'number'),
   )
-  const lines = new CliTable({
-    head: [...head],
-    colAligns: isNumeric.map((numeric) => (numeric ? 'right' : 'left')),
-    chars: bare,
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
-  })
-  for (const row of rows) lines.push(row.map((cell) => (cell == null ? '' : printable(String(cell)))))
+  const lines = [
+    [...head],
+    ...rows.map((row) => head.map((_, column) => printable(String(row[column] ?? '')))),
+  ]
+  // As wide as a terminal draws it: an emoji or a Chinese character takes two columns.
+  const widths = head.map((_, column) =>
+    lines.reduce((width, line) => Math.max(width, stringWidth(line[column] ?? '')), 0),
+  )
   return lines
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
+    .map((line) =>
+      line
+        .map((text, column) => {
+          const room = ' '.repeat((widths[column] ?? 0) - stringWidth(text))
+          return isNumeric[column] ? room + text : text + room
+        })
+        .join('  ')
+        .trimEnd(),
+    )
     .join('\n')
 }

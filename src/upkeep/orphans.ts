@@ -1,176 +1,250 @@
-import type { Database } from '../database/connect.ts'
-import { failForMissingObject, knownJobs, loggedObjects, timeAgo } from '../database/logged-objects.ts'
+import pLimit from 'p-limit'
+import type { Database } from '../database/contract.ts'
+import { failForMissingObject, knownJobs, type LoggedJob, loggedJobs } from '../database/logged-objects.ts'
+import { timeAgo } from '../database/sql-time.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
-import { type ObjectKind, type ObjectStore, objectKinds, type StoredObject } from '../store/contract.ts'
+import type { ObjectKind, ObjectStore, StoredObject } from '../store/contract.ts'
+import { objectKey } from '../store/keys.ts'
+import { mergeSorted } from '../store/merge-sorted.ts'
+import { inBatches, type LongList, longList } from './long-list.ts'
+import { type RemovalPlan, shareOf } from './plan.ts'
 
 /** What has lost its counterpart. */
 export type Orphan =
   /** An object of ours whose job is not in the log. */
   | { type: 'object'; key: string; jobId: string; bytes: number }
-  /** An object that a completed job does not name: an earlier try made it, in another format. */
+  /** An object that its completed job does not name: an earlier try made it, in another format. */
   | { type: 'superseded'; key: string; jobId: string; bytes: number }
-  /** A completed job one of whose objects is not in the store. */
+  /** A completed job, and the first of its objects that is not in the store. */
   | { type: 'row'; key: string; jobId: string }
-  /** An object under our prefixes that is not called like ours; never touched. */
-  | { type: 'foreign'; key: string; bytes: number }
 
-const ownKey =
-  /^(?:original|mask|processed)\/\d{4}\/\d\d\/\d\d\/([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.[a-z0-9]{1,8}$/
+/** An object under our prefixes that is not called like ours; never touched. */
+export interface ForeignObject {
+  type: 'foreign'
+  key: string
+}
+
+export interface OrphanFigures {
+  /** Objects of ours that were seen, with a job or without. */
+  seen: number
+  /** Objects to remove. */
+  objects: number
+  /** Of these objects. */
+  bytes: number
+  /** Completed jobs to fail. */
+  rows: number
+  /** Objects that are not ours. */
+  foreign: number
+}
+
+export interface OrphanResult {
+  /** Objects removed. */
+  objects: number
+  /** Of these objects. */
+  bytes: number
+  /** Jobs failed. */
+  rows: number
+  /** Of the plan, but no orphans any more when their turn came. */
+  left: number
+  interrupted: boolean
+}
+
+export interface OrphanOptions {
+  /** Interval of PostgreSQL; younger objects and jobs are left alone, for somebody may be working on them. */
+  grace: string
+  /** Percent of all objects that may be removed. */
+  maxShare: number
+  /** Plan no removal of objects. */
+  keepObjects: boolean
+  /** Plan no failure of jobs. */
+  keepRows: boolean
+  signal: AbortSignal
+  /** Is told of each orphan of the plan, and of what is not ours. */
+  onOrphan: (orphan: Orphan | ForeignObject) => void
+}
+
+/** After an abort, `execute` finishes the batch at hand. */
+export type OrphanPlan = RemovalPlan<OrphanFigures, { signal: AbortSignal }, OrphanResult>
+
+interface Services {
+  database: Database
+  store: ObjectStore
+}
+
+/** Looked at again, and removed, together. */
+const batchOrphans = 1000
+/** Questions to the store at once. */
+const concurrency = 8
 
 /**
- * Compares log and store both ways, in one pass over each kind: job ids and keys have the same order, so two sorted
- * streams are merged and memory stays flat.
+ * Compares log and store both ways. Executed, the plan removes objects without a job, and fails completed jobs without
+ * their objects so that the next run makes them anew. Reads only.
  *
- * @param grace interval of PostgreSQL; younger objects and jobs are left alone, for somebody may be working on them
+ * @throws RmbgError REFUSED when the store's clock cannot be trusted
  */
-export async function* findOrphans(
-  { database, store }: { database: Database; store: ObjectStore },
-  { grace, signal, onObject }: { grace: string; signal: AbortSignal; onObject: () => void },
-): AsyncGenerator<Orphan> {
-  const before = await timeAgo(database.sql, grace)
-  const beforeMs = Date.parse(before)
-  for (const kind of objectKinds) {
-    const objects = ownObjects(store, kind, signal, onObject)
-    let object = await nextOf(objects)
-    for await (const row of loggedObjects(database.sql, kind)) {
-      signal.throwIfAborted()
-      while (object && (object.jobId === undefined || object.jobId < row.jobId)) {
-        yield* orphanOf(object, beforeMs)
-        object = await nextOf(objects)
+export async function planOrphans(services: Services, options: OrphanOptions): Promise<OrphanPlan> {
+  const { database, store } = services
+  const { keepObjects, keepRows, signal, onOrphan } = options
+  await assertStoreClock(store, signal)
+  const figures: OrphanFigures = { seen: 0, objects: 0, bytes: 0, rows: 0, foreign: 0 }
+  const before = await timeAgo(database.sql, options.grace)
+  const planned = longList<Orphan>()
+  const found = findOrphans(services, {
+    ...{ before, signal },
+    onObject: () => figures.seen++,
+    onForeign: (key) => {
+      figures.foreign++
+      onOrphan({ type: 'foreign', key })
+    },
+  })
+  const isWanted = ({ type }: Orphan) => !(type === 'row' ? keepRows : keepObjects)
+  try {
+    for await (const batch of inBatches(found, batchOrphans)) {
+      for (const orphan of await stillOrphans(services, batch.filter(isWanted))) {
+        await planned.add(orphan)
+        if (orphan.type === 'row') figures.rows++
+        else {
+          figures.objects++
+          figures.bytes += orphan.bytes
+        }
+        onOrphan(orphan)
       }
-      let isThere = false
-      while (object?.jobId === row.jobId) {
-        if (object.key === row.path) isThere = true
-        else if (row.status === 'completed' && object.lastModified.getTime() < beforeMs)
-          yield { type: 'superseded', key: object.key, jobId: row.jobId, bytes: object.size }
-        object = await nextOf(objects)
-      }
-      const isOld = row.completedAt !== null && row.completedAt < before
-      if (row.status === 'completed' && row.path !== null && !isThere && isOld)
-        yield { type: 'row', key: row.path, jobId: row.jobId }
     }
-    for (; object; object = await nextOf(objects)) yield* orphanOf(object, beforeMs)
+  } catch (error) {
+    await planned.close()
+    throw error
+  }
+  const assertAllowed = () => assertFewOrphans(figures, options.maxShare)
+  return {
+    figures,
+    assertAllowed,
+    execute: async (how) => {
+      assertAllowed()
+      return removeOrphans(services, planned, { ...how, before })
+    },
+    close: planned.close,
   }
 }
 
-type OwnObject = StoredObject & { jobId: string | undefined }
+interface SearchOptions {
+  /** What was written or completed later is left alone. */
+  before: string
+  signal: AbortSignal
+  onObject: () => void
+  onForeign: (key: string) => void
+}
+
+/** Job ids and keys have the same order, so log and store are read side by side, once, with flat memory. */
+async function* findOrphans({ database, store }: Services, options: SearchOptions): AsyncGenerator<Orphan> {
+  const objects = (kind: ObjectKind) => ({
+    items: ownObjects(store, kind, options),
+    keyOf: ({ jobId }: OwnObject) => jobId,
+  })
+  const steps = mergeSorted<[LoggedJob, OwnObject, OwnObject, OwnObject]>(
+    { items: loggedJobs(database.sql), keyOf: ({ jobId }) => jobId },
+    objects('original'),
+    objects('mask'),
+    objects('processed'),
+  )
+  for await (const { items } of steps) {
+    options.signal.throwIfAborted()
+    const [[job], ...found] = items
+    if (job) yield* orphansOfJob(job, found.flat(), options)
+    else
+      for (const { key, jobId, size } of old(found.flat(), options)) yield orphan('object', key, jobId, size)
+  }
+}
+
+function* orphansOfJob(job: LoggedJob, objects: OwnObject[], options: SearchOptions): Generator<Orphan> {
+  if (job.status !== 'completed') return
+  for (const { key, jobId, size } of old(objects, options)) {
+    if (!job.keys.includes(key)) yield orphan('superseded', key, jobId, size)
+  }
+  const missing = job.keys.find((key) => !objects.some((object) => object.key === key))
+  const isOld = job.completedAt !== null && job.completedAt < options.before
+  if (missing !== undefined && isOld) yield { type: 'row', key: missing, jobId: job.jobId }
+}
+
+const orphan = (type: 'object' | 'superseded', key: string, jobId: string, bytes: number): Orphan => ({
+  ...{ type, key, jobId, bytes },
+})
+
+const old = (objects: readonly OwnObject[], { before }: SearchOptions): OwnObject[] =>
+  objects.filter(({ lastModified }) => lastModified.getTime() < Date.parse(before))
+
+type OwnObject = StoredObject & { jobId: string }
 
 async function* ownObjects(
   store: ObjectStore,
   kind: ObjectKind,
-  signal: AbortSignal,
-  onObject: () => void,
+  { signal, onObject, onForeign }: SearchOptions,
 ): AsyncGenerator<OwnObject> {
   for await (const object of store.list(`${kind}/`, signal)) {
-    const jobId = ownKey.exec(object.key)?.[1]
-    if (jobId !== undefined) onObject()
-    yield { ...object, jobId }
+    const jobId = jobIdOf(kind, object.key)
+    if (jobId === undefined) onForeign(object.key)
+    else {
+      onObject()
+      yield { ...object, jobId }
+    }
   }
 }
 
-async function nextOf(objects: AsyncGenerator<OwnObject>): Promise<OwnObject | undefined> {
-  const { value, done } = await objects.next()
-  return done ? undefined : value
+const ownName = /\/([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.([a-z0-9]{1,8})$/
+
+/** Undefined for a key that no job of ours can have: under another day it would also break the order of ids. */
+function jobIdOf(kind: ObjectKind, key: string): string | undefined {
+  const [, jobId, extension] = ownName.exec(key) ?? []
+  if (jobId === undefined || extension === undefined) return undefined
+  return key === objectKey(kind, jobId, extension) ? jobId : undefined
 }
 
-function* orphanOf({ key, jobId, size, lastModified }: OwnObject, beforeMs: number): Generator<Orphan> {
-  if (jobId === undefined) yield { type: 'foreign', key, bytes: size }
-  else if (lastModified.getTime() < beforeMs) yield { type: 'object', key, jobId, bytes: size }
+/** Those that are orphans at this moment too: log and store are read one after the other, and go on changing. */
+async function stillOrphans({ database, store }: Services, orphans: readonly Orphan[]): Promise<Orphan[]> {
+  const ids = orphans.flatMap(({ type, jobId }) => (type === 'row' ? [] : jobId))
+  const known = await knownJobs(database.sql, [...new Set(ids)])
+  const limit = pLimit(concurrency)
+  const answers = await limit.map(orphans, async ({ type, key, jobId }) => {
+    if (type === 'row') return (await store.head(key)) === undefined
+    const job = known.get(jobId)
+    if (type === 'object') return job === undefined
+    return job?.status === 'completed' && !job.keys.includes(key)
+  })
+  return orphans.filter((_, index) => answers[index])
 }
 
-export interface OrphanCounts {
-  /** Objects of ours that were seen, with a job or without. */
-  seen: number
-  objects: number
-  /** Of the objects. */
-  bytes: number
-  rows: number
-  foreign: number
-}
-
-export interface SweepOptions {
-  grace: string
-  /** Leave the objects as they are. */
-  keepObjects: boolean
-  /** Leave the rows as they are. */
-  keepRows: boolean
-  /** Count only. */
-  dryRun: boolean
-  signal: AbortSignal
-  onOrphan?: (orphan: Orphan) => void
-}
-
-/** Looked at again and removed together. */
-const sweepBatch = 1000
-
-/**
- * Removes objects without a job, and fails completed jobs without their objects, so that the next run makes them anew.
- * Both are looked at again before anything is changed: log and store were read one after the other.
- *
- * @returns what was found with `dryRun`, otherwise what was done
- * @throws RmbgError REFUSED when the store's clock cannot be trusted
- */
-export async function sweepOrphans(
-  services: { database: Database; store: ObjectStore },
-  options: SweepOptions,
-): Promise<OrphanCounts> {
+async function removeOrphans(
+  services: Services,
+  planned: LongList<Orphan>,
+  { before, signal }: { before: string; signal: AbortSignal },
+): Promise<OrphanResult> {
   const { database, store } = services
-  const counts: OrphanCounts = { seen: 0, objects: 0, bytes: 0, rows: 0, foreign: 0 }
-  const failedJobs = new Set<string>()
-  let waiting: Extract<Orphan, { type: 'object' | 'superseded' }>[] = []
-  const removeWaiting = async () => {
-    const batch = waiting
-    waiting = []
-    const known = await knownJobs(
-      database.sql,
-      batch.map(({ jobId }) => jobId),
-    )
-    const sure = batch.filter(({ type, jobId }) => type === 'superseded' || !known.has(jobId))
-    if (!options.dryRun) {
-      await store.remove(sure.map(({ key }) => key))
-      await failPoint('prune:swept')
+  const result: OrphanResult = { objects: 0, bytes: 0, rows: 0, left: 0, interrupted: false }
+  for await (const batch of inBatches(planned.values(), batchOrphans)) {
+    if (signal.aborted) {
+      result.interrupted = true
+      break
     }
-    for (const orphan of sure) {
-      counts.objects++
-      counts.bytes += orphan.bytes
-      options.onOrphan?.(orphan)
+    const orphans = await stillOrphans(services, batch)
+    result.left += batch.length - orphans.length
+    const objects = orphans.flatMap((each) => (each.type === 'row' ? [] : each))
+    await store.remove(objects.map(({ key }) => key))
+    await failPoint('orphans:removed')
+    result.objects += objects.length
+    result.bytes += objects.reduce((sum, { bytes }) => sum + bytes, 0)
+    for (const { type, key, jobId } of orphans) {
+      if (type !== 'row') continue
+      if (await failForMissingObject(database.sql, { jobId, key, before })) result.rows++
+      else result.left++
     }
   }
-  const takesObjects = options.dryRun || !options.keepObjects
-  const takesRows = options.dryRun || !options.keepRows
-  const onObject = () => {
-    counts.seen++
-  }
-  for await (const orphan of findOrphans(services, { ...options, onObject })) {
-    if (orphan.type === 'foreign') {
-      counts.foreign++
-      options.onOrphan?.(orphan)
-    } else if (orphan.type === 'row') {
-      if (!takesRows || failedJobs.has(orphan.jobId)) continue
-      if (await store.head(orphan.key, options.signal)) continue
-      failedJobs.add(orphan.jobId)
-      if (!options.dryRun && !(await failForMissingObject(database.sql, orphan.jobId, orphan.key))) continue
-      counts.rows++
-      options.onOrphan?.(orphan)
-    } else if (takesObjects) {
-      waiting.push(orphan)
-      if (waiting.length >= sweepBatch) await removeWaiting()
-    }
-  }
-  await removeWaiting()
-  if (!options.dryRun) await database.flush()
-  return counts
+  await database.flush()
+  return result
 }
 
-/**
- * Objects without a job may belong to another database that uses the same bucket: many of them are no accident.
- *
- * @param maxShare percent of all objects
- * @throws RmbgError REFUSED
- */
-export function assertFewOrphans({ objects, seen }: OrphanCounts, maxShare: number): void {
-  const share = (100 * objects) / Math.max(seen, 1)
+/** Objects without a job may belong to another database that uses the same bucket: many of them are no accident. */
+function assertFewOrphans({ objects, seen }: OrphanFigures, maxShare: number): void {
+  const share = shareOf(objects, seen)
   if (share <= maxShare) return
   throw new RmbgError(
     'REFUSED',
@@ -181,8 +255,7 @@ export function assertFewOrphans({ objects, seen }: OrphanCounts, maxShare: numb
   )
 }
 
-/** @throws RmbgError REFUSED when an object of the store lies in the future */
-export async function assertStoreClock(store: ObjectStore, signal: AbortSignal): Promise<void> {
+async function assertStoreClock(store: ObjectStore, signal: AbortSignal): Promise<void> {
   for await (const { key, lastModified } of store.list('original/', signal)) {
     if (lastModified.getTime() - Date.now() < 5 * 60_000) return
     throw new RmbgError('REFUSED', `The object ${key} was written in the future, so no age can be trusted.`, {

@@ -1,14 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { tryLock } from '../database/advisory-lock.ts'
-import type { Database } from '../database/connect.ts'
+import type { Database } from '../database/contract.ts'
+import { timeAgo } from '../database/sql-time.ts'
 import {
-  doomedKinds,
+  backupsSince,
+  clockSkew,
+  countLog,
+  type DueJob,
+  type DueKind,
+  dueJobs,
+  dueKinds,
   dueTombstones,
-  entombJobs,
-  type PrunePlan,
+  type LaterBackup,
   type PrunePolicy,
-  planPrune,
   removeTombstones,
+  retireJobs,
   type Tombstone,
 } from '../database/tombstones.ts'
 import { foldUsage } from '../database/usage.ts'
@@ -16,6 +21,8 @@ import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { type ObjectStore, objectKinds } from '../store/contract.ts'
 import { objectKey } from '../store/keys.ts'
+import { inBatches, type LongList, longList } from './long-list.ts'
+import { type RemovalPlan, shareOf } from './plan.ts'
 
 /** Jobs deleted in one statement: some tens of milliseconds, so that nobody waits for it. */
 const batchJobs = 500
@@ -26,59 +33,50 @@ const batchTombstones = 1000
 /** More than this apart, and an age means something else to each of two clocks. */
 const maxSkewMs = 5 * 60_000
 
-export interface Brakes {
-  /** Percent of all jobs that may go at once. */
-  maxShare: number
-}
-
-/**
- * What a prune would delete.
- *
- * @throws RmbgError REFUSED when the clocks of database and machine disagree
- */
-export async function planPruning({ sql }: Database, policy: PrunePolicy): Promise<PrunePlan> {
-  const plan = await planPrune(sql, policy)
-  if (Math.abs(plan.clockSkewMs) <= maxSkewMs) return plan
-  const minutes = Math.round(Math.abs(plan.clockSkewMs) / 60_000)
-  throw new RmbgError(
-    'REFUSED',
-    `The database's clock is ${minutes} minutes ${plan.clockSkewMs > 0 ? 'ahead of' : 'behind'} this machine's, so no age can be trusted.`,
-    { hint: 'Set the clocks.' },
-  )
-}
-
-export const plannedRows = (plan: PrunePlan): number =>
-  doomedKinds.reduce((sum, kind) => sum + plan.rows[kind], 0)
-
-/** @throws RmbgError REFUSED when too large a share of the log would go */
-export function assertWithinBrakes(plan: PrunePlan, { maxShare }: Brakes): void {
-  const share = (100 * plannedRows(plan)) / Math.max(plan.totalRows, 1)
-  if (share <= maxShare) return
-  throw new RmbgError(
-    'REFUSED',
-    `${plannedRows(plan)} of ${plan.totalRows} jobs (${share.toFixed(1)}%) would go, more than --max-share ${maxShare}% allows.`,
-    { hint: 'If that is what you want, raise --max-share.' },
-  )
+export interface PruneFigures {
+  /** Completed before these times and, not being completed, created before: the policy's ages, when it was planned. */
+  before: Partial<Record<DueKind, string>>
+  /** Jobs to delete. */
+  rows: Record<DueKind, number>
+  /** Of their stored objects, as far as the log knows them. */
+  bytes: number
+  oldest: string | null
+  newest: string | null
+  /** Jobs in the whole log. */
+  totalRows: number
+  /** Jobs that an interrupted prune deleted, and whose objects it left: they go in any case, and first. */
+  leftovers: number
+  /** Retained backups that still refer to some of these jobs. */
+  backups: LaterBackup[]
 }
 
 export interface PruneOptions {
+  policy: PrunePolicy
+  /** Percent of all jobs that may be deleted. */
+  maxShare: number
   /** Objects stay in the store; what is known of them stays in tombstones. */
   keepObjects: boolean
   /** Also remove old versions, where the store keeps them. */
   versions: boolean
+}
+
+export interface PruneExecution {
   /** Jobs per second at most. */
   rate: number
+  /** After an abort, the batch at hand is finished. */
   signal: AbortSignal
-  /** After each batch, with what was done since the one before. */
-  onProgress: (done: { jobs?: number; objects?: number; bytes?: number }) => void
+  /** Is told after each batch how many jobs it deleted. */
+  onJobs: (jobs: number) => void
 }
 
 export interface PruneResult {
   jobs: number
   /** Objects removed; those of an earlier, interrupted run included. */
   objects: number
-  /** As the log knew them. */
+  /** Of the deleted jobs' objects, as the log knew them. */
   bytes: number
+  /** Jobs of the plan that were not due any more when their turn came. */
+  left: number
   /** Old versions removed, and what they held. */
   versions: { versions: number; bytes: number }
   /** The store keeps what was removed as old versions. */
@@ -86,91 +84,186 @@ export interface PruneResult {
   interrupted: boolean
 }
 
+export type PrunePlan = RemovalPlan<PruneFigures, PruneExecution, PruneResult>
+
+export const plannedRows = ({ rows }: PruneFigures): number =>
+  dueKinds.reduce((sum, kind) => sum + rows[kind], 0)
+
+type DueLists = Record<DueKind, LongList<string>>
+
 /**
- * Deletes what the plan says: rows turn into tombstones, a batch at a time, then the objects go, then the tombstones.
- * Killed anywhere it loses nothing that should stay, and the next prune begins with what this one left.
+ * Lists the jobs that a policy is about. Executed, the plan deletes these and no others: rows turn into tombstones, a
+ * batch at a time, then the objects go, then the tombstones. Killed anywhere it loses nothing that should stay, and
+ * the next prune begins with what this one left. Reads only.
  *
- * @throws RmbgError REFUSED when another prune is at work
+ * @param store is opened when the plan is executed
+ * @throws RmbgError REFUSED when the clocks of database and machine disagree; `execute` also when another prune is at
+ *   work
  */
-export async function prune(
-  { database, store }: { database: Database; store: ObjectStore },
-  policy: PrunePolicy,
-  plan: PrunePlan,
+export async function planPrune(
+  { database, store }: { database: Database; store: () => Promise<ObjectStore> },
   options: PruneOptions,
-): Promise<PruneResult> {
+): Promise<PrunePlan> {
   const { sql } = database
-  const release = await tryLock(database, 'prune')
-  if (!release) {
-    throw new RmbgError(
-      'REFUSED',
-      'Another prune, or a backup of the objects, is at work on this database.',
-      {
-        hint: 'Wait until it is done.',
-      },
-    )
+  await assertClock(database)
+  const lists: DueLists = { completed: longList(), failed: longList(), abandoned: longList() }
+  const close = async () => {
+    for (const kind of dueKinds) await lists[kind].close()
   }
+  try {
+    const figures = await listDueJobs(database, options.policy, lists)
+    const log = await countLog(sql)
+    figures.totalRows = log.jobs
+    figures.leftovers = log.dueTombstones
+    if (figures.oldest !== null) figures.backups = await backupsSince(sql, figures.oldest)
+    const assertAllowed = () => assertWithinShare(figures, options.maxShare)
+    return {
+      figures,
+      assertAllowed,
+      execute: async (execution) => {
+        assertAllowed()
+        const release = await lockForPrune(database)
+        try {
+          return await execute({ database, store: await store() }, lists, figures, {
+            ...options,
+            ...execution,
+          })
+        } finally {
+          await release()
+        }
+      },
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function listDueJobs({ sql }: Database, policy: PrunePolicy, lists: DueLists): Promise<PruneFigures> {
+  const figures: PruneFigures = {
+    before: {},
+    rows: { completed: 0, failed: 0, abandoned: 0 },
+    ...{ bytes: 0, oldest: null, newest: null, totalRows: 0, leftovers: 0, backups: [] },
+  }
+  for (const kind of dueKinds) {
+    const age = policy.olderThan[kind]
+    if (age === undefined) continue
+    const before = await timeAgo(sql, age)
+    figures.before[kind] = before
+    for await (const job of dueJobs(sql, policy, { kind, before })) {
+      await lists[kind].add(job.jobId)
+      figures.rows[kind]++
+      count(figures, job)
+    }
+  }
+  return figures
+}
+
+function count(figures: PruneFigures, { bytes, createdAt }: DueJob): void {
+  figures.bytes += bytes
+  if (figures.oldest === null || createdAt < figures.oldest) figures.oldest = createdAt
+  if (figures.newest === null || createdAt > figures.newest) figures.newest = createdAt
+}
+
+async function assertClock({ sql }: Database): Promise<void> {
+  const skewMs = await clockSkew(sql)
+  if (Math.abs(skewMs) <= maxSkewMs) return
+  const minutes = Math.round(Math.abs(skewMs) / 60_000)
+  throw new RmbgError(
+    'REFUSED',
+    `The database's clock is ${minutes} minutes ${skewMs > 0 ? 'ahead of' : 'behind'} this machine's, so no age can be trusted.`,
+    { hint: 'Set the clocks.' },
+  )
+}
+
+function assertWithinShare(figures: PruneFigures, maxShare: number): void {
+  const rows = plannedRows(figures)
+  const share = shareOf(rows, figures.totalRows)
+  if (share <= maxShare) return
+  throw new RmbgError(
+    'REFUSED',
+    `${rows} of ${figures.totalRows} jobs (${share.toFixed(1)}%) would be deleted, more than --max-share ${maxShare}% allows.`,
+    { hint: 'If that is what you want, raise --max-share.' },
+  )
+}
+
+async function lockForPrune(database: Database): Promise<() => Promise<void>> {
+  const release = await database.tryLock('prune')
+  if (release) return release
+  throw new RmbgError('REFUSED', 'Another prune, or a backup of the objects, is at work on this database.', {
+    hint: 'Wait until it is done.',
+  })
+}
+
+interface Services {
+  database: Database
+  store: ObjectStore
+}
+
+async function execute(
+  services: Services,
+  lists: DueLists,
+  figures: PruneFigures,
+  options: PruneOptions & PruneExecution,
+): Promise<PruneResult> {
+  const { database, store } = services
+  await store.check(options.signal)
   const state = (await store.versions?.state(options.signal)) ?? 'off'
   const result: PruneResult = {
-    ...{ jobs: 0, objects: 0, bytes: 0, versions: { versions: 0, bytes: 0 } },
+    ...{ jobs: 0, objects: 0, bytes: 0, left: 0, versions: { versions: 0, bytes: 0 } },
     hidden: state !== 'off' && !options.versions,
     interrupted: false,
   }
-  const bury = async () => {
-    for await (const buried of buryTombstones({ database, store }, options)) {
-      result.objects += buried.objects
-      result.versions.versions += buried.versions.versions
-      result.versions.bytes += buried.versions.bytes
-      options.onProgress({ objects: buried.objects })
-    }
-  }
-  try {
-    await bury()
-    // Sealed before anything is deleted; what the deletion itself changes is folded on the way.
-    await foldUsage(sql)
-    let unfolded = 0
-    for (const kind of doomedKinds) {
-      const before = plan.before[kind]
-      if (before === undefined || plan.rows[kind] === 0) continue
-      let after: string | undefined
-      for (let left = true; left && !options.signal.aborted; ) {
-        const startedAt = performance.now()
-        const batch = { kind, before, after, limit: batchJobs, kept: options.keepObjects }
-        const { jobs, bytes, end } = await entombJobs(sql, policy, batch)
-        await failPoint('prune:entombed')
-        unfolded += jobs
-        if (unfolded >= foldEvery) {
-          await foldUsage(sql)
-          unfolded = 0
-        }
-        result.jobs += jobs
-        result.bytes += bytes
-        options.onProgress({ jobs, bytes })
-        await bury()
-        left = end !== undefined && (jobs > 0 || end !== after)
-        after = end
-        const dueMs = (jobs / options.rate) * 1000 - (performance.now() - startedAt)
-        if (left && dueMs > 0) await sleep(dueMs, undefined, { signal: options.signal }).catch(() => {})
+  await deleteObjects(services, options, result)
+  // Sealed before anything is deleted; what the deletion itself changes is folded on the way.
+  await foldUsage(database.sql)
+  let unfolded = 0
+  for (const kind of dueKinds) {
+    const before = figures.before[kind]
+    if (before === undefined) continue
+    for await (const jobIds of inBatches(lists[kind].values(), batchJobs)) {
+      if (options.signal.aborted) break
+      const startedAt = performance.now()
+      const jobs = await deleteJobs(services, { kind, before, jobIds }, options, result)
+      unfolded += jobs
+      if (unfolded >= foldEvery) {
+        await foldUsage(database.sql)
+        unfolded = 0
       }
+      await keepRate(jobs, startedAt, options)
     }
-    await foldUsage(sql)
-    result.interrupted = options.signal.aborted
-    await database.flush()
-    return result
-  } finally {
-    await release()
   }
+  await foldUsage(database.sql)
+  result.interrupted = options.signal.aborted
+  await database.flush()
+  return result
 }
 
-interface Buried {
-  objects: number
-  versions: { versions: number; bytes: number }
+/** @returns how many jobs were deleted */
+async function deleteJobs(
+  services: Services,
+  batch: { kind: DueKind; before: string; jobIds: string[] },
+  options: PruneOptions & PruneExecution,
+  result: PruneResult,
+): Promise<number> {
+  const { policy, keepObjects, onJobs } = options
+  const { jobs, bytes } = await retireJobs(services.database.sql, policy, { ...batch, kept: keepObjects })
+  await failPoint('prune:retired')
+  result.jobs += jobs
+  result.bytes += bytes
+  result.left += batch.jobIds.length - jobs
+  onJobs(jobs)
+  await deleteObjects(services, options, result)
+  return jobs
 }
 
 /** Deletes the objects of all tombstones that are due, then the tombstones. */
-async function* buryTombstones(
-  { database, store }: { database: Database; store: ObjectStore },
-  { versions, signal }: Pick<PruneOptions, 'versions' | 'signal'>,
-): AsyncGenerator<Buried> {
+async function deleteObjects(
+  { database, store }: Services,
+  { versions, signal }: Pick<PruneOptions & PruneExecution, 'versions' | 'signal'>,
+  result: PruneResult,
+): Promise<void> {
   while (!signal.aborted) {
     const tombstones = await dueTombstones(database.sql, batchTombstones)
     if (tombstones.length === 0) return
@@ -183,8 +276,10 @@ async function* buryTombstones(
       database.sql,
       tombstones.map(({ jobId }) => jobId),
     )
-    await failPoint('prune:buried')
-    yield { objects: keys.length, versions: purged ?? { versions: 0, bytes: 0 } }
+    await failPoint('prune:deleted')
+    result.objects += keys.length
+    result.versions.versions += purged?.versions ?? 0
+    result.versions.bytes += purged?.bytes ?? 0
   }
 }
 
@@ -197,4 +292,14 @@ async function keysOf(store: ObjectStore, { jobId, keys }: Tombstone): Promise<s
     for await (const { key } of store.list(prefix)) found.push(key)
   }
   return found
+}
+
+/** Waits for as long as so many jobs may take. */
+async function keepRate(
+  jobs: number,
+  startedAt: number,
+  { rate, signal }: Pick<PruneExecution, 'rate' | 'signal'>,
+): Promise<void> {
+  const dueMs = (jobs / rate) * 1000 - (performance.now() - startedAt)
+  if (dueMs > 0) await sleep(dueMs, undefined, { signal }).catch(() => {})
 }

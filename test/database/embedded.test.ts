@@ -1,6 +1,6 @@
 /** The embedded database, in processes that live and in processes that are killed. */
 import { existsSync } from 'node:fs'
-import { cp, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -25,6 +25,12 @@ describe('the embedded database', () => {
     expect(existsSync(join(folder, 'cluster'))).toBe(false)
     await (await openEmbedded(folder)).close()
     expect(existsSync(join(folder, 'cluster.new'))).toBe(false)
+  })
+
+  it('is bound to the release of PGlite that is installed', async () => {
+    const installed = new URL('../../node_modules/@electric-sql/pglite/package.json', import.meta.url)
+    const { version } = JSON.parse(await readFile(installed, 'utf8'))
+    expect((await readFile(join(folder, 'pglite-version'), 'utf8')).trim()).toBe(version)
   })
 
   it('is private to its user', async () => {

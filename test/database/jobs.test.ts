@@ -2,7 +2,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
-import { connectServer, type Database } from '../../src/database/connect.ts'
+import { connectServer } from '../../src/database/connect.ts'
+import type { Database } from '../../src/database/contract.ts'
 import {
   type ClaimRequest,
   type Completion,

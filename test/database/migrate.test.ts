@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { connectServer, type Database } from '../../src/database/connect.ts'
+import { connectServer } from '../../src/database/connect.ts'
+import type { Database } from '../../src/database/contract.ts'
 import {
   applyMigrations,
   assertMigrated,

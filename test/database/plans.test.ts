@@ -1,8 +1,9 @@
 /** Every query a user can trigger has an index that serves it. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { connectServer, type Database } from '../../src/database/connect.ts'
+import { connectServer } from '../../src/database/connect.ts'
+import type { Database } from '../../src/database/contract.ts'
 import type { JobFilter } from '../../src/database/filters.ts'
-import { explainQuery } from '../../src/database/query.ts'
+import { explainQuery, queryJobs } from '../../src/jobs/pages.ts'
 import { fill } from '../bench/database/fill.ts'
 import { describeWith, freshDatabase } from '../support/servers.ts'
 
@@ -39,7 +40,7 @@ describeWith('RMBG_TEST_DATABASE_URL')(`the plan over ${rows} jobs`, () => {
       { params: { format: 'bmp' } },
       /Bitmap Index Scan on image_process_jobs_params_idx/,
     ],
-    ['large files', { largerThanKb: 18_000 }, /image_process_jobs_file_size_kb_idx/],
+    ['large files', { largerThanBytes: 18_000 * 1024 }, /image_process_jobs_file_size_kb_idx/],
     ['a name', { name: 'IMG_55555*' }, /Bitmap Index Scan on image_process_jobs_source_name_idx/],
     ['an error code', { error: 'MODEL_CRASHED' }, /image_process_jobs_error_code_idx/],
     [
@@ -56,7 +57,6 @@ describeWith('RMBG_TEST_DATABASE_URL')(`the plan over ${rows} jobs`, () => {
 
   it('of a later page begins where the page before ended', async () => {
     const { sql } = database
-    const { queryJobs } = await import('../../src/database/query.ts')
     const filter = { until: { ago: '180 days' } }
     const { nextCursor } = await queryJobs(sql, filter, { limit: 50 })
     const plan = (await explainQuery(sql, filter, { limit: 50, after: nextCursor! })).join('\n')

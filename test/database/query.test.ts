@@ -1,10 +1,11 @@
 /** Finding jobs: every filter against a model of it in JavaScript, and pages that show each job once. */
 import type postgres from 'postgres'
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { Database } from '../../src/database/connect.ts'
+import type { Database } from '../../src/database/contract.ts'
 import type { JobFilter } from '../../src/database/filters.ts'
-import { findJobs, type Job, jobVersion, queryJobs } from '../../src/database/query.ts'
+import { findJobs, type Job, jobVersion } from '../../src/database/query.ts'
 import { tagJobs, untagJobs } from '../../src/database/tags.ts'
+import { queryJobs } from '../../src/jobs/pages.ts'
 import { onBothDatabases } from './databases.ts'
 
 const tagNames = ['spring', 'hero', '100%', 'a_b', 'axb', 'back\\slash', "o'clock; drop table tags; --"]
@@ -99,7 +100,7 @@ const filters: [title: string, filter: JobFilter, model: Model][] = [
     (job) => paramsOf(job).model.name === 'rmbg-2.0',
   ],
   ['--params, in a list', { params: { sizes: [2] } }, (job) => paramsOf(job).sizes.includes(2)],
-  ['--larger-than', { largerThanKb: 4096 }, (job) => job.fileSizeKb! > 4096],
+  ['--larger-than', { largerThanBytes: 4096 * 1024 }, (job) => job.fileSizeKb! > 4096],
   ['--name, whole', { name: 'hero-9.jpg' }, (job) => job.sourceName === 'hero-9.jpg'],
   ['--name hero-*', { name: 'hero-*' }, (job) => /^hero-/.test(job.sourceName ?? '')],
   ['--name ?.jpg', { name: '?.jpg' }, (job) => /^.\.jpg$/.test(job.sourceName ?? '')],
@@ -222,8 +223,27 @@ onBothDatabases('a query', (database) => {
     await sql()`delete from tags where name like 'series-%'`
   })
 
+  it('tells files apart by their bytes, of which file_size_kb counts only every 1024th', async () => {
+    const [smaller, larger] = jobs
+    for (const [job, bytes] of [
+      [smaller!, 4_000_000],
+      [larger!, 4_000_001],
+    ] as const) {
+      await sql()`
+        update image_process_jobs set source_size = ${bytes}, file_size_kb = ${Math.ceil(bytes / 1024)}
+        where job_id = ${job.jobId}`
+    }
+    const found = await ids({ largerThanBytes: 4_000_000 })
+    expect(found).toContain(larger!.jobId)
+    expect(found).not.toContain(smaller!.jobId)
+    for (const { jobId, fileSizeKb } of [smaller!, larger!]) {
+      await sql()`
+        update image_process_jobs set source_size = null, file_size_kb = ${fileSizeKb} where job_id = ${jobId}`
+    }
+  })
+
   it('takes a size that no file has', async () => {
-    expect(await ids({ largerThanKb: 2 ** 40 })).toEqual([])
+    expect(await ids({ largerThanBytes: 2 ** 50 })).toEqual([])
   })
 
   describe('page by page', () => {

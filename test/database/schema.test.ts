@@ -1,6 +1,6 @@
 /** The schema: the user's design, exactly, with what later migrations add; the same on both databases. */
 import { expect, it } from 'vitest'
-import type { Database } from '../../src/database/connect.ts'
+import type { Database } from '../../src/database/contract.ts'
 import { onBothDatabases } from './databases.ts'
 
 /** Name, type, "not null" and default, as the design states them. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import { expect, it } from 'vitest'
 import { claimJob } from '../../src/database/jobs.ts'
-import { dueTombstones, entombJobs, type PrunePolicy } from '../../src/database/tombstones.ts'
+import { dueTombstones, type PrunePolicy, retireJobs } from '../../src/database/tombstones.ts'
 import { objectKey } from '../../src/store/keys.ts'
 import { makeJob } from '../support/jobs.ts'
 import { onBothDatabases } from './databases.ts'
@@ -35,10 +35,10 @@ onBothDatabases('a job that is pruned while somebody takes it up again', (databa
         run: { id: uuidv7(), owner: 'test', leaseMs: 60_000 },
       })
       const kind = status === 'failed' ? 'failed' : 'abandoned'
-      const entombed = entombJobs(sql, policy, {
-        ...{ kind, before: before(), after: undefined, limit: 10, kept: false },
+      const retired = retireJobs(sql, policy, {
+        ...{ kind, before: before(), jobIds: [jobId], kept: false },
       })
-      const [claimed] = await Promise.all([claim, entombed])
+      const [claimed] = await Promise.all([claim, retired])
       const dead = (await dueTombstones(sql, 1000)).map((tombstone) => tombstone.jobId)
       expect(claimed.state).toBe('claimed')
       if (claimed.state === 'claimed') {
@@ -57,14 +57,13 @@ onBothDatabases('a job that is pruned while somebody takes it up again', (databa
     const options = {
       kind: 'abandoned',
       before: before(),
-      after: undefined,
-      limit: 100,
+      jobIds: [jobId],
       kept: false,
     } as const
-    await entombJobs(sql, policy, options)
+    await retireJobs(sql, policy, options)
     expect(await sql`select 1 from image_process_jobs where job_id = ${jobId}`).toHaveLength(1)
     await sql`update job_leases set lease_until = now() - interval '1 minute' where job_id = ${jobId}`
-    await entombJobs(sql, policy, options)
+    await retireJobs(sql, policy, options)
     expect(await sql`select 1 from image_process_jobs where job_id = ${jobId}`).toHaveLength(0)
   })
 })

@@ -1,6 +1,7 @@
 /** The rollup tells what a recount would tell, and what a recount no longer could. */
 import { beforeEach, expect, it } from 'vitest'
-import { connectServer, type Database } from '../../src/database/connect.ts'
+import { connectServer } from '../../src/database/connect.ts'
+import type { Database } from '../../src/database/contract.ts'
 import { applyMigrations, shippedMigrations } from '../../src/database/migrate.ts'
 import { tagJobs, untagJobs } from '../../src/database/tags.ts'
 import {

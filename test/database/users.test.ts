@@ -2,7 +2,7 @@
 import type postgres from 'postgres'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { connectServer } from '../../src/database/connect.ts'
-import { emailVault } from '../../src/database/email-cipher.ts'
+import { emailCipher } from '../../src/database/email-cipher.ts'
 import { applyMigrations } from '../../src/database/migrate.ts'
 import { findUserByEmail, listUsers, setUser, upsertUser } from '../../src/database/users.ts'
 import { describeWith, freshDatabase } from '../support/servers.ts'
@@ -10,9 +10,9 @@ import { onBothDatabases } from './databases.ts'
 import { startProxy } from './proxy.ts'
 
 const key = 'correct horse battery staple'
-const plain = emailVault(undefined)
-const sealed = emailVault(key)
-const otherKey = emailVault('another key of sixteen characters')
+const plain = emailCipher(undefined)
+const sealed = emailCipher(key)
+const otherKey = emailCipher('another key of sixteen characters')
 
 /** Everything the database holds of users, and what its indexes compare. */
 const everything = async (sql: postgres.Sql): Promise<string> => {

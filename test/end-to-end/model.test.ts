@@ -53,7 +53,7 @@ it('a model is fetched, listed, found, verified, put to work, taken by auto, and
   const pulled = await model('pull', 'rmbg-2.0:int8', '--accept-license')
   expect(pulled.status, pulled.stderr).toBe(0)
   expect(pulled.stderr).toContain('CC-BY-NC-4.0')
-  expect(pulled.stderr).toContain('No digest of this file was known before')
+  expect(pulled.stderr).toContain('No checksum of this file was known before')
   expect(pulled.stdout).toBe(join(home, 'models/rmbg-2.0/int8.onnx'))
   expect(`${pulled.stdout}${pulled.stderr}${gated.stderr}`).not.toContain('secret')
   expect(JSON.parse(await readFile(join(home, 'models/rmbg-2.0/int8.origin.json'), 'utf8'))).toMatchObject({

@@ -121,7 +121,7 @@ describe('the README', () => {
   it('documents every exit status and every setting', async () => {
     for (const status of Object.values(exitStatus))
       expect(readme).toMatch(new RegExp(`^\\| ${status} \\|`, 'm'))
-    for (const file of ['settings.ts', 'cutout-settings.ts']) {
+    for (const file of ['definitions.ts', 'cutout-settings.ts']) {
       const settings = await readFile(join(root, 'src/settings', file), 'utf8')
       for (const [, variable] of settings.matchAll(/env: '([A-Z0-9_]+)'/g))
         expect(readme).toContain(`\`${variable}\``)

@@ -40,17 +40,23 @@ describe('on a designer’s desk', () => {
     expect([backwards.status, backwards.stderr]).toEqual([2, expect.stringContaining('before it begins')])
   })
 
-  it('stats --health has a word and a status for a monitor', async () => {
-    const { status, stdout } = await at.run('stats', '--health')
-    expect(status, stdout).toBe(1)
+  it('health has a word for each check, and a status of its own or of a monitor', async () => {
+    const { status, stdout } = await at.run('health')
+    expect(status, stdout).toBe(10)
+    expect((await at.run('health', '--monitor')).status).toBe(1)
     expect(stdout).toMatch(/^WARN +backup +There is no backup\.$/m)
-    expect((await at.run('stats', '--health', '--openmetrics')).stdout).toContain(
-      'rmbg_health_level{check="backup"} 1',
-    )
+    expect((await at.run('health', '--openmetrics')).stdout).toContain('rmbg_health_level{check="backup"} 1')
     const database = await openEmbedded(join(at.home, 'database'))
-    const locked = await at.run('stats', '--health')
+    const locked = await at.run('health')
+    const monitored = await at.run('health', '--monitor')
     await database.close()
-    expect([locked.status, locked.stdout]).toEqual([2, expect.stringMatching(/^CRIT +database/)])
+    expect([locked.status, locked.stdout]).toEqual([11, expect.stringMatching(/^CRIT +database/)])
+    expect(monitored.status).toBe(2)
+    const unset = await rmbg(['health', '--monitor'], {
+      cwd: at.folder,
+      env: { RMBG_HOME: at.home, RMBG_THREADS: 'x' },
+    })
+    expect([unset.status, unset.stdout]).toEqual([3, expect.stringMatching(/^UNKNOWN +database/)])
   })
 })
 
@@ -76,17 +82,27 @@ describeServers('on servers', () => {
     expect(stdout.split('\n')).toHaveLength(4)
   })
 
-  it('backup --configure-bucket shows, changes and then has nothing to do', async () => {
-    const args = ['backup', '--configure-bucket', '--archive-class', 'none', '--expire-after', '90']
-    expect((await site.run([...args, '--dry-run'])).stdout).toContain('off -> enabled')
+  it('bucket shows its plan, executes it and then has nothing to do', async () => {
+    const args = ['bucket', '--archive-class', 'none', '--expire-after', '90']
+    const dry = await site.run([...args, '--dry-run', '--json'])
+    const [plan] = JSON.parse(dry.stdout).plans
+    expect(plan).toMatchObject({ bucket: site.bucket.bucket, versioning: { now: 'off' }, changes: true })
     expect((await site.run(args)).status, 'nobody to ask').toBe(2)
-    expect((await site.run([...args, '--yes'])).stdout).toContain('Done')
-    expect((await site.run([...args, '--yes'])).stdout).toContain('is as it should be')
+    const done = JSON.parse((await site.run([...args, '--yes', '--json'])).stdout)
+    const rulesSet = ['rmbg-original', 'rmbg-mask', 'rmbg-processed']
+    expect(done).toEqual({
+      plans: [plan],
+      changed: [{ bucket: site.bucket.bucket, versioningEnabled: true, rulesSet }],
+    })
+    const again = JSON.parse((await site.run([...args, '--json'])).stdout)
+    expect([again.plans[0].changes, again.changed]).toEqual([false, []])
+    expect((await site.run(args)).stdout).toContain('needs no changes')
   })
 
-  it('backup --check-wal prints what to add', async () => {
-    const { status, stdout } = await site.run(['backup', '--check-wal'])
-    expect([status, stdout]).toEqual([1, expect.stringContaining('archive_mode = on')])
+  it('wal prints what to add, with a status of its own or that of a monitor', async () => {
+    const { status, stdout } = await site.run(['wal'])
+    expect([status, stdout]).toEqual([10, expect.stringContaining('archive_mode = on')])
+    expect((await site.run(['wal', '--monitor'])).status).toBe(1)
   })
 })
 
@@ -98,8 +114,7 @@ describeWith('RMBG_TEST_REDIS_URL')('with a cache', () => {
     const run = (args: string[], url = redisUrl!) =>
       rmbg(args, { cwd: at.folder, env: { RMBG_HOME: at.home, REDIS_URL: url } })
     const plain = (await at.run('stats', '--json')).stdout
-    const hits = async () =>
-      Number(/(\d+) of \d+ answers/.exec((await run(['stats', '--health'])).stdout)?.[1])
+    const hits = async () => Number(/(\d+) of \d+ answers/.exec((await run(['health'])).stdout)?.[1])
     for (const _ of [1, 2]) expect((await run(['stats', '--json'])).stdout).toBe(plain)
     expect(await hits()).toBe(1)
     for (const _ of [1, 2]) expect((await run(['query', row!.job_id])).stdout).toContain('spring')

@@ -74,7 +74,7 @@ describeServers('SQL, JSON, shell and path characters', () => {
     { args: ['prune', '--older-than', '1d', '--except-tag', harm, '--dry-run'], status: 2 },
     { args: ['prune', '--older-than', harm, '--yes'], status: 2 },
     { args: ['prune', '--older-than', '1d', '--max-share', harm, '--yes'], status: 2 },
-    { args: ['prune', '--orphans', '--grace', harm, '--yes'], status: 2 },
+    { args: ['orphans', '--grace', harm, '--yes'], status: 2 },
     { args: ['migrate', '--wait', harm], status: 2 },
     { args: ['restore', harm, '--into', harm], status: 2 },
   ])('in $args select nothing, change nothing and break nothing', async ({ args, status, none }) => {

@@ -208,7 +208,7 @@ describe('what is shown to people', () => {
     [['stats', '--by', 'user']],
     [['stats', '--by', 'error']],
     [['stats', '--by', 'model', '--json']],
-    [['stats', '--health', '--openmetrics']],
+    [['health', '--openmetrics']],
     [['tag', 'list']],
     [['tag', 'list', '--json']],
     [['tag', 'search', '\u001b[2J']],

@@ -26,7 +26,7 @@ export interface ImagePlace extends Entry {
 }
 
 export interface OtherPlace extends Entry {
-  command: 'migrate' | 'prune' | 'prune --orphans' | 'backup' | 'restore'
+  command: 'migrate' | 'prune' | 'orphans' | 'backup' | 'restore'
   left: string
 }
 
@@ -124,7 +124,7 @@ export const migratePlaces: OtherPlace[] = (
 export const prunePlaces: OtherPlace[] = [
   {
     command: 'prune',
-    at: 'prune:entombed',
+    at: 'prune:retired',
     moment: 'a batch of rows became tombstones',
     left: 'tombstones, all objects',
     next: 'first removes the objects of the tombstones',
@@ -138,14 +138,14 @@ export const prunePlaces: OtherPlace[] = [
   },
   {
     command: 'prune',
-    at: 'prune:buried',
+    at: 'prune:deleted',
     moment: 'the tombstones are removed too',
     left: 'nothing of that batch',
     next: 'goes on with the next batch',
   },
   {
-    command: 'prune --orphans',
-    at: 'prune:swept',
+    command: 'orphans',
+    at: 'orphans:removed',
     moment: 'a batch of objects without a job is removed',
     left: 'the other orphans',
     next: 'finds them',

@@ -12,7 +12,7 @@ import { backupPlaces, placesIn, prunePlaces, restorePlaces } from './places.ts'
 import { expectRecoverable, expectWhole, inBothWorlds, killedAt, type World } from './worlds.ts'
 
 inBothWorlds('rmbg prune', (world, worldName) => {
-  const [sweep] = prunePlaces.filter(({ command }) => command === 'prune --orphans')
+  const [sweep] = prunePlaces.filter(({ command }) => command === 'orphans')
 
   it.each(placesIn(prunePlaces, worldName).filter((place) => place !== sweep))(
     'killed at $at loses nothing that should stay; run again it finishes',
@@ -41,7 +41,7 @@ inBothWorlds('rmbg prune', (world, worldName) => {
     },
   )
 
-  it('--orphans killed at prune:swept is finished by running it again', async () => {
+  it('rmbg orphans killed at orphans:removed is finished by running it again', async () => {
     await world().change(async (sql, store) => {
       await makeJob(sql, { ageDays: 1, store })
       const sha256 = createHash('sha256').update('x').digest('hex')
@@ -52,7 +52,7 @@ inBothWorlds('rmbg prune', (world, worldName) => {
         })
       }
     })
-    const command = ['prune', '--orphans', '--grace', '0s', '--max-share', '100%', '--yes']
+    const command = ['orphans', '--grace', '0s', '--max-share', '100%', '--yes']
     await killedAt(world(), sweep!.at, command)
     expect((await world().run(command)).status).toBe(0)
     await world().look(expectWhole)

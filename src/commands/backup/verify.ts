@@ -1,14 +1,10 @@
 import * as Args from '@oclif/core/args'
 import type { VerifiedBackup } from '../../backup/verify.ts'
-import { openContext } from '../../context.ts'
-import { environmentVariable as env, resolveSettings } from '../../settings/settings.ts'
+import { environmentVariable as env } from '../../settings/settings.ts'
 import { BaseCommand } from '../../terminal/command.ts'
 import { exitStatus } from '../../terminal/exit.ts'
-import { plural } from '../../terminal/plural.ts'
-import { printable } from '../../terminal/printable.ts'
 import { progress } from '../../terminal/progress.ts'
-import { onStopSignals } from '../../terminal/signals.ts'
-import { chosenManifest, openVaultAt } from '../../terminal/vault.ts'
+import { verifiedText } from '../../terminal/texts/backup-text.ts'
 
 export default class BackupVerify extends BaseCommand {
   static override summary = 'Read a backup and compare everything with its checksums.'
@@ -23,38 +19,23 @@ export default class BackupVerify extends BaseCommand {
 
   async run(): Promise<VerifiedBackup> {
     const { args } = await this.parse(BackupVerify)
-    const settings = await resolveSettings({})
-    const context = openContext(settings)
-    const stop = onStopSignals(
-      (message) => this.logToStderr(message),
-      'the object in work is read to its end',
+    return this.withContext(
+      async ({ context, stop: { signal } }) => {
+        const { vault, backupId } = await context.vault(args.from)
+        const { chosenManifest } = await import('../../backup/manifest.ts')
+        const manifest = await chosenManifest(vault, backupId)
+        const total = manifest.objects.copied ? manifest.objects.count : 0
+        const bar = progress('objects', total, { silent: this.jsonEnabled() })
+        const { verifyBackup } = await import('../../backup/verify.ts')
+        const verified = await verifyBackup(vault, manifest, {
+          signal,
+          onObject: () => bar.add(1),
+        }).finally(() => bar.stop())
+        this.log(verifiedText(verified))
+        if (verified.damages.length > 0) process.exitCode = exitStatus.store
+        return verified
+      },
+      { onStop: 'the object being read is finished first' },
     )
-    try {
-      const { vault, backupId } = await openVaultAt(context, settings, args.from)
-      const manifest = await chosenManifest(vault, backupId)
-      const { verifyBackup } = await import('../../backup/verify.ts')
-      const bar = progress('objects', manifest.objects.copied ? manifest.objects.count : 0, {
-        silent: this.jsonEnabled(),
-      })
-      const verified = await verifyBackup(vault, manifest, {
-        signal: stop.signal,
-        onObject: () => bar.add(1),
-      }).finally(() => bar.stop())
-      for (const damage of verified.damages) this.log(printable(damage))
-      const { damages, objectsRead } = verified
-      this.log(
-        damages.length === 0
-          ? `${verified.backupId} is intact: the dump and ${plural(objectsRead, 'object')} are as they were written.`
-          : `${verified.backupId} is damaged in ${damages.length} places.`,
-      )
-      if (damages.length > 0) process.exitCode = exitStatus.store
-      return verified
-    } catch (error) {
-      if (stop.signal.aborted) this.stopped(stop)
-      throw error
-    } finally {
-      await context.close()
-      stop.release()
-    }
   }
 }

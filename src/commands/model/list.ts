@@ -1,10 +1,10 @@
+import { sizeText } from '../../bytes.ts'
 import type { ListedModel } from '../../model/shelf/list.ts'
 import { modelsFolder, resolveSettings } from '../../settings/settings.ts'
-import { sizeText } from '../../terminal/bytes.ts'
 import { BaseCommand } from '../../terminal/command.ts'
 
 export default class ModelList extends BaseCommand {
-  static override summary = 'List the models that ship, are installed or can be fetched.'
+  static override summary = 'List the models that are built in, installed or available for download.'
   static override examples = ['<%= config.bin %> model list', '<%= config.bin %> model list --json']
   static override enableJsonFlag = true
 

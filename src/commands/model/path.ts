@@ -3,11 +3,11 @@ import { modelsFolder, resolveSettings } from '../../settings/settings.ts'
 import { BaseCommand } from '../../terminal/command.ts'
 
 export default class ModelPath extends BaseCommand {
-  static override summary = "Print where a model's file is."
+  static override summary = "Print the path of a model's file."
   static override examples = ['<%= config.bin %> model path rmbg-2.0']
   static override enableJsonFlag = true
   static override args = {
-    name: Args.string({ required: true, description: 'a model that ships or is installed, or auto' }),
+    name: Args.string({ required: true, description: 'a built-in or installed model, or auto' }),
   }
 
   async run(): Promise<{ name: string; variant?: string; file: string; sha256: string }> {

@@ -7,7 +7,10 @@ export default class ModelRemove extends BaseCommand {
   static override examples = ['<%= config.bin %> model remove rmbg-2.0:q4f16']
   static override enableJsonFlag = true
   static override args = {
-    name: Args.string({ required: true, description: 'a model; all its variants unless one is named' }),
+    name: Args.string({
+      required: true,
+      description: 'a model, such as rmbg-2.0 for all its variants or rmbg-2.0:q4f16 for one',
+    }),
   }
 
   async run(): Promise<{ removed: string[] }> {

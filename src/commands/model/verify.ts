@@ -7,10 +7,10 @@ import { exitStatus } from '../../terminal/exit.ts'
 export default class ModelVerify extends BaseCommand {
   static override summary = 'Read installed models and compare them with what was installed.'
   static override description =
-    `Exit status: 0 all are intact, ${exitStatus.model} one is damaged or not installed.`
+    `Exit status: 0 all intact, ${exitStatus.model} one is damaged or not installed.`
   static override examples = ['<%= config.bin %> model verify', '<%= config.bin %> model verify rmbg-2.0']
   static override enableJsonFlag = true
-  static override args = { name: Args.string({ description: 'one model; all unless given' }) }
+  static override args = { name: Args.string({ description: 'one model (default: all)' }) }
 
   async run(): Promise<VerifiedModel[]> {
     const { args } = await this.parse(ModelVerify)

@@ -4,11 +4,17 @@ import { BaseCommand } from '../../terminal/command.ts'
 import { table } from '../../terminal/table.ts'
 
 export default class TagList extends BaseCommand {
-  static override summary = 'List tags and how many jobs have each.'
+  static override summary = 'List tags, with the number of jobs of each.'
   static override enableJsonFlag = true
   static override flags = {
-    limit: Flags.integer({ char: 'n', min: 1, max: 10_000, default: 1000, description: 'tags to list' }),
-    after: Flags.string({ default: '', description: 'start after this name' }),
+    limit: Flags.integer({
+      char: 'n',
+      min: 1,
+      max: 10_000,
+      default: 1000,
+      description: 'how many tags to list',
+    }),
+    after: Flags.string({ default: '', description: 'list the tags that follow this name' }),
   }
 
   async run(): Promise<ListedTag[]> {
@@ -19,14 +25,12 @@ export default class TagList extends BaseCommand {
       return listTags(sql, flags)
     })
     if (tags.length === 0) this.logToStderr('There are no tags.')
-    else
-      this.log(
-        table(
-          ['TAG', 'JOBS'],
-          tags.map(({ name, jobs }) => [name, jobs]),
-        ),
-      )
-    if (tags.length === flags.limit) this.logToStderr(`More: --after ${JSON.stringify(tags.at(-1)!.name)}`)
+    else {
+      const rows = tags.map(({ name, jobs }) => [name, jobs])
+      this.log(table(['TAG', 'JOBS'], rows))
+    }
+    const last = tags.at(-1)
+    if (last && tags.length === flags.limit) this.logToStderr(`More: --after ${JSON.stringify(last.name)}`)
     return tags
   }
 }

@@ -198,10 +198,11 @@ async function withinBytes(
   if (maxBytes === undefined || best.byteLength <= maxBytes) return best
   const smallest = wanted === undefined ? best : await encode(lowestQuality)
   if (smallest.byteLength > maxBytes) {
-    const size = (bytes: number) => `${Math.ceil(bytes / 1024).toLocaleString('en')} KB`
+    // To the byte: both may read alike in KB.
+    const [needed, allowed] = [smallest.byteLength, maxBytes].map((bytes) => bytes.toLocaleString('en'))
     throw new RmbgError(
       'OUTPUT_TOO_LARGE',
-      `The cut-out needs ${size(smallest.byteLength)}, more than the ${size(maxBytes)} allowed.`,
+      `The cut-out needs ${needed} bytes, more than the ${allowed} allowed.`,
       { hint: 'Use a smaller --size, or a format that compresses more.' },
     )
   }

@@ -1,27 +1,26 @@
-import { plural } from '../../terminal/plural.ts'
+import { one } from '../rows.ts'
 import { type Look, levelOf, worst } from './contract.ts'
-
-/** Minutes and seconds. */
-const duration = (seconds: number): string =>
-  seconds < 120 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`
+import { counted, duration } from './words.ts'
 
 const connections: Look = {
   name: 'connections',
   serverOnly: true,
   look: async ({ sql, seesAll, grantMonitor }) => {
-    const [limit] = await sql`
-      select current_setting('max_connections')::integer
-        - current_setting('superuser_reserved_connections')::integer as most`
+    const { most } = one(
+      await sql`
+        select current_setting('max_connections')::integer
+          - current_setting('superuser_reserved_connections')::integer as most`,
+    )
     const states = await sql<{ state: string; count: number; ours: number }[]>`
       select coalesce(state, case when datid is null then 'background' else 'hidden' end) as state,
         count(*)::integer as count, (count(*) filter (where application_name = 'rmbg'))::integer as ours
       from pg_stat_activity where backend_type = 'client backend' group by 1 order by 2 desc`
     const used = states.reduce((sum, { count }) => sum + count, 0)
     const ours = states.reduce((sum, state) => sum + state.ours, 0)
-    const share = (100 * used) / limit!.most
+    const share = (100 * used) / most
     return {
       level: levelOf(share, { warn: 80, crit: 95 }),
-      summary: `${used} of ${limit!.most} connections are in use (${share.toFixed(0)}%), ${ours} of them by rmbg.`,
+      summary: `${used} of ${most} connections are in use (${share.toFixed(0)}%), ${ours} of them by rmbg.`,
       details: [
         ...states.map(({ state, count }) => `${count} ${state}`),
         ...(share >= 80
@@ -35,7 +34,7 @@ const connections: Look = {
           labels: { state },
           help: 'Client connections by state.',
         })),
-        { name: 'rmbg_connections_limit', value: limit!.most, help: 'Connections that clients may open.' },
+        { name: 'rmbg_connections_limit', value: most, help: 'Connections that clients may open.' },
       ],
       ...(!seesAll && { grant: grantMonitor }),
     }
@@ -63,7 +62,7 @@ const longRunning: Look = {
     return {
       level: sessions.length === 0 && !seesAll ? 'unknown' : worst(levels),
       summary: longest
-        ? `For more than a minute ${plural(sessions.length - idle.length, 'session')} running a query and ${plural(idle.length, 'transaction')} idle, the longest ${duration(longest.seconds)}.`
+        ? `For more than a minute ${counted(sessions.length - idle.length, 'session')} running a query and ${counted(idle.length, 'transaction')} idle, the longest ${duration(longest.seconds)}.`
         : seesAll
           ? 'No query runs, and no transaction is idle, for more than a minute.'
           : "Other roles' sessions cannot be seen.",
@@ -96,7 +95,7 @@ const blocked: Look = {
       summary:
         waiting.length === 0
           ? 'No query waits for another.'
-          : `${plural(waiting.length, 'session')} waiting for others, the longest for ${duration(longest)}.`,
+          : `${counted(waiting.length, 'session')} waiting for others, the longest for ${duration(longest)}.`,
       details: waiting.map(
         ({ pid, by, seconds, query }) =>
           `pid ${pid} waits ${duration(seconds)} for ${by.map((other) => `pid ${other}`).join(', ')}: ${query}`,

@@ -1,6 +1,6 @@
 import type postgres from 'postgres'
 import type { RecordedBackup } from '../backups.ts'
-import type { Database } from '../connect.ts'
+import type { Database } from '../contract.ts'
 
 /** `unknown`: withheld, because it could not be seen or not be trusted. */
 export type HealthLevel = 'ok' | 'warn' | 'crit' | 'unknown'

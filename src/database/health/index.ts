@@ -1,7 +1,9 @@
 import { availableParallelism, totalmem } from 'node:os'
 import { lastBackup } from '../backups.ts'
-import { type Database, reserveConnection } from '../connect.ts'
+import type { Database } from '../contract.ts'
 import { databaseError } from '../errors.ts'
+import { one } from '../rows.ts'
+import { withSession } from '../session.ts'
 import { activityLooks } from './activity.ts'
 import type { HealthCheck, HealthContext } from './contract.ts'
 import { serverLooks } from './server.ts'
@@ -15,16 +17,14 @@ import { storageLooks } from './storage.ts'
  */
 export async function checkHealth(database: Database): Promise<HealthCheck[]> {
   if (database.kind === 'embedded') return lookAtAll(database, database.sql)
-  const connection = await reserveConnection(database.sql).catch((cause) =>
-    Promise.reject(databaseError(cause)),
-  )
-  // Whoever is asked about a table that is locked must not wait for it with everybody else.
-  await connection`select set_config('lock_timeout', '1s', false), set_config('statement_timeout', '30s', false)`
-  const checks = await lookAtAll(database, connection)
-  await connection`reset lock_timeout`
-  await connection`reset statement_timeout`
-  connection.release()
-  return checks
+  return withSession(database.sql, async (session) => {
+    // A question about a locked table must not wait for it like everything else.
+    await session`select set_config('lock_timeout', '1s', false), set_config('statement_timeout', '30s', false)`
+    const checks = await lookAtAll(database, session)
+    await session`reset lock_timeout`
+    await session`reset statement_timeout`
+    return checks
+  })
 }
 
 async function lookAtAll(database: Database, sql: HealthContext['sql']): Promise<HealthCheck[]> {
@@ -50,14 +50,15 @@ async function lookAtAll(database: Database, sql: HealthContext['sql']): Promise
 async function openContext(kind: Database['kind'], sql: HealthContext['sql']): Promise<HealthContext> {
   // PGlite counts, but nobody flushes what was counted.
   if (kind === 'embedded') await sql`select pg_stat_force_next_flush()`
-  const [row] = await sql`
-    select current_setting('server_version_num')::integer / 10000 as version,
-      pg_has_role(current_user, 'pg_monitor', 'member') as "seesAll",
-      format('GRANT pg_monitor TO %I', current_user) as "grantMonitor",
-      inet_server_addr() is null or inet_server_addr() = inet_client_addr() as local`.catch((cause) =>
-    Promise.reject(databaseError(cause)),
+  const { version, seesAll, grantMonitor, local } = one(
+    await sql`
+      select current_setting('server_version_num')::integer / 10000 as version,
+        pg_has_role(current_user, 'pg_monitor', 'member') as "seesAll",
+        format('GRANT pg_monitor TO %I', current_user) as "grantMonitor",
+        inet_server_addr() is null or inet_server_addr() = inet_client_addr() as local`.catch((cause) =>
+      Promise.reject(databaseError(cause)),
+    ),
   )
-  const { version, seesAll, grantMonitor, local } = row!
   return {
     ...{ sql, kind, version, seesAll, grantMonitor },
     lastBackup: await lastBackup(sql),

@@ -1,21 +1,23 @@
+import { one } from '../rows.ts'
 import { type HealthLevel, type Look, levelOf, worst } from './contract.ts'
 
 const archiving: Look = {
   name: 'wal-archiving',
   serverOnly: true,
   look: async ({ sql }) => {
-    const [row] = await sql`
-      select current_setting('archive_mode') as mode, archived_count::float8 as archived,
-        failed_count::float8 as failed,
-        extract(epoch from now() - last_archived_time)::float8 as age,
-        coalesce(last_failed_time > last_archived_time, last_failed_time is not null) as failing
-      from pg_stat_archiver`
-    const { mode, archived, failed, age, failing } = row!
+    const { mode, archived, failed, age, failing } = one(
+      await sql`
+        select current_setting('archive_mode') as mode, archived_count::float8 as archived,
+          failed_count::float8 as failed,
+          extract(epoch from now() - last_archived_time)::float8 as age,
+          coalesce(last_failed_time > last_archived_time, last_failed_time is not null) as failing
+        from pg_stat_archiver`,
+    )
     if (mode === 'off') {
       return {
         level: 'ok',
         summary: 'WAL is not archived: a restore goes back to a backup, not to a moment.',
-        details: ['rmbg backup --check-wal prints the settings to add.'],
+        details: ['rmbg wal prints the settings to add.'],
         metrics: [],
       }
     }
@@ -101,7 +103,7 @@ const settings: Look = {
       advise(
         'synchronous_commit',
         'warn',
-        'on: after a crash of the server jobs that were told completed may be gone, their objects then have no row (rmbg prune --orphans finds them)',
+        'on: after a crash of the server jobs that were told completed may be gone, their objects then have no row (rmbg orphans finds them)',
       )
     }
     if (value('wal_level') === 'minimal') {

@@ -1,8 +1,9 @@
-import { plural } from '../../terminal/plural.ts'
+import { sizeText } from '../../bytes.ts'
 import { indexStates, ownTables } from '../indexes.ts'
+import { one } from '../rows.ts'
 import { type HealthContext, type Look, levelOf } from './contract.ts'
+import { counted } from './words.ts'
 
-const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`
 /** With fewer blocks read than this a ratio says nothing. */
 const enoughBlocks = 10_000
 /** More changes than this since the last analyze, and what is known of a table is not true any more. */
@@ -11,10 +12,11 @@ const staleShare = 0.1
 const cacheHits: Look = {
   name: 'cache-hits',
   look: async ({ sql }) => {
-    const [row] = await sql`
-      select blks_hit::float8 as hit, (blks_hit + blks_read)::float8 as all, stats_reset::text as since
-      from pg_stat_database where datname = current_database()`
-    const { hit, all, since } = row!
+    const { hit, all, since } = one(
+      await sql`
+        select blks_hit::float8 as hit, (blks_hit + blks_read)::float8 as all, stats_reset::text as since
+        from pg_stat_database where datname = current_database()`,
+    )
     if (all < enoughBlocks) {
       return {
         level: 'ok',
@@ -97,15 +99,15 @@ const bloat: Look = {
           ? `Withheld for ${untrusted.map(({ table }) => table).join(', ')}: statistics are missing or old, and an estimate from them would be wrong.`
           : total === 0
             ? 'No table or index is notably larger than its rows need.'
-            : `About ${megabytes(total)} of tables and indexes are empty room.`,
+            : `About ${sizeText(total)} of tables and indexes are empty room.`,
       details: [
         ...wasted.map(
           ({ name, waste, size }) =>
-            `table ${name}: about ${megabytes(waste)} of ${megabytes(size)}; new rows will fill it`,
+            `table ${name}: about ${sizeText(waste)} of ${sizeText(size)}; new rows will fill it`,
         ),
         ...indexes.map(
           ({ name, waste, size }) =>
-            `index ${name}: about ${megabytes(waste)} of ${megabytes(size)}; rmbg prune --reindex gives it back`,
+            `index ${name}: about ${sizeText(waste)} of ${sizeText(size)}; rmbg reindex gives it back`,
         ),
         ...(untrusted.length > 0
           ? ['ANALYZE them (rmbg prune --vacuum), or let the role read pg_stats.']
@@ -186,19 +188,13 @@ const indexes: Look = {
     return {
       level:
         invalid.length > 0 || duplicates.length > 0 ? 'warn' : levelOf(wasted, { warn: 5e9, crit: 1e15 }),
-      summary:
-        `${plural(invalid.length, 'invalid index')}, ${plural(duplicates.length, 'pair')} of duplicates, ${plural(unused.length, 'index')} of more than 1 MB never used.`.replaceAll(
-          'indexs',
-          'indexes',
-        ),
+      summary: `${counted(invalid.length, 'invalid index', 'invalid indexes')}, ${counted(duplicates.length, 'pair')} of duplicates, ${counted(unused.length, 'index', 'indexes')} of more than 1 MB never used.`,
       details: [
-        ...invalid.map(
-          ({ name }) => `invalid: ${name}; rmbg prune --reindex drops what a killed REINDEX left`,
-        ),
+        ...invalid.map(({ name }) => `invalid: ${name}; rmbg reindex drops what a killed REINDEX left`),
         ...duplicates.map(({ names }) => `the same: ${names.join(', ')}`),
         ...unused.map(
           ({ name, size }) =>
-            `unused: ${name}, ${megabytes(size)}, since ${reset?.since?.slice(0, 16) ?? 'counting began'}`,
+            `unused: ${name}, ${sizeText(size)}, since ${reset?.since?.slice(0, 16) ?? 'counting began'}`,
         ),
       ],
       metrics: [
@@ -216,11 +212,12 @@ const indexes: Look = {
 const wraparound: Look = {
   name: 'wraparound',
   look: async ({ sql }) => {
-    const [row] = await sql`
-      select max(age(c.relfrozenxid))::float8 as xid, max(mxid_age(c.relminmxid))::float8 as multixact,
-        current_setting('autovacuum_freeze_max_age')::float8 as freeze
-      from pg_class c where c.relkind in ('r', 't', 'm')`
-    const { xid, multixact, freeze } = row!
+    const { xid, multixact, freeze } = one(
+      await sql`
+        select max(age(c.relfrozenxid))::float8 as xid, max(mxid_age(c.relminmxid))::float8 as multixact,
+          current_setting('autovacuum_freeze_max_age')::float8 as freeze
+        from pg_class c where c.relkind in ('r', 't', 'm')`,
+    )
     const oldest = Math.max(xid, multixact)
     return {
       level: levelOf(oldest, { warn: freeze + 2e8, crit: 1.5e9 }),

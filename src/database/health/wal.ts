@@ -1,5 +1,6 @@
-import type { Database } from '../connect.ts'
+import type { Database } from '../contract.ts'
 import { withDatabase } from '../errors.ts'
+import { one } from '../rows.ts'
 import { type HealthLevel, worst } from './contract.ts'
 
 export interface WalReport {
@@ -31,7 +32,7 @@ export const archiveCommand = (folder: string): string =>
 
 /** Whether what happens between two backups is archived. */
 export async function checkWal({ sql }: Database, folder: string): Promise<WalReport> {
-  const [row] = await withDatabase(
+  const rows = await withDatabase(
     () => sql`
       select current_setting('wal_level') as "walLevel", current_setting('archive_mode') as "archiveMode",
         (select setting from pg_settings where name = 'archive_command') as "archiveCommand",
@@ -42,7 +43,7 @@ export async function checkWal({ sql }: Database, folder: string): Promise<WalRe
         extract(epoch from current_setting('archive_timeout')::interval)::float8 as timeout
       from pg_stat_archiver`,
   )
-  const { walLevel, archiveMode, archiveCommand: command, library, age, failing, ...rest } = row!
+  const { walLevel, archiveMode, archiveCommand: command, library, age, failing, ...rest } = one(rows)
   const isOn = archiveMode !== 'off'
   const lacksCommand = isOn && !library && (command === '' || command === '(disabled)')
   const problems: (readonly [HealthLevel, string])[] = [

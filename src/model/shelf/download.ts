@@ -5,6 +5,7 @@ import { dirname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EnvHttpProxyAgent, fetch, type Response } from 'undici'
+import { sizeText } from '../../bytes.ts'
 import { RmbgError } from '../../errors.ts'
 import { diskProblem } from '../../files.ts'
 
@@ -261,10 +262,9 @@ async function refuse(response: Response, { host, url, termsPage, hasToken }: As
 async function assertRoom(part: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(dirname(part))
   if (bavail * bsize >= bytes) return
-  const size = (value: number) => `${(value / 1e9).toFixed(1)} GB`
   throw new RmbgError(
     'MODEL_DOWNLOAD',
-    `The disk of ${dirname(part)} has ${size(bavail * bsize)} free, and ${size(bytes)} are needed.`,
+    `The disk of ${dirname(part)} has ${sizeText(bavail * bsize)} free, and ${sizeText(bytes)} are needed.`,
     { hint: 'Make room there, or choose another RMBG_HOME.' },
   )
 }

@@ -1,22 +1,30 @@
-import { DeleteObjectsCommand, type ObjectIdentifier, type S3Client } from '@aws-sdk/client-s3'
-import { s3Error, s3Told } from './errors.ts'
+import { DeleteObjectsCommand, type ObjectIdentifier } from '@aws-sdk/client-s3'
+import { assertKey } from '../keys.ts'
+import { aborting, type OpenBucket } from './client.ts'
+import { orS3Error, s3Error } from './errors.ts'
 
-/** A bucket and the client that is open to it. */
-export interface OpenBucket {
-  client: S3Client
-  bucket: string
-  /** For people and logs. */
-  place: string
-}
-
-/** What DeleteObjects takes at most. */
+/** DeleteObjects takes no more. */
 const deleteBatch = 1000
 
+/** Removes the current versions of these keys. */
+export async function removeObjects(
+  open: OpenBucket,
+  keys: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  keys.forEach(assertKey)
+  await deleteObjects(
+    open,
+    keys.map((Key) => ({ Key })),
+    signal,
+  )
+}
+
 /**
- * Deletes keys, or versions of them, in as few requests as there can be; what is absent is not an error.
+ * Deletes keys, or versions of them, in batches. Absent ones are no error.
  *
- * @param rights what the key needs, where that is more than s3:DeleteObject
- * @throws RmbgError at the first that the server refused
+ * @param rights what the access key needs, where that is more than s3:DeleteObject
+ * @throws RmbgError for the first that the server refused
  */
 export async function deleteObjects(
   { client, bucket, place }: OpenBucket,
@@ -26,10 +34,8 @@ export async function deleteObjects(
 ): Promise<void> {
   for (let start = 0; start < objects.length; start += deleteBatch) {
     const Delete = { Objects: objects.slice(start, start + deleteBatch), Quiet: true }
-    const { Errors } = await s3Told(
-      client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete }), {
-        ...(signal && { abortSignal: signal }),
-      }),
+    const { Errors } = await orS3Error(
+      client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete }), aborting(signal)),
       place,
       undefined,
       rights,

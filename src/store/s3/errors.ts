@@ -7,18 +7,18 @@ interface S3Failure {
   $metadata?: { httpStatusCode?: number }
 }
 
-type Telling = [code: ErrorCode, sentence: string, hint: string]
+type Explanation = [code: ErrorCode, sentence: string, hint: string]
 
 const credentials = 'Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or the profile or role in use).'
 
-const damaged: Telling = [
+const damaged: Explanation = [
   'STORE_CHECKSUM',
   'What arrived in {place} as {key} is not what was sent.',
-  'Run the command again; if it stays so, check the network and the store.',
+  'Run the command again. If it happens again, check the network and the store.',
 ]
 
-/** What S3 servers and the SDK say, as one sentence and what to do. Neither ever repeats a credential. */
-const sentences: Record<string, Telling> = {
+/** What the error names of S3 servers and the SDK mean, and what to do. Nothing here repeats a credential. */
+const sentences: Record<string, Explanation> = {
   NoSuchBucket: [
     'STORE_DENIED',
     'The bucket of {place} does not exist.',
@@ -76,11 +76,11 @@ const byStatus: Record<number, string> = {
   507: 'XMinioStorageFull',
 }
 
-/** Whether the server got something else than what was sent. */
-export const isDamage = (error: Error): boolean => sentences[error.name] === damaged
+/** Whether the server refused a body because its checksum does not match. */
+export const isChecksumRefusal = (error: Error): boolean => sentences[error.name] === damaged
 
-/** Awaits what was asked of an S3 server; what goes wrong becomes the sentence a person needs. */
-export async function s3Told<T>(
+/** Awaits a request to an S3 server; parameters and errors are those of `s3Error`. */
+export async function orS3Error<T>(
   action: Promise<T>,
   place: string,
   key?: string,
@@ -93,13 +93,18 @@ export async function s3Told<T>(
   }
 }
 
-/** @param rights what the key needs, where that is more than reading, writing and removing objects */
+/**
+ * Says what went wrong in the sentence a person needs; an abort stays as it is.
+ *
+ * @param place bucket and server, for people
+ * @param key of the object; absent if the request was about the bucket
+ * @param rights what the access key needs, where that is more than reading, writing and removing objects
+ */
 export function s3Error(cause: unknown, place: string, key?: string, rights?: string): Error {
   if (cause instanceof RmbgError) return cause
   const { name = '', message = '', code, $metadata } = cause as S3Failure
   if (name === 'AbortError') return cause as Error
   const status = $metadata?.httpStatusCode
-  // Without a key it was the bucket that was asked for.
   const known =
     name === 'NotFound' && key === undefined
       ? 'NoSuchBucket'

@@ -11,33 +11,17 @@ import {
 } from '@aws-sdk/client-s3'
 import pRetry from 'p-retry'
 import { RmbgError } from '../../errors.ts'
-import type { Versioning } from '../contract.ts'
-import type { OpenBucket } from './delete.ts'
+import {
+  type BucketChanges,
+  type BucketPlan,
+  objectKinds,
+  type Retention,
+  type Versioning,
+} from '../contract.ts'
+import type { OpenBucket } from './client.ts'
 import { s3Error } from './errors.ts'
-import { type S3Options, s3Client, s3Place } from './index.ts'
 import { describeRule, portableRule, sameRule } from './lifecycle.ts'
 import { versioningOf } from './versions.ts'
-
-/** What a bucket does with old versions now, and what it should do. */
-export interface BucketPlan {
-  bucket: string
-  versioning: { now: Versioning; wanted: 'enabled' }
-  /** Ours only, each described in one line. */
-  rules: { id: string; now: string | null; wanted: string }[]
-  /** Whether anything is not yet as it is wanted. */
-  changes: boolean
-}
-
-/** What should become of the versions that removals and overwrites leave behind. */
-export interface BucketWish {
-  archiveAfterDays: number
-  /** A storage class of the server, such as GLACIER; 'none' leaves old versions where they are. */
-  archiveClass: string
-  /** More than archiveAfterDays. */
-  expireAfterDays: number
-  /** Of keys, such as `original/`; each gets a rule. */
-  prefixes: readonly string[]
-}
 
 interface Lifecycle {
   rules: LifecycleRule[]
@@ -45,114 +29,133 @@ interface Lifecycle {
   minimumSize: GetBucketLifecycleConfigurationCommandOutput['TransitionDefaultMinimumObjectSize']
 }
 
+/** All that a plan depends on. */
+interface BucketSettings {
+  versioning: Versioning
+  lifecycle: Lifecycle
+}
+
 const unfinishedUploadDays = 7
 const rights =
   's3:GetBucketVersioning, s3:PutBucketVersioning, s3:GetLifecycleConfiguration and s3:PutLifecycleConfiguration'
 
-/**
- * What `configureBucket` would change. Changes nothing.
- *
- * @throws RmbgError USAGE for a wish that cannot be; of family `store` for what the server does not do or allow
- */
-export async function planBucket(options: S3Options, wish: BucketWish): Promise<BucketPlan> {
-  assertWish(wish)
-  return withBucket(options, async (open) => planOf(open, wish, await lifecycleOf(open)))
+/** Reads the settings of a bucket and plans what to change; what `ObjectVersions.plan` says. */
+export async function planBucket(open: OpenBucket, retention: Retention): Promise<BucketPlan> {
+  assertRetention(retention)
+  return new SettingsPlan(open, retention, await settingsOf(open))
 }
 
-/**
- * Turns on versioning and sets our lifecycle rules for old versions. Rules of others stay, current versions never expire,
- * and a bucket that is as it should be is only read.
- *
- * @returns the plan that was carried out and then found in effect; without `changes` nothing was to do
- * @throws RmbgError as `planBucket` does, and where the server did not keep what it was given
- */
-export async function configureBucket(options: S3Options, wish: BucketWish): Promise<BucketPlan> {
-  assertWish(wish)
-  return withBucket(options, async (open) => {
-    const before = await lifecycleOf(open)
-    const plan = await planOf(open, wish, before)
-    if (!plan.changes) return plan
-    const rules = merged(before.rules, wish)
-    if (!sameRules(rules, before.rules)) {
-      if (wish.archiveClass !== 'none') await probeClass(open, wish)
-      await putRules(open, { ...before, rules }, wish)
-    }
-    // After the rules: had they been refused, old versions would pile up with nothing to remove them.
-    if (plan.versioning.now !== 'enabled') await enableVersioning(open)
-    // A bucket's settings are eventually consistent on AWS.
-    await pRetry(() => verify(open, rules), { retries: 3, minTimeout: 500 })
-    return plan
-  })
-}
-
-async function withBucket<T>(options: S3Options, action: (open: OpenBucket) => Promise<T>): Promise<T> {
-  const client = s3Client(options)
-  try {
-    return await action({ client, bucket: options.bucket, place: s3Place(options) })
-  } finally {
-    client.destroy()
-  }
-}
-
-function assertWish({ archiveAfterDays, archiveClass, expireAfterDays }: BucketWish): void {
+function assertRetention({ archiveAfterDays, archiveClass, expireAfterDays }: Retention): void {
   const archives = archiveClass !== 'none'
   const days = archives ? [archiveAfterDays, expireAfterDays] : [expireAfterDays]
   const wrong = days.find((count) => !Number.isInteger(count) || count < 1)
-  if (wrong !== undefined) throw new RmbgError('USAGE', `${wrong} is no number of whole days.`)
+  if (wrong !== undefined) {
+    throw new RmbgError('USAGE', `Expected a whole number of days, at least 1, but received ${wrong}.`)
+  }
   if (archives && expireAfterDays <= archiveAfterDays) {
     throw new RmbgError(
       'USAGE',
-      `Old versions cannot expire after ${expireAfterDays} days when they are archived after ${archiveAfterDays}.`,
+      `Old versions cannot expire after ${expireAfterDays} days if they are archived after ${archiveAfterDays}.`,
       { hint: 'Let them expire later than they are archived.' },
     )
   }
 }
 
-async function planOf(open: OpenBucket, wish: BucketWish, { rules }: Lifecycle): Promise<BucketPlan> {
-  const now = await versioningOf(open)
-  return {
-    bucket: open.bucket,
-    versioning: { now, wanted: 'enabled' },
-    rules: wantedRules(wish).map((wanted) => {
-      const present = rules.find(({ ID }) => ID === wanted.ID)
-      return { id: wanted.ID!, now: present ? describeRule(present) : null, wanted: describeRule(wanted) }
-    }),
-    changes: now !== 'enabled' || !sameRules(rules, merged(rules, wish)),
+/**
+ * Turns on versioning and sets the lifecycle rules of rmbg for old versions. Rules of others stay, and current versions
+ * never expire.
+ */
+class SettingsPlan implements BucketPlan {
+  readonly bucket: string
+  readonly versioning: BucketPlan['versioning']
+  readonly rules: BucketPlan['rules']
+  readonly changes: boolean
+  readonly #open: OpenBucket
+  readonly #retention: Retention
+  readonly #before: BucketSettings
+  readonly #after: readonly LifecycleRule[]
+
+  constructor(open: OpenBucket, retention: Retention, before: BucketSettings) {
+    this.#open = open
+    this.#retention = retention
+    this.#before = before
+    const { rules } = before.lifecycle
+    const wanted = wantedRules(retention)
+    const foreign = rules.filter(({ ID }) => !wanted.some((rule) => rule.ID === ID))
+    this.#after = [...foreign, ...wanted]
+    this.bucket = open.bucket
+    this.versioning = { now: before.versioning, wanted: 'enabled' }
+    this.rules = wanted.map((rule) => {
+      const present = rules.find(({ ID }) => ID === rule.ID)
+      return { id: rule.ID, now: present ? describeRule(present) : null, wanted: describeRule(rule) }
+    })
+    this.changes = before.versioning !== 'enabled' || !sameRules(rules, this.#after)
+  }
+
+  async execute(): Promise<BucketChanges> {
+    const { versioning, lifecycle } = this.#before
+    const done: BucketChanges = { bucket: this.bucket, versioningEnabled: false, rulesSet: [] }
+    if (!this.changes) return done
+    await this.#assertUnchanged()
+    const set = differing(this.#after, lifecycle.rules)
+    if (!sameRules(this.#after, lifecycle.rules)) {
+      await probeClass(this.#open, this.#retention)
+      await putRules(this.#open, { ...lifecycle, rules: [...this.#after] }, this.#retention)
+      done.rulesSet = set.map(({ ID }) => ID!)
+    }
+    // After the rules: if they were refused, old versions would pile up and nothing would remove them.
+    if (versioning !== 'enabled') {
+      await enableVersioning(this.#open)
+      done.versioningEnabled = true
+    }
+    // A bucket's settings are eventually consistent on AWS.
+    await pRetry(() => assertKept(this.#open, this.#after), { retries: 3, minTimeout: 500 })
+    return done
+  }
+
+  /** S3 has no conditional write of settings, so a change between this look and the write stays unseen. */
+  async #assertUnchanged(): Promise<void> {
+    const now = await settingsOf(this.#open)
+    const before = this.#before
+    if (
+      now.versioning === before.versioning &&
+      now.lifecycle.minimumSize === before.lifecycle.minimumSize &&
+      sameRules(now.lifecycle.rules, before.lifecycle.rules)
+    )
+      return
+    throw new RmbgError('REFUSED', `The settings of ${this.#open.place} changed after the plan was made.`, {
+      hint: 'Nothing was changed. Run the command again to see a new plan.',
+    })
   }
 }
 
-function wantedRules({
-  archiveAfterDays,
-  archiveClass,
-  expireAfterDays,
-  prefixes,
-}: BucketWish): LifecycleRule[] {
-  return [...new Set(prefixes)].map((prefix) => ({
-    ID: `rmbg-${prefix.replace(/\/$/, '').replaceAll('/', '-') || 'all'}`,
+async function settingsOf(open: OpenBucket): Promise<BucketSettings> {
+  return { lifecycle: await lifecycleOf(open), versioning: await versioningOf(open) }
+}
+
+/** One rule for each kind of object; nothing else in a bucket is touched. */
+function wantedRules(retention: Retention): (LifecycleRule & { ID: string })[] {
+  const { archiveAfterDays, archiveClass, expireAfterDays } = retention
+  return objectKinds.map((kind) => ({
+    ID: `rmbg-${kind}`,
     Status: 'Enabled',
-    Filter: { Prefix: prefix },
+    Filter: { Prefix: `${kind}/` },
     ...(archiveClass !== 'none' && {
       NoncurrentVersionTransitions: [
         { NoncurrentDays: archiveAfterDays, StorageClass: archiveClass as TransitionStorageClass },
       ],
     }),
     NoncurrentVersionExpiration: { NoncurrentDays: expireAfterDays },
-    // Of delete markers with no version left behind them: it expires no object.
+    // Removes delete markers with no version left behind them; it expires no object.
     Expiration: { ExpiredObjectDeleteMarker: true },
     AbortIncompleteMultipartUpload: { DaysAfterInitiation: unfinishedUploadDays },
   }))
 }
 
-function merged(present: readonly LifecycleRule[], wish: BucketWish): LifecycleRule[] {
-  const wanted = wantedRules(wish)
-  const ours = new Set(wanted.map(({ ID }) => ID))
-  return [...present.filter(({ ID }) => !ours.has(ID)), ...wanted]
-}
-
 const sameRules = (some: readonly LifecycleRule[], others: readonly LifecycleRule[]): boolean =>
   some.length === others.length && differing(some, others).length === 0
 
-/** Those of `some` that are not, or not the same, in `others`. */
+/** The rules of `some` that are missing from `others` or differ there. */
 const differing = (some: readonly LifecycleRule[], others: readonly LifecycleRule[]): LifecycleRule[] =>
   some.filter((rule) => !others.some((other) => other.ID === rule.ID && sameRule(rule, other)))
 
@@ -168,34 +171,35 @@ async function lifecycleOf(open: OpenBucket): Promise<Lifecycle> {
     throw refusal(
       open,
       cause,
-      'to tell its lifecycle rules',
-      'Old versions need another way to expire there.',
+      'to list its lifecycle rules',
+      'Find another way to expire old versions there.',
     )
   }
 }
 
 /**
- * Ceph takes rules for any storage class, and then never moves anything to one it does not have. It does say
- * InvalidArgument where an object should begin in such a class. Other servers check the rules themselves, and may
- * rightly say InvalidStorageClass here, for what can be moved to cannot always be written to.
+ * Fails for a storage class the server does not have. Ceph accepts rules for any class and then moves nothing; but it
+ * answers InvalidArgument to an upload that starts in such a class. Other servers check the rules themselves. They may
+ * answer InvalidStorageClass here, because not every class that objects can move to can be written to: that is no failure.
  */
-async function probeClass({ client, bucket, place }: OpenBucket, wish: BucketWish): Promise<void> {
-  const object = { Bucket: bucket, Key: `${wish.prefixes[0]}rmbg-storage-class` }
+async function probeClass({ client, bucket, place }: OpenBucket, { archiveClass }: Retention): Promise<void> {
+  if (archiveClass === 'none') return
+  const object = { Bucket: bucket, Key: `${objectKinds[0]}/rmbg-storage-class` }
   try {
     const { UploadId } = await client.send(
-      new CreateMultipartUploadCommand({ ...object, StorageClass: wish.archiveClass as StorageClass }),
+      new CreateMultipartUploadCommand({ ...object, StorageClass: archiveClass as StorageClass }),
     )
-    // What stays of it when this fails, the rules remove.
+    // If this fails, the rules will remove the unfinished upload.
     await client.send(new AbortMultipartUploadCommand({ ...object, UploadId })).catch(() => {})
   } catch (cause) {
-    if ((cause as Error).name === 'InvalidArgument') throw refusedClass(place, wish.archiveClass, cause)
+    if ((cause as Error).name === 'InvalidArgument') throw refusedClass(place, archiveClass, cause)
   }
 }
 
 async function putRules(
   open: OpenBucket,
   { rules, minimumSize }: Lifecycle,
-  wish: BucketWish,
+  { archiveClass }: Retention,
 ): Promise<void> {
   try {
     await open.client.send(
@@ -207,10 +211,10 @@ async function putRules(
     )
   } catch (cause) {
     const error = s3Error(cause, open.place, undefined, rights)
-    if (wish.archiveClass !== 'none' && isRefusal(error)) {
-      throw refusedClass(open.place, wish.archiveClass, cause)
+    if (archiveClass !== 'none' && isRefusal(error)) {
+      throw refusedClass(open.place, archiveClass, cause)
     }
-    throw refusal(open, cause, 'lifecycle rules for old versions', 'They need another way to expire there.')
+    throw refusal(open, cause, 'lifecycle rules for old versions', 'Find another way to expire them there.')
   }
 }
 
@@ -223,16 +227,16 @@ async function enableVersioning(open: OpenBucket): Promise<void> {
   }
 }
 
-async function verify(open: OpenBucket, wanted: readonly LifecycleRule[]): Promise<void> {
-  const [{ rules }, versioning] = await Promise.all([lifecycleOf(open), versioningOf(open)])
-  const lost = differing(wanted, rules)
+async function assertKept(open: OpenBucket, wanted: readonly LifecycleRule[]): Promise<void> {
+  const { lifecycle, versioning } = await settingsOf(open)
+  const lost = differing(wanted, lifecycle.rules)
   if (lost.length > 0) {
     const ids = lost.map(({ ID }) => ID).join(', ')
     throw new RmbgError(
       'STORE_DENIED',
       `${open.place} did not keep these lifecycle rules as given: ${ids}.`,
       {
-        hint: 'Look at the rules of the bucket; nothing of them is to be relied on.',
+        hint: 'Look at the rules of the bucket; do not rely on them.',
       },
     )
   }
@@ -243,7 +247,7 @@ async function verify(open: OpenBucket, wanted: readonly LifecycleRule[]): Promi
   }
 }
 
-/** The server answered, and will not: unlike a wrong credential, a missing bucket or a lost connection. */
+/** The server understood and refused: not a wrong credential, a missing bucket or a lost connection. */
 function isRefusal(error: Error): boolean {
   if (!(error instanceof RmbgError) || error.code !== 'STORE_UNAVAILABLE') return false
   const { $metadata } = error.cause as { $metadata?: { httpStatusCode?: number } }
@@ -260,11 +264,14 @@ function refusedClass(place: string, archiveClass: string, cause: unknown): Rmbg
   return new RmbgError(
     'STORE_DENIED',
     `${place} refused to move old versions to the storage class ${archiveClass} (${answerOf(cause)}).`,
-    { hint: 'Name one it knows with --archive-class, or none to leave old versions where they are.', cause },
+    {
+      hint: 'Choose a class it has with --archive-class, or none to leave old versions where they are.',
+      cause,
+    },
   )
 }
 
-/** Ceph names its errors and says no more, which the SDK calls UnknownError. */
+/** Ceph sends error names without a message; the SDK then says UnknownError. */
 function answerOf(cause: unknown): string {
   const { name, message } = cause as Error
   return message && message !== 'UnknownError' ? `${name}: ${message.replace(/\.$/, '')}` : name

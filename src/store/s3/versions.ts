@@ -1,11 +1,12 @@
 import { GetBucketVersioningCommand, ListObjectVersionsCommand } from '@aws-sdk/client-s3'
 import pLimit from 'p-limit'
-import type { ObjectVersions, Versioning } from '../contract.ts'
+import type { Versioning } from '../contract.ts'
 import { assertKey } from '../keys.ts'
-import { deleteObjects, type OpenBucket } from './delete.ts'
-import { s3Error, s3Told } from './errors.ts'
+import { aborting, type OpenBucket } from './client.ts'
+import { deleteObjects } from './delete.ts'
+import { orS3Error, s3Error } from './errors.ts'
 
-/** There is no listing of many keys in one request, so several requests are under way. */
+/** One request lists the versions of one key, so several run at the same time. */
 const concurrentListings = 8
 /** Keys whose versions are held in memory before they are deleted. */
 const keysAtOnce = 1000
@@ -19,30 +20,7 @@ interface Version {
   size?: number
 }
 
-/** What versioning means for deletion in a bucket: a plain removal hides an object, and only a purge frees its bytes. */
-export function s3Versions(open: OpenBucket): ObjectVersions {
-  return {
-    state: (signal) => versioningOf(open, signal),
-    purge: async (keys, signal) => {
-      keys.forEach(assertKey)
-      const unique = [...new Set(keys)]
-      const freed = { versions: 0, bytes: 0 }
-      for (let start = 0; start < unique.length; start += keysAtOnce) {
-        const found = await versionsOf(open, unique.slice(start, start + keysAtOnce), signal)
-        const objects = found.map(({ Key, VersionId }) => ({ Key, VersionId }))
-        await deleteObjects(open, objects, signal, purgeRights)
-        for (const { size } of found) {
-          if (size === undefined) continue
-          freed.versions++
-          freed.bytes += size
-        }
-      }
-      return freed
-    },
-  }
-}
-
-/** Whether a bucket keeps versions. A server that does not implement versioning keeps none. */
+/** Whether a bucket keeps old versions. A server that does not implement versioning keeps none. */
 export async function versioningOf(
   { client, bucket, place }: OpenBucket,
   signal?: AbortSignal,
@@ -57,6 +35,28 @@ export async function versioningOf(
   }
 }
 
+/** Removes all versions of keys; what `ObjectVersions.purge` says. */
+export async function purgeVersions(
+  open: OpenBucket,
+  keys: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<{ versions: number; bytes: number }> {
+  keys.forEach(assertKey)
+  const unique = [...new Set(keys)]
+  const freed = { versions: 0, bytes: 0 }
+  for (let start = 0; start < unique.length; start += keysAtOnce) {
+    const found = await versionsOf(open, unique.slice(start, start + keysAtOnce), signal)
+    const objects = found.map(({ Key, VersionId }) => ({ Key, VersionId }))
+    await deleteObjects(open, objects, signal, purgeRights)
+    for (const { size } of found) {
+      if (size === undefined) continue
+      freed.versions++
+      freed.bytes += size
+    }
+  }
+  return freed
+}
+
 async function versionsOf(
   open: OpenBucket,
   keys: readonly string[],
@@ -66,7 +66,7 @@ async function versionsOf(
   try {
     return (await Promise.all(keys.map((key) => limit(() => versionsOfKey(open, key, signal))))).flat()
   } finally {
-    // After a failure nobody waits for the listings that were not begun.
+    // After a failure, do not start the listings that are still waiting.
     limit.clearQueue()
   }
 }
@@ -79,7 +79,7 @@ async function versionsOfKey(
   const found: Version[] = []
   let marker: { KeyMarker?: string; VersionIdMarker?: string } = {}
   for (;;) {
-    const page = await s3Told(
+    const page = await orS3Error(
       client.send(
         new ListObjectVersionsCommand({ Bucket: bucket, Prefix: key, ...marker }),
         aborting(signal),
@@ -102,7 +102,7 @@ async function versionsOfKey(
         ...('size' in version && { size: version.size }),
       })),
     )
-    // A key sorts before all others it is a prefix of: where another one shows, its own versions are over.
+    // A key sorts before all keys it is a prefix of. Once another key shows up, there are no more versions of this one.
     if (!page.IsTruncated || own.length < listed.length) return found
     marker = {
       ...(page.NextKeyMarker !== undefined && { KeyMarker: page.NextKeyMarker }),
@@ -110,5 +110,3 @@ async function versionsOfKey(
     }
   }
 }
-
-const aborting = (signal: AbortSignal | undefined) => (signal ? { abortSignal: signal } : {})

@@ -1,4 +1,5 @@
 import pc from 'picocolors'
+import { sizeText } from '../../bytes.ts'
 import type { JobReview } from '../../database/jobs.ts'
 import type {
   FailedEvent,
@@ -8,6 +9,7 @@ import type {
   StartEvent,
   SummaryEvent,
 } from '../../process/events.ts'
+import { plural } from '../plural.ts'
 import { printable } from '../printable.ts'
 import type { Printer, PrinterOptions } from './printer.ts'
 
@@ -36,12 +38,12 @@ export function linesPrinter({ quiet, verbose }: PrinterOptions): Printer {
 
 export function startText(event: StartEvent, verbose: boolean): string {
   const lines = [
-    `${event.images} ${event.images === 1 ? 'image' : 'images'}, model ${printable(event.model)}, to ${printable(event.store)}`,
+    `${plural(event.images, 'image')}, model ${printable(event.model)}, to ${printable(event.store)}`,
   ]
   if (verbose) {
     lines.push(
       `run ${event.runId}, database ${printable(event.database)}`,
-      `${event.concurrency} images at a time within ${(event.maxMemoryBytes / 2 ** 30).toFixed(1)} GB`,
+      `${event.concurrency} images at a time within ${sizeText(event.maxMemoryBytes)}`,
     )
   }
   return `${lines.join('\n')}\n`
@@ -50,7 +52,7 @@ export function startText(event: StartEvent, verbose: boolean): string {
 export const modelText = ({ model, provider }: ModelEvent): string =>
   `model ${printable(model)} runs on ${provider}`
 
-/** What must not be overlooked stands out. */
+/** An important notice stands out. */
 export const noticeText = ({ message, important }: NoticeEvent): string =>
   important ? `${pc.bold(pc.yellow('NOTICE:'))} ${printable(message)}` : printable(message)
 
@@ -77,10 +79,10 @@ export function imageLine(event: ImageEvent, verbose: boolean): string {
   }
 }
 
-export const needsLook = (event: ImageEvent): boolean =>
+export const needsReview = (event: ImageEvent): boolean =>
   event.status === 'completed' && event.review.reasons.length > 0
 
-/** Why a person should look at it. */
+/** Why it was flagged for review. */
 function reviewText(review: JobReview | null): string {
   if (!review || review.reasons.length === 0) return ''
   const rules = (review.violations ?? []) as { message: string }[]
@@ -105,7 +107,7 @@ export function summaryText(event: SummaryEvent): string {
   const rate = event.completed > 0 ? `, ${event.imagesPerSecond} images/s` : ''
   const lines = [`${counts.join(', ')} of ${event.images} in ${seconds} s${rate}`]
   if (event.needReview > 0) {
-    lines.push(`${event.needReview} ${event.needReview === 1 ? 'cut-out needs' : 'cut-outs need'} a look.`)
+    lines.push(`${plural(event.needReview, 'cut-out')} ${event.needReview === 1 ? 'needs' : 'need'} review.`)
   }
   if (event.failures.length > 0) {
     lines.push(
@@ -115,7 +117,6 @@ export function summaryText(event: SummaryEvent): string {
       ),
     )
   }
-  if (event.interrupted)
-    lines.push('Stopped before the end. Run the same command again to go on where it stopped.')
+  if (event.interrupted) lines.push('Stopped before the end. Run the same command again to continue.')
   return `${lines.join('\n')}\n`
 }

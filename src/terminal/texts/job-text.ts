@@ -1,96 +1,101 @@
+/** Jobs in the formats of `rmbg query`, a function each. */
 import { stringify } from 'csv-stringify/sync'
-import type { Job } from '../../database/query.ts'
-import type { JobLinks } from '../../jobs/download.ts'
-import { sizeText } from '../bytes.ts'
+import { sizeText } from '../../bytes.ts'
+import type { Fetched } from '../../jobs/download.ts'
+import { type Column, columnName, jobColumns, pickColumns, type ShownJob } from '../job-columns.ts'
 import { printable, printableLines } from '../printable.ts'
-import { table } from '../table.ts'
+import { type Cell, table } from '../table.ts'
 
-export type ShownJob = Job & JobLinks
+/** The columns to show; undefined for those that suit the format. */
+type Chosen = readonly Column[] | undefined
 
-/** Every column a job can be shown with, in the order of a CSV. */
-export const jobColumns = [
-  ...[
-    'jobId',
-    'userId',
-    'status',
-    'sourceName',
-    'createdAt',
-    'completedAt',
-    'processingTimeMs',
-    'imageWidth',
-  ],
-  ...['imageHeight', 'fileSizeKb', 'model', 'tags', 'needsReview', 'errorCode', 'errorMessage', 'sourcePath'],
-  ...['originalPath', 'maskPath', 'processedPath', 'originalBytes', 'maskBytes', 'processedBytes'],
-  ...['originalSha256', 'maskSha256', 'processedSha256', 'executionProvider', 'attempt', 'runId', 'review'],
-  ...['params', 'originalUrl', 'maskUrl', 'processedUrl'],
-] as (keyof ShownJob)[]
-
-const tableColumns: (keyof ShownJob)[] = [
+const tableColumns: readonly Column[] = [
   ...(['createdAt', 'jobId', 'status', 'userId', 'sourceName', 'fileSizeKb'] as const),
   ...(['processingTimeMs', 'tags', 'errorCode'] as const),
 ]
-const urls: (keyof ShownJob)[] = ['originalUrl', 'maskUrl', 'processedUrl']
+const urls: readonly Column[] = ['originalUrl', 'maskUrl', 'processedUrl']
 
-const snake = (column: string): string => column.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
-const camel = (column: string): string => column.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase())
+/** A value in one line of text. */
+function inLine(value: ShownJob[Column]): Cell {
+  if (Array.isArray(value)) return value.join(', ')
+  return typeof value === 'object' && value !== null ? JSON.stringify(value) : value
+}
 
-/** A column by its name in the database (`user_id`) or in JSON (`userId`); undefined when there is none. */
-export const columnNamed = (name: string): keyof ShownJob | undefined =>
-  jobColumns.find((column) => column === camel(name.trim()))
-
-export const columnNames = (): string => jobColumns.map(snake).join(', ')
-
-type Shown = readonly (keyof ShownJob)[] | undefined
-
-/** The chosen columns of a job; all of them unless any are chosen. */
-export const pickColumns = (job: ShownJob, columns: Shown): Partial<ShownJob> =>
-  columns ? Object.fromEntries(columns.map((column) => [column, job[column]])) : job
-
-/** For people: the columns that fit a terminal unless others are chosen. */
-export function jobsTable(jobs: readonly ShownJob[], columns: Shown): string {
+/** For people: by default the columns that fit a terminal. Nothing for no jobs. */
+export function jobsTable(jobs: readonly ShownJob[], columns: Chosen): string {
+  if (jobs.length === 0) return ''
   const chosen = columns ?? [...tableColumns, ...(jobs.some((job) => job.processedUrl) ? urls : [])]
-  const cell = (job: ShownJob, column: keyof ShownJob) => {
-    const value = job[column]
-    if (!columns && column === 'createdAt') return String(value).slice(0, 19).replace('T', ' ')
-    if (Array.isArray(value)) return value.join(', ')
-    return typeof value === 'object' && value !== null ? JSON.stringify(value) : (value as string)
-  }
+  const cell = (job: ShownJob, column: Column) =>
+    !columns && column === 'createdAt' ? job.createdAt.slice(0, 19).replace('T', ' ') : inLine(job[column])
   return table(
-    chosen.map((column) => snake(column).toUpperCase()),
+    chosen.map((column) => columnName(column).toUpperCase()),
     jobs.map((job) => chosen.map((column) => cell(job, column))),
   )
 }
 
-/** One job for people, a line per fact that is known. */
-export function jobText(job: ShownJob): string {
+/** For people: a line for each known fact of a job. */
+export const jobsFacts = (jobs: readonly ShownJob[]): string => jobs.map(jobFacts).join('\n\n')
+
+function jobFacts(job: ShownJob): string {
   const width = Math.max(...jobColumns.map((column) => column.length)) + 2
   return jobColumns
     .flatMap((column) => {
       const value = job[column]
       if (value == null || (Array.isArray(value) && value.length === 0)) return []
-      const text = /Bytes$/.test(column)
-        ? `${value} (${sizeText(Number(value))})`
-        : Array.isArray(value)
-          ? value.join(', ')
-          : typeof value === 'object'
-            ? JSON.stringify(value)
-            : String(value)
-      return `${snake(column).padEnd(width)}${printable(text)}`
+      const size = /Bytes$/.test(column) ? ` (${sizeText(Number(value))})` : ''
+      return `${columnName(column).padEnd(width)}${printable(String(inLine(value)))}${size}`
     })
     .join('\n')
 }
 
+/** For programs: one JSON object a line. */
+export const jobsNdjson = (jobs: readonly ShownJob[], columns: Chosen): string =>
+  jobs.map((job) => JSON.stringify(pickColumns(job, columns))).join('\n')
+
 /**
- * Lines of CSV (RFC 4180). What a spreadsheet would take for a formula is quoted so that it does not, and what a
- * terminal would obey is made visible; JSON says exactly what there is.
+ * Lines of CSV (RFC 4180). A cell that a spreadsheet would run as a formula is quoted, and control characters are made
+ * visible; JSON has the exact text.
  */
-export function jobsCsv(jobs: readonly ShownJob[], columns: Shown, { header }: { header: boolean }): string {
+export function jobsCsv(jobs: readonly ShownJob[], columns: Chosen, { header }: { header: boolean }): string {
   const chosen = columns ?? jobColumns
-  const cell = (value: unknown) =>
-    Array.isArray(value) ? value.join(',') : typeof value === 'boolean' ? String(value) : value
-  const shown = (value: unknown) => (typeof value === 'string' ? printableLines(value) : value)
-  return stringify(
-    jobs.map((job) => chosen.map((column) => shown(cell(job[column])))),
-    { header, columns: chosen.map(snake), escape_formulas: true },
+  const cell = (value: unknown) => {
+    if (Array.isArray(value)) return printableLines(value.join(','))
+    if (typeof value === 'boolean') return String(value)
+    return typeof value === 'string' ? printableLines(value) : value
+  }
+  const lines = stringify(
+    jobs.map((job) => chosen.map((column) => cell(job[column]))),
+    { header, columns: chosen.map(columnName), escape_formulas: true },
   )
+  return lines.replace(/\n$/, '')
 }
+
+export interface JobsFormat {
+  ndjson: boolean
+  csv: boolean
+  /** All that is known of a job, unless columns are chosen. */
+  facts: boolean
+  columns: Chosen
+}
+
+/** Prints page after page in one format; a CSV has its header once. */
+export function jobsPrinter({
+  ndjson,
+  csv,
+  facts,
+  columns,
+}: JobsFormat): (page: readonly ShownJob[]) => string {
+  let isFirst = true
+  if (ndjson) return (page) => jobsNdjson(page, columns)
+  if (facts && !columns) return jobsFacts
+  if (!csv) return (page) => jobsTable(page, columns)
+  return (page) => {
+    const text = jobsCsv(page, columns, { header: isFirst })
+    isFirst = false
+    return text
+  }
+}
+
+/** What became of one object that was to be downloaded. */
+export const fetchedText = (object: Fetched): string =>
+  'path' in object ? `fetched  ${object.path}` : `failed   ${object.error.message} [${object.error.code}]`

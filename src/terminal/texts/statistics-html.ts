@@ -1,6 +1,6 @@
+import { sizeText } from '../../bytes.ts'
 import type { Usage } from '../../database/usage.ts'
-import type { Statistics } from '../../jobs/statistics.ts'
-import { sizeText } from '../bytes.ts'
+import type { Report, Statistics } from '../../jobs/statistics.ts'
 import { printable } from '../printable.ts'
 
 const escaped = (text: string): string =>
@@ -133,13 +133,8 @@ function groupTable({ by, groups }: Statistics): string {
   return `<h2>By ${by}</h2><table><tr>${head.map((name) => `<th>${name}</th>`).join('')}</tr>${rows.join('')}</table>`
 }
 
-/**
- * A page that needs nothing but itself: no script, no request.
- *
- * @param daily statistics by day
- * @param others the same period by other dimensions
- */
-export function statisticsHtml(daily: Statistics, others: readonly Statistics[]): string {
+/** A page that needs nothing but itself: no script, no request. */
+export function statisticsHtml({ daily, others }: Report): string {
   const { from, to, total, groups, unfinished, store } = daily
   const days = groups.map(({ value }) => value)
   const of = (pick: (usage: Usage) => number | null) => groups.map(pick)

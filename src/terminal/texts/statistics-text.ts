@@ -1,6 +1,6 @@
+import { sizeText } from '../../bytes.ts'
 import type { Usage } from '../../database/usage.ts'
 import type { Statistics } from '../../jobs/statistics.ts'
-import { sizeText } from '../bytes.ts'
 import { plural } from '../plural.ts'
 import { type Cell, table } from '../table.ts'
 

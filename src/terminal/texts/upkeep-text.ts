@@ -1,75 +1,144 @@
-import type { PrunePlan } from '../../database/tombstones.ts'
-import type { Orphan, OrphanCounts } from '../../upkeep/orphans.ts'
-import { type PruneResult, plannedRows } from '../../upkeep/prune.ts'
-import type { ReindexedIndex, ReindexPlan } from '../../upkeep/reindex.ts'
-import { sizeText } from '../bytes.ts'
+import { sizeText } from '../../bytes.ts'
+import type { ForeignObject, Orphan, OrphanFigures, OrphanResult } from '../../upkeep/orphans.ts'
+import { type PruneFigures, type PruneResult, plannedRows } from '../../upkeep/prune.ts'
+import type { ReindexedIndex, ReindexFigures, ReindexResult } from '../../upkeep/reindex.ts'
 import { plural } from '../plural.ts'
 import { printable } from '../printable.ts'
 
 const day = (time: string | null): string => time?.slice(0, 10) ?? ''
+const stopped = 'Stopped before the end. Run the same command again to go on.'
+/** Of a plan; zero is no news. */
+const changed = (left: number, what: string): string[] =>
+  left > 0
+    ? [`${plural(left, what)} changed in the meantime and ${left === 1 ? 'was' : 'were'} left alone.`]
+    : []
 
-export function planText(plan: PrunePlan, { keepObjects }: { keepObjects: boolean }): string {
-  const rows = plannedRows(plan)
-  if (rows === 0) return `Nothing is old enough: none of ${plural(plan.totalRows, 'job')} goes.`
-  const kinds = Object.entries(plan.rows).flatMap(([kind, number]) => (number > 0 ? `${number} ${kind}` : []))
-  const lines = [
-    `${plural(rows, 'job')} of ${plan.totalRows} ${rows === 1 ? 'goes' : 'go'}: ${kinds.join(', ')}; created ${day(plan.oldest)} to ${day(plan.newest)}.`,
-    keepObjects
-      ? `Their objects (${sizeText(plan.bytes)}) stay in the store.`
-      : `Their objects hold ${sizeText(plan.bytes)}.`,
-  ]
-  const without = plan.backups.filter(({ withObjects }) => !withObjects)
-  if (plan.backups.length > 0) {
+export function pruneText(figures: PruneFigures, { keepObjects }: { keepObjects: boolean }): string {
+  const { totalRows, leftovers } = figures
+  const rows = plannedRows(figures)
+  const lines =
+    rows === 0
+      ? [`Nothing to delete: none of ${plural(totalRows, 'job')} is old enough.`]
+      : [...dueText(figures), objectsText(figures, keepObjects), ...backupsText(figures, keepObjects)]
+  if (leftovers > 0) {
     lines.push(
-      `${plural(plan.backups.length, 'backup')} may still refer to them, the newest of ${day(plan.backups[0]!.createdAt)}.`,
-    )
-  }
-  if (without.length > 0 && !keepObjects) {
-    lines.push(
-      `${without.length} of these ${without.length === 1 ? 'has' : 'have'} no copy of the objects: restored, those jobs would be without them (rmbg backup --objects copies them).`,
+      `An interrupted prune has left objects of ${plural(leftovers, 'deleted job')}. They are removed first.`,
     )
   }
   return lines.join('\n')
 }
 
-export function resultText(result: PruneResult): string {
-  const { jobs, objects, bytes, versions, hidden, interrupted } = result
-  const lines = [`Pruned ${plural(jobs, 'job')} and ${plural(objects, 'object')} (${sizeText(bytes)}).`]
+function dueText(figures: PruneFigures): string[] {
+  const kinds = Object.entries(figures.rows).flatMap(([kind, number]) =>
+    number > 0 ? `${number} ${kind}` : [],
+  )
+  const [from, to] = [day(figures.oldest), day(figures.newest)]
+  return [
+    `${plannedRows(figures)} of ${plural(figures.totalRows, 'job')} to delete: ${kinds.join(', ')}.`,
+    `Created ${from === to ? `on ${from}` : `from ${from} to ${to}`}.`,
+  ]
+}
+
+const objectsText = ({ bytes }: PruneFigures, keepObjects: boolean): string =>
+  keepObjects
+    ? `Their objects (${sizeText(bytes)}) stay in the store.`
+    : `Their objects (${sizeText(bytes)}) are removed from the store.`
+
+function backupsText({ backups }: PruneFigures, keepObjects: boolean): string[] {
+  const [newest] = backups
+  if (!newest) return []
+  const lines = [
+    `${plural(backups.length, 'backup')} may still refer to these jobs, the newest of ${day(newest.createdAt)}.`,
+  ]
+  const without = backups.filter(({ withObjects }) => !withObjects).length
+  if (without > 0 && !keepObjects) {
+    lines.push(
+      `${without} of them ${without === 1 ? 'has' : 'have'} no copy of the objects, so a restore would bring these jobs back without them. rmbg backup --objects copies objects too.`,
+    )
+  }
+  return lines
+}
+
+export const pruneQuestion = (figures: PruneFigures, { keepObjects }: { keepObjects: boolean }): string => {
+  const rows = plannedRows(figures)
+  return `Delete ${plural(rows, 'job')}${keepObjects ? '' : ` and ${rows === 1 ? 'its' : 'their'} objects`}?`
+}
+
+export function prunedText(result: PruneResult): string {
+  const { jobs, objects, bytes, left, versions, hidden, interrupted } = result
+  const lines: string[] = []
+  const done = [
+    ...(jobs > 0 ? [plural(jobs, 'job')] : []),
+    ...(objects > 0 ? [plural(objects, 'object')] : []),
+  ]
+  if (done.length > 0) {
+    lines.push(`Deleted ${done.join(' and ')}${jobs > 0 && objects > 0 ? ` (${sizeText(bytes)})` : ''}.`)
+  }
+  lines.push(...changed(left, 'job'))
   if (versions.versions > 0) {
     lines.push(`Removed ${plural(versions.versions, 'version')}, ${sizeText(versions.bytes)} in all.`)
   }
   if (hidden && objects > 0) {
     lines.push(
-      'The bucket keeps old versions: what was removed is hidden, not freed, until they expire; --versions removes them at once.',
+      'The bucket keeps old versions, so the objects are hidden and still take up space until those expire. --versions removes them at once.',
     )
   }
-  if (interrupted) lines.push('Stopped before the end: run the same command again to go on.')
+  if (interrupted) lines.push(stopped)
   return lines.join('\n')
 }
 
-export function orphanText(orphan: Orphan): string {
-  const key = printable(orphan.key)
-  switch (orphan.type) {
-    case 'object':
-      return `object without a job      ${key}`
-    case 'superseded':
-      return `object of an earlier try  ${key}`
-    case 'row':
-      return `job without its object    ${key}`
-    case 'foreign':
-      return `not ours, left alone      ${key}`
-  }
+const orphanWords: Record<(Orphan | ForeignObject)['type'], string> = {
+  object: 'object without a job     ',
+  superseded: 'object of an earlier try ',
+  row: 'job without its object   ',
+  foreign: 'not ours, left alone     ',
 }
 
-export const orphansText = ({ objects, bytes, rows, foreign }: OrphanCounts): string =>
-  `${plural(objects, 'object')} without a job (${sizeText(bytes)}), ${plural(rows, 'job')} without ${rows === 1 ? 'its' : 'their'} objects, ${foreign} not ours.`
+export const orphanText = ({ type, key }: Orphan | ForeignObject): string =>
+  `${orphanWords[type]} ${printable(key)}`
 
-export function reindexPlanText({ leftovers, indexes, needed, free }: ReindexPlan): string {
-  if (leftovers.length + indexes.length === 0) return 'No index is worth building anew.'
+export function orphansText({ seen, objects, bytes, rows, foreign }: OrphanFigures): string {
+  const found = [
+    ...(objects > 0 ? [`${plural(objects, 'object')} without a job (${sizeText(bytes)})`] : []),
+    ...(rows > 0 ? [`${plural(rows, 'job')} without ${rows === 1 ? 'its' : 'their'} objects`] : []),
+  ]
+  return [
+    found.length > 0 ? `${found.join(', ')}.` : `No orphans among ${plural(seen, 'object')}.`,
+    ...(foreign > 0
+      ? [`${plural(foreign, 'object')} not made by rmbg ${foreign === 1 ? 'stays' : 'stay'}.`]
+      : []),
+  ].join('\n')
+}
+
+export const orphansQuestion = ({ objects, rows }: OrphanFigures): string => {
+  const parts = [
+    ...(objects > 0 ? [`remove ${plural(objects, 'object')}`] : []),
+    ...(rows > 0 ? [`fail ${plural(rows, 'job')}`] : []),
+  ]
+  const question = `${parts.join(' and ')}?`
+  return question.charAt(0).toUpperCase() + question.slice(1)
+}
+
+export function orphansDoneText({ objects, bytes, rows, left, interrupted }: OrphanResult): string {
+  const lines = [
+    ...(objects > 0 ? [`Removed ${plural(objects, 'object')} (${sizeText(bytes)}).`] : []),
+    ...(rows > 0
+      ? [
+          `Failed ${plural(rows, 'job')}: the next run over the same ${rows === 1 ? 'file' : 'files'} makes them anew.`,
+        ]
+      : []),
+    ...changed(left, 'orphan'),
+    ...(interrupted ? [stopped] : []),
+  ]
+  return lines.join('\n')
+}
+
+export function reindexText({ leftovers, indexes, needed, free }: ReindexFigures): string {
+  if (leftovers.length + indexes.length === 0) return 'No index is worth rebuilding.'
   const room =
     free === undefined
-      ? `It needs ${sizeText(needed)} of free disk at the server, which cannot be seen from here.`
-      : `It needs ${sizeText(needed)} of free disk; there are ${sizeText(free)}.`
+      ? `This needs ${sizeText(needed)} of free disk space on the server, which cannot be seen from here.`
+      : `This needs ${sizeText(needed)} of free disk space; ${sizeText(free)} are free.`
   return [
     ...leftovers.map((name) => `drop     ${name}, left behind by an interrupted REINDEX`),
     ...indexes.map(
@@ -79,7 +148,18 @@ export function reindexPlanText({ leftovers, indexes, needed, free }: ReindexPla
   ].join('\n')
 }
 
-export const reindexedText = ({ name, before, after, skipped }: ReindexedIndex): string =>
-  skipped === undefined
-    ? `rebuilt  ${name}, ${sizeText(before)} -> ${sizeText(after)}`
-    : `left     ${name}: ${skipped}`
+export const reindexedText = (index: ReindexedIndex): string =>
+  'skipped' in index
+    ? `left     ${index.name}: ${index.skipped}`
+    : `rebuilt  ${index.name}, ${sizeText(index.before)} -> ${sizeText(index.after)}`
+
+export function reindexDoneText({ dropped, indexes, interrupted }: ReindexResult): string {
+  const rebuilt = indexes.flatMap((index) => ('skipped' in index ? [] : index))
+  const saved = rebuilt.reduce((sum, { before, after }) => sum + before - after, 0)
+  const indexesOf = (count: number) => `${count} ${count === 1 ? 'index' : 'indexes'}`
+  return [
+    ...(dropped.length > 0 ? [`Dropped ${indexesOf(dropped.length)}.`] : []),
+    ...(rebuilt.length > 0 ? [`Rebuilt ${indexesOf(rebuilt.length)}: ${sizeText(saved)} less.`] : []),
+    ...(interrupted ? [stopped] : []),
+  ].join('\n')
+}

@@ -52,7 +52,7 @@ export async function timeBackup(url: string, { restore }: { restore: boolean })
       'rmbg backup',
       () =>
         takeBackup(
-          { database, databaseUrl: url, store, vault },
+          { database, store, vault },
           {
             ...{ program: 'bench', objects: false, drill: false, keepLast: undefined, keepDays: undefined },
             ...{ signal: new AbortController().signal, onObject: () => {}, onStep: () => {} },
@@ -72,7 +72,7 @@ export async function timeBackup(url: string, { restore }: { restore: boolean })
     const restored = connectServer(ours)
     await timed(
       'rmbg restore',
-      async () => restoreBackup(vault, await readManifest(vault, manifest.backupId), restored, ours),
+      async () => restoreBackup(vault, await readManifest(vault, manifest.backupId), restored),
       () => null,
     )
     await restored.close()

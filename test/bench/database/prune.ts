@@ -8,7 +8,7 @@ import { connectServer } from '../../../src/database/connect.ts'
 import { claimJob, completeJob } from '../../../src/database/jobs.ts'
 import { directoryStore } from '../../../src/store/directory.ts'
 import { objectKey } from '../../../src/store/keys.ts'
-import { planPruning, prune } from '../../../src/upkeep/prune.ts'
+import { planPrune } from '../../../src/upkeep/prune.ts'
 
 export interface PruneTimes {
   phase: string
@@ -87,17 +87,19 @@ export async function timePrune(url: string, wanted: number): Promise<PruneBench
       select ceil(extract(epoch from now() - completed_at))::int as age from image_process_jobs
       where status = 'completed' order by completed_at offset ${wanted} limit 1`
     const policy = { olderThan: { completed: `${row!.age} seconds` }, keepLast: undefined, filter: {} }
-    const plan = await planPruning(database, policy)
+    const plan = await planPrune(
+      { database, store: async () => store },
+      { policy, maxShare: 100, keepObjects: false, versions: false },
+    )
     const during = new AbortController()
     const writing = write(url, during.signal)
     const startedAt = performance.now()
-    const { jobs } = await prune({ database, store }, policy, plan, {
-      keepObjects: false,
-      versions: false,
+    const { jobs } = await plan.execute({
       rate: 1e9,
       signal: new AbortController().signal,
-      onProgress: () => {},
+      onJobs: () => {},
     })
+    await plan.close()
     const pruneSeconds = (performance.now() - startedAt) / 1000
     during.abort()
     return {

@@ -360,7 +360,7 @@ describe('what goes wrong is told in a sentence, and nothing half-written is lef
     const known = await refusal(
       pullModel(name, (await setting({ modelsFolder, endpoint: full.url })).options),
     )
-    expect(known.message).toMatch(/^The disk of .* has 0\.0 GB free, and 0\.0 GB are needed\.$/)
+    expect(known.message).toMatch(/^The disk of .* has \d+ KB free, and \d+ KB are needed\.$/)
     const unknown = await serve((_request, response) => void response.writeHead(200).end(content))
     const later = await refusal(
       pullModel(name, (await setting({ modelsFolder, endpoint: unknown.url })).options),

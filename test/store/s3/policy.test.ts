@@ -1,4 +1,4 @@
-/** What `rmbg backup --configure-bucket` makes of a bucket, and of what servers refuse. */
+/** What `rmbg bucket` makes of a bucket, and of what servers refuse. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import {
@@ -9,18 +9,27 @@ import {
   PutBucketLifecycleConfigurationCommand,
   PutBucketVersioningCommand,
 } from '@aws-sdk/client-s3'
-import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
-import { s3Client } from '../../../src/store/s3/index.ts'
+import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import type { BucketChanges, BucketPlan, Retention } from '../../../src/store/contract.ts'
+import { type S3Options, s3Client, s3Store } from '../../../src/store/s3/index.ts'
 import { describeRule, portableRule, sameRule } from '../../../src/store/s3/lifecycle.ts'
-import { type BucketWish, configureBucket, planBucket } from '../../../src/store/s3/policy.ts'
 import { describeWith, freshBucket, s3Endpoint } from '../../support/servers.ts'
 
-const prefixes = ['original/', 'mask/', 'processed/']
-const wish: BucketWish = { archiveAfterDays: 30, archiveClass: 'none', expireAfterDays: 90, prefixes }
+const wish: Retention = { archiveAfterDays: 30, archiveClass: 'none', expireAfterDays: 90 }
 // The one class that the test server has.
-const archiving: BucketWish = { ...wish, archiveClass: 'STANDARD' }
+const archiving: Retention = { ...wish, archiveClass: 'STANDARD' }
 const maskDescribed =
   'mask/: old versions removed after 90 days, left-over delete markers removed, unfinished uploads removed after 7 days'
+
+async function planBucket(options: S3Options, retention: Retention): Promise<BucketPlan> {
+  const store = s3Store(options)
+  onTestFinished(() => store.close())
+  const [plan] = await store.versions!.plan(retention)
+  return plan!
+}
+
+const configureBucket = async (options: S3Options, retention: Retention): Promise<BucketChanges> =>
+  (await planBucket(options, retention)).execute()
 
 describeWith('RMBG_TEST_S3_ENDPOINT')('configuring a bucket', () => {
   const client = s3Client({ bucket: 'any', endpoint: s3Endpoint! })
@@ -64,7 +73,11 @@ describeWith('RMBG_TEST_S3_ENDPOINT')('configuring a bucket', () => {
     ])
     expect(plan.rules[1]!.wanted).toBe(maskDescribed)
     expect([await bucket.versioning(), await bucket.rules()]).toEqual([undefined, []])
-    expect(await configureBucket(bucket.options, wish)).toEqual(plan)
+    expect(await plan.execute()).toEqual({
+      bucket: bucket.options.bucket,
+      versioningEnabled: true,
+      rulesSet: ['rmbg-original', 'rmbg-mask', 'rmbg-processed'],
+    })
     expect(await bucket.versioning()).toBe('Enabled')
     for (const rule of await bucket.rules()) {
       expect(rule).toMatchObject({ Status: 'Enabled', NoncurrentVersionExpiration: { NoncurrentDays: 90 } })
@@ -72,11 +85,44 @@ describeWith('RMBG_TEST_S3_ENDPOINT')('configuring a bucket', () => {
       expect(rule.AbortIncompleteMultipartUpload).toEqual({ DaysAfterInitiation: 7 })
       expect(rule.NoncurrentVersionTransitions ?? []).toEqual([])
     }
-    for (const again of [planBucket, configureBucket]) {
-      const { versioning, rules, changes } = await again(bucket.options, wish)
-      expect([versioning.now, changes]).toEqual(['enabled', false])
-      expect(rules.every(({ now, wanted }) => now === wanted)).toBe(true)
+    const again = await planBucket(bucket.options, wish)
+    expect([again.versioning.now, again.changes]).toEqual(['enabled', false])
+    expect(again.rules.every(({ now, wanted }) => now === wanted)).toBe(true)
+    const { bucket: name } = bucket.options
+    expect(await again.execute()).toEqual({ bucket: name, versioningEnabled: false, rulesSet: [] })
+  })
+
+  it('executes the plan that was shown, or nothing if the bucket changed meanwhile', async () => {
+    const expiry = { NoncurrentVersionExpiration: { NoncurrentDays: 3650 } }
+    const mask: LifecycleRule = {
+      ...{ ID: 'rmbg-mask', Status: 'Enabled' as const, Filter: { Prefix: 'mask/' } },
+      ...expiry,
     }
+    const foreign: LifecycleRule = { ...mask, ID: 'theirs', Filter: { Prefix: 'logs/' } }
+    for (const meanwhile of [[mask], [foreign]]) {
+      const bucket = await fresh()
+      const plan = await planBucket(bucket.options, wish)
+      expect(plan.rules.map(({ now }) => now)).toEqual([null, null, null])
+      await bucket.setRules(meanwhile)
+      const before = await bucket.rules()
+      await expect(plan.execute()).rejects.toMatchObject({
+        code: 'REFUSED',
+        message: expect.stringContaining(`s3://${bucket.options.bucket}`),
+      })
+      expect([await bucket.versioning(), await bucket.rules()]).toEqual([undefined, before])
+    }
+    const bucket = await fresh()
+    const plan = await planBucket(bucket.options, wish)
+    await bucket.suspend()
+    await expect(plan.execute()).rejects.toMatchObject({ code: 'REFUSED' })
+    expect([await bucket.versioning(), await bucket.rules()]).toEqual(['Suspended', []])
+  })
+
+  it('executes a plan once: the second time the bucket is no longer as planned', async () => {
+    const bucket = await fresh()
+    const plan = await planBucket(bucket.options, wish)
+    await plan.execute()
+    await expect(plan.execute()).rejects.toMatchObject({ code: 'REFUSED' })
   })
 
   it('changes what somebody changed back, and no more', async () => {
@@ -96,7 +142,7 @@ describeWith('RMBG_TEST_S3_ENDPOINT')('configuring a bucket', () => {
         wanted: maskDescribed,
       },
     ])
-    await configureBucket(bucket.options, wish)
+    expect(await plan.execute()).toMatchObject({ versioningEnabled: true, rulesSet: ['rmbg-mask'] })
     expect(await bucket.versioning()).toBe('Enabled')
     expect(await bucket.rules()).toEqual(rules)
   })
@@ -140,7 +186,8 @@ describeWith('RMBG_TEST_S3_ENDPOINT')('configuring a bucket', () => {
     }
     expect(await bucket.uploads()).toEqual([])
     expect((await planBucket(bucket.options, archiving)).changes).toBe(false)
-    const plan = await configureBucket(bucket.options, wish)
+    const plan = await planBucket(bucket.options, wish)
+    await plan.execute()
     expect(plan.rules[0]!.now).toContain('old versions to STANDARD after 30 days')
     expect((await bucket.rules()).flatMap((rule) => rule.NoncurrentVersionTransitions ?? [])).toEqual([])
   })
@@ -169,23 +216,36 @@ describeWith('RMBG_TEST_S3_ENDPOINT')('configuring a bucket', () => {
 })
 
 describe('a bucket on a server that', () => {
-  type Answers = Record<string, [status: number, code: string]>
+  /** By method and query: an error, or the body of a success. */
+  type Answers = Record<string, [status: number, code: string] | string>
   const emptyBucket: Answers = { 'GET lifecycle': [404, 'NoSuchLifecycleConfiguration'] }
 
-  /** Fails the requests that are named, by method and query; the others succeed and change nothing. */
-  async function configureWhere(failing: Answers, wanted: BucketWish = wish): Promise<string> {
+  /**
+   * Requests that are not named succeed and change nothing.
+   *
+   * @param later answers that differ from the second time on
+   */
+  async function configureWhere(
+    answers: Answers,
+    { wanted = wish, later = {} }: { wanted?: Retention; later?: Answers } = {},
+  ): Promise<string> {
+    // The SDK signs no request without credentials; the server here does not look at them.
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'any')
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'any')
+    onTestFinished(() => void vi.unstubAllEnvs())
     const asked: string[] = []
     const server = createServer((request, answer) => {
       const { searchParams } = new URL(request.url!, 'http://any')
-      const what = ['versioning', 'lifecycle', 'uploads'].find((name) => searchParams.has(name))
-      asked.push(`${request.method} ${what}`)
-      const failure = { ...emptyBucket, ...failing }[`${request.method} ${what}`]
-      request.resume().on('end', () => {
-        answer.writeHead(failure?.[0] ?? 200, { 'content-type': 'application/xml' })
-        answer.end(
-          failure ? `<Error><Code>${failure[1]}</Code><Message>It says so.</Message></Error>` : '<Answer/>',
-        )
-      })
+      const what = `${request.method} ${['versioning', 'lifecycle', 'uploads'].find((name) => searchParams.has(name))}`
+      const given = { ...emptyBucket, ...answers, ...(asked.includes(what) && later) }[what] ?? '<Answer/>'
+      asked.push(what)
+      const [status, body] =
+        typeof given === 'string'
+          ? [200, given]
+          : [given[0], `<Error><Code>${given[1]}</Code><Message>It says so.</Message></Error>`]
+      request
+        .resume()
+        .on('end', () => answer.writeHead(status, { 'content-type': 'application/xml' }).end(body))
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => void server.close())
@@ -195,17 +255,30 @@ describe('a bucket on a server that', () => {
       ({ code, message, hint }) => `${code}: ${message} ${hint}`,
     )
     // Versions that nothing removes would pile up.
-    if (failing['PUT lifecycle']) expect(asked).not.toContain('PUT versioning')
+    if (answers['PUT lifecycle']) expect(asked).not.toContain('PUT versioning')
+    if (said.startsWith('REFUSED')) expect(asked.filter((what) => !what.startsWith('GET'))).toEqual([])
     return said
   }
+
+  it('is changed after it was planned with stays as it is', async () => {
+    const rule =
+      '<LifecycleConfiguration><Rule><ID>theirs</ID><Status>Enabled</Status><Filter><Prefix>x/</Prefix></Filter>' +
+      '<Expiration><Days>3</Days></Expiration></Rule></LifecycleConfiguration>'
+    const on = '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>'
+    for (const later of [{ 'GET lifecycle': rule }, { 'GET versioning': on }] as Answers[]) {
+      expect(await configureWhere({}, { later })).toMatch(
+        /^REFUSED: The settings of s3:\/\/any at .* changed after the plan was made\./,
+      )
+    }
+  })
 
   it('refuses the class is asked for another', async () => {
     const refusing: Answers = {
       'POST uploads': [400, 'InvalidStorageClass'],
       'PUT lifecycle': [400, 'MalformedXML'],
     }
-    expect(await configureWhere(refusing, { ...wish, archiveClass: 'COLDER' })).toMatch(
-      /^STORE_DENIED: s3:\/\/any .* refused .* storage class COLDER \(MalformedXML: It says so\)\. Name one it knows/,
+    expect(await configureWhere(refusing, { wanted: { ...wish, archiveClass: 'COLDER' } })).toMatch(
+      /^STORE_DENIED: s3:\/\/any .* refused .* storage class COLDER \(MalformedXML: It says so\)\. Choose a class it has/,
     )
   })
 

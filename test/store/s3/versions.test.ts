@@ -7,7 +7,7 @@ import {
   type ListObjectVersionsCommandOutput,
   PutBucketVersioningCommand,
 } from '@aws-sdk/client-s3'
-import { afterAll, expect, it, onTestFinished } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { ObjectStore } from '../../../src/store/contract.ts'
 import { directoryStore } from '../../../src/store/directory.ts'
 import { routedStore } from '../../../src/store/routed.ts'
@@ -144,7 +144,9 @@ describeWith('RMBG_TEST_S3_ENDPOINT')('versions of objects', () => {
     expect(folder.versions).toBeUndefined()
     expect(of(original.store, folder, original.store).versions).toBeUndefined()
   })
+})
 
+describe('a bucket whose versioning is asked for', () => {
   it.each([
     [501, 'NotImplemented', 'off'],
     [403, 'AccessDenied', /^STORE_DENIED: .* denied access\. The key needs s3:GetBucketVersioning there\.$/],
@@ -157,6 +159,9 @@ describeWith('RMBG_TEST_S3_ENDPOINT')('versions of objects', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => void server.close())
     const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'any')
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'any')
+    onTestFinished(() => void vi.unstubAllEnvs())
     const state = s3Store({ bucket: 'any', endpoint }).versions!.state()
     const said = await state.catch(({ code, message, hint }) => `${code}: ${message} ${hint}`)
     expect(said).toEqual(typeof expected === 'string' ? expected : expect.stringMatching(expected))

@@ -1,0 +1,81 @@
+import type { Readable } from 'node:stream'
+import type postgres from 'postgres'
+
+/**
+ * A database that holds the log of jobs: a PostgreSQL server, or one embedded in this process. Both speak SQL through
+ * the same client, so what is asked of them is written once. What they do differently are the members below.
+ */
+export type Database = ServerDatabase | EmbeddedDatabase
+
+/** Things that only one process at a time may do with a database. */
+export type LockName = 'prune' | 'backup'
+
+interface CommonDatabase {
+  sql: postgres.Sql
+  /** For people and logs; never holds a password. */
+  location: string
+  /** Formats of dumps that `restore` reads. */
+  restores: readonly DumpFormat[]
+  /**
+   * Brings what was acknowledged to disk and statistics up to date, where nobody else does.
+   *
+   * @throws RmbgError of family `database`
+   */
+  flush(): Promise<void>
+  /**
+   * Makes sure that one process at a time does a thing with this database. The lock ends with the process.
+   *
+   * @returns releases it; undefined when another process has it
+   */
+  tryLock(name: LockName): Promise<(() => Promise<void>) | undefined>
+  /** Opens one session that sees the database as it is now, whatever is written meanwhile. */
+  openSnapshot(): Promise<Snapshot>
+  /**
+   * Restores a dump, in a format that it `restores`, into this database, which must be empty. All or nothing.
+   *
+   * @throws RmbgError DATABASE_ERROR
+   */
+  restore(dump: Dump): Promise<void>
+  /**
+   * Makes an empty database of the same kind, next to this one, for a trial. Closing it removes it. What an earlier,
+   * killed process left behind is removed first, so only the holder of the `backup` lock may ask.
+   *
+   * @throws RmbgError DATABASE_DENIED when the role may not create databases
+   */
+  openScratch(): Promise<Database>
+  close(): Promise<void>
+}
+
+export interface ServerDatabase extends CommonDatabase {
+  kind: 'server'
+}
+
+/** PGlite in this process, which has it alone. */
+export interface EmbeddedDatabase extends CommonDatabase {
+  kind: 'embedded'
+}
+
+/** `custom` is an archive of pg_dump -Fc, for servers; `plain` is SQL that PostgreSQL 12 and newer and PGlite restore. */
+export type DumpFormat = 'custom' | 'plain'
+
+export interface Dump {
+  format: DumpFormat
+  /** Major release of the PostgreSQL it was taken of. */
+  version: number
+  /** Called once. */
+  open(): Promise<Readable>
+}
+
+export interface Snapshot {
+  /** Reads in the transaction of the snapshot. */
+  connection: postgres.Sql
+  /** When the database was as it is in here, by its own clock. */
+  createdAt: Date
+  /** Major release of PostgreSQL. */
+  version: number
+  /** Of the dump. */
+  format: DumpFormat
+  /** Dumps what the snapshot sees. The stream fails when the dump does. */
+  dump(): Promise<Readable>
+  close(): Promise<void>
+}

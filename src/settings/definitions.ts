@@ -1,0 +1,76 @@
+/** Every setting, and what it accepts. How a value is found: `settings.ts`. */
+import { z } from 'zod'
+import { devices } from '../model/contract.ts'
+import { cutoutSettings } from './cutout-settings.ts'
+import { byteSize, flag, list, text } from './values.ts'
+
+const percent = text.transform((value, context) => {
+  const [, number] = /^(\d+(?:\.\d+)?)%$/.exec(value) ?? []
+  if (number !== undefined && Number(number) <= 100) return Number(number)
+  context.addIssue({ code: 'custom', message: 'expected a share such as 5%' })
+  return z.NEVER
+})
+
+/**
+ * Every setting, once: its name in `rmbg.config.json`, its environment variable and what it accepts.
+ * A flag of the same name in kebab case exists where a command takes it; connection settings have none,
+ * because a command line is visible to every user of the machine.
+ */
+export const settings = {
+  home: { env: 'RMBG_HOME', schema: text },
+  databaseUrl: { env: 'DATABASE_URL', schema: text },
+  s3Bucket: { env: 'S3_BUCKET', schema: text },
+  s3BucketOriginal: { env: 'S3_BUCKET_ORIGINAL', schema: text },
+  s3BucketMask: { env: 'S3_BUCKET_MASK', schema: text },
+  s3BucketProcessed: { env: 'S3_BUCKET_PROCESSED', schema: text },
+  s3Endpoint: { env: 'S3_ENDPOINT', schema: z.url({ protocol: /^https?$/ }) },
+  s3Region: { env: 'S3_REGION', schema: text },
+  s3ForcePathStyle: { env: 'S3_FORCE_PATH_STYLE', schema: flag },
+  s3Checksums: { env: 'S3_CHECKSUMS', schema: z.enum(['when_supported', 'when_required']) },
+  backupTo: { env: 'RMBG_BACKUP_TO', schema: text },
+  redisUrl: { env: 'REDIS_URL', schema: text },
+  cacheTtl: { env: 'RMBG_CACHE_TTL', schema: z.coerce.number().int().min(1).max(86_400) },
+  encryptionKey: { env: 'RMBG_ENCRYPTION_KEY', schema: text.min(16, 'expected at least 16 characters') },
+  model: { env: 'RMBG_MODEL', schema: text },
+  hfToken: { env: 'HF_TOKEN', schema: text.regex(/^[\x21-\x7e]+$/, 'expected one word of plain characters') },
+  hfEndpoint: {
+    env: 'HF_ENDPOINT',
+    schema: z
+      .url({ protocol: /^https?$/ })
+      .refine((url) => !url.includes('@'), 'expected no user and password'),
+  },
+  device: { env: 'RMBG_DEVICE', schema: z.enum(devices) },
+  threads: { env: 'RMBG_THREADS', schema: z.coerce.number().int().min(1).max(1024) },
+  concurrency: { env: 'RMBG_CONCURRENCY', schema: z.coerce.number().int().min(1).max(256) },
+  maxMemory: { env: 'RMBG_MAX_MEMORY', schema: byteSize },
+  maxPixels: { env: 'RMBG_MAX_PIXELS', schema: z.coerce.number().int().min(1) },
+  allowSvg: { env: 'RMBG_ALLOW_SVG', schema: flag },
+  preset: { env: 'RMBG_PRESET', schema: text },
+  ...cutoutSettings,
+  failOnReview: { env: 'RMBG_FAIL_ON_REVIEW', schema: percent },
+  ignore: { env: 'RMBG_IGNORE', schema: list },
+  output: { env: 'RMBG_OUTPUT', schema: text },
+  user: { env: 'RMBG_USER', schema: text.max(64).regex(/^\P{Cc}*$/u, 'expected visible characters') },
+  tag: { env: 'RMBG_TAG', schema: list },
+} as const
+
+type Settings = typeof settings
+export type SettingName = keyof Settings
+/** Settings as given by somebody; what nobody gave is absent. */
+export type GivenSettings = { [Name in SettingName]?: z.infer<Settings[Name]['schema']> }
+/** Settings that have a value even when nobody gave one. */
+export type Defaulted =
+  | 'home'
+  | 'cacheTtl'
+  | 'model'
+  | 'hfEndpoint'
+  | 'concurrency'
+  | 'maxMemory'
+  | 'maxPixels'
+  | 'user'
+  | 'ignore'
+  | 'tag'
+export type ResolvedSettings = GivenSettings & Required<Pick<GivenSettings, Defaulted>>
+
+/** The environment variable of a setting, for a flag's help. */
+export const environmentVariable = (name: SettingName): string => settings[name].env

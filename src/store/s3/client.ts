@@ -1,0 +1,85 @@
+import { S3Client } from '@aws-sdk/client-s3'
+import { sendChecksums } from './checksums.ts'
+import { waitWhileUnreachable } from './patience.ts'
+
+export interface S3Options {
+  bucket: string
+  /** Absent: AWS. */
+  endpoint?: string
+  /** Default: as the AWS SDK finds it; `us-east-1` with an endpoint, because it is part of every signature. */
+  region?: string
+  /** Default: on with an endpoint, except for those of AWS and Aliyun, which want the bucket in the host name. */
+  forcePathStyle?: boolean
+  /**
+   * The SDK's own integrity mode. Default: `when_supported` on AWS; `when_required` with an endpoint, because servers
+   * such as Ceph 16 answer 411 to the trailing checksums of streamed puts. Content-MD5 is sent in either.
+   */
+  checksums?: 'when_supported' | 'when_required'
+  /** A connection on which nothing moves for this long is closed. Default: 30 s, longer than a busy server is silent. */
+  stallMs?: number
+}
+
+/** A bucket and the client that is open to it. */
+export interface OpenBucket {
+  client: S3Client
+  bucket: string
+  /** For people and logs. */
+  place: string
+}
+
+/** Tries of one request, with a pause that doubles between them. */
+const maxAttempts = 6
+
+/** Whoever opens a bucket destroys its client. */
+export const openBucket = (options: S3Options): OpenBucket => ({
+  client: s3Client(options),
+  bucket: options.bucket,
+  place: s3Place(options),
+})
+
+/** For people and logs: which bucket of which server. */
+function s3Place({ bucket, endpoint }: S3Options): string {
+  return endpoint === undefined ? `s3://${bucket}` : `s3://${bucket} at ${new URL(endpoint).origin}`
+}
+
+/**
+ * A client as every S3 server needs it: addressing, region, checksums, retries. Whoever opens it destroys it.
+ *
+ * Retries stay in the SDK instead of a wrapper around the store, because only a single request can be repeated: one part
+ * of an upload whose source is a stream, one page of a listing, one batch of removals. The SDK also signs each try anew
+ * and heeds the pauses that a busy server asks for.
+ */
+export function s3Client(options: S3Options): S3Client {
+  const { endpoint, region, forcePathStyle, checksums, stallMs = 30_000 } = options
+  const isVirtualHosted =
+    endpoint === undefined || /\.(amazonaws\.com(\.cn)?|aliyuncs\.com)$/.test(new URL(endpoint).hostname)
+  const mode = (checksums ?? (endpoint === undefined ? 'when_supported' : 'when_required')).toUpperCase() as
+    | 'WHEN_SUPPORTED'
+    | 'WHEN_REQUIRED'
+  const resolvedRegion =
+    region ?? (endpoint === undefined ? undefined : (process.env.AWS_REGION ?? 'us-east-1'))
+  // A notice about future Node releases, for those who pin our dependencies, not for those who run the program.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
+  const client = new S3Client({
+    ...(endpoint !== undefined && { endpoint }),
+    ...(resolvedRegion !== undefined && { region: resolvedRegion }),
+    forcePathStyle: forcePathStyle ?? !isVirtualHosted,
+    requestChecksumCalculation: mode,
+    responseChecksumValidation: mode,
+    maxAttempts,
+    requestHandler: {
+      connectionTimeout: 5_000,
+      // The handler's requestTimeout only prints a warning; it does not end the request.
+      socketTimeout: stallMs,
+      httpsAgent: { maxSockets: 64 },
+      httpAgent: { maxSockets: 64 },
+    },
+  })
+  // On AWS the SDK's own checksums are verified too, and the ETag of an object encrypted with KMS is no MD5.
+  sendChecksums(client, { compareEtag: endpoint !== undefined })
+  waitWhileUnreachable(client)
+  return client
+}
+
+/** Options of one request. */
+export const aborting = (signal: AbortSignal | undefined) => (signal ? { abortSignal: signal } : {})

@@ -1,0 +1,104 @@
+import { Readable } from 'node:stream'
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  paginateListObjectsV2,
+} from '@aws-sdk/client-s3'
+import { RmbgError } from '../../errors.ts'
+import type { GetOptions, ObjectStream, StoredObject } from '../contract.ts'
+import { assertKey } from '../keys.ts'
+import { aborting, type OpenBucket } from './client.ts'
+import { orS3Error, s3Error } from './errors.ts'
+
+/** The longest that a signature of S3 holds: a week. */
+const longestLinkSeconds = 604_800
+
+/** Lists one object. Not HeadBucket: an answer without a body cannot say what is wrong. */
+export async function checkBucket(
+  { client, bucket, place }: OpenBucket,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const listing = new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 })
+  await orS3Error(client.send(listing, aborting(signal)), place)
+}
+
+export async function getObject(
+  { client, bucket, place }: OpenBucket,
+  key: string,
+  { signal, from }: GetOptions,
+): Promise<ObjectStream> {
+  assertKey(key)
+  const rest = from && { Range: `bytes=${from.offset}-`, IfMatch: from.etag }
+  const command = new GetObjectCommand({ Bucket: bucket, Key: key, ...rest })
+  const { Body, ETag } = await orS3Error(client.send(command, aborting(signal)), place, key)
+  const chunks = async function* () {
+    try {
+      yield* Body as Readable
+    } catch (cause) {
+      throw s3Error(cause, place, key)
+    }
+  }
+  return Object.assign(
+    Readable.from(chunks(), { objectMode: false }),
+    ETag === undefined ? {} : { etag: ETag },
+  )
+}
+
+export async function headObject(
+  { client, bucket, place }: OpenBucket,
+  key: string,
+  signal: AbortSignal | undefined,
+): Promise<StoredObject | undefined> {
+  assertKey(key)
+  try {
+    const found = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }), aborting(signal))
+    return {
+      key,
+      size: found.ContentLength!,
+      lastModified: found.LastModified!,
+      ...(found.ContentType !== undefined && { contentType: found.ContentType }),
+      ...(found.Metadata?.sha256 !== undefined && { sha256: found.Metadata.sha256 }),
+    }
+  } catch (cause) {
+    const error = s3Error(cause, place, key)
+    // HEAD has no body to name an error, so a missing bucket looks the same; `check` tells them apart.
+    if (error instanceof RmbgError && error.code === 'STORE_OBJECT_MISSING') return undefined
+    throw error
+  }
+}
+
+/** Objects in key order, a page of 1000 at a time. */
+export async function* listObjects(
+  { client, bucket, place }: OpenBucket,
+  prefix: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<StoredObject> {
+  const pages = paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: prefix }, aborting(signal))
+  try {
+    for await (const page of pages) {
+      for (const { Key, Size, LastModified } of page.Contents ?? []) {
+        yield { key: Key!, size: Size!, lastModified: LastModified! }
+      }
+    }
+  } catch (cause) {
+    throw s3Error(cause, place)
+  }
+}
+
+/** A URL signed for reading one object. */
+export async function linkTo(
+  { client, bucket, place }: OpenBucket,
+  key: string,
+  expiresSeconds: number,
+): Promise<string> {
+  assertKey(key)
+  if (!Number.isInteger(expiresSeconds) || expiresSeconds < 1 || expiresSeconds > longestLinkSeconds) {
+    throw new RmbgError('USAGE', `A link to ${place} cannot last ${expiresSeconds} seconds.`, {
+      hint: 'Links last from one second to one week (604800).',
+    })
+  }
+  const { getSignedUrl } = await import('@aws-sdk/s3-request-presigner')
+  const command = new GetObjectCommand({ Bucket: bucket, Key: key })
+  return orS3Error(getSignedUrl(client, command, { expiresIn: expiresSeconds }), place, key)
+}

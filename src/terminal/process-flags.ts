@@ -1,0 +1,182 @@
+import { resolve } from 'node:path'
+import * as Flags from '@oclif/core/flags'
+import type * as Interfaces from '@oclif/core/interfaces'
+import { devices } from '../model/contract.ts'
+import type { runBatch } from '../process/batch.ts'
+import type { Candidate, InputOptions } from '../process/inputs.ts'
+import { planOutputs } from '../process/outputs.ts'
+import type { ResolvedCutout } from '../settings/cutout-settings.ts'
+import type { Preset } from '../settings/presets.ts'
+import { environmentVariable as env, type ResolvedSettings, storeFolder } from '../settings/settings.ts'
+import { cutoutFlags } from './cutout-flags.ts'
+
+type BatchOptions = Parameters<typeof runBatch>[2]
+
+const inputFlags = {
+  'from-file': Flags.string({
+    helpValue: 'FILE',
+    description: 'read inputs from this list, one per line or separated by NUL',
+  }),
+  ignore: Flags.string({
+    multiple: true,
+    multipleNonGreedy: true,
+    helpValue: 'GLOB',
+    description: `skip inputs that match; repeatable [env: ${env('ignore')}]`,
+  }),
+  output: Flags.string({
+    char: 'o',
+    helpValue: 'DIR',
+    description: `also write the cut-outs into this folder, in the same subfolders as the inputs [env: ${env('output')}]`,
+  }),
+  checksum: Flags.boolean({
+    default: false,
+    description: 'compare contents to find what is already done, instead of path, size and time',
+    exclusive: ['force'],
+  }),
+  force: Flags.boolean({ default: false, description: 'process images even if already done' }),
+}
+
+const modelFlags = {
+  model: Flags.string({
+    char: 'm',
+    helpValue: 'NAME|FILE.onnx',
+    description: `model to use; auto is RMBG-2.0 if installed, else the built-in model; see "rmbg model list" (default: auto) [env: ${env('model')}]`,
+  }),
+  device: Flags.string({
+    options: [...devices],
+    description: `where to run the model; rmbg stops if the device you name is not available (default: auto) [env: ${env('device')}]`,
+  }),
+  threads: Flags.integer({
+    min: 1,
+    description: `threads for one inference (default: all cores) [env: ${env('threads')}]`,
+  }),
+  'from-mask': Flags.boolean({
+    default: false,
+    description:
+      'make new cut-outs from stored originals and masks, without a model; inputs are files processed before, or job ids',
+    exclusive: ['model', 'device', 'threads'],
+  }),
+}
+
+const limitFlags = {
+  concurrency: Flags.integer({
+    char: 'c',
+    min: 1,
+    description: `images in work at once (default: cores + 1, fewer if memory is short) [env: ${env('concurrency')}]`,
+  }),
+  'max-memory': Flags.string({
+    helpValue: 'SIZE',
+    description: `memory for the images in work, such as 4GB (default: half of what is available) [env: ${env('maxMemory')}]`,
+  }),
+  'max-pixels': Flags.integer({
+    min: 1,
+    description: `reject images with more pixels than this (default: 256000000) [env: ${env('maxPixels')}]`,
+  }),
+  'allow-svg': Flags.boolean({
+    description: `also render SVG files; only for files you trust [env: ${env('allowSvg')}]`,
+  }),
+  'fail-fast': Flags.boolean({
+    default: false,
+    description: 'start no more images after the first failure',
+    exclusive: ['max-failures'],
+  }),
+  'max-failures': Flags.integer({
+    min: 1,
+    helpValue: 'N',
+    description: 'start no more images after N failures',
+  }),
+  'fail-on-review': Flags.string({
+    helpValue: 'N%',
+    description: `exit with status 8 if more than this share of cut-outs needs review [env: ${env('failOnReview')}]`,
+  }),
+}
+
+const jobFlags = {
+  user: Flags.string({
+    char: 'u',
+    helpValue: 'ID',
+    description: `user the jobs belong to (default: the user of this computer) [env: ${env('user')}]`,
+  }),
+  tag: Flags.string({
+    char: 't',
+    multiple: true,
+    multipleNonGreedy: true,
+    description: `tag for every image; repeatable [env: ${env('tag')}]`,
+  }),
+}
+
+const printFlags = {
+  'dry-run': Flags.boolean({ default: false, description: 'only print what would be done' }),
+  json: Flags.boolean({ default: false, description: 'print one JSON object per event (NDJSON)' }),
+  quiet: Flags.boolean({
+    default: false,
+    char: 'q',
+    description: 'print only failures',
+    exclusive: ['verbose'],
+  }),
+  verbose: Flags.boolean({ default: false, description: 'print details of every image' }),
+}
+
+/** Flags of `rmbg process`; those of settings stay text until the settings are resolved. */
+export const processFlags = {
+  ...inputFlags,
+  ...modelFlags,
+  preset: Flags.string({
+    helpGroup: 'CUT-OUT',
+    helpValue: 'NAME|FILE.json',
+    description: `make and check cut-outs as a marketplace requires; see "rmbg check --help" [env: ${env('preset')}]`,
+  }),
+  ...cutoutFlags,
+  ...jobFlags,
+  ...limitFlags,
+  ...printFlags,
+}
+
+export type ProcessFlags = Interfaces.InferredFlags<typeof processFlags>
+
+/** Where a run finds its images. What it wrote itself is never taken as input. */
+export const toInputOptions = (
+  flags: ProcessFlags,
+  { ignore, home, output }: ResolvedSettings,
+  patterns: readonly string[],
+): InputOptions => ({
+  patterns,
+  ...(flags['from-file'] !== undefined && { fromFile: flags['from-file'] }),
+  stdin: process.stdin,
+  takesJobs: flags['from-mask'],
+  ignore,
+  excludeFolders: [storeFolder(home), ...(output === undefined ? [] : [resolve(output)])],
+  cwd: process.cwd(),
+})
+
+interface BatchWish {
+  flags: ProcessFlags
+  settings: ResolvedSettings
+  cutout: ResolvedCutout
+  preset: Preset | undefined
+  candidates: readonly Candidate[]
+}
+
+/** What a batch is to do; not what stops it, nor who listens. */
+export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | 'onEvent'> {
+  const { flags, settings, cutout, preset, candidates } = wish
+  const { output } = settings
+  const outputs =
+    output === undefined ? undefined : planOutputs(candidates, resolve(output), cutout.extension)
+  const rules = preset && { preset: preset.name, sha256: preset.checkSha256 }
+  return {
+    user: settings.user,
+    tags: settings.tag,
+    concurrency: settings.concurrency,
+    maxMemory: settings.maxMemory,
+    maxPixels: settings.maxPixels,
+    allowSvg: settings.allowSvg ?? false,
+    cutout: { ...cutout.options, rules: preset?.check },
+    cutoutParams: { ...cutout.params, ...(rules && { rules }) },
+    outputOf: outputs && (({ path }) => outputs.get(path)!),
+    checksum: flags.checksum,
+    force: flags.force,
+    dryRun: flags['dry-run'],
+    maxFailures: flags['fail-fast'] ? 1 : (flags['max-failures'] ?? Number.POSITIVE_INFINITY),
+  }
+}

@@ -1,0 +1,143 @@
+/** What the printers say of a batch, and on which stream. */
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { BatchEvent } from '../../src/process/events.ts'
+import { linesPrinter } from '../../src/terminal/printers/lines.ts'
+import { ndjsonPrinter } from '../../src/terminal/printers/ndjson.ts'
+import type { Printer } from '../../src/terminal/printers/printer.ts'
+import { terminalPrinter } from '../../src/terminal/printers/terminal.ts'
+
+const review = { reasons: [], needsReview: false } as unknown as Extract<
+  BatchEvent,
+  { status: 'completed' }
+>['review']
+const paths = { originalPath: 'original/1.jpg', maskPath: 'mask/1.png', processedPath: 'processed/1.png' }
+const start: BatchEvent = {
+  type: 'start',
+  runId: 'r',
+  images: 3,
+  dryRun: false,
+  model: 'silhouette',
+  store: 'store',
+  database: 'database',
+  concurrency: 2,
+  maxMemoryBytes: 4e9,
+}
+const completed: BatchEvent = {
+  ...{ type: 'image', status: 'completed', input: 'a.jpg', jobId: 'j', attempt: 1, width: 10, height: 10 },
+  ...{ provider: 'cpu', processingTimeMs: 5, ...paths, review },
+}
+const flagged: BatchEvent = {
+  ...completed,
+  input: 'b.jpg',
+  review: { ...review, reasons: ['empty'] },
+} as BatchEvent
+const failed: BatchEvent = {
+  ...{ type: 'image', status: 'failed', input: 'c.jpg', code: 'INPUT_EMPTY', message: 'It is empty.' },
+}
+const planned: BatchEvent = { type: 'image', status: 'planned', input: 'd.jpg', bytes: 12 }
+const notice: BatchEvent = {
+  ...{ type: 'notice', code: 'waiting-for-other-run', images: 1, message: 'Waiting.' },
+}
+const important: BatchEvent = {
+  ...{ type: 'notice', code: 'model-chosen', message: 'Mind this.', important: true },
+}
+const summary: BatchEvent = {
+  ...{ type: 'summary', runId: 'r', images: 3, completed: 2, skipped: 0, failed: 1, planned: 0 },
+  ...{ needReview: 1, remaining: 0, interrupted: false, elapsedMs: 1000, imagesPerSecond: 2 },
+  failures: [{ input: 'c.jpg', code: 'INPUT_EMPTY', message: 'It is empty.' }],
+}
+const run = [
+  start,
+  { type: 'model', model: 'silhouette', provider: 'cpu' } as const,
+  completed,
+  flagged,
+  failed,
+]
+
+let stdout: string
+let stderr: string
+beforeEach(() => {
+  stdout = ''
+  stderr = ''
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    stdout += text
+    return true
+  })
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    stderr += text
+    return true
+  })
+})
+afterEach(() => {
+  vi.restoreAllMocks()
+})
+
+function print(printer: Printer, ...events: BatchEvent[]) {
+  for (const event of events) printer(event)
+}
+const calm = { quiet: false, verbose: false }
+const quiet = { quiet: true, verbose: false }
+
+describe('on a terminal', () => {
+  it('what was fine is the bar alone; failures and what needs review stay as lines', () => {
+    print(terminalPrinter(calm), ...run, notice, summary)
+    expect(stderr).toContain('3 images, model silhouette, to store')
+    expect(stderr).toContain('silhouette runs on cpu')
+    expect(stderr).not.toContain('a.jpg')
+    expect(stderr).toContain('completed  b.jpg')
+    expect(stderr).toContain('failed     c.jpg  It is empty. [INPUT_EMPTY]')
+    expect(stderr).toContain('Waiting.')
+    expect(stdout).toContain('2 completed, 0 skipped, 1 failed of 3 in 1.0 s')
+    expect(stdout).toContain('1 cut-out needs review.')
+  })
+
+  it('--verbose tells every image, and the budget in GB', () => {
+    print(terminalPrinter({ quiet: false, verbose: true }), start, completed)
+    expect(stderr).toContain('2 images at a time within 4.0 GB')
+    expect(stderr).toContain('completed  a.jpg')
+  })
+
+  it('--quiet tells failures, important notices and a summary with failures', () => {
+    print(terminalPrinter(quiet), start, completed, failed, notice, important, summary)
+    expect(stderr).toContain('c.jpg')
+    expect(stderr).toContain('Mind this.')
+    expect(stderr).not.toMatch(/silhouette|a\.jpg|Waiting/)
+    expect(stdout).toContain('1 failed')
+  })
+
+  it('--dry-run prints the plan to stdout, without a bar', () => {
+    print(terminalPrinter(calm), { ...start, dryRun: true }, planned)
+    expect(stdout).toBe('would do   d.jpg  12 bytes\n')
+    expect(stderr).toBe('3 images, model silhouette, to store\n')
+  })
+})
+
+it('into a pipe goes a line per image, and nothing else but the summary', () => {
+  print(linesPrinter(calm), ...run, notice, summary)
+  expect(stdout.split('\n').slice(0, 4)).toEqual([
+    'completed  a.jpg -> processed/1.png  5 ms',
+    'completed  b.jpg -> processed/1.png  5 ms  [review: empty]',
+    'failed     c.jpg  It is empty. [INPUT_EMPTY]',
+    '2 completed, 0 skipped, 1 failed of 3 in 1.0 s, 2 images/s',
+  ])
+  expect(stderr).toContain('Waiting.')
+})
+
+it('--json is one event a line; --quiet leaves failures and the summary', () => {
+  print(ndjsonPrinter(calm), ...run, summary)
+  expect(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).type),
+  ).toEqual([...['start', 'model', 'image', 'image', 'image', 'summary']])
+  stdout = ''
+  print(ndjsonPrinter(quiet), ...run, important, summary)
+  expect(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).type),
+  ).toEqual(['image', 'summary'])
+  expect(stderr).toContain('Mind this.')
+})

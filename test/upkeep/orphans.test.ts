@@ -1,0 +1,156 @@
+import { v7 as uuidv7 } from 'uuid'
+import { beforeEach, expect, it } from 'vitest'
+import { objectKey } from '../../src/store/keys.ts'
+import { type Orphan, type OrphanOptions, planOrphans } from '../../src/upkeep/orphans.ts'
+import { onBothDatabases } from '../database/databases.ts'
+import { makeJob } from '../support/jobs.ts'
+import { agedStore } from './places.ts'
+
+const signal = new AbortController().signal
+const options: OrphanOptions = {
+  grace: '1 day',
+  maxShare: 100,
+  keepObjects: false,
+  keepRows: false,
+  signal,
+  onOrphan: () => {},
+}
+const key = (jobId = uuidv7()) => objectKey('mask', jobId, 'png')
+
+onBothDatabases('a plan of orphans', (database) => {
+  let at: Awaited<ReturnType<typeof agedStore>>
+  beforeEach(async () => {
+    await database().sql`truncate image_process_jobs, tombstones cascade`
+    at = await agedStore()
+  })
+  const plan = (more: Partial<OrphanOptions> = {}) =>
+    planOrphans({ database: database(), store: at.store }, { ...options, ...more })
+  /** A completed job whose objects are two days old. */
+  const wholeJob = async () => {
+    const jobId = await makeJob(database().sql, { ageDays: 2, store: at.store })
+    for (const each of await at.keys()) if (each.includes(jobId)) await at.age(each, 2)
+    return jobId
+  }
+  const statusOf = async (jobId: string) => {
+    const [row] = await database()
+      .sql`select status, error_code from image_process_jobs where job_id = ${jobId}`
+    return row && { status: row.status, error: row.error_code }
+  }
+
+  it('removes what it showed, and none of what appeared since', async () => {
+    await wholeJob()
+    const [shown, late] = [key(), key()]
+    await at.put(shown)
+    const orphans = await plan()
+    expect(orphans.figures).toMatchObject({ seen: 4, objects: 1, rows: 0 })
+    await at.put(late)
+    const lateJob = await wholeJob()
+    await at.store.remove([key(lateJob)])
+    expect(await orphans.execute({ signal })).toMatchObject({ objects: 1, rows: 0, left: 0 })
+    const keys = await at.keys()
+    expect(keys).not.toContain(shown)
+    expect(keys).toContain(late)
+    expect(await statusOf(lateJob)).toMatchObject({ status: 'completed' })
+  })
+
+  it('spares an object whose job or tombstone has appeared since', async () => {
+    const jobId = uuidv7()
+    const buried = uuidv7()
+    for (const id of [jobId, buried]) await at.put(key(id))
+    const orphans = await plan()
+    expect(orphans.figures.objects).toBe(2)
+    await database().sql`
+      insert into image_process_jobs (job_id, user_id, original_path, status)
+      values (${jobId}, 'anna', ${objectKey('original', jobId, 'jpg')}, 'processing')`
+    await database().sql`insert into tombstones (job_id, bytes) values (${buried}, 1)`
+    expect(await orphans.execute({ signal })).toMatchObject({ objects: 0, bytes: 0, left: 2 })
+    expect(await at.keys()).toEqual([key(jobId), key(buried)].sort())
+  })
+
+  it('spares an object of an earlier try that its job names by now', async () => {
+    const jobId = await wholeJob()
+    const earlier = objectKey('processed', jobId, 'webp')
+    await at.put(earlier)
+    const orphans = await plan()
+    expect(orphans.figures.objects).toBe(1)
+    await database().sql`update image_process_jobs set processed_path = ${earlier} where job_id = ${jobId}`
+    expect(await orphans.execute({ signal })).toMatchObject({ objects: 0, left: 1 })
+    expect(await at.keys()).toContain(earlier)
+  })
+
+  it('spares a job whose object is back, and one that was done again under another key', async () => {
+    const [lost, back, again] = [await wholeJob(), await wholeJob(), await wholeJob()]
+    await at.store.remove([key(lost), key(back), key(again)])
+    const orphans = await plan()
+    expect(orphans.figures.rows).toBe(3)
+    await at.put(key(back))
+    const newKey = objectKey('mask', again, 'webp')
+    await at.put(newKey)
+    await database().sql`update image_process_jobs set mask_path = ${newKey} where job_id = ${again}`
+    expect(await orphans.execute({ signal })).toMatchObject({ objects: 0, rows: 1, left: 2 })
+    expect(await statusOf(lost)).toEqual({ status: 'failed', error: 'STORE_OBJECT_MISSING' })
+    for (const jobId of [back, again]) expect(await statusOf(jobId)).toMatchObject({ status: 'completed' })
+  })
+
+  it('spares a job that was completed again since, its objects being on their way', async () => {
+    const jobId = await wholeJob()
+    await at.store.remove([key(jobId)])
+    const orphans = await plan()
+    await database().sql`update image_process_jobs set completed_at = now() where job_id = ${jobId}`
+    expect(await orphans.execute({ signal })).toMatchObject({ rows: 0, left: 1 })
+  })
+
+  it('counts a job once, however many of its objects are gone', async () => {
+    const jobId = await wholeJob()
+    await at.store.remove((await at.keys()).filter((each) => each.includes(jobId)))
+    const orphans = await plan()
+    expect(orphans.figures).toMatchObject({ objects: 0, rows: 1 })
+    expect(await orphans.execute({ signal })).toMatchObject({ rows: 1, left: 0 })
+  })
+
+  it('refuses to be carried out over its share of all objects, which it is measured by itself', async () => {
+    await wholeJob()
+    await at.put(key())
+    const orphans = await plan({ maxShare: 20 })
+    expect(() => orphans.assertAllowed()).toThrow(/1 of 4 objects \(25.0%\) have no job here/)
+    await wholeJob()
+    await expect(orphans.execute({ signal })).rejects.toMatchObject({ code: 'REFUSED' })
+    expect(await at.keys()).toHaveLength(7)
+  })
+
+  it('plans only what it may change, and nothing young or foreign', async () => {
+    const jobId = await wholeJob()
+    await at.store.remove([key(jobId)])
+    const lost = uuidv7()
+    await at.put(key(lost))
+    await at.put(key(), { days: 0 })
+    const misplaced = `mask/1999/01/01/${lost}.png`
+    for (const foreign of ['original/readme.txt', misplaced]) await at.put(foreign)
+    const shown: string[] = []
+    const onOrphan = (orphan: Orphan | { type: 'foreign'; key: string }) => shown.push(orphan.type)
+    expect((await plan({ keepObjects: true, onOrphan })).figures).toMatchObject({
+      objects: 0,
+      rows: 1,
+      foreign: 2,
+    })
+    expect((await plan({ keepRows: true, onOrphan })).figures).toMatchObject({ objects: 1, rows: 0 })
+    expect(shown.sort()).toEqual(['foreign', 'foreign', 'foreign', 'foreign', 'object', 'row'])
+    await (await plan()).execute({ signal })
+    expect(await at.keys()).toEqual(expect.arrayContaining(['original/readme.txt', misplaced]))
+    expect(await at.keys()).not.toContain(key(lost))
+  })
+
+  it('stops between two batches', async () => {
+    await at.put(key())
+    const orphans = await plan()
+    expect(await orphans.execute({ signal: AbortSignal.abort() })).toEqual({
+      ...{ objects: 0, bytes: 0, rows: 0, left: 0, interrupted: true },
+    })
+    expect(await at.keys()).toHaveLength(1)
+  })
+
+  it('trusts no age while the store is in the future', async () => {
+    await at.put(objectKey('original', uuidv7(), 'png'), { days: -1 })
+    await expect(plan()).rejects.toMatchObject({ code: 'REFUSED', message: /written in the future/ })
+  })
+})
