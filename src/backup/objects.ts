@@ -18,19 +18,19 @@ export const objectsFile = 'objects.tsv.gz'
 const concurrency = 8
 /** In the order of keys. */
 const kinds = ['mask', 'original', 'processed'] as const
+type Kind = (typeof kinds)[number]
 
 export interface CopiedObjects {
+  /** Wanted objects, and their bytes. */
   count: number
   bytes: number
   /** Not in the store they were to come from. */
   missing: string[]
   /** There, but not what was written. */
   damaged: string[]
-  /** Really copied; the others were there already. */
+  /** Copied now; the others were there already. */
   copied: number
 }
-
-const nothingYet = (): CopiedObjects => ({ count: 0, bytes: 0, missing: [], damaged: [], copied: 0 })
 
 interface Place {
   store: ObjectStore
@@ -39,62 +39,103 @@ interface Place {
 
 /**
  * Copies objects that are not there yet in the same size: within the server where both stores are on one, otherwise
- * through this process, compared with their checksums. Wanted and present objects come in one order, so they are
+ * through this process, compared with their checksums. Wanted and present objects come in the same order, so they are
  * merged and memory stays flat.
  *
- * @returns yields each wanted object when it is there or on its way; all are there when it ends
+ * @param wanted sorted by key
+ * @returns `objects` yields each wanted object when its copy is there or on its way, and ends when all are there; then
+ *   `result` is complete
  */
-async function* copyObjects(
-  wanted: (kind: (typeof kinds)[number]) => AsyncIterable<ReferredObject>,
+function copyObjects(
+  wanted: (kind: Kind) => AsyncIterable<ReferredObject>,
   from: Place,
   to: Place,
-  result: CopiedObjects,
   signal: AbortSignal,
-): AsyncGenerator<ReferredObject> {
-  const limit = pLimit(concurrency)
-  const running = new Set<Promise<void>>()
-  const copyOne = async ({ key, sha256 }: ReferredObject) => {
-    const copiedInside = await from.store.copyTo(from.keyOf(key), to.store, to.keyOf(key), signal)
-    if (!copiedInside) {
-      await retryDamaged(async () => {
-        const body = Readable.from(streamVerified(from.store, from.keyOf(key), sha256, signal), {
-          objectMode: false,
-        })
-        await to.store.put(to.keyOf(key), body, { contentType: contentTypeOf(key), sha256, signal })
-      })
+): { objects: AsyncGenerator<ReferredObject>; result: CopiedObjects } {
+  const result: CopiedObjects = { count: 0, bytes: 0, missing: [], damaged: [], copied: 0 }
+  const copyOne = async (object: ReferredObject) => {
+    try {
+      await copyObject(object, from, to, signal)
+      result.copied++
+      await failPoint('backup:object')
+    } catch (error) {
+      if (isDamage(error)) result.damaged.push(object.key)
+      else if (isMissing(error)) result.missing.push(object.key)
+      else throw error
     }
-    result.copied++
-    await failPoint('backup:object')
   }
-  for (const kind of kinds) {
-    const steps = mergeSorted<[ReferredObject, StoredObject]>(
-      { items: wanted(kind), keyOf: ({ key }) => to.keyOf(key) },
-      { items: to.store.list(to.keyOf(`${kind}/`), signal), keyOf: ({ key }) => key },
-    )
-    for await (const { items } of steps) {
-      signal.throwIfAborted()
-      const [[object], [present]] = items
-      if (!object) continue
-      result.count++
-      result.bytes += object.size
-      if (present?.size !== object.size) {
-        const task: Promise<void> = limit(() => copyOne(object)).catch((error) => {
-          if (isDamage(error)) result.damaged.push(object.key)
-          else if (error instanceof RmbgError && error.code === 'STORE_OBJECT_MISSING')
-            result.missing.push(object.key)
-          else throw error
-        })
-        task.finally(() => running.delete(task)).catch(() => {})
-        running.add(task)
-        if (running.size >= concurrency * 2) await Promise.race(running)
+  const objects = async function* () {
+    const copies = boundedTasks()
+    try {
+      for (const kind of kinds) {
+        const steps = mergeSorted<[ReferredObject, StoredObject]>(
+          { items: wanted(kind), keyOf: ({ key }) => to.keyOf(key) },
+          { items: to.store.list(to.keyOf(`${kind}/`), signal), keyOf: ({ key }) => key },
+        )
+        for await (const { items } of steps) {
+          signal.throwIfAborted()
+          const [[object], [present]] = items
+          if (!object) continue
+          result.count++
+          result.bytes += object.size
+          if (present?.size !== object.size) await copies.add(() => copyOne(object))
+          yield object
+        }
       }
-      yield object
+    } finally {
+      await copies.settled()
     }
+    copies.throwFailure()
   }
-  await Promise.all(running)
+  return { objects: objects(), result }
 }
 
-/** From the store to the vault, with the list of what this backup needs; the list is written when all is there. */
+async function copyObject(
+  { key, sha256 }: ReferredObject,
+  from: Place,
+  to: Place,
+  signal: AbortSignal,
+): Promise<void> {
+  if (await from.store.copyTo(from.keyOf(key), to.store, to.keyOf(key), signal)) return
+  await retryDamaged(async () => {
+    const body = Readable.from(streamVerified(from.store, from.keyOf(key), sha256, signal), {
+      objectMode: false,
+    })
+    await to.store.put(to.keyOf(key), body, { contentType: contentTypeOf(key), sha256, signal })
+  })
+}
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof RmbgError && error.code === 'STORE_OBJECT_MISSING'
+
+/** Runs tasks, a bounded number at a time. After one has failed, no other is begun. */
+function boundedTasks() {
+  const limit = pLimit(concurrency)
+  const running = new Set<Promise<void>>()
+  let failure: { reason: unknown } | undefined
+  const throwFailure = () => {
+    if (failure) throw failure.reason
+  }
+  return {
+    /** Waits while enough tasks are waiting already. */
+    add: async (task: () => Promise<void>): Promise<void> => {
+      throwFailure()
+      const begun: Promise<void> = limit(async () => {
+        if (!failure) await task()
+      })
+        .catch((reason) => {
+          failure ??= { reason }
+        })
+        .finally(() => running.delete(begun))
+      running.add(begun)
+      if (running.size >= concurrency * 2) await Promise.race(running)
+    },
+    settled: async () => void (await Promise.all(running)),
+    throwFailure,
+  }
+}
+
+/** Copies from the store to the vault, and lists what this backup needs; the list is written when all is there. */
 export async function backUpObjects(
   vault: Vault,
   backupId: string,
@@ -102,15 +143,13 @@ export async function backUpObjects(
   store: ObjectStore,
   { signal, onObject }: { signal: AbortSignal; onObject: () => void },
 ): Promise<CopiedObjects & { sha256: string }> {
-  const result = nothingYet()
+  const { objects, result } = copyObjects(
+    (kind) => referredObjects(connection, kind),
+    { store, keyOf: (key) => key },
+    { store: vault.store, keyOf: (key) => at(vault, `objects/${key}`) },
+    signal,
+  )
   const lines = async function* () {
-    const objects = copyObjects(
-      (kind) => referredObjects(connection, kind),
-      { store, keyOf: (key) => key },
-      { store: vault.store, keyOf: (key) => at(vault, `objects/${key}`) },
-      result,
-      signal,
-    )
     for await (const { key, size, sha256 } of objects) {
       onObject()
       yield `${key}\t${size}\t${sha256}\n`
@@ -134,24 +173,22 @@ export async function* listedObjects(vault: Vault, backupId: string): AsyncGener
   const text = zipped.pipe(createGunzip())
   zipped.once('error', (error) => text.destroy(error))
   for await (const line of createInterface({ input: text, crlfDelay: Number.POSITIVE_INFINITY })) {
-    const [key, size, sha256] = line.split('\t')
-    yield { key: key!, size: Number(size), sha256: sha256! }
+    const [key = '', size, sha256 = ''] = line.split('\t')
+    yield { key, size: Number(size), sha256 }
   }
 }
 
-/** From the vault to the store: what a restored log refers to. */
+/** Copies from the vault to the store what a restored log refers to. */
 export async function restoreObjects(
   vault: Vault,
   backupId: string,
   store: ObjectStore,
   { signal, onObject }: { signal: AbortSignal; onObject: () => void },
 ): Promise<CopiedObjects> {
-  const result = nothingYet()
-  const objects = copyObjects(
+  const { objects, result } = copyObjects(
     (kind) => ofKind(listedObjects(vault, backupId), kind),
     { store: vault.store, keyOf: (key) => at(vault, `objects/${key}`) },
     { store, keyOf: (key) => key },
-    result,
     signal,
   )
   for await (const _ of objects) {
@@ -169,8 +206,9 @@ async function* ofKind(
 }
 
 /**
- * Removes copies that no backup needs any more. Lists and copies have one order, so they are merged.
+ * Removes copies that no backup needs any more. Lists and copies come in the same order, so they are merged.
  *
+ * @param backupIds of all backups that are kept
  * @returns how many
  */
 export async function removeUnneeded(
@@ -178,21 +216,20 @@ export async function removeUnneeded(
   backupIds: readonly string[],
   signal: AbortSignal,
 ): Promise<number> {
-  const root = at(vault, 'objects/')
-  const lists = backupIds.map((backupId) => ({
-    items: listedObjects(vault, backupId),
-    keyOf: ({ key }: ReferredObject) => root + key,
-  }))
   let removed = 0
   const waiting: string[] = []
+  const root = at(vault, 'objects/')
   const steps = mergeSorted<[StoredObject, ...ReferredObject[]]>(
-    { items: vault.store.list(root, signal), keyOf: ({ key }) => key },
-    ...lists,
+    { items: vault.store.list(root, signal), keyOf: ({ key }) => key.slice(root.length) },
+    ...backupIds.map((backupId) => ({
+      items: listedObjects(vault, backupId),
+      keyOf: ({ key }: ReferredObject) => key,
+    })),
   )
-  for await (const { key, items } of steps) {
-    const [copies, ...needed] = items
-    if (copies.length === 0 || needed.some((list) => list.length > 0)) continue
-    waiting.push(key)
+  for await (const { items } of steps) {
+    const [[copy], ...needed] = items
+    if (!copy || needed.some(({ length }) => length > 0)) continue
+    waiting.push(copy.key)
     removed++
     if (waiting.length >= 1000) await vault.store.remove(waiting.splice(0), signal)
   }

@@ -87,7 +87,7 @@ async function putFile(
       await rename(temporary, target)
     })
     await failPoint('store:renamed')
-    // A rename is durable once its folder is flushed. Not every file system can do that, and this folder may be gone.
+    // A rename is durable once its folder is flushed. Not every file system can do that, and the folder may be gone again.
     await sync(dirname(target)).catch(() => {})
     return { ...described(key, size, new Date()), sha256: finalSha256(sha256) }
   } catch (cause) {
@@ -225,15 +225,15 @@ function storeError(root: string, cause: unknown, key?: string): Error {
   if (code === 'ENOENT') {
     return new RmbgError('STORE_OBJECT_MISSING', `The object ${key} is not in ${where}.`, { cause })
   }
-  const refused = diskProblem(cause, where)
-  switch (refused?.problem) {
+  const disk = diskProblem(cause, where)
+  switch (disk?.problem) {
     case 'full':
-      return new RmbgError('STORE_FULL', refused.sentence, {
+      return new RmbgError('STORE_FULL', disk.sentence, {
         hint: 'Free some space and run the command again.',
         cause,
       })
     case 'denied':
-      return new RmbgError('STORE_DENIED', refused.sentence, {
+      return new RmbgError('STORE_DENIED', disk.sentence, {
         hint: 'Check who owns it, or choose another RMBG_HOME.',
         cause,
       })
