@@ -4,7 +4,7 @@ import type { Run } from './leases.ts'
 import { ownerIsDead } from './owner.ts'
 import { one } from './rows.ts'
 
-/** What is known of a result's quality; `reasons` say why a person should look at it. */
+/** Measures of a result's quality; `reasons` say why a person should look at it. */
 export interface JobReview extends Record<string, postgres.JSONValue> {
   reasons: string[]
 }

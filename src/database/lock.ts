@@ -14,7 +14,7 @@ interface Holder {
 
 /** Longer than two contenders can keep backing off from one another. */
 const attempts = 100
-/** Nobody needs longer from creating an announcement to filling it: an empty one of this age was abandoned. */
+/** Creating an announcement and filling it never takes this long: an empty one of this age was abandoned. */
 const abandonedMs = 10_000
 
 /**

@@ -1,6 +1,7 @@
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
 import { type JobFilter, jobCondition } from './filters.ts'
+import { one } from './rows.ts'
 import { utc } from './sql-time.ts'
 
 /** Jobs by how they ended: each kind has an age and an index of its own. */
@@ -19,20 +20,20 @@ export interface PrunePolicy {
 /** The database's clock minus this machine's, in milliseconds. */
 export async function clockSkew(sql: postgres.Sql): Promise<number> {
   const askedAt = Date.now()
-  const [clock] = await withDatabase(
+  const rows = await withDatabase<{ now: number }>(
     () => sql`select extract(epoch from clock_timestamp())::float8 * 1000 as now`,
   )
-  return Math.round(clock!.now - (askedAt + Date.now()) / 2)
+  return Math.round(one(rows).now - (askedAt + Date.now()) / 2)
 }
 
 /** How large the log is, and how much of it waits for its objects to be deleted. */
 export async function countLog(sql: postgres.Sql): Promise<{ jobs: number; dueTombstones: number }> {
-  const [row] = await withDatabase(
+  const rows = await withDatabase(
     () => sql<{ jobs: number; dueTombstones: number }[]>`
       select (select count(*) from image_process_jobs)::float8 as jobs,
         (select count(*) from tombstones where not kept)::float8 as "dueTombstones"`,
   )
-  return row!
+  return one(rows)
 }
 
 export interface DueJob {
@@ -145,7 +146,7 @@ export async function retireJobs(
     kind === 'completed'
       ? sql`true`
       : sql`(d.content is null or pg_try_advisory_xact_lock(hashtextextended(d.content, 0)))`
-  const [row] = await withDatabase(
+  const rows = await withDatabase(
     () => sql<{ jobs: number; bytes: number }[]>`
       with due as materialized (
         select j.job_id, j.status, j.attempt,
@@ -167,7 +168,7 @@ export async function retireJobs(
       )
       select (select count(*) from gone)::float8 as jobs, (select coalesce(sum(bytes), 0) from gone)::float8 as bytes`,
   )
-  return row!
+  return one(rows)
 }
 
 export interface Tombstone {
