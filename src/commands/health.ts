@@ -23,7 +23,10 @@ Exit status, that of the worst check: ${exitStatus.done} OK, ${exitStatus.health
   static override enableJsonFlag = true
   static override flags = {
     openmetrics: Flags.boolean({ default: false, description: 'print OpenMetrics text for Prometheus' }),
-    monitor: Flags.boolean({ default: false, description: 'exit with 0 to 3, as monitoring plugins do' }),
+    monitor: Flags.boolean({
+      default: false,
+      description: 'end with the exit status of a monitoring plugin (Nagios): 0 to 3',
+    }),
   }
 
   async run(): Promise<HealthReport> {

@@ -28,8 +28,8 @@ export async function clockSkew(sql: postgres.Sql): Promise<number> {
 
 /** How large the log is, and how much of it waits for its objects to be deleted. */
 export async function countLog(sql: postgres.Sql): Promise<{ jobs: number; dueTombstones: number }> {
-  const rows = await withDatabase(
-    () => sql<{ jobs: number; dueTombstones: number }[]>`
+  const rows = await withDatabase<{ jobs: number; dueTombstones: number }>(
+    () => sql`
       select (select count(*) from image_process_jobs)::float8 as jobs,
         (select count(*) from tombstones where not kept)::float8 as "dueTombstones"`,
   )
@@ -146,8 +146,8 @@ export async function retireJobs(
     kind === 'completed'
       ? sql`true`
       : sql`(d.content is null or pg_try_advisory_xact_lock(hashtextextended(d.content, 0)))`
-  const rows = await withDatabase(
-    () => sql<{ jobs: number; bytes: number }[]>`
+  const rows = await withDatabase<{ jobs: number; bytes: number }>(
+    () => sql`
       with due as materialized (
         select j.job_id, j.status, j.attempt,
           encode(j.content_sha256, 'hex') || encode(j.fingerprint, 'hex') as content

@@ -1,0 +1,87 @@
+import { readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { beforeEach, expect, it } from 'vitest'
+import { findJobs, type Job } from '../../src/database/query.ts'
+import { downloadJobs, type Fetched, withLinks } from '../../src/jobs/download.ts'
+import type { ObjectKind } from '../../src/store/contract.ts'
+import { objectKinds } from '../../src/store/contract.ts'
+import { directoryStore } from '../../src/store/directory.ts'
+import { onBothDatabases } from '../database/databases.ts'
+import { temporaryFolder } from '../support/cli.ts'
+import { makeJob } from '../support/jobs.ts'
+
+onBothDatabases('objects of jobs', (database) => {
+  let folder: string
+  let storeFolder: string
+  beforeEach(async () => {
+    folder = await temporaryFolder()
+    storeFolder = await temporaryFolder()
+  })
+  const store = () => directoryStore(storeFolder)
+  const jobs = async (count: number): Promise<Job[]> => {
+    const ids: string[] = []
+    for (let index = 0; index < count; index++) ids.push(await makeJob(database().sql, { store: store() }))
+    return findJobs(database().sql, ids)
+  }
+  const download = async (list: readonly Job[], kinds: readonly ObjectKind[] = objectKinds) => {
+    const told: Fetched[] = []
+    const onObject = (fetched: Fetched) => told.push(fetched)
+    return { ...(await downloadJobs(store(), list, { folder, kinds, onObject })), told }
+  }
+  const fileOf = (key: string) => join(folder, key.split('/')[0]!, key.split('/').at(-1)!)
+
+  it('have a link each, those of jobs that are not completed have none', async () => {
+    const [job] = await jobs(1)
+    const [failed] = await findJobs(database().sql, [await makeJob(database().sql, { status: 'failed' })])
+    expect(await withLinks(store(), [job!, failed!], 60)).toEqual([
+      {
+        ...job,
+        originalUrl: expect.stringContaining(`/${job!.originalPath}`),
+        maskUrl: expect.stringContaining(`/${job!.maskPath}`),
+        processedUrl: expect.stringContaining(`/${job!.processedPath}`),
+      },
+      failed,
+    ])
+    expect(await download([failed!])).toEqual({ downloaded: [], told: [] })
+  })
+
+  it('come into a folder for each kind, in the order of jobs and kinds', async () => {
+    const list = await jobs(4)
+    const { downloaded, told } = await download(list, ['original', 'mask'])
+    const keys = list.flatMap(({ originalPath, maskPath }) => [originalPath, maskPath!])
+    expect(downloaded).toEqual(keys.map(fileOf))
+    expect(told).toHaveLength(8)
+    for (const key of keys) {
+      expect(await readFile(fileOf(key))).toEqual(await readFile(join(storeFolder, key)))
+    }
+  })
+
+  it('that are there with the right content are not written again; others are replaced', async () => {
+    const [job] = await jobs(1)
+    await download([job!], ['mask', 'original'])
+    const [mask, original] = [fileOf(job!.maskPath!), fileOf(job!.originalPath)]
+    const { mtimeMs } = await stat(mask)
+    await writeFile(original, 'something else')
+    await download([job!], ['mask', 'original'])
+    expect((await stat(mask)).mtimeMs).toBe(mtimeMs)
+    expect(await readFile(original)).toEqual(await readFile(join(storeFolder, job!.originalPath)))
+  })
+
+  it('that are missing or damaged keep no other from coming', async () => {
+    const list = await jobs(2)
+    await rm(join(storeFolder, list[0]!.maskPath!))
+    await writeFile(join(storeFolder, list[1]!.maskPath!), 'damaged')
+    const { downloaded, failed } = await download(list)
+    expect(failed).toEqual([
+      { key: list[0]!.maskPath, code: 'STORE_OBJECT_MISSING', message: expect.any(String) },
+      { key: list[1]!.maskPath, code: 'STORE_OBJECT_DAMAGED', message: expect.any(String) },
+    ])
+    expect(downloaded).toHaveLength(4)
+  })
+
+  it('stop coming where none can be written', async () => {
+    const list = await jobs(1)
+    await writeFile(join(folder, 'mask'), 'a file where a folder has to be')
+    await expect(download(list, ['mask'])).rejects.toMatchObject({ code: 'OUTPUT_UNWRITABLE' })
+  })
+})
