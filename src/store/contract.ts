@@ -44,7 +44,8 @@ export interface ObjectStore {
 
   /**
    * Opens an object for reading. Once it has resolved, the stream gives the bytes of one object, even if the key is
-   * overwritten meanwhile. The stream ends early only with an error. It does not verify the bytes; `verified.ts` does.
+   * overwritten meanwhile. The stream ends early only with an error. `verified.ts` compares the bytes with their SHA-256; the stream
+   * itself may fail with STORE_OBJECT_DAMAGED at its end, where the server sends a checksum.
    *
    * @throws RmbgError STORE_OBJECT_MISSING if there is no such object
    */

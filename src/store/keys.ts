@@ -4,8 +4,8 @@ import type { ObjectKind } from './contract.ts'
 const uuidv7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
 /**
- * `<kind>/<yyyy>/<mm>/<dd>/<job_id>.<ext>`, the day being the UTC day in the job id: the key follows from the id alone,
- * so a second try overwrites the first one's object and never adds another.
+ * `<kind>/<yyyy>/<mm>/<dd>/<job_id>.<ext>`, with the UTC day of the job id. The key depends on the id alone, so a second
+ * try overwrites the object of the first and never adds another.
  *
  * @param jobId UUIDv7, lower case
  * @param extension 1 to 8 lower-case letters and digits, without a dot
@@ -37,7 +37,7 @@ export function contentTypeOf(keyOrExtension: string): string {
 }
 
 /**
- * Keys name objects below a root and nothing else: no empty or dotted segments, no control characters.
+ * Refuses keys that could name something outside the store: empty or dotted segments, backslashes, control characters.
  *
  * @throws RmbgError STORE_DENIED
  */
@@ -47,5 +47,5 @@ export function assertKey(key: string): void {
     Buffer.byteLength(key) <= 1024 &&
     !/[\p{Cc}\\]/u.test(key) &&
     key.split('/').every((segment) => segment !== '' && segment !== '.' && segment !== '..')
-  if (!isSafe) throw new RmbgError('STORE_DENIED', `${JSON.stringify(key)} is no key of an object.`)
+  if (!isSafe) throw new RmbgError('STORE_DENIED', `${JSON.stringify(key)} is not a key of an object.`)
 }

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { GetOptions, ObjectStore, ObjectStream } from './contract.ts'
+import { isDamage } from './verified.ts'
 
 export interface RetryOptions {
   /** Tries in a row that bring no byte before a read fails. Default: 6. */
@@ -53,8 +54,11 @@ async function* continued(
       await chunks.return?.()
     }
     if (failure === undefined) return
-    if ((failure as Error).name === 'AbortError' || ++fruitless === attempts) throw failure
+    if (isFinal(failure) || ++fruitless === attempts) throw failure
     await sleep(pauseMs * 2 ** (fruitless - 1), undefined, { signal })
     stream = await open({ offset, etag: first.etag })
   }
 }
+
+/** Damage is found at the end, where nothing is left to continue with. */
+const isFinal = (failure: unknown): boolean => (failure as Error).name === 'AbortError' || isDamage(failure)

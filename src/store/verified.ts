@@ -22,10 +22,15 @@ export async function* streamVerified(
     yield chunk
   }
   if (hash.digest('hex') === sha256) return
-  throw new RmbgError('STORE_OBJECT_DAMAGED', `The stored object ${key} is not what was written.`, {
-    hint: 'Process the image again with --force to replace it.',
-  })
+  throw damaged(key)
 }
+
+/** @param cause what found it, if that was not our own SHA-256 */
+export const damaged = (key: string, cause?: unknown): RmbgError =>
+  new RmbgError('STORE_OBJECT_DAMAGED', `The stored object ${key} is not what was written.`, {
+    hint: 'Process the image again with --force to replace it.',
+    cause,
+  })
 
 /** A whole object, read again if it arrived damaged; parameters and errors are those of `streamVerified`. */
 export const readVerified = (store: ObjectStore, key: string, sha256: string): Promise<Buffer> =>

@@ -160,10 +160,10 @@ describeServers('SQL, JSON, shell and path characters', () => {
       where job_id = ${jobIds[1]!}`
     const { status, stderr } = await site.run(['query', jobIds[1]!, '--download', 'fetched'])
     expect(status).toBe(5)
-    expect(stderr).toContain('is no key of an object')
+    expect(stderr).toContain('is not a key of an object')
     const local = { S3_BUCKET: '', RMBG_HOME: join(site.folder, 'local') }
     expect((await site.run(['query', jobIds[1]!, '--download', 'fetched'], local)).stderr).toContain(
-      'is no key of an object',
+      'is not a key of an object',
     )
     expect((await readdir(site.folder)).filter((name) => name.startsWith('fetched'))).toEqual([])
   })

@@ -99,7 +99,7 @@ describeServers('a store that stalls', () => {
 
     for (const kind of ['stall', 'reset mid-body', 'truncated'] as const) {
       it(`reads a large object to its end: ${kind}`, async ({ expect, onTestFinished }) => {
-        const { store, proxy, site } = await open(3000, { kind, method: 'GET', every: 2 }, onTestFinished)
+        const { store, proxy, site } = await open(10_000, { kind, method: 'GET', every: 2 }, onTestFinished)
         await site.store.put('original/large.png', body, put)
         const first = await buffer(await store.get('original/large.png'))
         const second = await buffer(await store.get('original/large.png'))

@@ -79,6 +79,10 @@ const byStatus: Record<number, string> = {
 /** Whether the server refused a body because its checksum does not match. */
 export const isChecksumRefusal = (error: Error): boolean => sentences[error.name] === damaged
 
+/** Whether the SDK found that a body it read does not match its checksum; it has no name for this error. */
+export const isChecksumMismatch = (error: unknown): boolean =>
+  error instanceof Error && error.message.startsWith('Checksum mismatch')
+
 /** Awaits a request to an S3 server; parameters and errors are those of `s3Error`. */
 export async function orS3Error<T>(
   action: Promise<T>,

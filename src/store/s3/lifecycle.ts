@@ -8,9 +8,9 @@ interface Scope {
 }
 
 /**
- * The same rule in the one form every server takes back. AWS refuses a prefix outside of a filter beside rules that have
- * filters; Ceph tells a prefix and tags side by side, and when that is put back forgets the prefix, so that the rule
- * would reach the whole bucket.
+ * The same rule in the one form that every server accepts. AWS refuses a prefix outside a filter if other rules have
+ * filters. Ceph returns a prefix and tags side by side; given back like that, it forgets the prefix, and the rule would
+ * apply to the whole bucket.
  */
 export function portableRule({ Prefix, Filter, ...rule }: LifecycleRule): LifecycleRule {
   return { ...rule, Filter: portableFilter(scopeOf({ Prefix, Filter })) }

@@ -1,7 +1,7 @@
 import type { S3Client } from '@aws-sdk/client-s3'
 import pRetry from 'p-retry'
 
-/** System errors that say that no connection could be made. */
+/** System errors: no connection could be made. */
 const unreachable = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN']
 const isUnreachable = (error: unknown): boolean =>
   unreachable.includes((error as { code?: string }).code ?? '')
@@ -9,10 +9,11 @@ const isAnswer = (error: unknown): boolean =>
   (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode !== undefined
 
 /**
- * Lets a client wait for a server that has answered before and cannot be reached now: it is being restarted. One that never
- * answered is told of at once, for its address is probably wrong; so is one that was waited for in vain.
+ * Waits up to a minute for a server that has answered before and cannot be reached now: it is probably restarting. A
+ * server that never answered fails at once, because its address is probably wrong. So does one that stayed away.
  *
- * Works within the SDK's retries, whose number and budget are for a server that is there.
+ * This is middleware of the SDK and no wrapper around the store, because only a single request can be repeated (see
+ * `s3Client`). It runs inside the SDK's retries, whose number and budget are meant for a server that is there.
  */
 export function waitWhileUnreachable(client: S3Client): void {
   let isKnown = false

@@ -8,8 +8,9 @@ import {
 import { RmbgError } from '../../errors.ts'
 import type { GetOptions, ObjectStream, StoredObject } from '../contract.ts'
 import { assertKey } from '../keys.ts'
+import { damaged } from '../verified.ts'
 import { aborting, type OpenBucket } from './client.ts'
-import { orS3Error, s3Error } from './errors.ts'
+import { isChecksumMismatch, orS3Error, s3Error } from './errors.ts'
 
 /** The longest that a signature of S3 holds: a week. */
 const longestLinkSeconds = 604_800
@@ -36,7 +37,8 @@ export async function getObject(
     try {
       yield* Body as Readable
     } catch (cause) {
-      throw s3Error(cause, place, key)
+      // Only at the end of the object: there is no rest to ask for, so whoever verifies it reads it again.
+      throw isChecksumMismatch(cause) ? damaged(key, cause) : s3Error(cause, place, key)
     }
   }
   return Object.assign(
