@@ -133,6 +133,6 @@ export function describeError(error: unknown): { code: string; message: string; 
   return { code: 'UNEXPECTED', message: error instanceof Error ? error.message : String(error) }
 }
 
-export function statusOf(error: unknown): number {
+function statusOf(error: unknown): number {
   return error instanceof RmbgError ? exitStatusOfFamily[error.family] : exitStatus.unexpected
 }

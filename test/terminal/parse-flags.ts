@@ -13,5 +13,5 @@ export async function parseFlags<Flags extends Interfaces.FlagInput>(
     }
   }
   const config = { bin: 'rmbg', plugins: new Map(), runHook: async () => ({ failures: [], successes: [] }) }
-  return new Parsing([...argv], config as unknown as Interfaces.Config as never).run()
+  return new Parsing([...argv], config as never).run()
 }

@@ -22,7 +22,7 @@ function inLine(value: ShownJob[Column]): Cell {
 }
 
 /** For people: by default the columns that fit a terminal. Nothing for no jobs. */
-export function jobsTable(jobs: readonly ShownJob[], columns: Chosen): string {
+function jobsTable(jobs: readonly ShownJob[], columns: Chosen): string {
   if (jobs.length === 0) return ''
   const chosen = columns ?? [...tableColumns, ...(jobs.some((job) => job.processedUrl) ? urls : [])]
   const cell = (job: ShownJob, column: Column) =>
@@ -34,7 +34,7 @@ export function jobsTable(jobs: readonly ShownJob[], columns: Chosen): string {
 }
 
 /** For people: a line for each known fact of a job. */
-export const jobsFacts = (jobs: readonly ShownJob[]): string => jobs.map(jobFacts).join('\n\n')
+const jobsFacts = (jobs: readonly ShownJob[]): string => jobs.map(jobFacts).join('\n\n')
 
 function jobFacts(job: ShownJob): string {
   const width = Math.max(...jobColumns.map((column) => column.length)) + 2
@@ -49,14 +49,14 @@ function jobFacts(job: ShownJob): string {
 }
 
 /** For programs: one JSON object a line. */
-export const jobsNdjson = (jobs: readonly ShownJob[], columns: Chosen): string =>
+const jobsNdjson = (jobs: readonly ShownJob[], columns: Chosen): string =>
   jobs.map((job) => JSON.stringify(pickColumns(job, columns))).join('\n')
 
 /**
  * Lines of CSV (RFC 4180). A cell that a spreadsheet would run as a formula is quoted, and control characters are made
  * visible; JSON has the exact text.
  */
-export function jobsCsv(jobs: readonly ShownJob[], columns: Chosen, { header }: { header: boolean }): string {
+function jobsCsv(jobs: readonly ShownJob[], columns: Chosen, { header }: { header: boolean }): string {
   const chosen = columns ?? jobColumns
   const cell = (value: unknown) => {
     if (Array.isArray(value)) return printableLines(value.join(','))
