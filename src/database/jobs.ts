@@ -1,10 +1,12 @@
+/** Table `image_process_jobs` as a run sees it: claim a job, complete it, fail it, and find what is done. */
 import type postgres from 'postgres'
+import type { ErrorCode } from '../errors.ts'
 import { withDatabase } from './errors.ts'
 import type { Run } from './leases.ts'
 import { ownerIsDead } from './owner.ts'
 import { one } from './rows.ts'
 
-/** Measures of a result's quality; `reasons` say why a person should look at it. */
+/** Figures of a result's quality; `reasons` say why a person should look at it. */
 export interface JobReview extends Record<string, postgres.JSONValue> {
   reasons: string[]
 }
@@ -46,7 +48,7 @@ const completedJob = (row: postgres.Row): CompletedJob => ({
 })
 
 /**
- * Which of the files are known to be completed with these parameters, told by path, size and time alone.
+ * Which of the files are completed with these parameters, judged by path, size and time alone.
  *
  * @param fingerprint hex SHA-256 of model and parameters
  * @param sources up to about 1000, for one round trip
@@ -103,7 +105,7 @@ function maskedJob(row: postgres.Row | undefined): MaskedJob | undefined {
   return { ...rest, source: { path, size, mtimeNs: BigInt(mtimeNs) } } as MaskedJob
 }
 
-/** A completed job by its id. */
+/** The completed job with this id. */
 export async function findMaskedJob(sql: postgres.Sql, jobId: string): Promise<MaskedJob | undefined> {
   const [row] = await withDatabase(
     () => sql`
@@ -112,7 +114,7 @@ export async function findMaskedJob(sql: postgres.Sql, jobId: string): Promise<M
   return maskedJob(row)
 }
 
-/** The newest completed job of a content. */
+/** The newest completed job of files with this content. */
 export async function findMaskedContent(
   sql: postgres.Sql,
   contentSha256: string,
@@ -127,7 +129,7 @@ export async function findMaskedContent(
 }
 
 export interface ClaimRequest {
-  /** UUIDv7 for the row, should one be inserted. */
+  /** UUIDv7 for the row, where one is inserted. */
   jobId: string
   source: SourceFile
   /** Hex. */
@@ -142,7 +144,7 @@ export interface ClaimRequest {
   imageHeight: number
   fileSizeKb: number
   run: Run
-  /** Do it again although it is completed. */
+  /** Do it again even if it is completed. */
   force: boolean
 }
 
@@ -152,10 +154,10 @@ export type Claim =
   | { state: 'held'; jobId: string; owner: string }
 
 /**
- * Gives this run the work of one content with one set of parameters, or says who has it or had it:
- * completed before (under whatever path), held by a live run, or claimed, be it as a new job, as the
- * job of a run that died, or as one that failed before. A job taken up again keeps its id and so its keys.
- * Of any number of claims at the same moment exactly one wins; the rules are in migrations/0009_claim_job.sql.
+ * Gives this run the work on one content with one set of parameters, unless it is completed already (under any path)
+ * or a live run holds it. What is claimed is a new job, the job of a run that died, or a job that failed before; an
+ * old job keeps its id and with it its keys. Of any number of claims at the same moment exactly one wins; the rules
+ * are in migrations/0009_claim_job.sql.
  */
 export async function claimJob(sql: postgres.Sql, request: ClaimRequest): Promise<Claim> {
   const { source, run, originalPath, ...rest } = request
@@ -186,7 +188,7 @@ export async function claimJob(sql: postgres.Sql, request: ClaimRequest): Promis
   return { state, jobId, attempt }
 }
 
-/** The row of a file that could not be read before names its original by a guess. */
+/** Where an earlier run could not read the file, the row names the original by a guess at its format. */
 async function correctOriginalPath(
   sql: postgres.Sql,
   { run, originalPath }: ClaimRequest,
@@ -216,10 +218,10 @@ export interface Completion {
 }
 
 /**
- * Turns a job completed, in the one statement that records its keys and checksums and ends its lease. Call it only
- * after the store acknowledged all three objects.
+ * Completes a job: one statement sets its status, records its keys and checksums, and ends its lease. Call it only
+ * after the store has acknowledged all three objects.
  *
- * @returns false when this run no longer holds the job: another one has taken it over
+ * @returns false when this run no longer holds the job because another one has taken it over
  */
 export async function completeJob(sql: postgres.Sql, completion: Completion): Promise<boolean> {
   const { jobId, runId } = completion
@@ -253,10 +255,10 @@ export async function completeJob(sql: postgres.Sql, completion: Completion): Pr
   return rows.length > 0
 }
 
-/** Ends a claimed job as failed; a job this run no longer holds is left alone. */
+/** Marks a claimed job as failed. A job that this run no longer holds is left alone. */
 export async function failJob(
   sql: postgres.Sql,
-  failure: { jobId: string; runId: string; errorCode: string; errorMessage: string },
+  failure: { jobId: string; runId: string; errorCode: ErrorCode; errorMessage: string },
 ): Promise<void> {
   await withDatabase(
     () => sql`
@@ -270,7 +272,7 @@ export async function failJob(
 }
 
 export interface UnclaimedFailure {
-  /** UUIDv7 for the row, should one be inserted. */
+  /** UUIDv7 for the row, where one is inserted. */
   jobId: string
   source: { path: string; size?: number; mtimeNs?: bigint }
   originalPath: (jobId: string) => string
@@ -278,7 +280,7 @@ export interface UnclaimedFailure {
   params: Record<string, unknown>
   userId: string
   run: Run
-  errorCode: string
+  errorCode: ErrorCode
   errorMessage: string
 }
 
@@ -325,7 +327,7 @@ export async function recordFailure(sql: postgres.Sql, failure: UnclaimedFailure
   return one(rows).job_id
 }
 
-/** One line that fits the column; PostgreSQL takes no NUL in a text. */
+/** One line that fits the column, without the NUL that PostgreSQL refuses in texts. */
 function bounded(sentence: string): string {
   const line = sentence.replaceAll(/\p{Cc}+/gu, ' ')
   return line.length > 1000 ? `${line.slice(0, 999)}…` : line

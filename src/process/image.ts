@@ -1,5 +1,4 @@
 /** The spine: one image's way from its file to a completed row. Read it from the top. */
-import { createHash } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import { sizeText } from '../bytes.ts'
 import type { ImageHeader } from '../cutout/codec/decode.ts'
@@ -21,6 +20,7 @@ import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { writeAtomically } from '../files.ts'
 import type { MatteModel } from '../model/contract.ts'
+import { sha256Of } from '../sha256.ts'
 import { contentTypeOf, objectKey } from '../store/keys.ts'
 import { readVerified } from '../store/verified.ts'
 import type { Batch, Image, Outcome, ReadableImage } from './contract.ts'
@@ -102,7 +102,7 @@ interface Content {
 async function claim(batch: Batch, picture: Picture, begun: Begun) {
   const startedAt = performance.now()
   const bytes = await picture.image.source.read()
-  const content = { bytes, sha256: sha256(bytes) }
+  const content = { bytes, sha256: sha256Of(bytes) }
   await failPoint('process:read')
   const mask = await maskOrigin(batch, picture.image, content)
   const claimed = await claimJob(batch.database.sql, claimRequest(batch, picture, content, mask.work))
@@ -181,7 +181,7 @@ function completedEvent(
   { image, header, jobId, attempt }: ClaimedWork,
   { original, provider }: Made,
   { mask, processed, output }: Stored,
-  measured: Pick<CompletedEvent, 'processingTimeMs' | 'review'>,
+  { processingTimeMs, review }: Pick<CompletedEvent, 'processingTimeMs' | 'review'>,
 ): CompletedEvent {
   return {
     type: 'image',
@@ -192,10 +192,11 @@ function completedEvent(
     width: header.width,
     height: header.height,
     provider,
+    processingTimeMs,
     originalPath: original.key,
     maskPath: mask.key,
     processedPath: processed.key,
-    ...measured,
+    review,
     ...(output !== undefined && { output }),
   }
 }
@@ -261,5 +262,3 @@ function overBudget(bytesNeeded: number, maxMemory: number): RmbgError {
 
 /** The unit in which `batch.memory` counts. */
 export const mebibytes = (bytes: number): number => Math.ceil(bytes / 2 ** 20)
-
-const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { sha256Of } from '../sha256.ts'
 import type { ObjectKind, ObjectStore } from '../store/contract.ts'
 import { objectKey } from '../store/keys.ts'
 
@@ -47,5 +47,3 @@ export function uploadsTo(store: ObjectStore): Uploads {
     },
   }
 }
-
-const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')

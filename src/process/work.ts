@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import type { ModelSpec } from '../model/contract.ts'
+import { sha256Of } from '../sha256.ts'
 
 export interface Work {
   /** Everything that influences the result, as stored in the `params` of a job. */
@@ -14,8 +14,7 @@ export function workOf(params: Record<string, unknown>): Work {
     typeof value === 'object' && value !== null && !Array.isArray(value)
       ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
       : value
-  const fingerprint = createHash('sha256').update(JSON.stringify(params, sorted)).digest('hex')
-  return { params, fingerprint }
+  return { params, fingerprint: sha256Of(JSON.stringify(params, sorted)) }
 }
 
 /** Everything about a model that changes the result. */

@@ -7,7 +7,7 @@ import { Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
-import { removeLeftovers } from '../files.ts'
+import { diskProblem, removeLeftovers, sync } from '../files.ts'
 import {
   finalSha256,
   type GetOptions,
@@ -87,7 +87,8 @@ async function putFile(
       await rename(temporary, target)
     })
     await failPoint('store:renamed')
-    await syncFolder(dirname(target))
+    // A rename is durable once its folder is flushed, which not every file system can do.
+    await sync(dirname(target)).catch(() => {})
     return { ...described(key, size, new Date()), sha256: finalSha256(sha256) }
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => {})
@@ -164,13 +165,6 @@ async function writeFlushed(
   return size
 }
 
-/** A rename is durable once its folder is flushed. Not every platform can do that. */
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r').catch(() => undefined)
-  await handle?.sync().catch(() => {})
-  await handle?.close()
-}
-
 /** Removes a folder and those above it that have become empty. */
 async function removeEmptyFolders(root: string, folder: string): Promise<void> {
   for (let path = folder; path.startsWith(root + sep); path = dirname(path)) {
@@ -228,19 +222,18 @@ function storeError(root: string, cause: unknown, key?: string): Error {
   if (cause instanceof RmbgError || (cause as Error).name === 'AbortError') return cause as Error
   const { code, message } = cause as NodeJS.ErrnoException
   const where = `the store in ${root.endsWith(sep) ? root : root + sep}`
-  switch (code) {
-    case 'ENOENT':
-      return new RmbgError('STORE_OBJECT_MISSING', `The object ${key} is not in ${where}.`, { cause })
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new RmbgError('STORE_FULL', `The disk of ${where} is full.`, {
+  if (code === 'ENOENT') {
+    return new RmbgError('STORE_OBJECT_MISSING', `The object ${key} is not in ${where}.`, { cause })
+  }
+  const refused = diskProblem(cause, where)
+  switch (refused?.problem) {
+    case 'full':
+      return new RmbgError('STORE_FULL', refused.sentence, {
         hint: 'Free some space and run the command again.',
         cause,
       })
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return new RmbgError('STORE_DENIED', `There is no permission to write to ${where} (${code}).`, {
+    case 'denied':
+      return new RmbgError('STORE_DENIED', refused.sentence, {
         hint: 'Check who owns it, or choose another RMBG_HOME.',
         cause,
       })

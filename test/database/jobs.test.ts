@@ -235,7 +235,7 @@ onBothDatabases('the end of a job', (database) => {
     const failure = () => ({
       ...request(),
       source,
-      errorCode: 'INPUT_EMPTY',
+      errorCode: 'INPUT_EMPTY' as const,
       errorMessage: `Empty ${'x'.repeat(5000)}`,
     })
     const first = await recordFailure(database().sql, failure())
@@ -388,7 +388,11 @@ onBothDatabases('failures of one file told by many runs at once', (database) => 
     await completeJob(database().sql, completion(await claimed(database(), done), done.run))
     const active = request({ source: done.source })
     await claimed(database(), active)
-    const failure = { ...request({ source: done.source }), errorCode: 'INPUT_EMPTY', errorMessage: 'Empty.' }
+    const failure = {
+      ...request({ source: done.source }),
+      errorCode: 'INPUT_EMPTY' as const,
+      errorMessage: 'Empty.',
+    }
     const failed = await recordFailure(database().sql, failure)
     const rows = await database().sql`
       select job_id, status from image_process_jobs where source_path = ${done.source.path} order by created_at`

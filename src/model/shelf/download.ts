@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { EnvHttpProxyAgent, fetch, type Response } from 'undici'
 import { sizeText } from '../../bytes.ts'
 import { RmbgError } from '../../errors.ts'
+import { diskProblem } from '../../files.ts'
 
 export interface DownloadSource {
   url: string
@@ -269,10 +270,11 @@ async function assertRoom(part: string, bytes: number): Promise<void> {
 }
 
 export function diskError(cause: NodeJS.ErrnoException, file: string): RmbgError {
-  const isFull = cause.code === 'ENOSPC' || cause.code === 'EDQUOT'
+  const refused = diskProblem(cause, dirname(file))
+  const isFull = refused?.problem === 'full'
   return new RmbgError(
     'MODEL_DOWNLOAD',
-    isFull ? `The disk of ${dirname(file)} is full.` : `${file} cannot be written (${cause.code}).`,
+    isFull ? refused.sentence : `${file} cannot be written (${cause.code}).`,
     { hint: isFull ? 'Make room there, or choose another RMBG_HOME.' : 'Check its permissions.', cause },
   )
 }

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { copyFile, link, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, link, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { pipeline } from 'node:stream/promises'
 import { RmbgError } from '../../errors.ts'
+import { sync } from '../../files.ts'
 import { type Downloaded, type DownloadOptions, diskError, download } from './download.ts'
 import { modelPaths, type Origin, readOrigin, sha256Of } from './installed.ts'
 import { type FetchableModel, fetchableModels, findFetchable } from './known.ts'
@@ -94,7 +95,7 @@ export async function pullModel(nameAndVariant: string, options: PullOptions): P
     await writeFile(`${origin}.new`, `${JSON.stringify(record, null, 2)}\n`, { flush: true })
     await rename(part, file)
     await rename(`${origin}.new`, origin)
-    await syncFolder(folder)
+    await sync(folder)
     return { ...record, name, variant, file, wasInstalled: false }
   } finally {
     await release()
@@ -129,8 +130,7 @@ async function copied(from: string, part: string): Promise<Downloaded> {
     if (cause.code === 'ENOENT') throw new RmbgError('MODEL_MISSING', `There is no file ${from}.`, { cause })
     throw diskError(cause, part)
   })
-  const handle = await open(part, 'r+')
-  await handle.sync().finally(() => handle.close())
+  await sync(part)
   return { source: from, size: (await stat(part)).size, sha256: await sha256Of(part), md5: await md5Of(part) }
 }
 
@@ -172,10 +172,4 @@ function isAlive(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return // it syncs no folder
-  const handle = await open(folder, 'r')
-  await handle.sync().finally(() => handle.close())
 }
