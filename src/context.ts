@@ -99,7 +99,7 @@ function closables() {
     },
     close: async () => {
       for (const opening of opened.splice(0).reverse()) {
-        // What is still being opened is waited for; a failure to open was thrown to whoever asked.
+        // Wait for what is still opening. The caller who asked for it has already got its failure to open.
         await opening.then(
           (value) => value.close(),
           () => {},

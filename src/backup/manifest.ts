@@ -37,7 +37,7 @@ const manifestSchema = z.object({
     tables: z.array(z.object({ table: z.string(), rows: z.number(), digest: z.string() })),
   }),
   objects: z.discriminatedUnion('copied', [
-    /** This backup holds copies of them, listed in `objects.tsv.gz`, a file of this digest. */
+    /** The backup holds copies of them, listed in `objects.tsv.gz`; the digest is that of the list. */
     z.object({ ...objectCounts, copied: z.literal(true), sha256 }),
     z.object({ ...objectCounts, copied: z.literal(false), sha256: z.null() }),
   ]),

@@ -42,8 +42,8 @@ export interface BackupResult {
 }
 
 /**
- * Takes a backup: dump, copies of the objects, and the manifest last, so that what is interrupted is no backup and is
- * cleared away by the next one. A backup that is complete is never touched by one that fails.
+ * Takes a backup: dump, copies of the objects, and the manifest last. A folder without a manifest is an interrupted
+ * backup, which the next one removes. A backup that fails never touches a complete one.
  *
  * @throws RmbgError REFUSED when another backup, or with objects a prune, is at work
  */
@@ -177,7 +177,7 @@ async function drillBackup(
   return { manifest: drilled, result }
 }
 
-/** Removes backups that are beyond what is kept; the one just taken always stays, whatever the clock said before. */
+/** Removes backups beyond those to keep. The one just taken always stays, even if older ones have later times. */
 async function expire(
   { database, vault }: BackupServices,
   taken: string,
@@ -208,7 +208,7 @@ async function expire(
   return ids
 }
 
-/** The manifest goes first: what is left without it is no backup. */
+/** Removes the manifest first: a folder without it is not a backup. */
 async function removeFolder(vault: Vault, backupId: string): Promise<void> {
   await vault.store.remove([at(vault, `${backupId}/${manifestFile}`)])
   const keys: string[] = []

@@ -6,7 +6,7 @@ export interface CacheFigures {
 
 /**
  * Answers kept for a while. An entry is bound to a version that the database gives, so it needs no invalidation: any
- * write changes the version, and what is kept under another one is not used. A cache that fails is a slower answer,
+ * write changes the version, and an entry of another version is not used. A cache that fails is a slower answer,
  * never a wrong one and never an error.
  */
 export interface Cache {

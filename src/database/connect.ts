@@ -61,7 +61,7 @@ function openClient(url: string, maxConnections: number): postgres.Sql {
     max: maxConnections,
     prepare,
     connect_timeout: 10,
-    // Whoever waits for a server asks again by itself; postgres.js alone would end up asking every 20 s.
+    // withDatabase() retries by itself; the default of postgres.js would end up at one try every 20 s.
     backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 1),
     // Asked for unawaited by postgres.js: a connection lost during it would end the process. Lists travel as JSON.
     fetch_types: false,

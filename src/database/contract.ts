@@ -3,7 +3,7 @@ import type postgres from 'postgres'
 
 /**
  * A database that holds the log of jobs: a PostgreSQL server, or one embedded in this process. Both speak SQL through
- * the same client, so what is asked of them is written once. What they do differently are the members below.
+ * the same client, so each query is written once; the members below are what they do differently.
  */
 export type Database = ServerDatabase | EmbeddedDatabase
 
@@ -17,7 +17,7 @@ interface CommonDatabase {
   /** Formats of dumps that `restore` reads. */
   restores: readonly DumpFormat[]
   /**
-   * Brings what was acknowledged to disk and statistics up to date, where nobody else does.
+   * Writes acknowledged changes to disk and updates statistics, where no server does that by itself.
    *
    * @throws RmbgError of family `database`
    */
@@ -28,7 +28,7 @@ interface CommonDatabase {
    * @returns releases it; undefined when another process has it
    */
   tryLock(name: LockName): Promise<(() => Promise<void>) | undefined>
-  /** Opens one session that sees the database as it is now, whatever is written meanwhile. */
+  /** Opens a session that sees the database as it is now and none of the later changes. */
   openSnapshot(): Promise<Snapshot>
   /**
    * Restores a dump, in a format that it `restores`, into this database, which must be empty. All or nothing.

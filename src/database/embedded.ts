@@ -30,9 +30,9 @@ export async function embeddedExists(folder: string): Promise<boolean> {
  * postgres.js client as a server. It belongs to one process at a time, and to one user of the machine.
  *
  * @param options.migrate false leaves everything as it is; otherwise the database migrates itself, and jobs that a dead
- *   process held are anybody's
+ *   process held become pending again
  * @throws RmbgError DATABASE_LOCKED when a live process has it, DATABASE_TOO_NEW when another release wrote it,
- *   DATABASE_DENIED or DATABASE_ERROR when the folder or what is in it is of no use
+ *   DATABASE_DENIED or DATABASE_ERROR when the folder or its content cannot be used
  */
 export async function openEmbedded(folder: string, { migrate = true } = {}): Promise<EmbeddedDatabase> {
   const closers: (() => Promise<unknown>)[] = []
@@ -102,7 +102,7 @@ async function openSnapshot(sql: postgres.Sql, pglite: PGlite): Promise<Snapshot
   }
 }
 
-/** In the folder of the database that is locked, so that nobody else is at it. */
+/** Inside the folder that this process has locked, so no other process uses it. */
 async function openScratch(folder: string): Promise<EmbeddedDatabase> {
   const scratchFolder = join(folder, 'drill')
   await rm(scratchFolder, { recursive: true, force: true })
@@ -117,13 +117,13 @@ async function openScratch(folder: string): Promise<EmbeddedDatabase> {
 }
 
 function openCluster(cluster: string): Promise<PGlite> {
-  // Of PostgreSQL, V8 optimises what has run for a second or so, not whatever ran for a moment: most runs end before
-  // that pays. Measured over 100 images: two of 2.7 seconds of compiling less, and no more time in statements.
+  // V8 optimises only functions that have run for about a second: most runs end before more would pay. Over 100 images
+  // this saves two of 2.7 seconds of compiling, and statements take no longer.
   setFlagsFromString('--wasm-tiering-budget=1000000000')
   return PGlite.create({
     dataDir: cluster,
     extensions: { pg_trgm, pgcrypto },
-    // All of it is touched at the start, and PGlite's 160 MB are more than all the rest; the system caches files too.
+    // PGlite's default of 160 MB is touched at the start and exceeds all other memory; the system caches files anyway.
     startParams: [...PGlite.defaultStartParams, '-c', 'shared_buffers=32MB'],
   })
 }
@@ -152,7 +152,7 @@ async function checkVersion(folder: string): Promise<void> {
   )
 }
 
-/** What autovacuum does on a server, by its own thresholds: PGlite has no background processes. */
+/** Does what autovacuum does on a server, with its default thresholds: PGlite has no background processes. */
 async function tidy(sql: postgres.Sql): Promise<void> {
   await sql`select pg_stat_force_next_flush()`
   const due = await sql`

@@ -3,7 +3,7 @@ import { databaseError } from './errors.ts'
 import { ownTables } from './indexes.ts'
 import { one } from './rows.ts'
 
-/** What a table holds: two tables of the same rows have the same figures, in whatever order the rows lie. */
+/** Tables with the same rows have the same figures, regardless of the order of rows. */
 export interface TableFigures {
   table: string
   rows: number
@@ -14,8 +14,8 @@ export interface TableFigures {
 const tables = [...ownTables, 'schema_migrations', 'usage_state']
 
 /**
- * Counts and digests every table of the program. Rows are compared as texts, so they are written the same way here
- * whatever the server's settings are. Reads everything once: seconds per million jobs.
+ * Counts and digests every table of the program. Rows are digested as text, so the session gets fixed settings for
+ * writing values as text. Reads everything once: seconds per million jobs.
  *
  * @param connection one session, as `sql.reserve()` gives it, or an embedded database
  */
@@ -38,7 +38,7 @@ export async function tableFigures(connection: postgres.Sql): Promise<TableFigur
   }
 }
 
-/** In one sentence each, what differs; nothing when all is the same. */
+/** One phrase for each table that differs; empty when none does. */
 export function differences(expected: readonly TableFigures[], found: readonly TableFigures[]): string[] {
   return expected.flatMap(({ table, rows, digest }) => {
     const other = found.find((figures) => figures.table === table)

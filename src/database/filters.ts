@@ -3,7 +3,7 @@ import { errorFamilies, RmbgError } from '../errors.ts'
 import { withDatabase } from './errors.ts'
 import { type Instant, instant } from './sql-time.ts'
 
-/** What jobs are wanted; everything that is given has to hold. */
+/** Which jobs to find: those that meet all given conditions. */
 export interface JobFilter {
   user?: string
   statuses?: readonly string[]

@@ -2,13 +2,13 @@ import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
 import { one } from './rows.ts'
 
-/** The program's own tables, those that grow first. */
+/** The program's own tables, those that grow coming first. */
 export const ownTables = [
   ...['image_process_jobs', 'known_sources', 'image_tags', 'usage_changes', 'tombstones', 'job_leases'],
   ...['daily_usage', 'daily_latency', 'processing_stats', 'users', 'tags', 'backups'],
 ] as const
 
-/** Makes room for new rows in every table and brings the planner's statistics up to date. It blocks nobody. */
+/** Makes room for new rows in every table and brings the planner's statistics up to date. Blocks no other session. */
 export async function vacuumTables(sql: postgres.Sql, onTable: (table: string) => void): Promise<void> {
   for (const table of ownTables) {
     onTable(table)
@@ -70,13 +70,13 @@ export async function leftoverIndexes(sql: postgres.Sql): Promise<string[]> {
   return rows.map(({ name }) => name)
 }
 
-/** Blocks nobody. */
+/** Blocks no other session. */
 export async function dropIndex(sql: postgres.Sql, name: string): Promise<void> {
   await withDatabase(() => sql`drop index concurrently if exists ${sql(name)}`)
 }
 
 /**
- * Builds an index anew beside the old one, which it then replaces; blocks nobody, and needs room for both.
+ * Rebuilds an index beside the old one and then replaces it. Blocks no other session, and needs disk space for both.
  *
  * @returns the new size in bytes
  */
@@ -89,7 +89,7 @@ export async function reindex(sql: postgres.Sql, name: string): Promise<number> 
   return one(rows).size
 }
 
-/** Where the server keeps its data, as far as this role may know and only when that is on this machine. */
+/** The server's data folder; undefined when it is on another machine or this role may not see it. */
 export async function localDataFolder(sql: postgres.Sql): Promise<string | undefined> {
   const [row] = await withDatabase(
     () => sql`

@@ -190,11 +190,12 @@ async function apply(
   } catch (cause) {
     const error = databaseError(cause)
     if (!connectionIsLost(error)) await connection`rollback`
-    const { code, message, hint } = error
+    const { code, message } = error
+    const hint = hints[(cause as { code?: string }).code ?? ''] ?? error.hint
     throw new RmbgError(
       code === 'DATABASE_NOT_MIGRATED' ? 'DATABASE_ERROR' : code,
       `Migration ${name} failed${transaction ? ' and was undone' : ''}: ${message}`,
-      { hint: hints[(cause as { code?: string }).code ?? ''] ?? hint!, cause },
+      { ...(hint !== undefined && { hint }), cause },
     )
   }
 }

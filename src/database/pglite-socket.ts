@@ -91,7 +91,7 @@ function* exchanges(message: Buffer): Generator<Buffer> {
   let at = 0
   for (const part of split(message)) {
     at += part.length
-    if (!'QSH'.includes(String.fromCharCode(part[0]!)) && at < message.length) continue
+    if (!'QSH'.includes(String.fromCharCode(part.readUInt8())) && at < message.length) continue
     yield message.subarray(from, at)
     from = at
   }
@@ -113,8 +113,10 @@ function readyOnce(exchange: Buffer, answer: Buffer): Buffer {
 /** The messages in a buffer: a letter and a length, which counts itself, before each. */
 function split(buffer: Buffer): Buffer[] {
   const parts: Buffer[] = []
-  for (let at = 0; at < buffer.length; at += parts.at(-1)!.length) {
-    parts.push(buffer.subarray(at, at + 1 + buffer.readUInt32BE(at + 1)))
+  for (let at = 0; at < buffer.length; ) {
+    const end = at + 1 + buffer.readUInt32BE(at + 1)
+    parts.push(buffer.subarray(at, end))
+    at = end
   }
   return parts
 }

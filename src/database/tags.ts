@@ -22,7 +22,7 @@ export function tagName(tag: string): string {
 const listed = (sql: postgres.Sql, jobIds: readonly string[]) =>
   sql`(select id::uuid from jsonb_array_elements_text(${sql.json([...jobIds])}) id)`
 
-/** Gives every job every tag; what is there already stays. */
+/** Gives every job every tag, in addition to the tags it has. */
 export async function tagJobs(
   sql: postgres.Sql,
   jobIds: readonly string[],

@@ -5,7 +5,7 @@ import { withDatabase } from './errors.ts'
 import { one } from './rows.ts'
 import { utc } from './sql-time.ts'
 
-/** Makes the user known, and seen now. A new user is called by the id until somebody names it. */
+/** Notes that a user was active now, and creates the user if new. A new user's name is the id. */
 export async function upsertUser(sql: postgres.Sql, userId: string): Promise<void> {
   await withDatabase(
     () => sql`
@@ -66,7 +66,7 @@ export async function findUserByEmail(
 }
 
 /**
- * Names a user, known or new, or gives an address; what is not given stays.
+ * Sets the name or the address of a user, and creates the user if new. What is not given stays.
  *
  * @param change.email '' removes it
  * @throws RmbgError USAGE when id, name or address cannot be used, or the address belongs to somebody else

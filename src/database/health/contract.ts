@@ -35,7 +35,7 @@ export interface HealthContext {
   seesAll: boolean
   grantMonitor: string
   lastBackup: RecordedBackup | undefined
-  /** Of the machine the server runs on; undefined where that is another one. */
+  /** The machine, if the server runs on this one. */
   machine: { memoryBytes: number; cores: number } | undefined
 }
 

@@ -48,7 +48,7 @@ async function lookAtAll(database: Database, sql: HealthContext['sql']): Promise
 }
 
 async function openContext(kind: Database['kind'], sql: HealthContext['sql']): Promise<HealthContext> {
-  // PGlite counts, but nobody flushes what was counted.
+  // PGlite counts, but no background process flushes the counters.
   if (kind === 'embedded') await sql`select pg_stat_force_next_flush()`
   const { version, seesAll, grantMonitor, local } = one(
     await sql`

@@ -6,7 +6,7 @@ import { counted } from './words.ts'
 
 /** With fewer blocks read than this a ratio says nothing. */
 const enoughBlocks = 10_000
-/** More changes than this since the last analyze, and what is known of a table is not true any more. */
+/** After more changes than this since the last analyze, the statistics of a table are too old. */
 const staleShare = 0.1
 
 const cacheHits: Look = {

@@ -21,8 +21,8 @@ export interface WalReport {
 }
 
 /**
- * An archive_command that loses nothing: a segment that is there already is accepted when it is the same and refused
- * when it is another one, and a new one gets its name only after it is on disk (PostgreSQL documentation, "Setting Up WAL
+ * An archive_command that loses nothing: it accepts a segment that is already archived if the content is the same and
+ * refuses it otherwise, and a new segment gets its name only after it is on disk (PostgreSQL documentation, "Setting Up WAL
  * Archiving": never overwrite, return success only when the file is safe).
  *
  * @param folder absolute, without quotes; on another disk than the database
