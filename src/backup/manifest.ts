@@ -1,7 +1,7 @@
 import { buffer } from 'node:stream/consumers'
 import { z } from 'zod'
 import { RmbgError } from '../errors.ts'
-import { sha256Of } from '../sha256.ts'
+import { sha256Of } from '../system/sha256.ts'
 import { at, backupIdRule, splitKey, type Vault } from './vault.ts'
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/)

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '@redis/client'
 import { RmbgError } from '../errors.ts'
-import { sha256Of } from '../sha256.ts'
+import { sha256Of } from '../system/sha256.ts'
 import type { Cache } from './contract.ts'
 
 export interface RedisOptions {

@@ -1,7 +1,7 @@
 /** Table `image_process_jobs` as a run sees it: claim a job, complete it, fail it, and find what is done. */
 import type postgres from 'postgres'
 import type { ErrorCode } from '../errors.ts'
-import { ownerIsDead } from '../owner.ts'
+import { ownerIsDead } from '../system/owner.ts'
 import { withDatabase } from './errors.ts'
 import type { Run } from './leases.ts'
 import { one } from './rows.ts'

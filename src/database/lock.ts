@@ -1,5 +1,5 @@
 import { RmbgError } from '../errors.ts'
-import { takeLock } from '../lock.ts'
+import { takeLock } from '../system/lock.ts'
 
 /**
  * Takes the folder of an embedded database for this process alone: PGlite itself takes no lock, and two processes on one

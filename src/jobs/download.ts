@@ -2,10 +2,10 @@ import { join, posix } from 'node:path'
 import pLimit from 'p-limit'
 import type { Job } from '../database/query.ts'
 import { objectErrors, RmbgError } from '../errors.ts'
-import { writeAtomically } from '../files.ts'
-import { sha256OfFile } from '../sha256.ts'
 import { type ObjectKind, type ObjectStore, objectKinds } from '../store/contract.ts'
 import { readVerified } from '../store/verified.ts'
+import { writeAtomically } from '../system/files.ts'
+import { sha256OfFile } from '../system/sha256.ts'
 
 /** Objects on the way at once. */
 const concurrency = 8

@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers'
 import fastGlob from 'fast-glob'
 import { validate as isUuid } from 'uuid'
 import { RmbgError } from '../errors.ts'
-import { isTemporaryName } from '../files.ts'
+import { isTemporaryName } from '../system/files.ts'
 
 /** One file to process. */
 export interface Candidate {

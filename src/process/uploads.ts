@@ -1,6 +1,6 @@
-import { sha256Of } from '../sha256.ts'
 import type { ObjectKind, ObjectStore } from '../store/contract.ts'
 import { objectKey } from '../store/keys.ts'
+import { sha256Of } from '../system/sha256.ts'
 
 interface ObjectFile {
   bytes: Uint8Array

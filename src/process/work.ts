@@ -1,5 +1,5 @@
 import type { ModelSpec } from '../model/contract.ts'
-import { sha256Of } from '../sha256.ts'
+import { sha256Of } from '../system/sha256.ts'
 
 export interface Work {
   /** Everything that influences the result, as stored in the `params` of a job. */

@@ -7,7 +7,7 @@ import { Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
-import { diskProblem, removeLeftovers, sync } from '../files.ts'
+import { diskProblem, removeLeftovers, sync } from '../system/files.ts'
 import {
   finalSha256,
   type GetOptions,

@@ -13,8 +13,8 @@ import {
   writeManifest,
 } from '../../src/backup/manifest.ts'
 import { backupIdOf, backupIdRule, splitKey, splitLocation, type Vault } from '../../src/backup/vault.ts'
-import { sha256Of } from '../../src/sha256.ts'
 import { directoryStore } from '../../src/store/directory.ts'
+import { sha256Of } from '../../src/system/sha256.ts'
 
 let vault: Vault
 let folder: string

@@ -9,10 +9,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { objectsFile, removeUnneeded, restoreObjects } from '../../src/backup/objects.ts'
 import type { Vault } from '../../src/backup/vault.ts'
 import { RmbgError } from '../../src/errors.ts'
-import { sha256Of } from '../../src/sha256.ts'
 import type { ObjectStore } from '../../src/store/contract.ts'
 import { directoryStore } from '../../src/store/directory.ts'
 import { objectKey } from '../../src/store/keys.ts'
+import { sha256Of } from '../../src/system/sha256.ts'
 
 const backupId = '2026-11-21T03-00-00Z-1a2b3c'
 const kinds = ['mask', 'original', 'processed'] as const

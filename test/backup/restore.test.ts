@@ -12,8 +12,8 @@ import type { Vault } from '../../src/backup/vault.ts'
 import type { EmbeddedDatabase } from '../../src/database/contract.ts'
 import { openEmbedded } from '../../src/database/embedded.ts'
 import { tableFigures } from '../../src/database/figures.ts'
-import { sha256Of } from '../../src/sha256.ts'
 import { directoryStore } from '../../src/store/directory.ts'
+import { sha256Of } from '../../src/system/sha256.ts'
 
 describe('the embedded database', () => {
   let folder: string

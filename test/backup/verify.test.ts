@@ -8,8 +8,8 @@ import type { Manifest } from '../../src/backup/manifest.ts'
 import { objectsFile } from '../../src/backup/objects.ts'
 import type { Vault } from '../../src/backup/vault.ts'
 import { verifyBackup } from '../../src/backup/verify.ts'
-import { sha256Of } from '../../src/sha256.ts'
 import { directoryStore } from '../../src/store/directory.ts'
+import { sha256Of } from '../../src/system/sha256.ts'
 
 const backupId = '2026-11-21T03-00-00Z-1a2b3c'
 const keys = ['mask/2026/11/21/a.png', 'original/2026/11/21/a.jpg']

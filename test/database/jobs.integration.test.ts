@@ -19,7 +19,7 @@ import { type Run, releaseJobs, renewLeases } from '../../src/database/leases.ts
 import { applyMigrations } from '../../src/database/migrate.ts'
 import { tagJobs } from '../../src/database/tags.ts'
 import { upsertUser } from '../../src/database/users.ts'
-import { processOwner } from '../../src/owner.ts'
+import { processOwner } from '../../src/system/owner.ts'
 import { describeWith, freshDatabase } from '../support/servers.ts'
 import { onBothDatabases } from './databases.ts'
 import { startProxy } from './proxy.ts'

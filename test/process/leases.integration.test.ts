@@ -6,8 +6,8 @@ import type { Database } from '../../src/database/contract.ts'
 import { claimJob } from '../../src/database/jobs.ts'
 import type { Run } from '../../src/database/leases.ts'
 import { upsertUser } from '../../src/database/users.ts'
-import { processOwner } from '../../src/owner.ts'
 import { letGo, startHeartbeat, untilNoneIsHeld } from '../../src/process/leases.ts'
+import { processOwner } from '../../src/system/owner.ts'
 import { onBothDatabases } from '../database/databases.ts'
 
 const someRun = (leaseMs: number): Run => ({ id: uuidv7(), owner: processOwner(), leaseMs })

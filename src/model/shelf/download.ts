@@ -8,7 +8,7 @@ import pRetry from 'p-retry'
 import { EnvHttpProxyAgent, fetch, type Response } from 'undici'
 import { sizeText } from '../../bytes.ts'
 import { RmbgError } from '../../errors.ts'
-import { diskProblem } from '../../files.ts'
+import { diskProblem } from '../../system/files.ts'
 
 export interface DownloadSource {
   url: string

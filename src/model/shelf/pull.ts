@@ -4,8 +4,8 @@ import { copyFile, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { pipeline } from 'node:stream/promises'
 import { RmbgError } from '../../errors.ts'
-import { sync } from '../../files.ts'
-import { takeLock } from '../../lock.ts'
+import { sync } from '../../system/files.ts'
+import { takeLock } from '../../system/lock.ts'
 import { type Downloaded, type DownloadOptions, diskError, download } from './download.ts'
 import { modelPaths, type Origin, readOrigin, sha256Of } from './installed.ts'
 import { type FetchableModel, fetchableModels, findFetchable, type Variant } from './known.ts'
@@ -126,7 +126,7 @@ function recordOf(
 export const licenseSentence = (name: string, { license, page }: FetchableModel): string =>
   `${name} is licensed under ${license}: commercial use needs an agreement with its makers (${page}).`
 
-export function unknownModel(name: string): RmbgError {
+function unknownModel(name: string): RmbgError {
   const variants = Object.entries(fetchableModels).map(([known, { variants }]) =>
     Object.keys(variants).length > 1 ? `${known}[:${Object.keys(variants).join('|')}]` : known,
   )

@@ -1,8 +1,8 @@
 import { chmod, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { diskProblem, sync, writeAtomically } from '../src/files.ts'
-import { temporaryFolder } from './support/cli.ts'
+import { diskProblem, sync, writeAtomically } from '../../src/system/files.ts'
+import { temporaryFolder } from '../support/cli.ts'
 
 describe('writing a file', () => {
   it('makes folders, replaces what is there and leaves nothing else behind', async () => {

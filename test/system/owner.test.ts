@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import { ownerIsDead, ownerIsOfEarlierBoot, processOwner } from '../src/owner.ts'
+import { ownerIsDead, ownerIsOfEarlierBoot, processOwner } from '../../src/system/owner.ts'
 
 const [place, pid, startedAt] = processOwner().split(' ') as [string, string, string]
 const [host, machine, boot, namespace] = place.split('/')

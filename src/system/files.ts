@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { RmbgError } from './errors.ts'
+import { RmbgError } from '../errors.ts'
 
 const temporaryMark = '.rmbg-tmp-'
 
