@@ -8,7 +8,7 @@ import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import type { ObjectStore, StoredObject } from '../store/contract.ts'
 import { contentTypeOf } from '../store/keys.ts'
-import { retryDamaged, isDamage, streamVerified } from '../store/verified.ts'
+import { isDamage, retryDamaged, streamVerified } from '../store/verified.ts'
 import { measured } from './sha256.ts'
 import { at, type Vault } from './vault.ts'
 
