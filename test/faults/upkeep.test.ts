@@ -12,9 +12,9 @@ import { backupPlaces, placesIn, prunePlaces, restorePlaces } from './places.ts'
 import { expectRecoverable, expectWhole, inBothWorlds, killedAt, type World } from './worlds.ts'
 
 inBothWorlds('rmbg prune', (world, worldName) => {
-  const [sweep] = prunePlaces.filter(({ command }) => command === 'orphans')
+  const [removal] = prunePlaces.filter(({ command }) => command === 'orphans')
 
-  it.each(placesIn(prunePlaces, worldName).filter((place) => place !== sweep))(
+  it.each(placesIn(prunePlaces, worldName).filter((place) => place !== removal))(
     'killed at $at loses nothing that should stay; run again it finishes',
     async ({ at }) => {
       const { young, gone } = await world().change(async (sql, store) => ({
@@ -53,7 +53,7 @@ inBothWorlds('rmbg prune', (world, worldName) => {
       }
     })
     const command = ['orphans', '--grace', '0s', '--max-share', '100%', '--yes']
-    await killedAt(world(), sweep!.at, command)
+    await killedAt(world(), removal!.at, command)
     expect((await world().run(command)).status).toBe(0)
     await world().look(expectWhole)
   })

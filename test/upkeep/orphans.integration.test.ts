@@ -55,16 +55,16 @@ onBothDatabases('a plan of orphans', (database) => {
 
   it('spares an object whose job or tombstone has appeared since', async () => {
     const jobId = uuidv7()
-    const buried = uuidv7()
-    for (const id of [jobId, buried]) await at.put(key(id))
+    const deleted = uuidv7()
+    for (const id of [jobId, deleted]) await at.put(key(id))
     const orphans = await plan()
     expect(orphans.figures.objects).toBe(2)
     await database().sql`
       insert into image_process_jobs (job_id, user_id, original_path, status)
       values (${jobId}, 'anna', ${objectKey('original', jobId, 'jpg')}, 'processing')`
-    await database().sql`insert into tombstones (job_id, bytes) values (${buried}, 1)`
+    await database().sql`insert into tombstones (job_id, bytes) values (${deleted}, 1)`
     expect(await orphans.execute({ signal })).toMatchObject({ objects: 0, bytes: 0, left: 2 })
-    expect(await at.keys()).toEqual([key(jobId), key(buried)].sort())
+    expect(await at.keys()).toEqual([key(jobId), key(deleted)].sort())
   })
 
   it('spares an object of an earlier try that its job names by now', async () => {

@@ -6,6 +6,7 @@ import { plural } from '../plural.ts'
 import { printable } from '../printable.ts'
 
 const day = (time: string | null): string => time?.slice(0, 10) ?? ''
+const nothing = 'Nothing was changed.'
 const stopped = 'Stopped before the end. Run the same command again to go on.'
 /** Of a plan; zero is no news. */
 const changed = (left: number, what: string): string[] =>
@@ -130,7 +131,7 @@ export function orphansDoneText({ objects, bytes, rows, left, interrupted }: Orp
     ...changed(left, 'orphan'),
     ...(interrupted ? [stopped] : []),
   ]
-  return lines.join('\n')
+  return lines.join('\n') || nothing
 }
 
 export function reindexText({ leftovers, indexes, needed, free }: ReindexFigures): string {
@@ -157,9 +158,10 @@ export function reindexDoneText({ dropped, indexes, interrupted }: ReindexResult
   const rebuilt = indexes.flatMap((index) => ('skipped' in index ? [] : index))
   const saved = rebuilt.reduce((sum, { before, after }) => sum + before - after, 0)
   const indexesOf = (count: number) => `${count} ${count === 1 ? 'index' : 'indexes'}`
-  return [
+  const lines = [
     ...(dropped.length > 0 ? [`Dropped ${indexesOf(dropped.length)}.`] : []),
     ...(rebuilt.length > 0 ? [`Rebuilt ${indexesOf(rebuilt.length)}: ${sizeText(saved)} less.`] : []),
     ...(interrupted ? [stopped] : []),
-  ].join('\n')
+  ]
+  return lines.join('\n') || nothing
 }
