@@ -19,24 +19,24 @@ export interface Shot {
   jpegQuality?: number
 }
 
-export const circle =
+const circle =
   (cx: number, cy: number, r: number): Distance =>
   (x, y) =>
     Math.hypot(x - cx, y - cy) - r
-export const box =
+const box =
   (cx: number, cy: number, w: number, h: number, r = 0): Distance =>
   (x, y) => {
     const [dx, dy] = [Math.abs(x - cx) - w + r, Math.abs(y - cy) - h + r]
     return Math.hypot(Math.max(dx, 0), Math.max(dy, 0)) + Math.min(Math.max(dx, dy), 0) - r
   }
-export const line =
+const line =
   (ax: number, ay: number, bx: number, by: number, r: number): Distance =>
   (x, y) => {
     const [px, py, qx, qy] = [x - ax, y - ay, bx - ax, by - ay]
     const t = Math.min(Math.max((px * qx + py * qy) / (qx * qx + qy * qy), 0), 1)
     return Math.hypot(px - qx * t, py - qy * t) - r
   }
-export const union =
+const union =
   (...parts: Distance[]): Distance =>
   (x, y) =>
     Math.min(...parts.map((part) => part(x, y)))

@@ -125,7 +125,7 @@ function recordOf(
 export const licenseSentence = (name: string, { license, page }: FetchableModel): string =>
   `${name} is licensed under ${license}: commercial use needs an agreement with its makers (${page}).`
 
-export function unknownModel(name: string): RmbgError {
+function unknownModel(name: string): RmbgError {
   const variants = Object.entries(fetchableModels).map(([known, { variants }]) =>
     Object.keys(variants).length > 1 ? `${known}[:${Object.keys(variants).join('|')}]` : known,
   )
