@@ -1,15 +1,14 @@
-// Adds up the reports of both test runs: summary.js FAILED_CHECKS FAILED_RUN REPORT...
+// Adds up the reports of both test runs: summary.js CHECKS FAILED_CHECKS FAILED_RUN REPORT...
 // A test that one run skips and another runs counts once; those that no run ran are named.
 import { existsSync, readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 
-const checks = 2
-const [failedChecks, failedRun] = process.argv.slice(2, 4).map(Number)
+const [checks, failedChecks, failedRun] = process.argv.slice(2, 5).map(Number)
 /** A suite that is skipped says why in its title, which it does not have where it runs. */
 const reason = / \(skipped: [^)]*\)/g
 
 const outcomes = new Map()
-for (const report of process.argv.slice(4)) {
+for (const report of process.argv.slice(5)) {
   const times = new Map()
   for (const { name: file, assertionResults } of JSON.parse(readFileSync(report, 'utf8')).testResults) {
     for (const { fullName, status } of assertionResults) {

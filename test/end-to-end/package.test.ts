@@ -85,6 +85,15 @@ describe('the package', () => {
   )
 })
 
+/**
+ * An `npm` whose `ci` takes the packages that are installed here already: `.ci/run` begins with `npm ci` in a clean
+ * clone, and the test above installs the packed package.
+ */
+const npmWithoutDownload = `#!/bin/sh
+if [ "$*" = ci ]; then ln -s '${join(root, 'node_modules')}' node_modules; exit; fi
+PATH="\${PATH#*:}" exec npm "$@"
+`
+
 describe('the README', () => {
   it(
     'has a first line that does everything from a clone to cut-outs',
@@ -102,7 +111,9 @@ describe('the README', () => {
           },
         )
       }
+      await writeFile(join(folder, 'npm'), npmWithoutDownload, { mode: 0o755 })
       const first = await run('bash', ['-c', line!], join(folder, 'clone'), {
+        PATH: `${folder}:${process.env.PATH}`,
         RMBG_HOME: join(folder, 'home'),
       })
       expect(first.exitCode, first.all).toBe(0)
@@ -110,9 +121,4 @@ describe('the README', () => {
     },
     installMs,
   )
-
-  it('names the test command that CI runs', async () => {
-    expect(readme).toMatch(/^npm ci && npm test$/m)
-    expect(await readFile(join(root, '.ci/run'), 'utf8')).toContain('README.md')
-  })
 })

@@ -1,7 +1,6 @@
-/** The published grid is the one the tests walk, and it has every fail point of the source. */
+/** The published grid is the one the tests walk, and it has every fail point. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import fastGlob from 'fast-glob'
 import { expect, it } from 'vitest'
 import { failPoints } from '../../src/fail-point.ts'
 import { root } from '../support/cli.ts'
@@ -24,12 +23,9 @@ function table(): string {
   ].join('\n')
 }
 
-it('the grid has every fail point, and every fail point is in the source', async () => {
+// That the source passes each of them, the tests that kill there show.
+it('the grid has every fail point', () => {
   expect(places.map(({ at }) => at).sort()).toEqual([...failPoints].sort())
-  const files = await fastGlob('src/**/*.ts', { cwd: root, absolute: true })
-  const source = (await Promise.all(files.map((file) => readFile(file, 'utf8')))).join('\n')
-  const passed = [...source.matchAll(/await failPoint\('([^']+)'\)/g)].map(([, place]) => place)
-  expect([...new Set(passed)].sort()).toEqual([...failPoints].sort())
 })
 
 it('the README prints the grid (RMBG_FAULTS=write brings it up to date)', async () => {
