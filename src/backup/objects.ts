@@ -9,11 +9,9 @@ import { failPoint } from '../fail-point.ts'
 import type { ObjectStore, StoredObject } from '../store/contract.ts'
 import { contentTypeOf } from '../store/keys.ts'
 
-
 import { mergeSorted } from '../store/merge-sorted.ts'
 import { isDamage, retryDamaged, streamVerified } from '../store/verified.ts'
 import { measured } from '../system/sha256.ts'
-
 
 import { at, type Vault } from './vault.ts'
 
