@@ -26,7 +26,7 @@ export interface BuiltinModel
 export const builtinModels: Readonly<Record<string, BuiltinModel>> = {
   silhouette: {
     summary: 'Any one clear subject; small and quick, learned from rendered scenes only (training/).',
-    file: new URL('../builtin/silhouette.onnx', import.meta.url),
+    file: new URL('../../../src/model/builtin/silhouette.onnx', import.meta.url),
     size: 4_092_730,
     sha256: '3ad1706a7c076c3a131f95ff0dfeeef87eb833535ba99eb0ea465fdab6de7344',
     guided: true,
@@ -39,7 +39,7 @@ export const builtinModels: Readonly<Record<string, BuiltinModel>> = {
   backdrop: {
     summary:
       'Subjects on a plain or graded studio backdrop, found by the statistics of the border; nothing learned.',
-    file: new URL('../builtin/backdrop.onnx', import.meta.url),
+    file: new URL('../../../src/model/builtin/backdrop.onnx', import.meta.url),
     size: 84_000,
     sha256: '29897494bc08014224f9bb7e42c5f57a65c890ec060cb3a65f880d760cd3196c',
     guided: true,
