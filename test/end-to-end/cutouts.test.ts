@@ -51,7 +51,7 @@ describe('rmbg process', () => {
       [['--quality', '80'], /--quality has no meaning for PNG/],
       [['--fit', 'cover'], /--fit needs a --size/],
       [['--size', '100x100', '--padding', '50px'], /leaves no room/],
-      [['--size', 'big'], /expected WxH/],
+      [['--size', 'big'], /--size expects WxH/],
       [['--padding', '60%'], /share below 50%/],
       [['--background', 'nothing.jpg'], /neither a color nor a file/],
       [['--preset', 'nowhere'], /no preset "nowhere"/],
@@ -259,7 +259,7 @@ describe('presets', () => {
       })
     }
     // Google wants no enlarged photos, and these are tiny.
-    const google = (await rows()).filter(({ params }) => params.maxBytes === 16 * 2 ** 20)
+    const google = (await rows()).filter(({ params }) => params.maxBytes === 16e6)
     expect(google).toHaveLength(3)
     for (const { review, needs_review } of google) {
       expect(needs_review).toBe(true)
