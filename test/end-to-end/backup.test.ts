@@ -11,17 +11,17 @@ import { connectServer } from '../../src/database/connect.ts'
 import { findTool } from '../../src/database/pg-tools.ts'
 import { sha256Of } from '../../src/system/sha256.ts'
 import { start, temporaryFolder } from '../support/cli.ts'
-import { desk } from '../support/desk.ts'
+import { describeServers, freshInstallation, type Installation } from '../support/fixture-installation.ts'
+import { freshWorkspace } from '../support/fixture-workspace.ts'
+import { expectInvariants, jobRows } from '../support/job-rows.ts'
 import { makeJob } from '../support/jobs.ts'
-import { expectInvariants, jobRows } from '../support/records.ts'
 import { describeWith, freshBucket, freshDatabase } from '../support/servers.ts'
-import { describeServers, type Installation, installation } from '../support/site.ts'
 
 const rotten = Buffer.from('not what was written')
 
-let site: Installation
+let installation: Installation
 const json = async (args: string[], env: Record<string, string> = {}) => {
-  const { status, stdout, stderr } = await site.run([...args, '--json'], env)
+  const { status, stdout, stderr } = await installation.run([...args, '--json'], env)
   return { status, stderr, result: stdout === '' ? undefined : JSON.parse(stdout) }
 }
 const backupsIn = async (folder: string) =>
@@ -31,49 +31,52 @@ const anotherDatabase = async () => {
   return { url, name: new URL(url).pathname.slice(1), drop }
 }
 const withJobs = async () => {
-  site = await installation()
-  await site.run(['migrate'])
-  for (let index = 0; index < 4; index++) await makeJob(site.sql, { store: site.store, tags: ['spring'] })
-  await makeJob(site.sql, { status: 'failed', store: site.store })
+  installation = await freshInstallation()
+  await installation.run(['migrate'])
+  for (let index = 0; index < 4; index++)
+    await makeJob(installation.sql, { store: installation.store, tags: ['spring'] })
+  await makeJob(installation.sql, { status: 'failed', store: installation.store })
 }
 
 describeServers('rmbg backup of a server', () => {
   let vault: string
   beforeAll(async () => {
     await withJobs()
-    vault = join(site.folder, 'backups')
+    vault = join(installation.folder, 'backups')
   })
-  afterAll(() => site.close())
+  afterAll(() => installation.close())
 
   it('dumps the database, copies the objects and drills', async () => {
-    const { status, stdout } = await site.run(['backup', '--to', vault, '--objects', '--drill'])
+    const { status, stdout } = await installation.run(['backup', '--to', vault, '--objects', '--drill'])
     expect(status).toBe(0)
     expect(stdout).toContain('database  5 jobs')
     expect(stdout).toMatch(/objects {3}12, .* 12 copied now/)
     expect(stdout).toMatch(/drill {5}restored in .* s, same rows; 12 objects checked/)
-    expect(await site.sql`select datname from pg_database where datname like 'rmbg_drill_%'`).toEqual([])
-    const verified = await site.run(['backup', 'verify', vault])
+    expect(await installation.sql`select datname from pg_database where datname like 'rmbg_drill_%'`).toEqual(
+      [],
+    )
+    const verified = await installation.run(['backup', 'verify', vault])
     expect(verified.stdout).toContain('is intact: the dump and 12 objects')
   })
 
   it('copies only what is new the next time, and says when it was not drilled', async () => {
-    await makeJob(site.sql, { store: site.store })
-    const { stdout } = await site.run(['backup', '--objects'], { RMBG_BACKUP_TO: vault })
+    await makeJob(installation.sql, { store: installation.store })
+    const { stdout } = await installation.run(['backup', '--objects'], { RMBG_BACKUP_TO: vault })
     expect(stdout).toMatch(/objects {3}15, .* 3 copied now/)
     expect(stdout).toContain('not drilled')
-    const listed = await site.run(['backup', 'list', vault])
+    const listed = await installation.run(['backup', 'list', vault])
     expect(listed.stdout.split('\n')[2]).toMatch(/PostgreSQL \d+ .* 6 +15, .* never$/)
   })
 
   it('restores into an empty database, and into no other', async () => {
-    const refused = await site.run(['restore', vault])
+    const refused = await installation.run(['restore', vault])
     expect(refused.status).toBe(2)
     expect(refused.stderr).toContain('is not empty')
     expect(refused.stderr).toContain('--into')
 
     const name = 'rmbg_restored'
     const bucket = await freshBucket()
-    const admin = postgres(site.database.url, { max: 1 })
+    const admin = postgres(installation.database.url, { max: 1 })
     await admin`drop database if exists ${admin(name)}`
     try {
       const first = await json(['restore', vault, '--into', name, '--objects'], bucket.env)
@@ -81,16 +84,18 @@ describeServers('rmbg backup of a server', () => {
       expect(first.result).toMatchObject({ restored: true, objects: { count: 15, copied: 15, missing: 0 } })
       const again = await json(['restore', vault, '--into', name, '--objects'], bucket.env)
       expect(again.result).toMatchObject({ restored: false, objects: { count: 15, copied: 0 } })
-      const url = new URL(site.database.url)
+      const url = new URL(installation.database.url)
       url.pathname = `/${name}`
       const restored = connectServer(url.href)
       const { s3Store } = await import('../../src/store/s3/index.ts')
       const store = s3Store({ bucket: bucket.bucket, endpoint: bucket.env.S3_ENDPOINT! })
       const rows = await expectInvariants(restored.sql, store)
-      expect(rows).toEqual(await jobRows(site.sql))
+      expect(rows).toEqual(await jobRows(installation.sql))
       await restored.close()
       await store.close()
-      const used = await site.run(['query', '--tag', 'spring', '--ndjson'], { DATABASE_URL: url.href })
+      const used = await installation.run(['query', '--tag', 'spring', '--ndjson'], {
+        DATABASE_URL: url.href,
+      })
       expect(used.stdout.split('\n')).toHaveLength(4)
     } finally {
       await admin`drop database if exists ${admin(name)}`
@@ -104,53 +109,53 @@ describeServers('rmbg backup of a server', () => {
     const bytes = await readFile(dump)
     bytes[bytes.length >> 1]! ^= 1
     await writeFile(dump, bytes)
-    const verified = await site.run(['backup', 'verify', join(vault, oldest!)])
+    const verified = await installation.run(['backup', 'verify', join(vault, oldest!)])
     expect(verified.status).toBe(5)
     expect(verified.stdout).toContain('The dump is not what was written.')
     const target = await anotherDatabase()
-    const restored = await site.run(['restore', join(vault, oldest!)], { DATABASE_URL: target.url })
+    const restored = await installation.run(['restore', join(vault, oldest!)], { DATABASE_URL: target.url })
     expect(restored.status).toBe(5)
     expect(restored.stderr).toContain('damaged')
     await target.drop()
   })
 
   it('tells of objects that are not in the store any more', async () => {
-    const [row] = await jobRows(site.sql)
-    await site.store.remove([row!.original_path])
-    const elsewhere = join(site.folder, 'elsewhere')
-    const { status, stderr } = await site.run(['backup', '--to', elsewhere, '--objects'])
+    const [row] = await jobRows(installation.sql)
+    await installation.store.remove([row!.original_path])
+    const elsewhere = join(installation.folder, 'elsewhere')
+    const { status, stderr } = await installation.run(['backup', '--to', elsewhere, '--objects'])
     expect(status).toBe(5)
     expect(stderr).toContain(row!.original_path)
   })
 
   it('tells of objects that are not what was written, backs everything else up, and keeps the copies it has', async () => {
-    const row = (await jobRows(site.sql)).find(({ status }) => status === 'completed')!
+    const row = (await jobRows(installation.sql)).find(({ status }) => status === 'completed')!
     const key = row.mask_path!
-    const whole = await buffer(await site.store.get(key))
-    await site.store.put(key, rotten, { contentType: 'image/png', sha256: sha256Of(rotten) })
-    const folder = join(site.folder, 'rotten')
+    const whole = await buffer(await installation.store.get(key))
+    await installation.store.put(key, rotten, { contentType: 'image/png', sha256: sha256Of(rotten) })
+    const folder = join(installation.folder, 'rotten')
     const { status, result } = await json(['backup', '--to', folder, '--objects'])
     expect(status).toBe(5)
     expect(result).toMatchObject({ damaged: 1, manifest: { objects: { damaged: 1 } } })
     expect(result.copied).toBe(result.manifest.objects.count - result.missing - 1)
-    const verified = await site.run(['backup', 'verify', folder])
+    const verified = await installation.run(['backup', 'verify', folder])
     expect(verified.stdout).toContain(`The object ${key} is missing.`)
-    const again = await site.run(['backup', '--to', folder, '--objects'])
+    const again = await installation.run(['backup', '--to', folder, '--objects'])
     expect(again.stderr).toContain(`Not what was written: 1 object of completed jobs, such as ${key}.`)
 
     // Once more to where there is a copy from before: it stays.
-    await site.run(['backup', '--to', vault, '--objects'])
+    await installation.run(['backup', '--to', vault, '--objects'])
     expect(await readFile(join(vault, 'objects', key))).toEqual(whole)
-    await site.store.put(key, whole, { contentType: 'image/png', sha256: sha256Of(whole) })
+    await installation.store.put(key, whole, { contentType: 'image/png', sha256: sha256Of(whole) })
   })
 
   it('puts back all objects but those whose copy is damaged, and names one', async () => {
-    const folder = join(site.folder, 'scratched')
-    await site.run(['backup', '--to', folder, '--objects'])
-    const row = (await jobRows(site.sql)).findLast(({ status }) => status === 'completed')!
+    const folder = join(installation.folder, 'scratched')
+    await installation.run(['backup', '--to', folder, '--objects'])
+    const row = (await jobRows(installation.sql)).findLast(({ status }) => status === 'completed')!
     await writeFile(join(folder, 'objects', row.mask_path!), rotten)
     const [target, bucket] = [await anotherDatabase(), await freshBucket()]
-    const { status, stderr } = await site.run(['restore', folder, '--objects'], {
+    const { status, stderr } = await installation.run(['restore', folder, '--objects'], {
       ...bucket.env,
       DATABASE_URL: target.url,
     })
@@ -165,10 +170,10 @@ describeServers('rmbg backup of a server', () => {
   })
 
   it('keeps as many as it is told, with their objects and no others', async () => {
-    const folder = join(site.folder, 'kept')
-    const doomed = await makeJob(site.sql, { store: site.store, ageDays: 900 })
-    for (const _ of [1, 2]) await site.run(['backup', '--to', folder, '--objects'])
-    await site.run(['prune', '--older-than', '800d', '--yes'])
+    const folder = join(installation.folder, 'kept')
+    const doomed = await makeJob(installation.sql, { store: installation.store, ageDays: 900 })
+    for (const _ of [1, 2]) await installation.run(['backup', '--to', folder, '--objects'])
+    await installation.run(['prune', '--older-than', '800d', '--yes'])
     const { result } = await json(['backup', '--to', folder, '--objects', '--keep-last', '1'])
     expect(result.removed).toHaveLength(2)
     expect(await backupsIn(folder)).toEqual([result.manifest.backupId])
@@ -178,12 +183,12 @@ describeServers('rmbg backup of a server', () => {
     expect(objects.some((name) => name.includes(doomed))).toBe(false)
     expect(objects).toHaveLength(result.manifest.objects.count - result.missing)
     // The newest always stays.
-    await site.run(['backup', '--to', folder, '--keep-days', '1', '--keep-last', '1'])
+    await installation.run(['backup', '--to', folder, '--keep-days', '1', '--keep-last', '1'])
     expect(await backupsIn(folder)).toHaveLength(2)
   })
 
   it('knows the newer of two backups of one second', async () => {
-    const folder = join(site.folder, 'quick')
+    const folder = join(installation.folder, 'quick')
     const { manifest } = (await json(['backup', '--to', folder])).result
     const newer = {
       ...manifest,
@@ -197,16 +202,18 @@ describeServers('rmbg backup of a server', () => {
       manifest.backupId,
       newer.backupId,
     ])
-    expect((await site.run(['backup', 'verify', folder])).stdout).toContain(`${newer.backupId} is intact`)
+    expect((await installation.run(['backup', 'verify', folder])).stdout).toContain(
+      `${newer.backupId} is intact`,
+    )
   })
 
   it('tells prune which backups still refer to a job', async () => {
-    await makeJob(site.sql, { store: site.store, ageDays: 900 })
-    await site.run(['backup', '--to', join(site.folder, 'bare')])
+    await makeJob(installation.sql, { store: installation.store, ageDays: 900 })
+    await installation.run(['backup', '--to', join(installation.folder, 'bare')])
     const { backups } = (await json(['prune', '--dry-run'])).result.plan
     expect(backups[0]).toMatchObject({ withObjects: false })
     expect(backups.length).toBeGreaterThan(1)
-    expect((await site.run(['prune', '--dry-run'])).stdout).toContain('no copy of the objects')
+    expect((await installation.run(['prune', '--dry-run'])).stdout).toContain('no copy of the objects')
   })
 
   it('writes to a bucket, copying within the server', async () => {
@@ -221,19 +228,19 @@ describeServers('rmbg backup of a server', () => {
 
   it('needs no right to write', async () => {
     const role = `rmbg_reader_${crypto.randomUUID().slice(0, 8)}`
-    const { sql } = site
+    const { sql } = installation
     await sql`create role ${sql(role)} login`
     await sql`grant select on all tables in schema public to ${sql(role)}`
     await sql`grant select on all sequences in schema public to ${sql(role)}`
-    const url = new URL(site.database.url)
+    const url = new URL(installation.database.url)
     url.username = role
-    const to = join(site.folder, 'by-a-reader')
-    const { status, stderr } = await site.run(['backup', '--to', to], { DATABASE_URL: url.href })
+    const to = join(installation.folder, 'by-a-reader')
+    const { status, stderr } = await installation.run(['backup', '--to', to], { DATABASE_URL: url.href })
     await sql`drop owned by ${sql(role)}`
     await sql`drop role ${sql(role)}`
     expect(status, stderr).toBe(0)
     expect(stderr).toContain('may not write')
-    expect((await site.run(['backup', 'verify', to])).status).toBe(0)
+    expect((await installation.run(['backup', 'verify', to])).status).toBe(0)
   })
 
   it('shows no password to the machine: pg_dump gets it by its environment', async () => {
@@ -243,12 +250,15 @@ describeServers('rmbg backup of a server', () => {
     const script = `#!/bin/sh\nprintf '%s\\n' "$*" >>"${log}"\nexec "${real}" "$@"\n`
     await writeFile(join(folder, 'pg_dump'), script)
     await chmod(join(folder, 'pg_dump'), 0o755)
-    const url = new URL(site.database.url)
+    const url = new URL(installation.database.url)
     url.password = 'hunter2-hunter2'
-    const { status, stdout, stderr } = await site.run(['backup', '--to', join(folder, 'b'), '--json'], {
-      PATH: `${folder}:${process.env.PATH}`,
-      DATABASE_URL: url.href,
-    })
+    const { status, stdout, stderr } = await installation.run(
+      ['backup', '--to', join(folder, 'b'), '--json'],
+      {
+        PATH: `${folder}:${process.env.PATH}`,
+        DATABASE_URL: url.href,
+      },
+    )
     expect(status, stderr).toBe(0)
     expect(await readFile(log, 'utf8')).toContain('--format=custom')
     for (const text of [await readFile(log, 'utf8'), stdout, stderr]) expect(text).not.toContain('hunter2')
@@ -259,11 +269,11 @@ describeServers('rmbg backup of a server', () => {
 
 describeServers('rmbg backup, stopped', () => {
   beforeAll(withJobs)
-  afterAll(() => site.close())
+  afterAll(() => installation.close())
 
   it('by Ctrl-C says so, and is no backup', async () => {
-    const vault = join(site.folder, 'stopped')
-    const run = start(['backup', '--to', vault], { cwd: site.folder, env: site.env })
+    const vault = join(installation.folder, 'stopped')
+    const run = start(['backup', '--to', vault], { cwd: installation.folder, env: installation.env })
     await new Promise<void>((resolve) => run.stderr!.on('data', (text) => /Dumping/.test(text) && resolve()))
     run.kill('SIGINT')
     const { exitCode, stderr } = await run
@@ -283,18 +293,18 @@ describe('pg_dump', () => {
 
 describe('rmbg backup of the embedded database', () => {
   it('restores into another home, with the objects', async () => {
-    const { run, folder, rows } = await desk()
+    const { run, folder, rows } = await freshWorkspace()
     await run('process', 'photos', '--tag', 'spring')
     const vault = join(folder, 'vault')
     const taken = await run('backup', '--to', vault, '--objects', '--drill')
     expect(taken.status, taken.stderr).toBe(0)
     expect(taken.stdout).toContain('same rows; 9 objects checked')
     expect((await run('stats')).status, 'the session is as it was').toBe(0)
-    const other = await desk()
+    const other = await freshWorkspace()
     const restored = await other.run('restore', vault, '--objects')
     expect(restored.status, restored.stderr).toBe(0)
     expect(await other.rows()).toEqual(await rows())
-    const occupied = await desk()
+    const occupied = await freshWorkspace()
     await occupied.run('process', 'photos')
     expect((await occupied.run('restore', vault)).status).toBe(2)
   })
@@ -302,7 +312,7 @@ describe('rmbg backup of the embedded database', () => {
 
 describeWith('RMBG_TEST_DATABASE_URL')('the way from the embedded database to a server', () => {
   it('is a backup and a restore', async () => {
-    const { run, folder, rows } = await desk()
+    const { run, folder, rows } = await freshWorkspace()
     await run('process', 'photos', '--tag', 'spring')
     await run('backup', '--to', join(folder, 'vault'))
     const target = await anotherDatabase()

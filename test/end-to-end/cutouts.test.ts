@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { finishedAfter, jsonLines, rmbg, start, temporaryFolder } from '../support/cli.ts'
-import { desk } from '../support/desk.ts'
+import { freshWorkspace } from '../support/fixture-workspace.ts'
 import { picture } from '../support/images.ts'
 
 const images = (stdout: string) => jsonLines(stdout).filter(({ type }) => type === 'image')
 
 describe('rmbg process', () => {
   it('makes what is asked for, keeps mask and original as they are, and records how', async () => {
-    const { run, rows, home, folder } = await desk()
+    const { run, rows, home, folder } = await freshWorkspace()
     const { status, stderr } = await run(
       ...['process', 'photos/cup.png', '--output', 'out', '--format', 'webp', '--quality', '80'],
       ...['--trim', '--padding', '10%', '--size', '200x150', '--background', 'white'],
@@ -46,7 +46,7 @@ describe('rmbg process', () => {
   })
 
   it('says in a sentence which settings contradict each other, before anything is done', async () => {
-    const { run } = await desk()
+    const { run } = await freshWorkspace()
     const sentences: [string[], RegExp][] = [
       [['--quality', '80'], /--quality has no meaning for PNG/],
       [['--fit', 'cover'], /--fit needs a --size/],
@@ -65,7 +65,7 @@ describe('rmbg process', () => {
   })
 
   it('falls back to the built-in model only with a notice, and never when RMBG-2.0 is named', async () => {
-    const { run } = await desk()
+    const { run } = await freshWorkspace()
     const auto = await run('process', 'photos', '--quiet')
     expect(auto).toMatchObject({ status: 0, stderr: expect.stringContaining('rmbg model pull rmbg-2.0') })
     const named = await run('process', 'photos', '--model', 'rmbg-2.0')
@@ -73,7 +73,7 @@ describe('rmbg process', () => {
   })
 
   it('refuses a device that is not there and names what is missing', async () => {
-    const { run } = await desk()
+    const { run } = await freshWorkspace()
     for (const device of ['cuda', 'directml', 'coreml'].filter(
       (name) => !(process.platform === 'darwin' && name === 'coreml'),
     )) {
@@ -92,7 +92,7 @@ describe('rmbg process', () => {
 
 describe('a background picture', () => {
   it('is read once: replaced during the run, all cut-outs have the first one, as their rows say', async () => {
-    const { folder, home, rows } = await desk()
+    const { folder, home, rows } = await freshWorkspace()
     const background = join(folder, 'ground.png')
     const ground = (color: string) =>
       sharp({ create: { width: 20, height: 20, channels: 3, background: color } })
@@ -128,7 +128,7 @@ describe('a background picture', () => {
 
 describe('rmbg process --from-mask', () => {
   it('makes new cut-outs without inference, from files or from ids of jobs, and each only once', async () => {
-    const { run, rows, folder } = await desk()
+    const { run, rows, folder } = await freshWorkspace()
     const first = images((await run('process', 'photos', '--json')).stdout)
     const again = await run(
       'process',
@@ -173,7 +173,7 @@ describe('rmbg process --from-mask', () => {
   })
 
   it('gives byte for byte what inference gives', async () => {
-    const { run, folder } = await desk()
+    const { run, folder } = await freshWorkspace()
     await run('process', 'photos/cup.png', '--output', 'direct')
     await run('process', 'photos/cup.png', '--format', 'webp')
     await run('process', 'photos/cup.png', '--from-mask', '--output', 'derived', '--force')
@@ -183,7 +183,7 @@ describe('rmbg process --from-mask', () => {
   })
 
   it('fails what has no mask with a sentence', async () => {
-    const { run } = await desk()
+    const { run } = await freshWorkspace()
     const { status, stdout } = await run(
       'process',
       'photos',
@@ -198,7 +198,7 @@ describe('rmbg process --from-mask', () => {
 
 describe('masks that are gone or damaged', () => {
   it('fail their images, however many in a row, and never the run', async () => {
-    const { run, folder, home } = await desk()
+    const { run, folder, home } = await freshWorkspace()
     await picture(9).png().toFile(join(folder, 'photos/late.png'))
     const made = images((await run('process', 'photos', '--json')).stdout)
     const masks = made.map(({ maskPath }) => join(home, 'store', maskPath))
@@ -218,7 +218,7 @@ describe('masks that are gone or damaged', () => {
 
 describe('review', () => {
   it('signals are told, stored, and end a run in CI when too many need a look', async () => {
-    const { run, rows, folder } = await desk()
+    const { run, rows, folder } = await freshWorkspace()
     // Nothing but backdrop.
     await sharp({ create: { width: 100, height: 80, channels: 3, background: '#ddd' } })
       .png()
@@ -248,7 +248,7 @@ describe('review', () => {
 
 describe('presets', () => {
   it('make pictures that pass their own check, and say why others do not', async () => {
-    const { run, rows } = await desk()
+    const { run, rows } = await freshWorkspace()
     for (const preset of ['amazon', 'ebay', 'google', 'shopify', 'walmart']) {
       const made = await run('process', 'photos', '--preset', preset, '--output', preset)
       expect(made.status, made.stderr).toBe(0)
@@ -276,7 +276,7 @@ describe('presets', () => {
   })
 
   it('may be a file of one’s own, and what is set beside it wins', async () => {
-    const { run, folder } = await desk()
+    const { run, folder } = await freshWorkspace()
     const own = {
       title: 'Our shop',
       rules: { url: 'https://shop.example/rules', read: '2026-01-31' },
@@ -313,7 +313,7 @@ describe('presets', () => {
 
 describe('16 bits and metadata', () => {
   it('go through from file to file', async () => {
-    const { run, folder } = await desk()
+    const { run, folder } = await freshWorkspace()
     await picture(4)
       .toColourspace('rgb16')
       .withExif({ IFD0: { Copyright: 'Anna' }, IFD3: { GPSLatitudeRef: 'N' } })

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createGraph } from '../../training/graph.ts'
 import { jsonLines, rmbg, temporaryFolder } from '../support/cli.ts'
-import { desk } from '../support/desk.ts'
+import { freshWorkspace } from '../support/fixture-workspace.ts'
 
 /** A model that takes what is darker than the backdrop for the subject. */
 function darkness(size: number): Uint8Array {
@@ -33,7 +33,7 @@ async function hub(files: Record<string, Uint8Array>, token?: string): Promise<s
 }
 
 it('a model is fetched, listed, found, verified, put to work, taken by auto, and removed', async () => {
-  const { run, folder, home } = await desk()
+  const { run, folder, home } = await freshWorkspace()
   const endpoint = await hub(
     { '/briaai/RMBG-2.0/resolve/main/onnx/model_int8.onnx': darkness(1024) },
     'secret',

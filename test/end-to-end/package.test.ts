@@ -61,25 +61,25 @@ describe('the package', () => {
         ),
       ).toEqual([])
 
-      const site = join(folder, 'site')
-      await mkdir(join(site, 'photos'), { recursive: true })
-      await writeFile(join(site, 'package.json'), '{ "private": true }')
-      await picture(1).jpeg().toFile(join(site, 'photos/cup.jpg'))
+      const installation = join(folder, 'installation')
+      await mkdir(join(installation, 'photos'), { recursive: true })
+      await writeFile(join(installation, 'package.json'), '{ "private": true }')
+      await picture(1).jpeg().toFile(join(installation, 'photos/cup.jpg'))
       const installed = await run(
         'npm',
         ['install', '--ignore-scripts', '--prefer-offline', join(folder, filename)],
-        site,
+        installation,
       )
       expect(installed.exitCode, installed.all).toBe(0)
-      const version = await run('npx', ['rmbg', '--version'], site)
+      const version = await run('npx', ['rmbg', '--version'], installation)
       expect(version.stdout).toContain(
         `rmbg-batch/${JSON.parse(await readFile(join(root, 'package.json'), 'utf8')).version}`,
       )
-      const processed = await run('npx', ['rmbg', 'process', 'photos', '-o', 'cutouts'], site, {
+      const processed = await run('npx', ['rmbg', 'process', 'photos', '-o', 'cutouts'], installation, {
         RMBG_HOME: join(folder, 'home'),
       })
       expect(processed.exitCode, processed.all).toBe(0)
-      expect(await readdir(join(site, 'cutouts'))).toEqual(['cup.png'])
+      expect(await readdir(join(installation, 'cutouts'))).toEqual(['cup.png'])
     },
     installMs,
   )

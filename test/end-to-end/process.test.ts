@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { jsonLines, rmbg, root, temporaryFolder } from '../support/cli.ts'
-import { desk } from '../support/desk.ts'
+import { freshWorkspace } from '../support/fixture-workspace.ts'
 import { picture } from '../support/images.ts'
 
 describe('a folder of photos', () => {
   it('becomes an original, a mask and a cut-out each, and a completed row', async () => {
-    const { run, rows, home, folder } = await desk()
+    const { run, rows, home, folder } = await freshWorkspace()
     const { status, stdout } = await run('process', 'photos', '--tag', 'spring', '--user', 'anna')
     expect(status, stdout).toBe(0)
     expect(stdout).toContain('3 completed, 0 skipped, 0 failed of 3')
@@ -50,7 +50,7 @@ describe('a folder of photos', () => {
   })
 
   it('is done only once: a second run reads no image and loads no model', async () => {
-    const { run, rows, folder } = await desk()
+    const { run, rows, folder } = await freshWorkspace()
     const cup = join(folder, 'photos/cup.jpg')
     await utimes(cup, 1_700_000_000, 1_700_000_000)
     await run('process', 'photos')
@@ -65,7 +65,7 @@ describe('a folder of photos', () => {
   })
 
   it('knows a renamed, copied or touched file by its content', async () => {
-    const { run, rows, folder } = await desk()
+    const { run, rows, folder } = await freshWorkspace()
     await run('process', 'photos')
     await cp(join(folder, 'photos/cup.jpg'), join(folder, 'photos/copy.jpg'))
     await utimes(join(folder, 'photos/cup.png'), new Date(), new Date())
@@ -82,7 +82,7 @@ describe('a folder of photos', () => {
   })
 
   it('is done again when a parameter changes, or with --force', async () => {
-    const { run, rows } = await desk()
+    const { run, rows } = await freshWorkspace()
     await run('process', 'photos')
     expect((await run('process', 'photos', '--keep-hidden-color')).stdout).toContain('3 completed')
     expect((await run('process', 'photos/cup.jpg', '--checksum')).stdout).toContain('1 skipped')
@@ -93,7 +93,7 @@ describe('a folder of photos', () => {
   })
 
   it('gives duplicates inside one run one job', async () => {
-    const { run, rows, folder } = await desk()
+    const { run, rows, folder } = await freshWorkspace()
     for (const name of ['a', 'b', 'c', 'd'])
       await cp(join(folder, 'photos/cup.jpg'), join(folder, `photos/${name}.jpg`))
     const { status, stdout } = await run('process', 'photos', '--concurrency', '8')
@@ -105,7 +105,7 @@ describe('a folder of photos', () => {
 
 describe('--output', () => {
   it('mirrors the input tree and never lets one cut-out overwrite another', async () => {
-    const { run, folder } = await desk()
+    const { run, folder } = await freshWorkspace()
     expect((await run('process', 'photos', '--output', 'cutouts')).status).toBe(0)
     expect((await readdir(join(folder, 'cutouts'), { recursive: true })).sort()).toEqual([
       'cup.jpg.png',
@@ -116,7 +116,7 @@ describe('--output', () => {
   })
 
   it('is filled again from the store when cut-outs are missing', async () => {
-    const { run, folder } = await desk()
+    const { run, folder } = await freshWorkspace()
     await run('process', 'photos')
     expect((await run('process', 'photos', '-o', 'cutouts')).stdout).toContain('3 skipped')
     const cutout = await readFile(join(folder, 'cutouts/summer/cup.png'))
@@ -126,7 +126,7 @@ describe('--output', () => {
   })
 
   it('is never taken as input', async () => {
-    const { run } = await desk()
+    const { run } = await freshWorkspace()
     await run('process', 'photos', '-o', 'photos/cutouts')
     expect((await run('process', 'photos', '-o', 'photos/cutouts')).stdout).toContain(
       '3 skipped, 0 failed of 3',
@@ -139,7 +139,7 @@ describe('--output', () => {
 
 describe('inputs', () => {
   it('come from globs, shell lists, files of names and standard input alike', async () => {
-    const { folder, home } = await desk()
+    const { folder, home } = await freshWorkspace()
     const run = (args: string[], input?: string) =>
       rmbg(['process', ...args, '--dry-run', '--json'], {
         cwd: folder,
@@ -166,7 +166,7 @@ describe('inputs', () => {
   })
 
   it('that match nothing are an error that names the pattern', async () => {
-    const { run } = await desk()
+    const { run } = await freshWorkspace()
     const { status, stdout, stderr } = await run('process', 'photos', 'holiday/*.jpg')
     expect(status).toBe(2)
     expect(stdout).toBe('')
@@ -176,7 +176,7 @@ describe('inputs', () => {
 
 describe('what goes wrong', () => {
   it('fails one image with one sentence and goes on with the others', async () => {
-    const { run, rows, folder } = await desk()
+    const { run, rows, folder } = await freshWorkspace()
     await writeFile(join(folder, 'photos/notes.jpg'), 'milk, bread')
     const { status, stdout, stderr } = await run('process', 'photos')
     expect(status).toBe(3)
@@ -193,7 +193,7 @@ describe('what goes wrong', () => {
   })
 
   it('stops early with --fail-fast and --max-failures', async () => {
-    const { run, folder } = await desk()
+    const { run, folder } = await freshWorkspace()
     await mkdir(join(folder, 'bad'))
     for (let index = 0; index < 20; index++)
       await writeFile(join(folder, `bad/${index}.jpg`), `no image ${index}`)
@@ -207,7 +207,7 @@ describe('what goes wrong', () => {
   })
 
   it('refuses an image that is larger than the memory budget, and makes others wait for their share', async () => {
-    const { run, folder } = await desk()
+    const { run, folder } = await freshWorkspace()
     await picture(9, 4000, 3000).jpeg().toFile(join(folder, 'photos/giant.jpg'))
     const { status, stdout } = await run('process', 'photos', '--max-memory', '40MB', '--concurrency', '4')
     expect(status).toBe(3)
@@ -240,7 +240,7 @@ describe('what goes wrong', () => {
       '127.0.0.1:9',
     ],
   ])('%s is told in a sentence and has its exit status', async (_, args, env, expected, named) => {
-    const { folder, home } = await desk()
+    const { folder, home } = await freshWorkspace()
     const { status, stdout, stderr } = await rmbg(args, { cwd: folder, env: { RMBG_HOME: home, ...env } })
     expect(status, stderr).toBe(expected)
     expect(stderr).toContain(named)
@@ -251,7 +251,7 @@ describe('what goes wrong', () => {
 
 describe('--dry-run', () => {
   it('prints what would be done and writes nothing', async () => {
-    const { run, rows, folder } = await desk()
+    const { run, rows, folder } = await freshWorkspace()
     const { status, stdout } = await run('process', 'photos', '--dry-run', '-o', 'cutouts')
     expect(status).toBe(0)
     expect(stdout).toMatch(/would do +photos\/cup\.jpg/)
@@ -263,7 +263,7 @@ describe('--dry-run', () => {
 
 describe('--json', () => {
   it('streams one object per image and one summary to stdout, and nothing but objects', async () => {
-    const { run } = await desk()
+    const { run } = await freshWorkspace()
     const events = jsonLines((await run('process', 'photos', '--json')).stdout)
     expect(events.map((event) => event.type)).toEqual([
       ...['start', 'notice', 'model'],

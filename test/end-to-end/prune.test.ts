@@ -7,23 +7,23 @@ import postgres from 'postgres'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { objectKey } from '../../src/store/keys.ts'
-import { desk } from '../support/desk.ts'
+import { describeServers, freshInstallation, type Installation } from '../support/fixture-installation.ts'
+import { freshWorkspace } from '../support/fixture-workspace.ts'
 import { picture } from '../support/images.ts'
+import { expectInvariants, jobRows } from '../support/job-rows.ts'
 import { makeJob } from '../support/jobs.ts'
-import { expectInvariants, jobRows } from '../support/records.ts'
 import { s3Endpoint } from '../support/servers.ts'
-import { describeServers, type Installation, installation } from '../support/site.ts'
 
-let site: Installation
-const jobs = async () => (await jobRows(site.sql)).map(({ job_id }) => job_id).sort()
+let installation: Installation
+const jobs = async () => (await jobRows(installation.sql)).map(({ job_id }) => job_id).sort()
 const json = async (...args: string[]) => {
-  const { status, stdout, stderr } = await site.run([...args, '--json'])
+  const { status, stdout, stderr } = await installation.run([...args, '--json'])
   return { status, stderr, result: JSON.parse(stdout) }
 }
 
 const migrated = async () => {
-  site = await installation()
-  expect((await site.run(['migrate'])).status).toBe(0)
+  installation = await freshInstallation()
+  expect((await installation.run(['migrate'])).status).toBe(0)
 }
 
 describeServers('rmbg prune', () => {
@@ -32,40 +32,40 @@ describeServers('rmbg prune', () => {
   beforeAll(async () => {
     await migrated()
     old = await Promise.all(
-      [200, 300, 400].map((ageDays) => makeJob(site.sql, { ageDays, store: site.store })),
+      [200, 300, 400].map((ageDays) => makeJob(installation.sql, { ageDays, store: installation.store })),
     )
     young = await Promise.all(
-      [1, 100, 150].map((ageDays) => makeJob(site.sql, { ageDays, store: site.store })),
+      [1, 100, 150].map((ageDays) => makeJob(installation.sql, { ageDays, store: installation.store })),
     )
   })
-  afterAll(() => site.close())
+  afterAll(() => installation.close())
 
   it('shows its plan with --dry-run, and changes nothing', async () => {
-    const { status, stdout } = await site.run(['prune', '--dry-run'])
+    const { status, stdout } = await installation.run(['prune', '--dry-run'])
     expect(status).toBe(0)
     expect(stdout).toContain('3 of 6 jobs to delete: 3 completed')
     expect(await jobs()).toEqual([...old, ...young].sort())
-    expect(await site.bucket.keys()).toHaveLength(18)
+    expect(await installation.bucket.keys()).toHaveLength(18)
   })
 
   it('asks on a terminal, and without one wants --yes', async () => {
-    const { status, stderr } = await site.run(['prune'])
+    const { status, stderr } = await installation.run(['prune'])
     expect(status).toBe(2)
     expect(stderr).toContain('--yes')
     expect(await jobs()).toHaveLength(6)
   })
 
   it('refuses when a larger share of the log would go than --max-share allows', async () => {
-    const { status, stderr } = await site.run(['prune', '--yes', '--max-share', '49%'])
+    const { status, stderr } = await installation.run(['prune', '--yes', '--max-share', '49%'])
     expect(status).toBe(2)
     expect(stderr).toContain('3 of 6 jobs (50.0%) would be deleted, more than --max-share 49% allows')
     expect(await jobs()).toHaveLength(6)
   })
 
   it('refuses while another prune is at work', async () => {
-    const other = postgres(site.database.url, { max: 1 })
+    const other = postgres(installation.database.url, { max: 1 })
     await other`select pg_advisory_lock(7262671403)`
-    const { status, stderr } = await site.run(['prune', '--yes'])
+    const { status, stderr } = await installation.run(['prune', '--yes'])
     await other.end()
     expect(status).toBe(2)
     expect(stderr).toContain('at work')
@@ -78,9 +78,9 @@ describeServers('rmbg prune', () => {
     expect(status).toBe(0)
     expect(result.pruned).toMatchObject({ jobs: 3, objects: 9, hidden: false, interrupted: false })
     expect(await jobs()).toEqual([...young].sort())
-    await expectInvariants(site.sql, site.store)
-    expect(await site.bucket.keys()).toHaveLength(9)
-    expect(await site.sql`select 1 from tombstones`).toHaveLength(0)
+    await expectInvariants(installation.sql, installation.store)
+    expect(await installation.bucket.keys()).toHaveLength(9)
+    expect(await installation.sql`select 1 from tombstones`).toHaveLength(0)
     const after = await json('stats', '--since', '2y')
     expect(after.result.total).toEqual({
       ...before.result.total,
@@ -90,7 +90,7 @@ describeServers('rmbg prune', () => {
   })
 
   it('has nothing left to do then', async () => {
-    const { status, stdout } = await site.run(['prune', '--yes'])
+    const { status, stdout } = await installation.run(['prune', '--yes'])
     expect(status).toBe(0)
     expect(stdout).toContain('Nothing to delete')
   })
@@ -98,10 +98,11 @@ describeServers('rmbg prune', () => {
 
 describeServers('the policy of rmbg prune', () => {
   beforeAll(migrated)
-  afterAll(() => site.close())
+  afterAll(() => installation.close())
 
   it('spares tags, users and the newest of each user', async () => {
-    const at = (ageDays: number, more = {}) => makeJob(site.sql, { ageDays, store: site.store, ...more })
+    const at = (ageDays: number, more = {}) =>
+      makeJob(installation.sql, { ageDays, store: installation.store, ...more })
     const kept = await at(400, { tags: ['keep'] })
     const bobs = await at(390, { user: 'bob' })
     const anna = [await at(380), await at(370), await at(360), await at(1)]
@@ -111,20 +112,26 @@ describeServers('the policy of rmbg prune', () => {
     expect(await plan('--user', 'bob')).toMatchObject({ completed: 1 })
     expect(await plan('--tag', 'keep')).toMatchObject({ completed: 1 })
     expect(await plan('--keep-last', '2')).toMatchObject({ completed: 3 })
-    expect((await site.run(['prune', '--dry-run', '--tag', 'kep'])).stderr).toContain('Did you mean "keep"')
+    expect((await installation.run(['prune', '--dry-run', '--tag', 'kep'])).stderr).toContain(
+      'Did you mean "keep"',
+    )
     const { result } = await json('prune', '--keep-last', '2', '--except-tag', 'keep', '--yes')
     expect(result.pruned.jobs).toBe(2)
     expect(await jobs()).toEqual([kept, bobs, anna[2]!, anna[3]!].sort())
   })
 
   it('takes failed and abandoned jobs at ages of their own, whatever objects they left', async () => {
-    const failed = await makeJob(site.sql, { status: 'failed', ageDays: 40, store: site.store })
-    const pending = await makeJob(site.sql, { status: 'pending', ageDays: 40 })
-    const processing = await makeJob(site.sql, { status: 'processing', ageDays: 40 })
-    const leased = await makeJob(site.sql, { status: 'processing', ageDays: 40 })
-    await site.sql`insert into job_leases values (${leased}, ${uuidv7()}, ${uuidv7()}, 'o', now() + interval '1 hour')`
+    const failed = await makeJob(installation.sql, {
+      status: 'failed',
+      ageDays: 40,
+      store: installation.store,
+    })
+    const pending = await makeJob(installation.sql, { status: 'pending', ageDays: 40 })
+    const processing = await makeJob(installation.sql, { status: 'processing', ageDays: 40 })
+    const leased = await makeJob(installation.sql, { status: 'processing', ageDays: 40 })
+    await installation.sql`insert into job_leases values (${leased}, ${uuidv7()}, ${uuidv7()}, 'o', now() + interval '1 hour')`
     const left = objectKey('processed', processing, 'webp')
-    await site.store.put(left, Buffer.from('x'), {
+    await installation.store.put(left, Buffer.from('x'), {
       contentType: 'image/webp',
       sha256: createHash('sha256').update('x').digest('hex'),
     })
@@ -145,36 +152,38 @@ describeServers('the policy of rmbg prune', () => {
     const remaining = await jobs()
     for (const gone of [failed, pending, processing]) expect(remaining).not.toContain(gone)
     expect(remaining).toContain(leased)
-    await expectInvariants(site.sql, site.store)
-    expect(await site.bucket.keys()).not.toContain(left)
+    await expectInvariants(installation.sql, installation.store)
+    expect(await installation.bucket.keys()).not.toContain(left)
   })
 
   it('with --keep-objects leaves them in the store, and their tombstones', async () => {
-    const job = await makeJob(site.sql, { ageDays: 500, store: site.store })
-    await site.run(['prune', '--older-than', '450d', '--keep-objects', '--yes'])
+    const job = await makeJob(installation.sql, { ageDays: 500, store: installation.store })
+    await installation.run(['prune', '--older-than', '450d', '--keep-objects', '--yes'])
     expect(await jobs()).not.toContain(job)
-    expect((await site.bucket.keys()).filter((key) => key.includes(job))).toHaveLength(3)
-    expect(await site.sql`select kept from tombstones where job_id = ${job}`).toEqual([{ kept: true }])
+    expect((await installation.bucket.keys()).filter((key) => key.includes(job))).toHaveLength(3)
+    expect(await installation.sql`select kept from tombstones where job_id = ${job}`).toEqual([
+      { kept: true },
+    ])
     const { result } = await json('orphans', '--grace', '0s', '--yes')
     expect(result.plan.objects).toBe(0)
-    expect((await site.bucket.keys()).filter((key) => key.includes(job))).toHaveLength(3)
+    expect((await installation.bucket.keys()).filter((key) => key.includes(job))).toHaveLength(3)
   })
 })
 
 describeServers('rmbg orphans', () => {
   beforeAll(migrated)
-  afterAll(() => site.close())
+  afterAll(() => installation.close())
   const put = async (key: string) =>
-    site.store.put(key, Buffer.from('x'), {
+    installation.store.put(key, Buffer.from('x'), {
       contentType: 'image/png',
       sha256: createHash('sha256').update('x').digest('hex'),
     })
 
   it('finds objects without a job and jobs without their objects, and leaves what is young or not ours', async () => {
-    const whole = await makeJob(site.sql, { ageDays: 3, store: site.store })
-    const robbed = await makeJob(site.sql, { ageDays: 2, store: site.store })
-    const fresh = await makeJob(site.sql, { ageDays: 0 })
-    await site.store.remove([objectKey('mask', robbed, 'png')])
+    const whole = await makeJob(installation.sql, { ageDays: 3, store: installation.store })
+    const robbed = await makeJob(installation.sql, { ageDays: 2, store: installation.store })
+    const fresh = await makeJob(installation.sql, { ageDays: 0 })
+    await installation.store.remove([objectKey('mask', robbed, 'png')])
     const lost = objectKey('processed', uuidv7(), 'png')
     const superseded = objectKey('processed', whole, 'webp')
     const foreign = 'original/readme.txt'
@@ -183,11 +192,11 @@ describeServers('rmbg orphans', () => {
     const none = await json('orphans', '--yes')
     expect(none.result.plan, 'all objects are young').toMatchObject({ objects: 0, rows: 1, foreign: 1 })
     expect(none.result.done).toMatchObject({ objects: 0, rows: 1 })
-    const [young] = await site.sql`select status from image_process_jobs where job_id = ${fresh}`
+    const [young] = await installation.sql`select status from image_process_jobs where job_id = ${fresh}`
     expect(young!.status).toBe('completed')
-    await site.sql`update image_process_jobs set status = 'completed', error_code = null where job_id = ${robbed}`
+    await installation.sql`update image_process_jobs set status = 'completed', error_code = null where job_id = ${robbed}`
 
-    const { stdout } = await site.run(['orphans', '--grace', '0s', '--dry-run'])
+    const { stdout } = await installation.run(['orphans', '--grace', '0s', '--dry-run'])
     expect(stdout).toContain(`object without a job      ${lost}`)
     expect(stdout).toContain(`object of an earlier try  ${superseded}`)
     expect(stdout).toContain(`job without its object    ${objectKey('mask', robbed, 'png')}`)
@@ -195,19 +204,19 @@ describeServers('rmbg orphans', () => {
 
     const rowsOnly = await json('orphans', '--grace', '1s', '--keep-objects', '--yes')
     expect(rowsOnly.result.done).toMatchObject({ objects: 0 })
-    expect(await site.bucket.keys()).toContain(lost)
-    const many = await site.run(['orphans', '--grace', '0s', '--keep-rows', '--yes'])
+    expect(await installation.bucket.keys()).toContain(lost)
+    const many = await installation.run(['orphans', '--grace', '0s', '--keep-rows', '--yes'])
     expect([many.status, many.stderr]).toEqual([
       2,
       expect.stringContaining('Does another database use this store?'),
     ])
     const { result } = await json('orphans', '--grace', '0s', '--keep-rows', '--max-share', '50%', '--yes')
     expect(result.done).toMatchObject({ objects: 2, rows: 0, left: 0, interrupted: false })
-    const keys = await site.bucket.keys()
+    const keys = await installation.bucket.keys()
     expect(keys).not.toContain(lost)
     expect(keys).not.toContain(superseded)
     expect(keys).toContain(foreign)
-    const rows = await jobRows(site.sql)
+    const rows = await jobRows(installation.sql)
     expect(rows.find(({ job_id }) => job_id === robbed)).toMatchObject({
       status: 'failed',
       error_code: 'STORE_OBJECT_MISSING',
@@ -216,19 +225,19 @@ describeServers('rmbg orphans', () => {
   })
 
   it('makes a job without its objects fail, so that the next run makes them anew', async () => {
-    await site.sql`delete from image_process_jobs`
-    await site.store.remove(await site.bucket.keys())
-    await mkdir(join(site.folder, 'photos'))
-    await picture(1).jpeg().toFile(join(site.folder, 'photos/cup.jpg'))
-    expect((await site.run(['process', 'photos'])).status).toBe(0)
-    const [row] = await jobRows(site.sql)
-    await site.store.remove([row!.processed_path!])
-    await site.sql`update image_process_jobs set created_at = created_at - interval '2 days',
+    await installation.sql`delete from image_process_jobs`
+    await installation.store.remove(await installation.bucket.keys())
+    await mkdir(join(installation.folder, 'photos'))
+    await picture(1).jpeg().toFile(join(installation.folder, 'photos/cup.jpg'))
+    expect((await installation.run(['process', 'photos'])).status).toBe(0)
+    const [row] = await jobRows(installation.sql)
+    await installation.store.remove([row!.processed_path!])
+    await installation.sql`update image_process_jobs set created_at = created_at - interval '2 days',
       completed_at = completed_at - interval '2 days'`
     expect((await json('orphans', '--yes')).result.done.rows).toBe(1)
-    const again = await site.run(['process', 'photos'])
+    const again = await installation.run(['process', 'photos'])
     expect(again.stdout).toContain('1 completed, 0 skipped, 0 failed of 1')
-    const rows = await expectInvariants(site.sql, site.store)
+    const rows = await expectInvariants(installation.sql, installation.store)
     expect(rows.map(({ job_id, status }) => [job_id, status])).toEqual([[row!.job_id, 'completed']])
   })
 })
@@ -238,18 +247,20 @@ describeServers('rmbg prune on a bucket with versions', () => {
     await migrated()
     const client = new S3Client({ endpoint: s3Endpoint!, region: 'us-east-1', forcePathStyle: true })
     const VersioningConfiguration = { Status: 'Enabled' as const }
-    await client.send(new PutBucketVersioningCommand({ Bucket: site.bucket.bucket, VersioningConfiguration }))
+    await client.send(
+      new PutBucketVersioningCommand({ Bucket: installation.bucket.bucket, VersioningConfiguration }),
+    )
     client.destroy()
   })
-  afterAll(() => site.close())
+  afterAll(() => installation.close())
 
   it('says that nothing is freed, and with --versions frees it', async () => {
-    await makeJob(site.sql, { ageDays: 300, store: site.store })
-    await makeJob(site.sql, { store: site.store })
-    const hidden = await site.run(['prune', '--yes'])
+    await makeJob(installation.sql, { ageDays: 300, store: installation.store })
+    await makeJob(installation.sql, { store: installation.store })
+    const hidden = await installation.run(['prune', '--yes'])
     expect(hidden.stdout).toContain('Deleted 1 job and 3 objects')
     expect(hidden.stdout).toContain('still take up space')
-    await makeJob(site.sql, { ageDays: 300, store: site.store })
+    await makeJob(installation.sql, { ageDays: 300, store: installation.store })
     const freed = await json('prune', '--versions', '--yes')
     expect(freed.result.pruned).toMatchObject({ jobs: 1, hidden: false, versions: { versions: 3 } })
     expect(freed.result.pruned.versions.bytes).toBeGreaterThan(100)
@@ -258,15 +269,15 @@ describeServers('rmbg prune on a bucket with versions', () => {
 
 describeServers('rmbg reindex', () => {
   beforeAll(migrated)
-  afterAll(() => site.close())
+  afterAll(() => installation.close())
 
   it('drops what a killed REINDEX left, and builds anew what would shrink', async () => {
-    const { sql } = site
+    const { sql } = installation
     await sql`insert into users (user_id, username) select 'user ' || n, 'x' from generate_series(1, 60000) n`
     await sql`delete from users where user_id > 'user 2'`
     await sql`vacuum analyze users`
     await sql`create unique index concurrently users_name_ccnew on users (username)`.catch(() => {})
-    const dry = await site.run(['reindex', '--dry-run'])
+    const dry = await installation.run(['reindex', '--dry-run'])
     expect(dry.stdout).toContain('drop     users_name_ccnew')
     expect(dry.stdout).toMatch(/rebuild {2}users_pkey, .* MB/)
     const { result, status } = await json('reindex', '--vacuum')
@@ -279,7 +290,7 @@ describeServers('rmbg reindex', () => {
 })
 
 it('rmbg prune works on the embedded database and a folder too', async () => {
-  const { run, rows } = await desk()
+  const { run, rows } = await freshWorkspace()
   await run('process', 'photos', '--tag', 'spring')
   const refused = await run('prune', '--older-than', '0s', '--yes')
   expect(refused.status).toBe(2)

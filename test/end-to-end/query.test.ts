@@ -8,9 +8,9 @@ import { connectServer } from '../../src/database/connect.ts'
 import { openEmbedded } from '../../src/database/embedded.ts'
 import { applyMigrations } from '../../src/database/migrate.ts'
 import { jsonLines, rmbg } from '../support/cli.ts'
-import { type Desk, deskIn } from '../support/desk.ts'
+import { type Workspace, workspaceIn } from '../support/fixture-workspace.ts'
 import { picture } from '../support/images.ts'
-import { type JobRow, jobRows } from '../support/records.ts'
+import { type JobRow, jobRows } from '../support/job-rows.ts'
 import { describeWith, freshBucket, freshDatabase, postgresUrl } from '../support/servers.ts'
 
 const key = 'correct horse battery staple'
@@ -20,7 +20,7 @@ let printed = ''
 /** Where there is one: the embedded database takes a second to open, every time. */
 let server: Awaited<ReturnType<typeof freshDatabase>> | undefined
 let folder: string
-let site: Desk
+let workspace: Workspace
 let rows: JobRow[]
 let jpeg: JobRow
 
@@ -28,7 +28,7 @@ let jpeg: JobRow
 async function run(args: string[], { input, env }: { input?: string; env?: Record<string, string> } = {}) {
   const result = await rmbg(args, {
     cwd: folder,
-    env: { RMBG_HOME: site.home, DATABASE_URL: server?.url, RMBG_ENCRYPTION_KEY: key, ...env },
+    env: { RMBG_HOME: workspace.home, DATABASE_URL: server?.url, RMBG_ENCRYPTION_KEY: key, ...env },
     ...(input !== undefined && { input, stdin: 'pipe' }),
   })
   printed += result.stdout + result.stderr
@@ -49,7 +49,7 @@ function parseCsv(text: string): string[][] {
 beforeAll(async () => {
   server = postgresUrl === undefined ? undefined : await freshDatabase()
   folder = await mkdtemp(join(tmpdir(), 'rmbg-query-'))
-  site = await deskIn(folder)
+  workspace = await workspaceIn(folder)
   if (server) {
     const database = connectServer(server.url)
     await applyMigrations(database)
@@ -59,7 +59,7 @@ beforeAll(async () => {
   const { status, stdout } = await run(['process', 'photos', '--user', 'anna', '--tag', 'spring'])
   expect(status, stdout).toBe(0)
   // More of them than a page of --all has, without pictures.
-  const database = server ? connectServer(server.url) : await openEmbedded(join(site.home, 'database'))
+  const database = server ? connectServer(server.url) : await openEmbedded(join(workspace.home, 'database'))
   await database.sql`
     insert into image_process_jobs (job_id, user_id, original_path, status, source_path, error_code, error_message,
       file_size_kb, created_at)
@@ -246,7 +246,7 @@ describe('rmbg query --download', () => {
   })
 
   it('tells an object that is not what was written, or is gone, with exit status 5, and fetches the others', async () => {
-    const object = join(site.home, 'store', jpeg.mask_path!)
+    const object = join(workspace.home, 'store', jpeg.mask_path!)
     const content = await readFile(object)
     await writeFile(
       object,

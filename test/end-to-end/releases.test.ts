@@ -2,14 +2,14 @@
 import { execa } from 'execa'
 import { expect, it } from 'vitest'
 import { cleanEnvironment, jsonLines, program } from '../support/cli.ts'
-import { desk } from '../support/desk.ts'
+import { freshWorkspace } from '../support/fixture-workspace.ts'
 import { describeWith, otherNodes } from '../support/servers.ts'
 
 describeWith('RMBG_TEST_NODES')('other releases of Node', () => {
   it.each(otherNodes)(
     '%s runs every part of the program',
     async (node) => {
-      const { folder, home, rows } = await desk()
+      const { folder, home, rows } = await freshWorkspace()
       const run = async (...args: string[]) => {
         const { stdout, stderr, exitCode } = await execa(node, [program, ...args], {
           cwd: folder,

@@ -5,15 +5,15 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openEmbedded } from '../../src/database/embedded.ts'
 import { jsonLines, rmbg } from '../support/cli.ts'
-import { type Desk, desk, deskIn } from '../support/desk.ts'
+import { describeServers, freshInstallation, type Installation } from '../support/fixture-installation.ts'
+import { freshWorkspace, type Workspace, workspaceIn } from '../support/fixture-workspace.ts'
 import { makeJob } from '../support/jobs.ts'
 import { describeWith, redisUrl } from '../support/servers.ts'
-import { describeServers, type Installation, installation } from '../support/site.ts'
 
-describe('on a designer’s desk', () => {
-  let at: Desk
+describe('on a designer’s machine', () => {
+  let at: Workspace
   beforeAll(async () => {
-    at = await deskIn(await mkdtemp(join(tmpdir(), 'rmbg-desk-')))
+    at = await workspaceIn(await mkdtemp(join(tmpdir(), 'rmbg-workspace-')))
     await writeFile(join(at.folder, 'photos/=cmd.jpg'), 'not a picture')
     expect((await at.run('process', 'photos', '--tag', 'spring', '--user', 'anna')).status).toBe(3)
   })
@@ -61,16 +61,25 @@ describe('on a designer’s desk', () => {
 })
 
 describeServers('on servers', () => {
-  let site: Installation
+  let installation: Installation
   beforeAll(async () => {
-    site = await installation()
-    await site.run(['migrate'])
-    for (let index = 0; index < 3; index++) await makeJob(site.sql, { store: site.store, tags: ['spring'] })
+    installation = await freshInstallation()
+    await installation.run(['migrate'])
+    for (let index = 0; index < 3; index++)
+      await makeJob(installation.sql, { store: installation.store, tags: ['spring'] })
   })
-  afterAll(() => site.close())
+  afterAll(() => installation.close())
 
   it('query --urls signs links that work, and hold no secret key', async () => {
-    const { stdout } = await site.run(['query', '--urls', '--expires', '60s', '--ndjson', '--limit', '1'])
+    const { stdout } = await installation.run([
+      'query',
+      '--urls',
+      '--expires',
+      '60s',
+      '--ndjson',
+      '--limit',
+      '1',
+    ])
     const [job] = jsonLines(stdout)
     const answer = await fetch(job!.maskUrl)
     expect(await answer.text()).toContain(`mask ${job!.jobId}`)
@@ -78,37 +87,41 @@ describeServers('on servers', () => {
   })
 
   it('query --all streams in pages', async () => {
-    const { stdout } = await site.run(['query', '--all', '--csv'])
+    const { stdout } = await installation.run(['query', '--all', '--csv'])
     expect(stdout.split('\n')).toHaveLength(4)
   })
 
   it('bucket shows its plan, executes it and then has nothing to do', async () => {
     const args = ['bucket', '--archive-class', 'none', '--expire-after', '90']
-    const dry = await site.run([...args, '--dry-run', '--json'])
+    const dry = await installation.run([...args, '--dry-run', '--json'])
     const [plan] = JSON.parse(dry.stdout).plans
-    expect(plan).toMatchObject({ bucket: site.bucket.bucket, versioning: { now: 'off' }, changes: true })
-    expect((await site.run(args)).status, 'nobody to ask').toBe(2)
-    const done = JSON.parse((await site.run([...args, '--yes', '--json'])).stdout)
+    expect(plan).toMatchObject({
+      bucket: installation.bucket.bucket,
+      versioning: { now: 'off' },
+      changes: true,
+    })
+    expect((await installation.run(args)).status, 'nobody to ask').toBe(2)
+    const done = JSON.parse((await installation.run([...args, '--yes', '--json'])).stdout)
     const rulesSet = ['rmbg-original', 'rmbg-mask', 'rmbg-processed']
     expect(done).toEqual({
       plans: [plan],
-      changed: [{ bucket: site.bucket.bucket, versioningEnabled: true, rulesSet }],
+      changed: [{ bucket: installation.bucket.bucket, versioningEnabled: true, rulesSet }],
     })
-    const again = JSON.parse((await site.run([...args, '--json'])).stdout)
+    const again = JSON.parse((await installation.run([...args, '--json'])).stdout)
     expect([again.plans[0].changes, again.changed]).toEqual([false, []])
-    expect((await site.run(args)).stdout).toContain('needs no changes')
+    expect((await installation.run(args)).stdout).toContain('needs no changes')
   })
 
   it('wal prints what to add, with a status of its own or that of a monitor', async () => {
-    const { status, stdout } = await site.run(['wal'])
+    const { status, stdout } = await installation.run(['wal'])
     expect([status, stdout]).toEqual([10, expect.stringContaining('archive_mode = on')])
-    expect((await site.run(['wal', '--monitor'])).status).toBe(1)
+    expect((await installation.run(['wal', '--monitor'])).status).toBe(1)
   })
 })
 
 describeWith('RMBG_TEST_REDIS_URL')('with a cache', () => {
   it('answers are the same, from the cache or not, and never old', async () => {
-    const at = await desk()
+    const at = await freshWorkspace()
     await at.run('process', 'photos', '--tag', 'spring')
     const [row] = await at.rows()
     const run = (args: string[], url = redisUrl!) =>

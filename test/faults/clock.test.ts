@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import fastGlob from 'fast-glob'
 import { expect, it } from 'vitest'
 import { jsonLines } from '../support/cli.ts'
-import { expectWhole, inBothWorlds, isIn, killedAt, picturesIn } from './worlds.ts'
+import { expectWhole, inBothVariants, isIn, killedAt, picturesIn } from './variants.ts'
 
 /** Debian's package faketime. */
 const library = fastGlob.sync('/usr/lib/*/faketime/libfaketime.so.1')[0]
@@ -23,12 +23,12 @@ const clock = (at: Record<string, string>) => ({
 const shifted = (by: string) => clock({ FAKETIME: by })
 const command = (photos: string) => ['process', photos, '--model', 'backdrop', '--json']
 
-inBothWorlds(
+inBothVariants(
   `a clock that is wrong${library ? '' : ' (skipped: libfaketime is not installed)'}`,
-  (world, worldName) => {
+  (variant, variantName) => {
     const completedIn = async (photos: string, count: number) => {
-      const here = isIn(world(), photos)
-      const rows = await world().look(async (sql, store) => {
+      const here = isIn(variant(), photos)
+      const rows = await variant().look(async (sql, store) => {
         const [wrong] = await sql`select 1 from image_process_jobs where completed_at < created_at`
         expect(wrong).toBeUndefined()
         return expectWhole(sql, store, here)
@@ -40,19 +40,19 @@ inBothWorlds(
       ['a day behind', '-1d'],
       ['a day ahead', '+1d'],
     ])('by %s makes no difference to a run and to those after it', async (_title, by) => {
-      const photos = await picturesIn(world(), `photos${by}`, 3)
-      const first = await world().run(command(photos), shifted(by))
+      const photos = await picturesIn(variant(), `photos${by}`, 3)
+      const first = await variant().run(command(photos), shifted(by))
       expect(first.status, first.stderr).toBe(0)
       await completedIn(photos, 3)
-      const again = await world().run(command(photos))
+      const again = await variant().run(command(photos))
       expect(jsonLines(again.stdout).at(-1)).toMatchObject({ completed: 0, skipped: 3 })
     })
 
     itWithClock('and is set back by an hour in the middle of a run leaves nothing undone', async () => {
-      const photos = await picturesIn(world(), 'photos-set-back', 12)
-      const offset = join(world().folder, 'offset')
+      const photos = await picturesIn(variant(), 'photos-set-back', 12)
+      const offset = join(variant().folder, 'offset')
       await writeFile(offset, '+0\n')
-      const run = world().start(
+      const run = variant().start(
         [...command(photos), '--concurrency', '1'],
         clock({ FAKETIME_TIMESTAMP_FILE: offset, FAKETIME_NO_CACHE: '1' }),
       )
@@ -68,16 +68,16 @@ inBothWorlds(
     })
 
     itWithClock('when a run is killed does not keep its images from the next one', async () => {
-      const photos = await picturesIn(world(), 'photos-killed', 2)
-      await killedAt(world(), 'process:claimed', command(photos), shifted('+1d'))
-      const { status, stderr } = await world().run(command(photos))
+      const photos = await picturesIn(variant(), 'photos-killed', 2)
+      await killedAt(variant(), 'process:claimed', command(photos), shifted('+1d'))
+      const { status, stderr } = await variant().run(command(photos))
       expect(status, stderr).toBe(0)
       await completedIn(photos, 2)
     })
 
     itWithClock('leaves every job in query and statistics', async () => {
-      const rows = await world().look(expectWhole)
-      const query = await world().run(['query', '--all', '--ndjson'])
+      const rows = await variant().look(expectWhole)
+      const query = await variant().run(['query', '--all', '--ndjson'])
       expect(query.status, query.stderr).toBe(0)
       expect(
         jsonLines(query.stdout)
@@ -86,15 +86,15 @@ inBothWorlds(
       ).toEqual(rows.map(({ job_id }) => job_id).sort())
       // What is of tomorrow counts from tomorrow on.
       const dayAfterNext = new Date(Date.now() + 2 * 86_400_000).toISOString()
-      const stats = await world().run(['stats', '--until', dayAfterNext, '--json'])
+      const stats = await variant().run(['stats', '--until', dayAfterNext, '--json'])
       expect(JSON.parse(stats.stdout).total).toMatchObject({ completed: rows.length, failed: 0 })
     })
 
-    if (worldName === 'servers') {
+    if (variantName === 'servers') {
       itWithClock('on one of two machines does not keep them from sharing the work', async () => {
-        const photos = await picturesIn(world(), 'photos-shared', 12)
+        const photos = await picturesIn(variant(), 'photos-shared', 12)
         const clocks = [shifted('+1d'), shifted('-1d')]
-        const runs = await Promise.all(clocks.map((env) => world().run(command(photos), env)))
+        const runs = await Promise.all(clocks.map((env) => variant().run(command(photos), env)))
         expect(runs.map(({ status }) => status)).toEqual([0, 0])
         const [one, other] = runs.map(({ stdout }) => jsonLines(stdout).at(-1)!.completed)
         expect(one + other).toBe(12)
@@ -102,29 +102,32 @@ inBothWorlds(
       })
 
       itWithClock('and not that of the database is no clock to prune by', async () => {
-        const { status, stderr } = await world().run(['prune', '--yes'], shifted('-1d'))
+        const { status, stderr } = await variant().run(['prune', '--yes'], shifted('-1d'))
         expect(status).toBe(2)
         expect(stderr).toContain('1440 minutes ahead of this machine')
       })
     } else {
       itWithClock('does not make a backup remove itself', async () => {
         const take = async (env: Record<string, string>) => {
-          const { stdout } = await world().run(['backup', '--to', 'vault', '--keep-last', '1', '--json'], env)
+          const { stdout } = await variant().run(
+            ['backup', '--to', 'vault', '--keep-last', '1', '--json'],
+            env,
+          )
           return JSON.parse(stdout).manifest.backupId as string
         }
         await take({})
         const taken = await take(shifted('-1d'))
-        expect(existsSync(join(world().folder, 'vault', taken, 'manifest.json'))).toBe(true)
+        expect(existsSync(join(variant().folder, 'vault', taken, 'manifest.json'))).toBe(true)
       })
 
       itWithClock('before the machine was started anew does not keep a job for ever', async () => {
-        const photos = await picturesIn(world(), 'photos-rebooted', 2)
-        await killedAt(world(), 'process:claimed', command(photos), shifted('+1d'))
+        const photos = await picturesIn(variant(), 'photos-rebooted', 2)
+        await killedAt(variant(), 'process:claimed', command(photos), shifted('+1d'))
         // Whether the process of an earlier boot lives cannot be seen.
-        await world().change(
+        await variant().change(
           (sql) => sql`update job_leases set owner = regexp_replace(owner, '^[^ ]+', 'elsewhere///')`,
         )
-        const { status, stderr } = await world().run(command(photos))
+        const { status, stderr } = await variant().run(command(photos))
         expect(status, stderr).toBe(0)
         await completedIn(photos, 2)
       })

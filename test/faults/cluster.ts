@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { describe } from 'vitest'
-import { databasePassword } from './told.ts'
+import { databasePassword } from './assert-output.ts'
 
 const isRoot = process.getuid?.() === 0
 /** PostgreSQL refuses to run as root. */

@@ -7,13 +7,17 @@ import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { directoryStore } from '../../src/store/directory.ts'
 import { type Finished, finishedAfter, rmbg, start } from '../support/cli.ts'
-import { expectInvariants } from '../support/records.ts'
+import { expectInvariants } from '../support/job-rows.ts'
+import { ending, eventsOf } from './assert-output.ts'
 import { type Cluster, describeCluster, startCluster } from './cluster.ts'
 import { writePictures } from './pictures.ts'
-import { ending, told } from './told.ts'
 
 /** A working directory with so many photos and a database on the cluster for it alone. */
-async function siteOn(cluster: Cluster, photos: number, onTestFinished: (end: () => Promise<void>) => void) {
+async function installationOn(
+  cluster: Cluster,
+  photos: number,
+  onTestFinished: (end: () => Promise<void>) => void,
+) {
   const folder = await mkdtemp(join(tmpdir(), 'rmbg-faults-'))
   const name = `site_${randomBytes(4).toString('hex')}`
   const admin = postgres(cluster.urlOf('postgres', 'postgres'), {
@@ -49,7 +53,7 @@ async function siteOn(cluster: Cluster, photos: number, onTestFinished: (end: ()
   }
 }
 
-const summary = (finished: Finished) => told(finished).findLast(({ type }) => type === 'summary')!
+const summary = (finished: Finished) => eventsOf(finished).findLast(({ type }) => type === 'summary')!
 
 const unreachable =
   /^The database server at 127\.0\.0\.1:\d+ cannot be reached: connect ECONNREFUSED 127\.0\.0\.1:\d+\. \[DATABASE_UNAVAILABLE\]$/
@@ -75,68 +79,68 @@ describeCluster('a PostgreSQL server', () => {
       onTestFinished,
     }) => {
       for (const mode of ['fast', 'immediate'] as const) {
-        const site = await siteOn(restless, 30, onTestFinished)
-        const finished = await site.interrupted(5, () => restless.restart(mode))
+        const installation = await installationOn(restless, 30, onTestFinished)
+        const finished = await installation.interrupted(5, () => restless.restart(mode))
         expect(finished.status, finished.stdout + finished.stderr).toBe(0)
         expect(summary(finished)).toMatchObject({ completed: 30, failed: 0 })
-        await site.expectComplete()
+        await installation.expectComplete()
       }
     })
 
     it('stopped for good is told in a sentence after a minute', async ({ expect, onTestFinished }) => {
-      const site = await siteOn(stopped, 30, onTestFinished)
-      const finished = await site.interrupted(5, () => stopped.stop())
+      const installation = await installationOn(stopped, 30, onTestFinished)
+      const finished = await installation.interrupted(5, () => stopped.stop())
       expect(finished.status, finished.stdout + finished.stderr).toBe(4)
       expect(ending(finished)).toMatch(unreachable)
       expect(summary(finished).failed).toBe(0)
-      const asked = await site.process()
+      const asked = await installation.process()
       expect(asked.status, asked.stderr).toBe(4)
       expect(ending(asked)).toMatch(unreachable)
       await stopped.start()
-      const again = await site.process()
+      const again = await installation.process()
       expect(again.status, again.stderr).toBe(0)
       expect(summary(again).completed).toBeGreaterThan(0)
-      await site.expectComplete()
+      await installation.expectComplete()
     })
 
     it('short of connections makes a run wait for one', async ({ expect, onTestFinished }) => {
-      const site = await siteOn(starved, 12, onTestFinished)
-      await site.admin`alter role ${site.admin(site.role)} nosuperuser connection limit 2`
-      const finished = await site.process('--concurrency', '6')
+      const installation = await installationOn(starved, 12, onTestFinished)
+      await installation.admin`alter role ${installation.admin(installation.role)} nosuperuser connection limit 2`
+      const finished = await installation.process('--concurrency', '6')
       expect(finished.status, finished.stdout + finished.stderr).toBe(0)
-      await site.expectComplete()
+      await installation.expectComplete()
     })
 
     it('without a connection to give is told in a sentence', async ({ expect, onTestFinished }) => {
-      const site = await siteOn(starved, 2, onTestFinished)
-      await site.admin`alter role ${site.admin(site.role)} nosuperuser connection limit 0`
-      const finished = await site.process()
+      const installation = await installationOn(starved, 2, onTestFinished)
+      await installation.admin`alter role ${installation.admin(installation.role)} nosuperuser connection limit 0`
+      const finished = await installation.process()
       expect(finished.status, finished.stdout + finished.stderr).toBe(4)
       expect(ending(finished)).toMatch(
         /^The database server has no connection left to give\. \[DATABASE_UNAVAILABLE\]$/,
       )
-      await site.admin`alter role ${site.admin(site.role)} connection limit -1`
-      expect((await site.process()).status).toBe(0)
-      await site.expectComplete()
+      await installation.admin`alter role ${installation.admin(installation.role)} connection limit -1`
+      expect((await installation.process()).status).toBe(0)
+      await installation.expectComplete()
     })
 
     it('cancelling statements is told in a sentence; what was done stays done', async ({
       expect,
       onTestFinished,
     }) => {
-      const site = await siteOn(starved, 12, onTestFinished)
-      await site.admin`alter role ${site.admin(site.role)} set statement_timeout = '2s'`
-      const finished = await site.interrupted(3, async () => {
-        await site.sql.unsafe('begin; lock table image_process_jobs in access exclusive mode')
+      const installation = await installationOn(starved, 12, onTestFinished)
+      await installation.admin`alter role ${installation.admin(installation.role)} set statement_timeout = '2s'`
+      const finished = await installation.interrupted(3, async () => {
+        await installation.sql.unsafe('begin; lock table image_process_jobs in access exclusive mode')
       })
-      await site.sql.unsafe('rollback')
+      await installation.sql.unsafe('rollback')
       expect(finished.status, finished.stdout + finished.stderr).toBe(4)
       expect(ending(finished)).toMatch(
         /^The database cancelled a statement: canceling statement due to statement timeout\. \[DATABASE_ERROR\]$/,
       )
-      const again = await site.process()
+      const again = await installation.process()
       expect(again.status, again.stderr).toBe(0)
-      await site.expectComplete()
+      await installation.expectComplete()
     })
   })
 })

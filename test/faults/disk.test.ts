@@ -4,37 +4,37 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { describe, expect, it, vi } from 'vitest'
 import { cleanEnvironment, type Finished, finished, program, start } from '../support/cli.ts'
-import { type Desk, desk } from '../support/desk.ts'
+import { freshWorkspace, type Workspace } from '../support/fixture-workspace.ts'
+import { ending, eventsOf } from './assert-output.ts'
 import { writePictures } from './pictures.ts'
 import { describeDisks, mountDisk } from './small-disk.ts'
-import { ending, told } from './told.ts'
 
 // Nothing is timed: a busy machine may take as long as it likes.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 const count = 10
 const flags = ['--model', 'backdrop', '--json']
-const summary = (finished: Finished) => told(finished).findLast(({ type }) => type === 'summary')!
+const summary = (finished: Finished) => eventsOf(finished).findLast(({ type }) => type === 'summary')!
 const failures = (finished: Finished) =>
   Object.fromEntries(
     summary(finished).failures.map(({ input, code }: { input: string; code: string }) => [input, code]),
   )
 
-async function pictures(): Promise<Desk & { process: (...more: string[]) => Promise<Finished> }> {
-  const place = await desk()
-  await rm(join(place.folder, 'photos'), { recursive: true })
-  await writePictures(join(place.folder, 'photos'), count)
-  return { ...place, process: (...more) => place.run('process', 'photos', ...flags, ...more) }
+async function pictures(): Promise<Workspace & { process: (...more: string[]) => Promise<Finished> }> {
+  const workspace = await freshWorkspace()
+  await rm(join(workspace.folder, 'photos'), { recursive: true })
+  await writePictures(join(workspace.folder, 'photos'), count)
+  return { ...workspace, process: (...more) => workspace.run('process', 'photos', ...flags, ...more) }
 }
 
 /** Root may write and read everywhere; without these capabilities it is as anybody else. */
-async function asAnybody(place: Desk, args: string[]): Promise<Finished> {
+async function asAnybody(workspace: Workspace, args: string[]): Promise<Finished> {
   const prefix =
     process.getuid?.() === 0 ? ['setpriv', '--bounding-set', '-dac_override,-dac_read_search', '--'] : []
   const [file, ...rest] = [...prefix, process.execPath, program, ...args]
   const { exitCode, stdout, stderr } = await execa(file!, rest, {
-    cwd: place.folder,
-    env: { ...cleanEnvironment(), NO_COLOR: '1', RMBG_HOME: place.home } as Record<string, string>,
+    cwd: workspace.folder,
+    env: { ...cleanEnvironment(), NO_COLOR: '1', RMBG_HOME: workspace.home } as Record<string, string>,
     extendEnv: false,
     reject: false,
     stdin: 'ignore',
@@ -77,7 +77,7 @@ describeDisks('a disk', () => {
     )
     expect((await process()).status, 'still full').toBe(4)
     await disk.makeRoom()
-    const acknowledged = told(full).filter(({ status }) => status === 'completed')
+    const acknowledged = eventsOf(full).filter(({ status }) => status === 'completed')
     const kept = new Set(
       (await rows()).filter(({ status }) => status === 'completed').map((row) => row.job_id),
     )
@@ -129,40 +129,40 @@ describeDisks('a disk', () => {
 
 describe('without permission', () => {
   it('an input, or a whole folder of them, fails by name and the others are made', async () => {
-    const place = await pictures()
-    await chmod(join(place.folder, 'photos/003.jpg'), 0)
-    const finished = await asAnybody(place, ['process', 'photos', ...flags])
+    const workspace = await pictures()
+    await chmod(join(workspace.folder, 'photos/003.jpg'), 0)
+    const finished = await asAnybody(workspace, ['process', 'photos', ...flags])
     expect(finished.status, finished.stderr).toBe(3)
     expect(failures(finished)).toEqual({ 'photos/003.jpg': 'INPUT_UNREADABLE' })
     expect(summary(finished).failures[0].message).toBe('The file may not be read (permission denied).')
-    await chmod(join(place.folder, 'photos/003.jpg'), 0o644)
-    expect((await place.process()).status).toBe(0)
-    expect((await place.rows()).map(({ status }) => status)).toEqual(Array(count).fill('completed'))
+    await chmod(join(workspace.folder, 'photos/003.jpg'), 0o644)
+    expect((await workspace.process()).status).toBe(0)
+    expect((await workspace.rows()).map(({ status }) => status)).toEqual(Array(count).fill('completed'))
 
-    await mkdir(join(place.folder, 'photos/secret'))
-    await chmod(join(place.folder, 'photos/secret'), 0)
-    const closed = await asAnybody(place, ['process', 'photos', ...flags])
+    await mkdir(join(workspace.folder, 'photos/secret'))
+    await chmod(join(workspace.folder, 'photos/secret'), 0)
+    const closed = await asAnybody(workspace, ['process', 'photos', ...flags])
     expect(closed.status, closed.stdout + closed.stderr).toBe(3)
     expect(failures(closed)).toEqual({ 'photos/secret': 'INPUT_UNREADABLE' })
     expect(summary(closed)).toMatchObject({ skipped: count })
   })
 
   it('to write, store and database say so', async () => {
-    const place = await pictures()
-    await mkdir(join(place.home, 'store'))
-    await chmod(join(place.home, 'store'), 0o500)
-    const store = await asAnybody(place, ['process', 'photos', ...flags])
+    const workspace = await pictures()
+    await mkdir(join(workspace.home, 'store'))
+    await chmod(join(workspace.home, 'store'), 0o500)
+    const store = await asAnybody(workspace, ['process', 'photos', ...flags])
     expect(store.status, store.stderr).toBe(5)
     expect(ending(store)).toBe(
-      `There is no permission to write to the store in ${place.home}/store/ (EACCES). [STORE_DENIED]`,
+      `There is no permission to write to the store in ${workspace.home}/store/ (EACCES). [STORE_DENIED]`,
     )
-    await chmod(join(place.home, 'store'), 0o700)
-    await chmod(join(place.home, 'database/cluster'), 0o500)
-    const database = await asAnybody(place, ['process', 'photos', ...flags])
+    await chmod(join(workspace.home, 'store'), 0o700)
+    await chmod(join(workspace.home, 'database/cluster'), 0o500)
+    const database = await asAnybody(workspace, ['process', 'photos', ...flags])
     expect(database.status, database.stderr).toBe(4)
     ending(database)
-    await chmod(join(place.home, 'database/cluster'), 0o700)
-    expect((await place.process()).status).toBe(0)
+    await chmod(join(workspace.home, 'database/cluster'), 0o700)
+    expect((await workspace.process()).status).toBe(0)
   })
 })
 

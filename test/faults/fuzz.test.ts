@@ -1,6 +1,6 @@
 /**
  * Damaged pictures of every format, thousands of them, through the built program: it never crashes, never hangs, stays
- * within its memory, and says of each picture in one sentence what became of it. See FUZZ.md for the long form.
+ * within its memory, and says of each picture in one sentence what became of it. See FUZZ.md for long mode.
  */
 
 import { mkdir, rm, writeFile } from 'node:fs/promises'
@@ -14,9 +14,9 @@ import { decode, readHeader } from '../../src/cutout/codec/decode.ts'
 import { metadataToKeep } from '../../src/cutout/codec/metadata.ts'
 import { errorFamilies } from '../../src/errors.ts'
 import { jsonLines, rmbg, temporaryFolder } from '../support/cli.ts'
-import { deskIn } from '../support/desk.ts'
+import { workspaceIn } from '../support/fixture-workspace.ts'
 import { picture } from '../support/images.ts'
-import { isLong as long } from './form.ts'
+import { isLong as long } from '../support/long-mode.ts'
 import { mutants } from './mutate.ts'
 import { peakMemory } from './peak-memory.ts'
 
@@ -63,7 +63,7 @@ describe(`damaged pictures, seed ${seed}`, () => {
         await writeFile(join(pictures, name), bytes)
         names.push(name)
       }
-      const { home, rows } = await deskIn(folder)
+      const { home, rows } = await workspaceIn(folder)
       const peak = peakMemory(folder)
       const way = ways[batch % ways.length]!
       const started = performance.now()

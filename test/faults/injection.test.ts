@@ -4,36 +4,36 @@ import { join } from 'node:path'
 import postgres from 'postgres'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { jsonLines } from '../support/cli.ts'
+import { describeServers, freshInstallation, type Installation } from '../support/fixture-installation.ts'
 import { picture } from '../support/images.ts'
 import { makeJob } from '../support/jobs.ts'
-import { describeServers, type Installation, installation } from '../support/site.ts'
 
 /** Ends whatever it could stand in, and goes on with harm. */
 const harm = `x'" or 1=1; drop table image_tags; -- \\ %_$1 \${HOME} {"a":1}`
 
 describeServers('SQL, JSON, shell and path characters', () => {
-  let site: Installation
+  let installation: Installation
   let jobIds: string[]
   beforeAll(async () => {
-    site = await installation()
-    await site.run(['migrate'])
+    installation = await freshInstallation()
+    await installation.run(['migrate'])
     jobIds = await Promise.all(
       ['anna', 'ben', 'ben'].map((user, index) =>
-        makeJob(site.sql, { user, ageDays: index * 300, tags: ['keep'], store: site.store }),
+        makeJob(installation.sql, { user, ageDays: index * 300, tags: ['keep'], store: installation.store }),
       ),
     )
     // Folds what was logged until now: later ones have nothing to fold.
-    await site.run(['prune', '--user', 'nobody', '--yes'])
+    await installation.run(['prune', '--user', 'nobody', '--yes'])
   })
-  afterAll(() => site.close())
+  afterAll(() => installation.close())
 
   /** All rows of all tables, and all objects. */
   async function everything() {
-    const [dump] = await site.sql`
+    const [dump] = await installation.sql`
       select json_agg(json_build_array(table_name, query_to_xml(format('select * from %I order by 1', table_name), true, false, '')::text)
         order by table_name)::text as tables
       from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`
-    return { tables: dump!.tables, keys: (await site.bucket.keys()).sort() }
+    return { tables: dump!.tables, keys: (await installation.bucket.keys()).sort() }
   }
 
   it.each<{ args: string[]; status: number; none?: true }>([
@@ -79,7 +79,7 @@ describeServers('SQL, JSON, shell and path characters', () => {
     { args: ['restore', harm, '--into', harm], status: 2 },
   ])('in $args select nothing, change nothing and break nothing', async ({ args, status, none }) => {
     const before = await everything()
-    const result = await site.run(args)
+    const result = await installation.run(args)
     expect(result.status, result.stderr).toBe(status)
     expect(result.stderr).not.toMatch(/syntax error|invalid input syntax|unexpected|\bat .*:\d+:\d+/i)
     if (none) expect(result).toMatchObject({ stdout: '', stderr: 'No job matches.' })
@@ -88,13 +88,14 @@ describeServers('SQL, JSON, shell and path characters', () => {
 
   it('in what is stored are stored as they are', async () => {
     const [user, name, tag] = [`u${harm}`.slice(0, 64), `n${harm}`, `t${harm}`.slice(0, 64).trim()]
-    expect((await site.run(['tag', 'add', tag, jobIds[0]!])).status).toBe(0)
+    expect((await installation.run(['tag', 'add', tag, jobIds[0]!])).status).toBe(0)
     expect(
-      (await site.run(['user', 'set', user, '--username', name, '--email', `"a'b"@x.example`])).status,
+      (await installation.run(['user', 'set', user, '--username', name, '--email', `"a'b"@x.example`]))
+        .status,
     ).toBe(0)
-    await mkdir(join(site.folder, 'in'))
-    await writeFile(join(site.folder, 'in/cup.jpg'), await picture(1).jpeg().toBuffer())
-    const { status, stderr } = await site.run([
+    await mkdir(join(installation.folder, 'in'))
+    await writeFile(join(installation.folder, 'in/cup.jpg'), await picture(1).jpeg().toBuffer())
+    const { status, stderr } = await installation.run([
       ...[
         'process',
         'in',
@@ -109,10 +110,12 @@ describeServers('SQL, JSON, shell and path characters', () => {
       ],
     ])
     expect(status, stderr).toBe(0)
-    expect(await readdir(join(site.folder, `out $(id) 'x"; ls`))).toEqual(['cup.png'])
-    const jobs = jsonLines((await site.run(['query', '--user', user, '--tag', tag, '--ndjson'])).stdout)
+    expect(await readdir(join(installation.folder, `out $(id) 'x"; ls`))).toEqual(['cup.png'])
+    const jobs = jsonLines(
+      (await installation.run(['query', '--user', user, '--tag', tag, '--ndjson'])).stdout,
+    )
     expect(jobs).toMatchObject([{ userId: user, tags: [tag] }])
-    expect(JSON.parse((await site.run(['user', 'list', '--json'])).stdout)).toContainEqual(
+    expect(JSON.parse((await installation.run(['user', 'list', '--json'])).stdout)).toContainEqual(
       expect.objectContaining({ userId: user, username: name }),
     )
   })
@@ -129,10 +132,11 @@ describeServers('SQL, JSON, shell and path characters', () => {
       'h.JPG',
     ]
     for (const [index, name] of names.entries())
-      await writeFile(join(site.folder, name), `no picture ${index}`)
-    await writeFile(join(site.folder, 'list'), names.join('\n'))
-    expect((await site.run(['process', '--from-file', 'list', '--user', 'carol'])).status).toBe(3)
-    const failed = await site.sql`select original_path from image_process_jobs where user_id = 'carol'`
+      await writeFile(join(installation.folder, name), `no picture ${index}`)
+    await writeFile(join(installation.folder, 'list'), names.join('\n'))
+    expect((await installation.run(['process', '--from-file', 'list', '--user', 'carol'])).status).toBe(3)
+    const failed =
+      await installation.sql`select original_path from image_process_jobs where user_id = 'carol'`
     expect(failed).toHaveLength(names.length)
     const key = /^original\/\d{4}\/\d\d\/\d\d\/[0-9a-f-]{36}\.[a-z0-9]{1,8}$/
     for (const { original_path } of failed) expect(original_path).toMatch(key)
@@ -140,12 +144,12 @@ describeServers('SQL, JSON, shell and path characters', () => {
 
   it('in the name of a database to restore into name that one database', async () => {
     const name = `rmbg_test "x'; drop=y \\ ${jobIds[0]!.slice(-6)}`
-    const backup = await site.run(['backup', '--to', 'backups'])
+    const backup = await installation.run(['backup', '--to', 'backups'])
     expect(backup.status, backup.stderr).toBe(0)
     const before = await everything()
-    const admin = postgres(site.database.url, { max: 1, onnotice: () => {} })
+    const admin = postgres(installation.database.url, { max: 1, onnotice: () => {} })
     try {
-      const restored = await site.run(['restore', 'backups', '--into', name])
+      const restored = await installation.run(['restore', 'backups', '--into', name])
       expect(restored.status, restored.stderr).toBe(0)
       expect(await admin`select datname from pg_database where datname = ${name}`).toHaveLength(1)
       expect(await everything()).toEqual(before)
@@ -156,15 +160,15 @@ describeServers('SQL, JSON, shell and path characters', () => {
   })
 
   it('and paths in rows of a tampered database reach no file', async () => {
-    await site.sql`update image_process_jobs set original_path = '../../../../etc/passwd', mask_path = '..', processed_path = 'processed/../../x'
+    await installation.sql`update image_process_jobs set original_path = '../../../../etc/passwd', mask_path = '..', processed_path = 'processed/../../x'
       where job_id = ${jobIds[1]!}`
-    const { status, stderr } = await site.run(['query', jobIds[1]!, '--download', 'fetched'])
+    const { status, stderr } = await installation.run(['query', jobIds[1]!, '--download', 'fetched'])
     expect(status).toBe(5)
     expect(stderr).toContain('is not a key of an object')
-    const local = { S3_BUCKET: '', RMBG_HOME: join(site.folder, 'local') }
-    expect((await site.run(['query', jobIds[1]!, '--download', 'fetched'], local)).stderr).toContain(
+    const local = { S3_BUCKET: '', RMBG_HOME: join(installation.folder, 'local') }
+    expect((await installation.run(['query', jobIds[1]!, '--download', 'fetched'], local)).stderr).toContain(
       'is not a key of an object',
     )
-    expect((await readdir(site.folder)).filter((name) => name.startsWith('fetched'))).toEqual([])
+    expect((await readdir(installation.folder)).filter((name) => name.startsWith('fetched'))).toEqual([])
   })
 })

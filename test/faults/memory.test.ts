@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { jsonLines, rmbg } from '../support/cli.ts'
-import { type Desk, desk } from '../support/desk.ts'
-import { isLong as long } from './form.ts'
+import { freshWorkspace, type Workspace } from '../support/fixture-workspace.ts'
+import { isLong as long } from '../support/long-mode.ts'
 import { peakMemory } from './peak-memory.ts'
 
 const megabyte = 2 ** 20
 
 /** @returns bytes of memory held at most, and what was told of each image */
-async function run({ folder, home }: Desk, ...args: string[]) {
+async function run({ folder, home }: Workspace, ...args: string[]) {
   const peak = peakMemory(folder)
   const { stdout, stderr } = await rmbg(['process', '--json', '--model', 'backdrop', ...args], {
     cwd: folder,
@@ -22,15 +22,15 @@ async function run({ folder, home }: Desk, ...args: string[]) {
   return { peak: await peak.bytes(), images, stderr }
 }
 
-async function deskWithNoise(count: number, width: number, height: number): Promise<Desk> {
-  const place = await desk()
-  await mkdir(join(place.folder, 'noise'))
+async function workspaceWithNoise(count: number, width: number, height: number): Promise<Workspace> {
+  const workspace = await freshWorkspace()
+  await mkdir(join(workspace.folder, 'noise'))
   const noise = { type: 'gaussian', mean: 120, sigma: 50 } as const
   for (let index = 0; index < count; index++) {
     const create = { width, height, channels: 3, background: 'white', noise } as const
-    await sharp({ create }).toFile(join(place.folder, `noise/${index}.jpg`))
+    await sharp({ create }).toFile(join(workspace.folder, `noise/${index}.jpg`))
   }
-  return place
+  return workspace
 }
 
 describe('the memory budget', () => {
@@ -39,11 +39,11 @@ describe('the memory budget', () => {
     'is kept by pictures of 12 megapixels encoded as %s',
     { timeout: 10 * 60_000 },
     async (format) => {
-      const place = await deskWithNoise(3, 4000, 3000)
-      const itself = await run(place, 'photos', '--format', format)
+      const workspace = await workspaceWithNoise(3, 4000, 3000)
+      const itself = await run(workspace, 'photos', '--format', format)
       const budget = 1000 * megabyte
       const flags = ['--format', format, '--max-memory', String(budget), '--keep-hidden-color']
-      const { peak, images, stderr } = await run(place, 'noise', ...flags, '--concurrency', '3')
+      const { peak, images, stderr } = await run(workspace, 'noise', ...flags, '--concurrency', '3')
       expect(
         images.map(({ status }) => status),
         stderr,
@@ -53,10 +53,10 @@ describe('the memory budget', () => {
   )
 
   it('refuses a picture that only its encoder makes too large', async () => {
-    const place = await deskWithNoise(1, 3000, 2000)
+    const workspace = await workspaceWithNoise(1, 3000, 2000)
     const flags = ['noise', '--max-memory', '256MB']
-    expect((await run(place, ...flags)).images).toMatchObject([{ status: 'completed' }])
-    expect((await run(place, ...flags, '--format', 'avif')).images).toMatchObject([
+    expect((await run(workspace, ...flags)).images).toMatchObject([{ status: 'completed' }])
+    expect((await run(workspace, ...flags, '--format', 'avif')).images).toMatchObject([
       { status: 'failed', code: 'MEMORY_BUDGET' },
     ])
   })

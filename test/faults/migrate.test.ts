@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import type postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { shippedMigrations } from '../../src/database/migrate.ts'
-import { describeServers } from '../support/site.ts'
-import { migratePlaces } from './places.ts'
-import { embeddedWorld, killedAt, serverWorld, type World } from './worlds.ts'
+import { describeServers } from '../support/fixture-installation.ts'
+import { migrateKillPoints } from './kill-points.ts'
+import { embeddedVariant, killedAt, serverVariant, type Variant } from './variants.ts'
 
 /** Everything a migration can make, as the catalogue has it. */
 const schemaOf = async (sql: postgres.Sql) => {
@@ -27,22 +27,22 @@ const schemaOf = async (sql: postgres.Sql) => {
 
 const shipped = (await shippedMigrations()).map(({ name }) => name)
 async function killAtEveryMigration(
-  world: World,
-  placeOf: (index: number) => string,
+  variant: Variant,
+  killPointOf: (index: number) => string,
   uninterrupted: string[],
 ) {
   let applied = 0
   for (let index = 0; index < shipped.length; index++) {
-    const at = placeOf(index)
+    const at = killPointOf(index)
     // A run that gets past what killed the one before is killed at the migration behind it.
     const passage = at === 'migrate:committed' || index === 0 ? 1 : 2
-    await killedAt(world, `${at}@${passage}`, ['migrate'])
+    await killedAt(variant, `${at}@${passage}`, ['migrate'])
     applied += at === 'migrate:committed' ? 1 : passage - 1
     // What is written while the schema is half way there stays.
     if (index === 8)
-      await world.change((sql) => sql`insert into users (user_id, username) values ('anna', 'Anna')`)
+      await variant.change((sql) => sql`insert into users (user_id, username) values ('anna', 'Anna')`)
   }
-  const { status, stdout, stderr } = await world.run(['migrate'])
+  const { status, stdout, stderr } = await variant.run(['migrate'])
   expect(status, stderr).toBe(0)
   expect(stdout.trim()).toBe(
     shipped
@@ -50,7 +50,7 @@ async function killAtEveryMigration(
       .map((name) => `applied  ${name}`)
       .join('\n'),
   )
-  await world.look(async (sql) => {
+  await variant.look(async (sql) => {
     expect(await schemaOf(sql)).toEqual(uninterrupted)
     expect(await sql`select user_id from users`).toHaveLength(1)
   })
@@ -59,33 +59,33 @@ async function killAtEveryMigration(
 describeServers('rmbg migrate [PostgreSQL]', () => {
   let uninterrupted: string[]
   beforeAll(async () => {
-    const world = await serverWorld()
-    uninterrupted = await world.look(schemaOf)
-    await world.close()
+    const variant = await serverVariant()
+    uninterrupted = await variant.look(schemaOf)
+    await variant.close()
   })
 
-  it.each(migratePlaces)(
+  it.each(migrateKillPoints)(
     'killed at $at of every migration ends where one that was never killed does',
     async ({ at }) => {
-      const world = await serverWorld({ migrated: false })
-      await killAtEveryMigration(world, () => at, uninterrupted)
-      await world.close()
+      const variant = await serverVariant({ migrated: false })
+      await killAtEveryMigration(variant, () => at, uninterrupted)
+      await variant.close()
     },
   )
 })
 
 describe('rmbg migrate [embedded database]', () => {
-  let world: World
+  let variant: Variant
   beforeAll(async () => {
-    world = await embeddedWorld()
+    variant = await embeddedVariant()
   })
-  afterAll(() => world.close())
+  afterAll(() => variant.close())
 
   it('killed at every migration, at each place in turn, ends where one that was never killed does', {
     timeout: 300_000,
   }, async () => {
-    const uninterrupted = await world.look(schemaOf)
-    await rm(join(world.env.RMBG_HOME!, 'database'), { recursive: true })
-    await killAtEveryMigration(world, (index) => migratePlaces[index % 3]!.at, uninterrupted)
+    const uninterrupted = await variant.look(schemaOf)
+    await rm(join(variant.env.RMBG_HOME!, 'database'), { recursive: true })
+    await killAtEveryMigration(variant, (index) => migrateKillPoints[index % 3]!.at, uninterrupted)
   })
 })

@@ -6,8 +6,8 @@ import { describe, expect, it, vi } from 'vitest'
 import type { Graph, Value } from '../../training/graph.ts'
 import { model, redChannel, saveModel } from '../model/graphs.ts'
 import { type Finished, root } from '../support/cli.ts'
-import { type Desk, desk } from '../support/desk.ts'
-import { ending, told } from './told.ts'
+import { freshWorkspace, type Workspace } from '../support/fixture-workspace.ts'
+import { ending, eventsOf } from './assert-output.ts'
 
 // Nothing is timed: a busy machine may take as long as it likes.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
@@ -27,14 +27,14 @@ const fullRed = (graph: Graph, image: Value): Value =>
   graph.op('Floor', [graph.op('ReduceMax', [redChannel(graph, image)], { keepdims: 0 })])
 
 /** Three photos, and a white one in their midst that only some models can take. */
-async function photos(): Promise<Desk> {
-  const place = await desk()
+async function photos(): Promise<Workspace> {
+  const workspace = await freshWorkspace()
   const white = sharp({ create: { width: 160, height: 120, channels: 3, background: 'white' } })
-  await white.png().toFile(join(place.folder, 'photos/d-white.png'))
-  return place
+  await white.png().toFile(join(workspace.folder, 'photos/d-white.png'))
+  return workspace
 }
 
-const summary = (finished: Finished) => told(finished).findLast(({ type }) => type === 'summary')!
+const summary = (finished: Finished) => eventsOf(finished).findLast(({ type }) => type === 'summary')!
 
 describe('a model that', () => {
   it.each<[string, (graph: Graph, image: Value) => Value, string, RegExp]>([

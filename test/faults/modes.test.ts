@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { cleanEnvironment, program, rmbg, temporaryFolder } from '../support/cli.ts'
-import { deskIn } from '../support/desk.ts'
+import { workspaceIn } from '../support/fixture-workspace.ts'
 
 /** Paths below a folder, itself included, with their permissions. */
 async function modes(folder: string): Promise<[path: string, mode: number][]> {
@@ -23,7 +23,7 @@ const withUmask = (umask: string, cwd: string, args: string[]) =>
 
 it('embedded database, store and backups are private whatever the umask', async () => {
   const folder = await temporaryFolder()
-  await deskIn(folder)
+  await workspaceIn(folder)
   await withUmask('000', folder, ['process', 'photos', '--model', 'backdrop'])
   await withUmask('000', folder, ['backup', '--to', 'backups', '--objects'])
   const all = [...(await modes(join(folder, 'home'))), ...(await modes(join(folder, 'backups')))]
@@ -36,7 +36,7 @@ it('embedded database, store and backups are private whatever the umask', async 
 
 it('cut-outs and fetched objects are as the umask says', async () => {
   const folder = await temporaryFolder()
-  await deskIn(folder)
+  await workspaceIn(folder)
   await withUmask('027', folder, ['process', 'photos', '--output', 'cutouts', '--model', 'backdrop'])
   await withUmask('027', folder, ['query', '--download', 'fetched'])
   for (const below of ['cutouts', 'fetched']) {

@@ -11,9 +11,9 @@ import { openEmbedded } from '../../src/database/embedded.ts'
 import { applyMigrations } from '../../src/database/migrate.ts'
 import { directoryStore } from '../../src/store/directory.ts'
 import { jsonLines, program, rmbg, temporaryFolder } from '../support/cli.ts'
-import { desk, deskIn } from '../support/desk.ts'
+import { freshWorkspace, workspaceIn } from '../support/fixture-workspace.ts'
 import { picture } from '../support/images.ts'
-import { expectInvariants, type JobRow } from '../support/records.ts'
+import { expectInvariants, type JobRow } from '../support/job-rows.ts'
 import { freshDatabase, postgresUrl } from '../support/servers.ts'
 
 /** What a terminal obeys, or what shows text in another order than it has. Line ends and tabs are the printer's own. */
@@ -67,7 +67,7 @@ const onTerminal = async (...args: string[]) => {
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'rmbg-names-'))
-  home = (await deskIn(folder)).home
+  home = (await workspaceIn(folder)).home
   if (postgresUrl !== undefined) {
     server = await freshDatabase()
     const database = connectServer(server.url)
@@ -138,7 +138,7 @@ describe('names of files', () => {
   })
 
   it('with backslashes lead nowhere but to themselves', async () => {
-    const { folder, run } = await desk()
+    const { folder, run } = await freshWorkspace()
     await mkdir(join(folder, 'in/x'), { recursive: true })
     // Were they taken for slashes, it would be photos/cup.jpg.
     await writeFile(join(folder, 'in/x\\..\\..\\photos\\cup.jpg'), 'no picture')
@@ -148,7 +148,7 @@ describe('names of files', () => {
   })
 
   it('that are not UTF-8 fail alone', async () => {
-    const { folder, run } = await desk()
+    const { folder, run } = await freshWorkspace()
     await mkdir(join(folder, 'latin'))
     await writeFile(
       Buffer.concat([Buffer.from(join(folder, 'latin/caf')), Buffer.from([0xe9]), Buffer.from('.jpg')]),
@@ -242,7 +242,7 @@ describe('what is shown to people', () => {
 
 describe('links', () => {
   it('that lead in circles, nowhere or to folders end nothing, and a folder is not left through one', async () => {
-    const { folder, run } = await desk()
+    const { folder, run } = await freshWorkspace()
     const outside = await temporaryFolder()
     await writeFile(join(outside, 'secret.jpg'), await picture(77).jpeg().toBuffer())
     await symlink('.', join(folder, 'photos/itself'))
@@ -275,7 +275,7 @@ describe('links', () => {
   })
 
   it('in the place of a cut-out are replaced, not followed', async () => {
-    const { folder, run } = await desk()
+    const { folder, run } = await freshWorkspace()
     const outside = await temporaryFolder()
     const victim = join(outside, 'victim.png')
     await writeFile(victim, 'mine')
@@ -289,7 +289,7 @@ describe('links', () => {
   })
 
   it('and .. in inputs and in --output are seen through: nothing is written beside the output folder', async () => {
-    const { folder, run } = await desk()
+    const { folder, run } = await freshWorkspace()
     await mkdir(join(folder, 'work'))
     await writeFile(join(folder, 'list'), 'photos/../photos/./cup.jpg\nphotos/summer/../../photos/cup.png\n')
     const { status, stdout } = await run(

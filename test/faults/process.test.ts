@@ -6,20 +6,20 @@ import type postgres from 'postgres'
 import { expect, it } from 'vitest'
 import { type ObjectStore, objectKinds } from '../../src/store/contract.ts'
 import { jsonLines } from '../support/cli.ts'
-import { type ImagePlace, imagePlaces, placesIn } from './places.ts'
+import { type ImageKillPoint, imageKillPoints, killPointsIn } from './kill-points.ts'
 import {
   acknowledged,
   expectRecoverable,
   expectWhole,
-  inBothWorlds,
+  inBothVariants,
   isIn,
   killedAt,
   picturesIn,
-  type World,
-} from './worlds.ts'
+  type Variant,
+} from './variants.ts'
 
 /** One image is acknowledged before the next gets there; each has three puts, which pass the places of the store. */
-const passage = ({ at }: ImagePlace) =>
+const passage = ({ at }: ImageKillPoint) =>
   at.startsWith('store:') ? 4 : at === 'process:ended' || at === 'process:failed' ? 1 : 2
 
 const tagged = async (sql: postgres.Sql) => {
@@ -35,26 +35,27 @@ async function kindsOf(store: ObjectStore, jobId: string): Promise<string[]> {
   return kinds
 }
 
-const filesIn = async (world: World, folder: string) =>
-  (await readdir(join(world.folder, folder)).catch(() => [])).sort()
+const filesIn = async (variant: Variant, folder: string) =>
+  (await readdir(join(variant.folder, folder)).catch(() => [])).sort()
 
-inBothWorlds('rmbg process', (world, worldName) => {
-  it.each(placesIn(imagePlaces, worldName))(
+inBothVariants('rmbg process', (variant, variantName) => {
+  it.each(killPointsIn(imageKillPoints, variantName))(
     'killed at $at is completed by running it again',
-    async (place) => {
-      const photos = await picturesIn(world(), place.at.replace(':', '-'), 3)
-      const isHere = isIn(world(), photos)
-      const isBroken = place.at === 'process:failed'
-      if (isBroken) await writeFile(join(world().folder, photos, 'broken.jpg'), 'shopping list\n'.repeat(20))
+    async (killPoint) => {
+      const photos = await picturesIn(variant(), killPoint.at.replace(':', '-'), 3)
+      const isHere = isIn(variant(), photos)
+      const isBroken = killPoint.at === 'process:failed'
+      if (isBroken)
+        await writeFile(join(variant().folder, photos, 'broken.jpg'), 'shopping list\n'.repeat(20))
       const cutouts = `${photos}-cut`
       const command = [
         ...['process', photos, '--output', cutouts, '--tag', 'spring', '--json'],
         ...['--model', 'backdrop', '--concurrency', '1'],
       ]
 
-      const { stdout } = await killedAt(world(), `${place.at}@${passage(place)}`, command)
+      const { stdout } = await killedAt(variant(), `${killPoint.at}@${passage(killPoint)}`, command)
       const told = acknowledged(stdout).map(({ jobId }) => jobId)
-      const left = await world().look(async (sql, store) => {
+      const left = await variant().look(async (sql, store) => {
         const rows = (await expectRecoverable(sql, store, isHere)).filter(isHere)
         const inWork = rows.find(({ job_id }) => !told.includes(job_id))
         return {
@@ -67,17 +68,17 @@ inBothWorlds('rmbg process', (world, worldName) => {
       const { inWork } = left
       const acknowledgedRows = left.rows.filter(({ job_id }) => told.includes(job_id))
       expect(acknowledgedRows.map(({ status }) => status)).toEqual(told.map(() => 'completed'))
-      expect(told).toHaveLength(place.at === 'process:ended' ? 3 : isBroken ? told.length : 1)
-      expect(left.rows).toHaveLength(told.length + (place.row === 'none' ? 0 : 1))
-      expect(inWork?.status ?? 'none').toBe(place.row)
-      expect(left.isTagged).toBe(place.isTagged)
-      expect(left.kinds).toEqual(expect.arrayContaining([...place.objects]))
-      expect([...place.objects, ...place.perhaps]).toEqual(expect.arrayContaining(left.kinds))
-      expect(await filesIn(world(), cutouts)).toHaveLength(told.length + (place.hasOutput ? 1 : 0))
+      expect(told).toHaveLength(killPoint.at === 'process:ended' ? 3 : isBroken ? told.length : 1)
+      expect(left.rows).toHaveLength(told.length + (killPoint.row === 'none' ? 0 : 1))
+      expect(inWork?.status ?? 'none').toBe(killPoint.row)
+      expect(left.isTagged).toBe(killPoint.isTagged)
+      expect(left.kinds).toEqual(expect.arrayContaining([...killPoint.objects]))
+      expect([...killPoint.objects, ...killPoint.perhaps]).toEqual(expect.arrayContaining(left.kinds))
+      expect(await filesIn(variant(), cutouts)).toHaveLength(told.length + (killPoint.hasOutput ? 1 : 0))
 
-      const again = await world().run(command)
+      const again = await variant().run(command)
       expect(again.status, again.stderr).toBe(isBroken ? 3 : 0)
-      const { rows, tags } = await world().look(async (sql, store) => ({
+      const { rows, tags } = await variant().look(async (sql, store) => ({
         rows: (await expectWhole(sql, store, isHere)).filter(isHere),
         tags: await tagged(sql),
       }))
@@ -94,7 +95,7 @@ inBothWorlds('rmbg process', (world, worldName) => {
         skipped: completedBefore,
       })
       for (const { job_id } of rows) expect(tags.has(job_id)).toBe(true)
-      expect(await filesIn(world(), cutouts)).toEqual(['0.png', '1.png', '2.png'])
+      expect(await filesIn(variant(), cutouts)).toEqual(['0.png', '1.png', '2.png'])
       for (const row of rows.filter(({ status }) => status === 'completed')) {
         const file = row.source_path.replace(photos, cutouts).replace('.jpg', '.png')
         const digest = createHash('sha256').update(await readFile(file))
@@ -104,21 +105,21 @@ inBothWorlds('rmbg process', (world, worldName) => {
   )
 
   it('counts in its statistics what was done, once', async () => {
-    const { stdout, status } = await world().run(['stats', '--json'])
+    const { stdout, status } = await variant().run(['stats', '--json'])
     expect(status).toBe(0)
-    const rows = await world().look(expectWhole)
+    const rows = await variant().look(expectWhole)
     const completed = rows.filter((row) => row.status === 'completed').length
     expect(JSON.parse(stdout).total).toMatchObject({ completed, failed: rows.length - completed })
   })
 
-  if (worldName === 'embedded') {
+  if (variantName === 'embedded') {
     it('clears what a killed put left beside the store, when that is a day old', async () => {
-      const incoming = join(world().folder, '.home/store/.incoming')
+      const incoming = join(variant().folder, '.home/store/.incoming')
       const files = await readdir(incoming)
       expect(files).not.toHaveLength(0)
       const yesterday = new Date(Date.now() - 25 * 3_600_000)
       for (const file of files) await utimes(join(incoming, file), yesterday, yesterday)
-      expect((await world().run(['process', 'store-staged', '--model', 'backdrop'])).status).toBe(0)
+      expect((await variant().run(['process', 'store-staged', '--model', 'backdrop'])).status).toBe(0)
       expect(await readdir(incoming)).toEqual([])
     })
   }

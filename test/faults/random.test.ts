@@ -9,27 +9,27 @@ import { afterAll, expect, it } from 'vitest'
 import { shippedMigrations } from '../../src/database/migrate.ts'
 import { jsonLines } from '../support/cli.ts'
 import { makeJob } from '../support/jobs.ts'
+import { isLong } from '../support/long-mode.ts'
 import { randomNumbers } from '../support/random.ts'
 import { freshDatabase } from '../support/servers.ts'
-import { isLong } from './form.ts'
 import {
   acknowledged,
   expectRecoverable,
   expectWhole,
-  inBothWorlds,
+  inBothVariants,
   isIn,
   killedAt,
   picturesIn,
-  type World,
-  type WorldName,
-} from './worlds.ts'
+  type Variant,
+  type VariantName,
+} from './variants.ts'
 
 const killsWanted = isLong ? 13 : 1
 const seed = Number(process.env.RMBG_FAULTS_SEED ?? 1)
 const timeout = killsWanted * 120_000
-/** In short form `process` on the servers only: the grid kills every command at every place. */
-const itFor = (world: WorldName, command?: 'process') =>
-  isLong || (world === 'servers' && command === 'process') ? it : it.skip
+/** Outside of long mode `process` on the servers only: the grid kills every command at every place. */
+const itFor = (variant: VariantName, command?: 'process') =>
+  isLong || (variant === 'servers' && command === 'process') ? it : it.skip
 
 const figures: string[] = []
 const startedAt = Date.now()
@@ -48,11 +48,11 @@ interface Round {
 }
 
 /** Rounds of a command, each killed once and run again, until enough kills came before its end. */
-async function killAtRandom(world: World, name: string, round: (number: number) => Promise<Round>) {
+async function killAtRandom(variant: Variant, name: string, round: (number: number) => Promise<Round>) {
   const random = randomNumbers(seed * 1000 + name.length)
   const control = await round(0)
   const begunAt = performance.now()
-  const whole = await world.run(control.args, control.env)
+  const whole = await variant.run(control.args, control.env)
   let usualMs = performance.now() - begunAt
   expect(whole.status, whole.stderr).toBe(0)
   await control.finished(whole.stdout)
@@ -61,7 +61,7 @@ async function killAtRandom(world: World, name: string, round: (number: number) 
   for (let number = 1; kills < killsWanted && number <= killsWanted * 3; number++) {
     const { args, env, killed, finished } = await round(number)
     const startedAt = performance.now()
-    const run = world.start(args, env)
+    const run = variant.start(args, env)
     // Every moment may come, late ones more often: starting up is half the time, and touches nothing.
     await Promise.race([sleep(usualMs * Math.sqrt(random())), run])
     run.kill('SIGKILL')
@@ -70,22 +70,22 @@ async function killAtRandom(world: World, name: string, round: (number: number) 
     // On a machine that has become faster since.
     else usualMs = Math.min(usualMs, performance.now() - startedAt)
     await killed?.(String(stdout))
-    const again = await world.run(args, env)
+    const again = await variant.run(args, env)
     expect(again.status, `${name}, round ${number}: ${again.stderr}`).toBe(0)
     await finished(again.stdout)
   }
   expect(kills).toBe(killsWanted)
-  figures.push(`${name} [${world.name}]: ${kills} kills within ${Math.round(usualMs)} ms`)
+  figures.push(`${name} [${variant.name}]: ${kills} kills within ${Math.round(usualMs)} ms`)
 }
 
-inBothWorlds('killed at random moments', (world, worldName) => {
-  itFor(worldName, 'process')(
+inBothVariants('killed at random moments', (variant, variantName) => {
+  itFor(variantName, 'process')(
     'process loses no acknowledged image and does none twice',
     { timeout },
     async () => {
-      await killAtRandom(world(), 'process', async (number) => {
-        const photos = await picturesIn(world(), `photos-${number}`, 6)
-        const isHere = isIn(world(), photos)
+      await killAtRandom(variant(), 'process', async (number) => {
+        const photos = await picturesIn(variant(), `photos-${number}`, 6)
+        const isHere = isIn(variant(), photos)
         let told: string[] = []
         let completedBefore = 0
         const completed = (rows: Awaited<ReturnType<typeof expectWhole>>) =>
@@ -94,12 +94,14 @@ inBothWorlds('killed at random moments', (world, worldName) => {
           args: ['process', photos, '--tag', 'spring', '--model', 'backdrop', '--json'],
           killed: async (stdout) => {
             told = acknowledged(stdout).map(({ jobId }) => jobId)
-            const rows = completed(await world().look((sql, store) => expectRecoverable(sql, store, isHere)))
+            const rows = completed(
+              await variant().look((sql, store) => expectRecoverable(sql, store, isHere)),
+            )
             expect(rows.map(({ job_id }) => job_id)).toEqual(expect.arrayContaining(told))
             completedBefore = rows.length
           },
           finished: async (stdout) => {
-            const rows = completed(await world().look((sql, store) => expectWhole(sql, store, isHere)))
+            const rows = completed(await variant().look((sql, store) => expectWhole(sql, store, isHere)))
             expect(rows).toHaveLength(6)
             expect(rows.map(({ job_id }) => job_id)).toEqual(expect.arrayContaining(told))
             expect(jsonLines(stdout).at(-1)).toMatchObject({
@@ -109,54 +111,58 @@ inBothWorlds('killed at random moments', (world, worldName) => {
           },
         }
       })
-      await world().look(expectWhole)
+      await variant().look(expectWhole)
     },
   )
 
-  itFor(worldName)('prune deletes all that should go and nothing that should stay', { timeout }, async () => {
-    const young = await world().change((sql, store) => makeJob(sql, { store }))
-    await killAtRandom(world(), 'prune', async () => {
-      const old = await world().change((sql, store) =>
-        Promise.all(
-          Array.from({ length: 8 }, (_, index) =>
-            makeJob(sql, { store, ageDays: 300 + index, status: index % 4 ? 'completed' : 'failed' }),
+  itFor(variantName)(
+    'prune deletes all that should go and nothing that should stay',
+    { timeout },
+    async () => {
+      const young = await variant().change((sql, store) => makeJob(sql, { store }))
+      await killAtRandom(variant(), 'prune', async () => {
+        const old = await variant().change((sql, store) =>
+          Promise.all(
+            Array.from({ length: 8 }, (_, index) =>
+              makeJob(sql, { store, ageDays: 300 + index, status: index % 4 ? 'completed' : 'failed' }),
+            ),
           ),
-        ),
-      )
-      const isHere = ({ job_id }: { job_id: string }) => job_id === young
-      return {
-        args: ['prune', '--failed-older-than', '30d', '--max-share', '100%', '--yes'],
-        killed: () =>
-          world().look(async (sql, store) => {
-            await expectRecoverable(sql, store)
-          }),
-        finished: () =>
-          world().look(async (sql, store) => {
-            const rows = await expectWhole(sql, store, isHere)
-            const left = rows.map(({ job_id }) => job_id)
-            expect(left).toContain(young)
-            for (const job of old) expect(left).not.toContain(job)
-          }),
-      }
-    })
-  })
+        )
+        const isHere = ({ job_id }: { job_id: string }) => job_id === young
+        return {
+          args: ['prune', '--failed-older-than', '30d', '--max-share', '100%', '--yes'],
+          killed: () =>
+            variant().look(async (sql, store) => {
+              await expectRecoverable(sql, store)
+            }),
+          finished: () =>
+            variant().look(async (sql, store) => {
+              const rows = await expectWhole(sql, store, isHere)
+              const left = rows.map(({ job_id }) => job_id)
+              expect(left).toContain(young)
+              for (const job of old) expect(left).not.toContain(job)
+            }),
+        }
+      })
+    },
+  )
 
-  itFor(worldName)('backup leaves whole backups only', { timeout }, async () => {
+  itFor(variantName)('backup leaves whole backups only', { timeout }, async () => {
     const vault = 'vault'
     const listed = async () => {
-      const { stdout, status } = await world().run(['backup', 'list', vault, '--json'])
+      const { stdout, status } = await variant().run(['backup', 'list', vault, '--json'])
       expect(status).toBe(0)
       return (JSON.parse(stdout) as { backupId: string }[]).map(({ backupId }) => backupId)
     }
     const expectIntact = async (backups: string[]) => {
       for (const backupId of backups) {
-        const { status, stdout } = await world().run(['backup', 'verify', join(vault, backupId)])
+        const { status, stdout } = await variant().run(['backup', 'verify', join(vault, backupId)])
         expect(status, stdout).toBe(0)
       }
     }
     let before: string[] = []
-    await killAtRandom(world(), 'backup', async () => {
-      await world().change((sql, store) => makeJob(sql, { store }))
+    await killAtRandom(variant(), 'backup', async () => {
+      await variant().change((sql, store) => makeJob(sql, { store }))
       return {
         args: ['backup', '--to', vault, '--objects', '--keep-last', '2'],
         killed: async () => {
@@ -175,18 +181,19 @@ inBothWorlds('killed at random moments', (world, worldName) => {
       }
     })
     expect(before).toHaveLength(2)
-    await world().look(expectWhole)
+    await variant().look(expectWhole)
   })
 
-  itFor(worldName)('migrate ends with every migration applied once', { timeout }, async () => {
+  itFor(variantName)('migrate ends with every migration applied once', { timeout }, async () => {
     const shipped = (await shippedMigrations()).map(({ name }) => name)
     const dropped: (() => Promise<void>)[] = []
     // A cluster that was made, which takes seconds, but has no migration yet.
-    const made = join(world().folder, 'home-made')
-    if (worldName === 'embedded') await killedAt(world(), 'migrate:begun', ['migrate'], { RMBG_HOME: made })
-    await killAtRandom(world(), 'migrate', async (number) => {
-      const home = join(world().folder, `home-${number}`)
-      const server = worldName === 'servers' ? await freshDatabase() : undefined
+    const made = join(variant().folder, 'home-made')
+    if (variantName === 'embedded')
+      await killedAt(variant(), 'migrate:begun', ['migrate'], { RMBG_HOME: made })
+    await killAtRandom(variant(), 'migrate', async (number) => {
+      const home = join(variant().folder, `home-${number}`)
+      const server = variantName === 'servers' ? await freshDatabase() : undefined
       if (server) dropped.push(server.drop)
       else await cp(join(made, 'database'), join(home, 'database'), { recursive: true })
       const env = { RMBG_HOME: home, ...(server && { DATABASE_URL: server.url }) }
@@ -194,7 +201,7 @@ inBothWorlds('killed at random moments', (world, worldName) => {
         args: ['migrate'],
         env,
         finished: async () => {
-          const { status, stdout } = await world().run(['migrate', '--status'], env)
+          const { status, stdout } = await variant().run(['migrate', '--status'], env)
           expect(status).toBe(0)
           expect(stdout.trim().split('\n')).toEqual(shipped.map((name) => `applied  ${name}`))
           await rm(home, { recursive: true, force: true })

@@ -1,22 +1,22 @@
 /** Many runs at once: over one folder they share the work; on the embedded database the second is refused. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { jsonLines } from '../support/cli.ts'
-import { describeServers } from '../support/site.ts'
-import { embeddedWorld, expectWhole, isIn, picturesIn, serverWorld, type World } from './worlds.ts'
+import { describeServers } from '../support/fixture-installation.ts'
+import { embeddedVariant, expectWhole, isIn, picturesIn, serverVariant, type Variant } from './variants.ts'
 
 const command = ['process', 'photos', '--model', 'backdrop', '--json']
 
 describeServers('ten runs at once over one folder', () => {
-  let world: World
+  let variant: Variant
   beforeAll(async () => {
-    world = await serverWorld()
-    await picturesIn(world, 'photos', 40)
+    variant = await serverVariant()
+    await picturesIn(variant, 'photos', 40)
   })
-  afterAll(() => world.close())
+  afterAll(() => variant.close())
 
   it('do every image exactly once between them', async () => {
     const runs = await Promise.all(
-      Array.from({ length: 10 }, () => world.run([...command, '--threads', '1', '--concurrency', '2'])),
+      Array.from({ length: 10 }, () => variant.run([...command, '--threads', '1', '--concurrency', '2'])),
     )
     for (const { status, stderr } of runs) expect(status, stderr).toBe(0)
     const events = runs.flatMap(({ stdout }) => jsonLines(stdout))
@@ -25,16 +25,16 @@ describeServers('ten runs at once over one folder', () => {
     expect(completed).toHaveLength(40)
     const summaries = events.filter(({ type }) => type === 'summary')
     expect(summaries.map((summary) => summary.completed + summary.skipped)).toEqual(Array(10).fill(40))
-    const rows = await world.look(expectWhole)
+    const rows = await variant.look(expectWhole)
     expect(rows.map(({ attempt }) => attempt)).toEqual(Array(40).fill(1))
   })
 
   it('of which some are killed lose nothing: the others take their images up', async () => {
-    await picturesIn(world, 'more', 20)
+    await picturesIn(variant, 'more', 20)
     const more = ['process', 'more', ...command.slice(2), '--threads', '1', '--concurrency', '2']
     const runs = Array.from({ length: 5 }, (_, index) =>
       // One dies over its first image, one over its second, one behind its third; two live.
-      world.start(
+      variant.start(
         more,
         [
           { RMBG_FAIL_POINT: 'process:claimed' },
@@ -47,29 +47,29 @@ describeServers('ten runs at once over one folder', () => {
     )
     const ends = await Promise.all(runs)
     expect(ends.slice(3).map(({ exitCode }) => exitCode)).toEqual([0, 0])
-    const rows = (await world.look(expectWhole)).filter(isIn(world, 'more'))
+    const rows = (await variant.look(expectWhole)).filter(isIn(variant, 'more'))
     expect(rows.map(({ status }) => status)).toEqual(Array(20).fill('completed'))
   })
 })
 
 describe('a second run on the embedded database', () => {
   it('is refused with who has it, and does everything when that one is killed', async () => {
-    const world = await embeddedWorld()
-    // Beside the three that the desk has.
-    await picturesIn(world, 'photos/more', 12)
-    const first = world.start(command)
+    const variant = await embeddedVariant()
+    // Beside the three that the workspace has.
+    await picturesIn(variant, 'photos/more', 12)
+    const first = variant.start(command)
     // Its first word comes when it has the database.
     await new Promise<void>((resolve) => first.stdout!.once('data', () => resolve()))
     first.kill('SIGSTOP')
-    const second = await world.run(['process', 'photos', '--model', 'backdrop'])
+    const second = await variant.run(['process', 'photos', '--model', 'backdrop'])
     expect(second.status).toBe(4)
     expect(second.stderr).toContain(`in use by "rmbg process", process ${first.pid}, since 20`)
     expect(second.stderr).toContain('DATABASE_URL')
     first.kill('SIGKILL')
     await first
-    expect((await world.run(command)).status).toBe(0)
-    const rows = await world.look(expectWhole)
+    expect((await variant.run(command)).status).toBe(0)
+    const rows = await variant.look(expectWhole)
     expect(rows.map(({ status }) => status)).toEqual(Array(15).fill('completed'))
-    await world.close()
+    await variant.close()
   })
 })

@@ -10,9 +10,9 @@ import postgres from 'postgres'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { findTool } from '../../src/database/pg-tools.ts'
 import { rmbg, temporaryFolder } from '../support/cli.ts'
+import { describeServers, freshInstallation, type Installation } from '../support/fixture-installation.ts'
 import { picture } from '../support/images.ts'
 import { redisUrl } from '../support/servers.ts'
-import { describeServers, type Installation, installation } from '../support/site.ts'
 
 /** Found by its own words wherever it turns up. */
 const secret = (name: string) => `SECRET${name}${randomBytes(6).toString('hex')}`
@@ -43,33 +43,33 @@ afterEach(() => {
 })
 
 describeServers('with secrets of every kind', () => {
-  let site: Installation
+  let installation: Installation
   let role: string
   let admin: postgres.Sql
   let env: Record<string, string>
   beforeAll(async () => {
-    site = await installation()
+    installation = await freshInstallation()
     secrets.s3 = process.env.AWS_SECRET_ACCESS_KEY!
-    admin = postgres(site.database.url, { max: 1, onnotice: () => {} })
+    admin = postgres(installation.database.url, { max: 1, onnotice: () => {} })
     role = `rmbg_test_${randomBytes(6).toString('hex')}`
     await admin.unsafe(`create role ${role} superuser login password '${secrets.database}'`)
-    const url = new URL(site.database.url)
+    const url = new URL(installation.database.url)
     Object.assign(url, { username: role, password: secrets.database })
     env = {
-      ...site.env,
+      ...installation.env,
       DATABASE_URL: url.href,
       HF_TOKEN: secrets.huggingFace,
       RMBG_ENCRYPTION_KEY: secrets.encryption,
       ...(redisUrl && { REDIS_URL: redisUrl }),
     }
-    await mkdir(join(site.folder, 'photos'))
-    await writeFile(join(site.folder, 'photos/cup.jpg'), await picture(1).jpeg().toBuffer())
-    await writeFile(join(site.folder, 'photos/broken.jpg'), 'no picture')
+    await mkdir(join(installation.folder, 'photos'))
+    await writeFile(join(installation.folder, 'photos/cup.jpg'), await picture(1).jpeg().toBuffer())
+    await writeFile(join(installation.folder, 'photos/broken.jpg'), 'no picture')
   })
   afterAll(async () => {
     await admin.unsafe(`drop owned by ${role}; drop role ${role}`).catch(() => {})
     await admin.end()
-    await site.close()
+    await installation.close()
   })
 
   it.each<{ args: string[]; status: number; debug?: true }>([
@@ -88,7 +88,7 @@ describeServers('with secrets of every kind', () => {
     { args: ['prune', '--dry-run'], status: 0, debug: true },
     { args: ['bucket', '--dry-run', '--expire-after', '90'], status: 0, debug: true },
   ])('shows none of them: rmbg $args', async ({ args, status, debug }) => {
-    const result = await run(site.folder, args, { ...env, ...(debug && { DEBUG: '*' }) })
+    const result = await run(installation.folder, args, { ...env, ...(debug && { DEBUG: '*' }) })
     // Health depends on the server and is of no interest here.
     if (!args.includes('health')) expect(result.status, result.stderr).toBe(status)
   })
@@ -99,16 +99,20 @@ describeServers('with secrets of every kind', () => {
         { version: number },
       ]
     const kept: Record<string, string> = {}
-    const { stdout } = await promisify(execFile)(await findTool('pg_dump', version), [site.database.url], {
-      maxBuffer: 2 ** 26,
-    })
+    const { stdout } = await promisify(execFile)(
+      await findTool('pg_dump', version),
+      [installation.database.url],
+      {
+        maxBuffer: 2 ** 26,
+      },
+    )
     kept['the database'] = stdout
     expect(stdout).toContain('anna')
-    for (const file of await readdir(site.folder, { recursive: true, withFileTypes: true })) {
+    for (const file of await readdir(installation.folder, { recursive: true, withFileTypes: true })) {
       const path = join(file.parentPath, file.name)
       if (file.isFile()) kept[path] = await readFile(path, 'latin1')
     }
-    for (const key of await site.bucket.keys()) kept[key] = key
+    for (const key of await installation.bucket.keys()) kept[key] = key
     if (redisUrl) {
       const redis = createClient({ url: redisUrl })
       await redis.connect()
@@ -137,9 +141,9 @@ describeServers('with secrets of every kind', () => {
     ],
   ])('shows none of them when %s', async (_, changed, status) => {
     const args = ['process', 'photos', '--model', 'backdrop', '--verbose', '--force']
-    const result = await run(site.folder, args, { ...env, DEBUG: '*', ...changed })
+    const result = await run(installation.folder, args, { ...env, DEBUG: '*', ...changed })
     expect(result.status, result.stderr).toBe(status)
-    if ('REDIS_URL' in changed) await run(site.folder, ['stats'], { ...env, DEBUG: '*', ...changed })
+    if ('REDIS_URL' in changed) await run(installation.folder, ['stats'], { ...env, DEBUG: '*', ...changed })
   })
 })
 

@@ -5,49 +5,51 @@ import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { describe } from 'vitest'
 import { s3Store } from '../../src/store/s3/index.ts'
-import { expectInvariants } from '../support/records.ts'
-import { describeServers, installation } from '../support/site.ts'
+import { describeServers, freshInstallation } from '../support/fixture-installation.ts'
+import { expectInvariants } from '../support/job-rows.ts'
+import { eventsOf } from './assert-output.ts'
 import { writePictures } from './pictures.ts'
 import { type Fault, startStoreProxy } from './s3-proxy.ts'
-import { told } from './told.ts'
 
-/** A migrated site whose store can be made to fail. */
-async function failingSite(onTestFinished: (end: () => Promise<void>) => void) {
-  const site = await installation()
+/** A migrated installation whose store can be made to fail. */
+async function failingInstallation(onTestFinished: (end: () => Promise<void>) => void) {
+  const installation = await freshInstallation()
   const proxy = await startStoreProxy()
   onTestFinished(async () => {
     await proxy.close()
-    await site.close()
+    await installation.close()
   })
-  await site.run(['migrate'])
-  await writePictures(join(site.folder, 'photos'), 6)
+  await installation.run(['migrate'])
+  await writePictures(join(installation.folder, 'photos'), 6)
   const process_ = (...args: string[]) =>
-    site.run(['process', 'photos', '--model', 'backdrop', '--json', ...args], { S3_ENDPOINT: proxy.url })
-  return { site, proxy, process: process_ }
+    installation.run(['process', 'photos', '--model', 'backdrop', '--json', ...args], {
+      S3_ENDPOINT: proxy.url,
+    })
+  return { installation, proxy, process: process_ }
 }
 
 describeServers('a store that stalls', () => {
   // What is waited for here costs no processor time: all at once.
   describe.concurrent('once', (it) => {
     it('while it is written to is asked again', async ({ expect, onTestFinished }) => {
-      const { site, proxy, process } = await failingSite(onTestFinished)
+      const { installation, proxy, process } = await failingInstallation(onTestFinished)
       proxy.fault = { kind: 'stall', method: 'PUT', every: 10 }
       const finished = await process()
       expect(finished.status, finished.stdout + finished.stderr).toBe(0)
-      expect(told(finished).at(-1)).toMatchObject({ completed: 6 })
+      expect(eventsOf(finished).at(-1)).toMatchObject({ completed: 6 })
       expect(proxy.met).toBeGreaterThan(0)
-      await expectInvariants(site.sql, site.store)
+      await expectInvariants(installation.sql, installation.store)
     })
 
     it('in the middle of an object goes on from there', async ({ expect, onTestFinished }) => {
-      const { site, proxy, process } = await failingSite(onTestFinished)
+      const { installation, proxy, process } = await failingInstallation(onTestFinished)
       expect((await process()).status).toBe(0)
       proxy.fault = { kind: 'stall', method: 'GET', every: 4 }
       const finished = await process('-o', 'out')
       expect(finished.status, finished.stdout + finished.stderr).toBe(0)
-      expect(told(finished).at(-1)).toMatchObject({ skipped: 6 })
+      expect(eventsOf(finished).at(-1)).toMatchObject({ skipped: 6 })
       expect(proxy.met).toBeGreaterThan(0)
-      expect(await readdir(join(site.folder, 'out'))).toHaveLength(6)
+      expect(await readdir(join(installation.folder, 'out'))).toHaveLength(6)
     })
   })
 
@@ -57,16 +59,16 @@ describeServers('a store that stalls', () => {
       fault: Fault,
       onTestFinished: (end: () => Promise<void>) => void,
     ) => {
-      const site = await installation()
+      const installation = await freshInstallation()
       const proxy = await startStoreProxy()
-      const store = s3Store({ bucket: site.bucket.bucket, endpoint: proxy.url, stallMs })
+      const store = s3Store({ bucket: installation.bucket.bucket, endpoint: proxy.url, stallMs })
       onTestFinished(async () => {
         await store.close()
         await proxy.close()
-        await site.close()
+        await installation.close()
       })
       proxy.fault = fault
-      return { store, proxy, site }
+      return { store, proxy, installation }
     }
     const body = randomBytes(17 * 2 ** 20)
     const sha256 = createHash('sha256').update(body).digest('hex')
@@ -89,18 +91,26 @@ describeServers('a store that stalls', () => {
 
     for (const kind of ['stall', 'reset mid-body', 'flipped byte', 'wrong ETag'] as const) {
       it(`sends parts of a large object again: ${kind}`, async ({ expect, onTestFinished }) => {
-        const { store, proxy, site } = await open(3000, { kind, method: 'PUT', every: 2 }, onTestFinished)
+        const { store, proxy, installation } = await open(
+          3000,
+          { kind, method: 'PUT', every: 2 },
+          onTestFinished,
+        )
         await store.put('original/large.png', body, put)
         expect(proxy.met).toBeGreaterThan(0)
-        const stored = await buffer(await site.store.get('original/large.png'))
+        const stored = await buffer(await installation.store.get('original/large.png'))
         expect(createHash('sha256').update(stored).digest('hex')).toBe(sha256)
       })
     }
 
     for (const kind of ['stall', 'reset mid-body', 'truncated'] as const) {
       it(`reads a large object to its end: ${kind}`, async ({ expect, onTestFinished }) => {
-        const { store, proxy, site } = await open(10_000, { kind, method: 'GET', every: 2 }, onTestFinished)
-        await site.store.put('original/large.png', body, put)
+        const { store, proxy, installation } = await open(
+          10_000,
+          { kind, method: 'GET', every: 2 },
+          onTestFinished,
+        )
+        await installation.store.put('original/large.png', body, put)
         const first = await buffer(await store.get('original/large.png'))
         const second = await buffer(await store.get('original/large.png'))
         for (const read of [first, second])

@@ -4,37 +4,37 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type Finished, finishedAfter, start } from '../support/cli.ts'
-import { expectInvariants } from '../support/records.ts'
-import { describeServers, type Installation, installation } from '../support/site.ts'
-import { isLong as long } from './form.ts'
+import { describeServers, freshInstallation, type Installation } from '../support/fixture-installation.ts'
+import { expectInvariants } from '../support/job-rows.ts'
+import { isLong as long } from '../support/long-mode.ts'
+import { ending, eventsOf } from './assert-output.ts'
 import { writePictures } from './pictures.ts'
 import { type FaultKind, type StoreProxy, startStoreProxy } from './s3-proxy.ts'
-import { ending, told } from './told.ts'
 
 // Nothing is timed: a busy machine may take as long as it likes.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 const howMany = long ? 60 : 5
 
-let site: Installation
+let installation: Installation
 let proxy: StoreProxy
-const run = (...args: string[]): Promise<Finished> => site.run(args, { S3_ENDPOINT: proxy.url })
+const run = (...args: string[]): Promise<Finished> => installation.run(args, { S3_ENDPOINT: proxy.url })
 const process_ = (...args: string[]) => run('process', ...args, '--model', 'backdrop', '--json')
-const summary = (finished: Finished) => told(finished).findLast(({ type }) => type === 'summary')!
+const summary = (finished: Finished) => eventsOf(finished).findLast(({ type }) => type === 'summary')!
 
 describeServers('an object store that fails', () => {
   beforeAll(async () => {
-    site = await installation()
+    installation = await freshInstallation()
     proxy = await startStoreProxy()
-    expect((await site.run(['migrate'])).status).toBe(0)
+    expect((await installation.run(['migrate'])).status).toBe(0)
   })
   afterAll(async () => {
     await proxy.close()
-    await site.close()
+    await installation.close()
   })
   afterEach(async () => {
     proxy.fault = undefined
-    await expectInvariants(site.sql, site.store)
+    await expectInvariants(installation.sql, installation.store)
   })
 
   describe('every 5th time something is written', () => {
@@ -48,7 +48,7 @@ describeServers('an object store that fails', () => {
     ]
     it.each(passing)('by %s is asked again, and every image completed', async (kind) => {
       const folder = `put ${kind}`
-      await writePictures(join(site.folder, folder), howMany)
+      await writePictures(join(installation.folder, folder), howMany)
       proxy.fault = { kind, method: 'PUT', every: 5 }
       const finished = await process_(folder)
       expect(finished.status, finished.stdout + finished.stderr).toBe(0)
@@ -67,17 +67,17 @@ describeServers('an object store that fails', () => {
       'flipped byte',
     ]
     const expectSame = async (folder: string) => {
-      for (const name of await readdir(join(site.folder, 'whole'))) {
-        const whole = await readFile(join(site.folder, 'whole', name))
-        const copies = (await readdir(join(site.folder, folder))).map((copy) =>
-          readFile(join(site.folder, folder, copy)),
+      for (const name of await readdir(join(installation.folder, 'whole'))) {
+        const whole = await readFile(join(installation.folder, 'whole', name))
+        const copies = (await readdir(join(installation.folder, folder))).map((copy) =>
+          readFile(join(installation.folder, folder, copy)),
         )
         const isThere = (await Promise.all(copies)).some((copy) => copy.equals(whole))
         expect(isThere, name).toBe(true)
       }
     }
     beforeAll(async () => {
-      await writePictures(join(site.folder, 'kept'), howMany)
+      await writePictures(join(installation.folder, 'kept'), howMany)
       expect((await process_('kept', '--user', 'reader', '-o', 'whole')).status).toBe(0)
     })
 
@@ -99,7 +99,7 @@ describeServers('an object store that fails', () => {
         proxy.fault = { kind, method: 'GET', every: 5 }
         const finished = await run('query', '--user', 'reader', '--all', '--download', kind, '--ndjson')
         expect(finished.status, finished.stdout + finished.stderr).toBe(0)
-        expect(told(finished)).toHaveLength(howMany)
+        expect(eventsOf(finished)).toHaveLength(howMany)
         expect(proxy.met).toBeGreaterThanOrEqual(Math.floor((howMany * 3) / 5))
         await expectSame(join(kind, 'processed'))
       },
@@ -107,7 +107,7 @@ describeServers('an object store that fails', () => {
 
     it('and when something is written, backups and prunes are carried out whole', async () => {
       for (const kind of long ? passing : (['reset mid-body'] as const)) {
-        const vault = join(site.folder, `vault ${kind}`)
+        const vault = join(installation.folder, `vault ${kind}`)
         proxy.fault = { kind, every: 5 }
         const taken = await run('backup', '--to', vault, '--objects')
         expect(taken.status, taken.stdout + taken.stderr).toBe(0)
@@ -125,19 +125,19 @@ describeServers('an object store that fails', () => {
   describe('gone in the middle of a run', () => {
     const interrupted = async (folder: string, ms: number) => {
       const args = ['process', folder, '--model', 'backdrop', '--json', '--concurrency', '2']
-      const env = { ...site.env, S3_ENDPOINT: proxy.url }
-      return finishedAfter(start(args, { cwd: site.folder, env }), 2, () => proxy.away(ms))
+      const env = { ...installation.env, S3_ENDPOINT: proxy.url }
+      return finishedAfter(start(args, { cwd: installation.folder, env }), 2, () => proxy.away(ms))
     }
 
     it('for ten seconds is waited for', async () => {
-      await writePictures(join(site.folder, 'restarted'), 12)
+      await writePictures(join(installation.folder, 'restarted'), 12)
       const finished = await interrupted('restarted', 10_000)
       expect(finished.status, finished.stdout + finished.stderr).toBe(0)
       expect(summary(finished)).toMatchObject({ completed: 12, failed: 0 })
     })
 
     it.runIf(long)('for longer than a minute ends the run with one sentence', async () => {
-      await writePictures(join(site.folder, 'away'), 12)
+      await writePictures(join(installation.folder, 'away'), 12)
       const finished = await interrupted('away', 90_000)
       expect(finished.status, finished.stdout + finished.stderr).toBe(5)
       expect(ending(finished)).toMatch(/cannot be reached or does not answer \(ECONNREFUSED\)/)
@@ -163,7 +163,7 @@ describeServers('an object store that fails', () => {
       ['no room', /has no room left\. \[STORE_FULL\]$/],
     ]
     const count = 3 * lasting.length
-    beforeAll(() => writePictures(join(site.folder, 'never'), count))
+    beforeAll(() => writePictures(join(installation.folder, 'never'), count))
 
     it.each(lasting)('by %s ends the run with one sentence', async (kind, sentence) => {
       proxy.fault = { kind, method: 'PUT', every: 1, after: 3 }

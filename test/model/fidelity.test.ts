@@ -12,8 +12,8 @@ import { toModelInput } from '../../src/cutout/codec/model-input.ts'
 import { composite } from '../../src/cutout/pixels/composite.ts'
 import type { MatteModel } from '../../src/model/contract.ts'
 import { openModel } from '../../src/model/session.ts'
-import { isLong } from '../faults/form.ts'
 import { picture } from '../support/images.ts'
+import { isLong } from '../support/long-mode.ts'
 import { model, plainSpec } from './graphs.ts'
 
 const side = 1024

@@ -4,9 +4,9 @@ import type { MatteModel } from '../../src/model/contract.ts'
 import { openModel } from '../../src/model/session.ts'
 import { builtinModels, resolveModel } from '../../src/model/shelf/registry.ts'
 import { backdropModel, size } from '../../training/backdrop.ts'
-import { isLong } from '../faults/form.ts'
 import { compare, empty, render, studio, whiteOnWhite } from '../model/studio.ts'
 import { picture } from '../support/images.ts'
+import { isLong } from '../support/long-mode.ts'
 
 let model: MatteModel
 beforeAll(async () => {

@@ -4,7 +4,7 @@ import { objectKey } from '../../src/store/keys.ts'
 import { type Orphan, type OrphanOptions, planOrphans } from '../../src/upkeep/orphans.ts'
 import { onBothDatabases } from '../database/databases.ts'
 import { makeJob } from '../support/jobs.ts'
-import { agedStore } from './places.ts'
+import { agedStore } from './aged-store.ts'
 
 const signal = new AbortController().signal
 const options: OrphanOptions = {

@@ -4,7 +4,7 @@ import { objectKey } from '../../src/store/keys.ts'
 import { type PruneOptions, planPrune } from '../../src/upkeep/prune.ts'
 import { onBothDatabases } from '../database/databases.ts'
 import { makeJob } from '../support/jobs.ts'
-import { agedStore } from './places.ts'
+import { agedStore } from './aged-store.ts'
 
 const execution = { rate: 1e9, signal: new AbortController().signal, onJobs: () => {} }
 const completed: PruneOptions['policy'] = {

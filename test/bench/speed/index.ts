@@ -8,7 +8,7 @@ import { timeJobs, timeRerun } from './jobs.ts'
 import { timeLimit } from './limit.ts'
 import { measureLarge, measureMemory } from './memory.ts'
 import { timePeer } from './peer.ts'
-import { placeOf, save } from './place.ts'
+import { killPointOf, save } from './place.ts'
 import { figure, told } from './spread.ts'
 import { timeStartup } from './startup.ts'
 
@@ -196,7 +196,7 @@ async function keep(name: string, result: unknown): Promise<void> {
     onnxruntime: JSON.parse(await readFile(ort, 'utf8')).version,
     cores: availableParallelism(),
     cpu: cpus()[0]?.model,
-    folder: await placeOf(),
+    folder: await killPointOf(),
     // Other work on the machine shows here.
     loadBefore,
     ...(values.quick && { quick: true }),

@@ -94,11 +94,11 @@ export async function timeJobs({ rounds, jobs, tell }: JobsOptions): Promise<Job
 const asInputs = (files: readonly string[]): string => dirname(files[0]!)
 
 async function round(where: (typeof cases)[number], model: string, files: string[]) {
-  const run = await withSite(where, ({ env }) =>
+  const run = await withInstallation(where, ({ env }) =>
     rmbgProcess(['--model', model, '--concurrency', String(where.concurrency), asInputs(files)], { env }),
   )
-  const bare = await withSite(where, async (site) => {
-    const [database, store] = [await site.database(), site.store()]
+  const bare = await withInstallation(where, async (installation) => {
+    const [database, store] = [await installation.database(), installation.store()]
     try {
       const insertsPerSecond = await inserts(database, where.concurrency, files.length)
       await store.check()
@@ -151,16 +151,16 @@ async function perSecond(
   return (count * 1000) / (performance.now() - startedAt)
 }
 
-interface Site {
+interface Installation {
   env: Record<string, string>
   database: () => Promise<Database>
   store: () => ObjectStore
 }
 
 /** A new database and a new store, which are gone afterwards. */
-function withSite<T>(
+function withInstallation<T>(
   where: { database: DatabaseKind; store: StoreKind },
-  use: (site: Site) => Promise<T>,
+  use: (installation: Installation) => Promise<T>,
 ): Promise<T> {
   return withFolder(async (home) => {
     const server = where.database === 'PostgreSQL' ? await freshDatabase() : undefined
@@ -201,7 +201,7 @@ export async function timeRerun({ rounds, rerun: count, tell }: JobsOptions): Pr
   const args = ['--model', model.file, asInputs(files)]
   const rows: RerunRow[] = []
   for (const database of ['PostgreSQL', 'embedded'] as const) {
-    const row = await withSite({ database, store: 'folder' }, async ({ env }) => {
+    const row = await withInstallation({ database, store: 'folder' }, async ({ env }) => {
       tell(`${count} files to be done before they are done again: ${database}`)
       await rmbgProcess([...args, '--concurrency', '16'], { env })
       const runs: Awaited<ReturnType<typeof rmbg>>[] = []

@@ -10,16 +10,16 @@ import { openEmbedded } from '../../src/database/embedded.ts'
 import type { ObjectStore } from '../../src/store/contract.ts'
 import { directoryStore } from '../../src/store/directory.ts'
 import { type Finished, jsonLines, rmbg, start } from '../support/cli.ts'
-import { deskIn } from '../support/desk.ts'
+import { describeServers, freshInstallation } from '../support/fixture-installation.ts'
+import { workspaceIn } from '../support/fixture-workspace.ts'
 import { picture } from '../support/images.ts'
-import { expectInvariants, type JobRow } from '../support/records.ts'
-import { describeServers, installation } from '../support/site.ts'
+import { expectInvariants, type JobRow } from '../support/job-rows.ts'
 
-export type WorldName = 'embedded' | 'servers'
+export type VariantName = 'embedded' | 'servers'
 type See<T> = (sql: postgres.Sql, store: ObjectStore) => Promise<T>
 
-export interface World {
-  name: WorldName
+export interface Variant {
+  name: VariantName
   folder: string
   env: Record<string, string>
   start: (args: readonly string[], more?: Record<string, string>) => ResultPromise
@@ -34,7 +34,7 @@ export interface World {
 function commands(
   folder: string,
   env: Record<string, string>,
-): Pick<World, 'folder' | 'env' | 'start' | 'run'> {
+): Pick<Variant, 'folder' | 'env' | 'start' | 'run'> {
   const options = (more: Record<string, string> = {}) => ({ cwd: folder, env: { ...env, ...more } })
   return {
     folder,
@@ -45,9 +45,9 @@ function commands(
   }
 }
 
-export async function embeddedWorld(): Promise<World> {
-  const folder = await mkdtemp(join(tmpdir(), 'rmbg-world-'))
-  const { home } = await deskIn(folder)
+export async function embeddedVariant(): Promise<Variant> {
+  const folder = await mkdtemp(join(tmpdir(), 'rmbg-variant-'))
+  const { home } = await workspaceIn(folder)
   const store = directoryStore(join(home, 'store'))
   const opened = async <T>(database: string, see: See<T>) => {
     const { sql, close } = await openEmbedded(database, { migrate: false })
@@ -76,9 +76,9 @@ export async function embeddedWorld(): Promise<World> {
   }
 }
 
-export async function serverWorld({ migrated = true } = {}): Promise<World> {
-  const site = await installation()
-  const sql = postgres(site.database.url, { max: 1, onnotice: () => {}, fetch_types: false })
+export async function serverVariant({ migrated = true } = {}): Promise<Variant> {
+  const installation = await freshInstallation()
+  const sql = postgres(installation.database.url, { max: 1, onnotice: () => {}, fetch_types: false })
   const look = async <T>(see: See<T>) => {
     // The server may still be busy with the last words of a killed client.
     for (;;) {
@@ -88,45 +88,48 @@ export async function serverWorld({ migrated = true } = {}): Promise<World> {
       if (others.length === 0) break
       await sleep(10)
     }
-    return see(sql, site.store)
+    return see(sql, installation.store)
   }
-  const world: World = {
+  const variant: Variant = {
     name: 'servers',
-    ...commands(site.folder, site.env),
+    ...commands(installation.folder, installation.env),
     look,
     change: look,
     close: async () => {
       await sql.end()
-      await site.close()
+      await installation.close()
     },
   }
-  if (migrated) expect((await world.run(['migrate'])).status).toBe(0)
-  return world
+  if (migrated) expect((await variant.run(['migrate'])).status).toBe(0)
+  return variant
 }
 
-/** The same suite in both worlds. */
-export function inBothWorlds(title: string, suite: (world: () => World, name: WorldName) => void): void {
-  const within = (name: WorldName, open: () => Promise<World>) => () => {
-    let world: World
+/** The same suite in both variants. */
+export function inBothVariants(
+  title: string,
+  suite: (variant: () => Variant, name: VariantName) => void,
+): void {
+  const within = (name: VariantName, open: () => Promise<Variant>) => () => {
+    let variant: Variant
     beforeAll(async () => {
-      world = await open()
+      variant = await open()
     })
-    afterAll(() => world.close())
-    suite(() => world, name)
+    afterAll(() => variant.close())
+    suite(() => variant, name)
   }
-  describe(`${title} [embedded database and folder]`, within('embedded', embeddedWorld))
-  describeServers(`${title} [PostgreSQL and S3]`, within('servers', serverWorld))
+  describe(`${title} [embedded database and folder]`, within('embedded', embeddedVariant))
+  describeServers(`${title} [PostgreSQL and S3]`, within('servers', serverVariant))
 }
 
 /** Runs a command that ends as `kill -9` ends it, at a place or, `place@2`, when it gets there again. */
 export async function killedAt(
-  world: World,
-  place: string,
+  variant: Variant,
+  killPoint: string,
   args: readonly string[],
   more: Record<string, string> = {},
 ): Promise<{ stdout: string }> {
-  const killed = await world.start(args, { ...more, RMBG_FAIL_POINT: place })
-  expect(killed.signal, `${place}: ${killed.stderr}`).toBe('SIGKILL')
+  const killed = await variant.start(args, { ...more, RMBG_FAIL_POINT: killPoint })
+  expect(killed.signal, `${killPoint}: ${killed.stderr}`).toBe('SIGKILL')
   return { stdout: String(killed.stdout) }
 }
 
@@ -137,21 +140,21 @@ export const acknowledged = (stdout: string) =>
 let pictures = 0
 
 /** A folder of small pictures such as no other test of this file has. */
-export async function picturesIn(world: World, name: string, count: number): Promise<string> {
-  await mkdir(join(world.folder, name), { recursive: true })
+export async function picturesIn(variant: Variant, name: string, count: number): Promise<string> {
+  await mkdir(join(variant.folder, name), { recursive: true })
   for (let index = 0; index < count; index++) {
     await picture(pictures++)
       .jpeg()
-      .toFile(join(world.folder, name, `${index}.jpg`))
+      .toFile(join(variant.folder, name, `${index}.jpg`))
   }
   return name
 }
 
-/** Whether a row is of a file in one of the world's folders. */
+/** Whether a row is of a file in one of the variant's folders. */
 export const isIn =
-  (world: World, folder: string) =>
+  (variant: Variant, folder: string) =>
   ({ source_path }: JobRow): boolean =>
-    source_path.startsWith(join(world.folder, folder, '/'))
+    source_path.startsWith(join(variant.folder, folder, '/'))
 
 /**
  * The invariants as they hold after a kill, and more: who works on a job has a lease, and nobody else.

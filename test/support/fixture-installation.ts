@@ -15,8 +15,8 @@ export const describeServers = postgresUrl
   : describeWith('RMBG_TEST_DATABASE_URL')
 
 /** One database and one bucket for one test, and the settings that lead there. */
-export async function installation() {
-  const folder = await mkdtemp(join(tmpdir(), 'rmbg-site-'))
+export async function freshInstallation() {
+  const folder = await mkdtemp(join(tmpdir(), 'rmbg-installation-'))
   const database = await freshDatabase()
   const bucket = await freshBucket()
   const env = { RMBG_HOME: join(folder, '.home'), DATABASE_URL: database.url, ...bucket.env }
@@ -29,7 +29,7 @@ export async function installation() {
     bucket,
     sql: connection.sql,
     store,
-    /** The command in this site's folder and settings. */
+    /** The command in this installation's folder and settings. */
     run: (args: string[], more: Record<string, string> = {}) =>
       rmbg(args, { cwd: folder, env: { ...env, ...more } }),
     close: async () => {
@@ -40,4 +40,4 @@ export async function installation() {
     },
   }
 }
-export type Installation = Awaited<ReturnType<typeof installation>>
+export type Installation = Awaited<ReturnType<typeof freshInstallation>>

@@ -1,19 +1,19 @@
-/** The published grid is the one the tests walk, and it has every fail point. */
+/** The published table is the one the tests walk, and it has every fail point. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { failPoints } from '../../src/fail-point.ts'
 import { root } from '../support/cli.ts'
-import { leftBehind, places } from './places.ts'
+import { killPoints, leftBehind } from './kill-points.ts'
 
 const readme = join(root, 'test/faults/README.md')
-const marks = ['<!-- grid -->\n', '<!-- /grid -->'] as const
+const marks = ['<!-- kill points -->\n', '<!-- /kill points -->'] as const
 
 function table(): string {
-  const lines = places.map((place) => {
-    const { at, command, moment, next, only } = place
+  const lines = killPoints.map((killPoint) => {
+    const { at, command, moment, next, only } = killPoint
     const where = only === undefined ? 'both' : 'folder'
-    return `| \`${at}\` | ${command} | ${moment} | ${leftBehind(place)} | ${next} | ${where} |`
+    return `| \`${at}\` | ${command} | ${moment} | ${leftBehind(killPoint)} | ${next} | ${where} |`
   })
   return [
     '| Place | Command | What has just happened | What a kill leaves behind | What the next run does | Tested on |',
@@ -24,11 +24,11 @@ function table(): string {
 }
 
 // That the source passes each of them, the tests that kill there show.
-it('the grid has every fail point', () => {
-  expect(places.map(({ at }) => at).sort()).toEqual([...failPoints].sort())
+it('the table has every fail point', () => {
+  expect(killPoints.map(({ at }) => at).sort()).toEqual([...failPoints].sort())
 })
 
-it('the README prints the grid (RMBG_FAULTS=write brings it up to date)', async () => {
+it('the README prints the table (RMBG_FAULTS=write brings it up to date)', async () => {
   const text = await readFile(readme, 'utf8')
   const [start, end] = [text.indexOf(marks[0]) + marks[0].length, text.indexOf(marks[1])]
   if (process.env.RMBG_FAULTS === 'write') {

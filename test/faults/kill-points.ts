@@ -1,9 +1,9 @@
-/** The grid: every place where a test kills a command. The tests of this folder walk it; README.md prints it. */
+/** Every point where a test kills a command. The tests of this folder walk it; README.md prints it. */
 
 import type { FailPoint } from '../../src/fail-point.ts'
 import type { ObjectKind } from '../../src/store/contract.ts'
-import { isLong } from './form.ts'
-import type { WorldName } from './worlds.ts'
+import { isLong } from '../support/long-mode.ts'
+import type { VariantName } from './variants.ts'
 
 interface Entry {
   at: FailPoint
@@ -11,11 +11,11 @@ interface Entry {
   moment: string
   next: string
   /** Where the place exists; both unless said. */
-  only?: WorldName
+  only?: VariantName
 }
 
 /** What the image in work leaves behind. */
-export interface ImagePlace extends Entry {
+export interface ImageKillPoint extends Entry {
   command: 'process'
   row: 'none' | 'processing' | 'completed' | 'failed'
   isTagged: boolean
@@ -25,7 +25,7 @@ export interface ImagePlace extends Entry {
   hasOutput: boolean
 }
 
-export interface OtherPlace extends Entry {
+export interface OtherKillPoint extends Entry {
   command: 'migrate' | 'prune' | 'orphans' | 'backup' | 'restore'
   left: string
 }
@@ -39,7 +39,7 @@ const anew = 'does the image, for the first time'
 const again = 'takes the job up at once, for its holder is dead: same id, same keys, attempt 2'
 const done = 'skips the image'
 
-export const imagePlaces: ImagePlace[] = (
+export const imageKillPoints: ImageKillPoint[] = (
   [
     { at: 'process:read', moment: 'the file is read and its digest known', ...none, next: anew },
     { at: 'process:claimed', moment: 'the job is claimed', ...claimed, next: again },
@@ -95,10 +95,10 @@ export const imagePlaces: ImagePlace[] = (
       moment: 'every image is done, the run not yet closed',
       ...{ ...none, next: 'skips all images' },
     },
-  ] satisfies Omit<ImagePlace, 'command'>[]
-).map((place) => ({ ...place, command: 'process' }))
+  ] satisfies Omit<ImageKillPoint, 'command'>[]
+).map((killPoint) => ({ ...killPoint, command: 'process' }))
 
-export const migratePlaces: OtherPlace[] = (
+export const migrateKillPoints: OtherKillPoint[] = (
   [
     {
       at: 'migrate:begun',
@@ -118,10 +118,10 @@ export const migratePlaces: OtherPlace[] = (
       left: 'the migrations up to it',
       next: 'goes on with the next',
     },
-  ] satisfies Omit<OtherPlace, 'command'>[]
-).map((place) => ({ ...place, command: 'migrate' }))
+  ] satisfies Omit<OtherKillPoint, 'command'>[]
+).map((killPoint) => ({ ...killPoint, command: 'migrate' }))
 
-export const prunePlaces: OtherPlace[] = [
+export const pruneKillPoints: OtherKillPoint[] = [
   {
     command: 'prune',
     at: 'prune:retired',
@@ -155,7 +155,7 @@ export const prunePlaces: OtherPlace[] = [
 const unfinished = 'a folder without a manifest, which is no backup'
 const cleared = 'removes that folder and takes a backup'
 
-export const backupPlaces: OtherPlace[] = (
+export const backupKillPoints: OtherKillPoint[] = (
   [
     { at: 'backup:begun', moment: 'the snapshot is open', left: 'nothing', next: 'takes a backup' },
     { at: 'backup:dumped', moment: 'the dump is written', left: unfinished, next: cleared },
@@ -189,10 +189,10 @@ export const backupPlaces: OtherPlace[] = (
       left: 'the newer backups; copies that nobody needs',
       next: 'removes those copies when it next removes a backup',
     },
-  ] satisfies Omit<OtherPlace, 'command'>[]
-).map((place) => ({ ...place, command: 'backup' }))
+  ] satisfies Omit<OtherKillPoint, 'command'>[]
+).map((killPoint) => ({ ...killPoint, command: 'backup' }))
 
-export const restorePlaces: OtherPlace[] = (
+export const restoreKillPoints: OtherKillPoint[] = (
   [
     {
       at: 'restore:restored',
@@ -206,21 +206,29 @@ export const restorePlaces: OtherPlace[] = (
       left: 'the whole database, some objects',
       next: 'puts the other objects back',
     },
-  ] satisfies Omit<OtherPlace, 'command'>[]
-).map((place) => ({ ...place, command: 'restore' }))
+  ] satisfies Omit<OtherKillPoint, 'command'>[]
+).map((killPoint) => ({ ...killPoint, command: 'restore' }))
 
-export const places = [...imagePlaces, ...migratePlaces, ...prunePlaces, ...backupPlaces, ...restorePlaces]
+export const killPoints = [
+  ...imageKillPoints,
+  ...migrateKillPoints,
+  ...pruneKillPoints,
+  ...backupKillPoints,
+  ...restoreKillPoints,
+]
 
-/** The short form, CI's, takes each place once, in the one world and the other in turn. */
-export const placesIn = <T extends Entry>(list: readonly T[], world: WorldName): T[] =>
+/** Outside of long mode each point is taken once, in the two variants in turn. */
+export const killPointsIn = <T extends Entry>(list: readonly T[], variant: VariantName): T[] =>
   list.filter(({ only }, index) =>
-    only === undefined && !isLong ? (index % 2 === 0) === (world === 'embedded') : (only ?? world) === world,
+    only === undefined && !isLong
+      ? (index % 2 === 0) === (variant === 'embedded')
+      : (only ?? variant) === variant,
   )
 
 /** What a kill there leaves behind, in words. */
-export function leftBehind(place: ImagePlace | OtherPlace): string {
-  if ('left' in place) return place.left
-  const { row, isTagged, objects, perhaps, hasOutput, at } = place
+export function leftBehind(killPoint: ImageKillPoint | OtherKillPoint): string {
+  if ('left' in killPoint) return killPoint.left
+  const { row, isTagged, objects, perhaps, hasOutput, at } = killPoint
   const rows = {
     none: at === 'process:ended' ? 'completed rows' : 'no row',
     processing: `a row \`processing\`${isTagged ? ' with its tags' : ''}, and its lease`,

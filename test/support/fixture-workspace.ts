@@ -6,9 +6,9 @@ import { directoryStore } from '../../src/store/directory.ts'
 import { rmbg, temporaryFolder } from './cli.ts'
 import { copyEmbeddedDatabase } from './embedded-database.ts'
 import { picture } from './images.ts'
-import { expectInvariants, type JobRow } from './records.ts'
+import { expectInvariants, type JobRow } from './job-rows.ts'
 
-export interface Desk {
+export interface Workspace {
   folder: string
   home: string
   run: (...args: string[]) => ReturnType<typeof rmbg>
@@ -17,10 +17,10 @@ export interface Desk {
 }
 
 /** A working directory with three photos in it, for one test. */
-export const desk = async (): Promise<Desk> => deskIn(await temporaryFolder())
+export const freshWorkspace = async (): Promise<Workspace> => workspaceIn(await temporaryFolder())
 
-/** A desk in a folder that somebody else removes. */
-export async function deskIn(folder: string): Promise<Desk> {
+/** A workspace in a folder that somebody else removes. */
+export async function workspaceIn(folder: string): Promise<Workspace> {
   const home = join(folder, '.home')
   await mkdir(join(folder, 'photos/summer'), { recursive: true })
   await copyEmbeddedDatabase(join(home, 'database'))

@@ -10,7 +10,7 @@ export const databasePassword = 'pa55-of-the-database'
  * @returns the events
  */
 // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever the program printed
-export function told({ stdout, stderr }: Finished): Record<string, any>[] {
+export function eventsOf({ stdout, stderr }: Finished): Record<string, any>[] {
   const text = `${stdout}\n${stderr}`
   expect(text).not.toMatch(/^ {4}at /m)
   expect(text).not.toContain('node:internal')
@@ -29,7 +29,7 @@ export function told({ stdout, stderr }: Finished): Record<string, any>[] {
 
 /** The one sentence that ended a command, from its NDJSON and, the same, from stderr. */
 export function ending(finished: Finished): string {
-  const error = told(finished).at(-1)!
+  const error = eventsOf(finished).at(-1)!
   expect(error.type, finished.stderr).toBe('error')
   const lines = finished.stderr.split('\n').filter((line) => line.startsWith('Error:'))
   expect(lines).toEqual([`Error: ${error.message} [${error.code}]`])

@@ -1,0 +1,2 @@
+/** Long mode (`npm run test:long`) tries every combination; otherwise tests try some of each. */
+export const isLong = process.env.RMBG_FAULTS === 'long'
