@@ -4,8 +4,9 @@ import { isIdentity, type Layout, planLayout } from '../layout.ts'
 import { type Background, type CutoutFormat, type EncodeOptions, formats } from '../options.ts'
 import type { Box, Samples } from '../picture.ts'
 import type { CompositeOptions, CutoutPixels } from '../pixels/composite.ts'
-import { type DecodedImage, fromRaw, inProfile, samples } from './decode.ts'
+import type { DecodedImage } from './decode.ts'
 import { metadataToKeep, withMetadata } from './metadata.ts'
+import { fromRaw, inProfile, samples } from './raw.ts'
 
 /** A finished file. */
 export interface EncodedImage {
