@@ -77,7 +77,7 @@ export function tiff(options: TiffOptions): Buffer {
     .sort(([one], [other]) => one - other)
     .map(([tag, { type, count, size, values }]) => {
       const content = Buffer.concat(values.map((value) => uint(value, size)))
-      let value = Buffer.concat([content, Buffer.alloc(Math.max(0, offsetSize - content.length))])
+      let value: Buffer = Buffer.concat([content, Buffer.alloc(Math.max(0, offsetSize - content.length))])
       if (content.length > offsetSize) {
         value = uint(end, offsetSize)
         const even = Buffer.concat([content, Buffer.alloc(content.length % 2)])

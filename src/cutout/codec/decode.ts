@@ -1,7 +1,7 @@
 import sharp, { type Metadata, type Sharp } from 'sharp'
 import { RmbgError } from '../../errors.ts'
 import type { Picture, Samples } from '../picture.ts'
-import { withEndMarker } from './jpeg-end.ts'
+import { withEnds } from './jpeg-end.ts'
 import { openOptions, reason } from './libvips.ts'
 import { colorsOf, samples, takeChannels } from './raw.ts'
 import { type ExtraChannels, extraChannels, unreadableTiff } from './tiff-channels.ts'
@@ -43,15 +43,28 @@ export async function decode(
     return await decodeAs(bytes, { ...options, extra, failOn: 'error' })
   } catch (cause) {
     if (cause instanceof RmbgError) throw cause
-    const ended = withEndMarker(bytes)
-    // Data that are missing before the marker are only a warning of libjpeg.
-    const whole = ended && (await decodeAs(ended, { ...options, failOn: 'warning' }).catch(() => undefined))
+    const whole = await decodeWithoutEnd(bytes, options).catch(() => undefined)
     if (whole) return whole
     throw new RmbgError('INPUT_CORRUPT', `The picture is damaged or cut off${reason(cause as Error)}.`, {
       hint: 'Export or download it again.',
       cause,
     })
   }
+}
+
+/** @returns undefined when more than the end marker of a JPEG is missing */
+async function decodeWithoutEnd(
+  bytes: Uint8Array,
+  options: DecodeOptions,
+): Promise<DecodedImage | undefined> {
+  const [ended, ...probes] = withEnds(bytes)
+  if (!ended) return undefined
+  const image = await decodeAs(ended, { ...options, failOn: 'warning' })
+  for (const probe of probes) {
+    const { data } = await decodeAs(probe, { ...options, failOn: 'error' })
+    if (!data.every((sample, index) => sample === image.data[index])) return undefined
+  }
+  return image
 }
 
 interface Decoding extends DecodeOptions {
@@ -72,7 +85,9 @@ async function decodeAs(bytes: Uint8Array, decoding: Decoding): Promise<DecodedI
   }
   const kept = keepProfile && icc !== undefined && (space === 'srgb' || space === 'rgb16')
   const start = () => {
-    const upright = sharp(bytes, { ...open, ignoreIcc: kept }).autoOrient()
+    // Floating-point numbers with a usable profile are no longer here.
+    const ignoreIcc = kept || found.depth === 'float'
+    const upright = sharp(bytes, { ...open, ignoreIcc }).autoOrient()
     return extra && extra.alpha === undefined ? upright.removeAlpha() : upright
   }
   const pixels =

@@ -2,30 +2,35 @@
 
 const endOfImage = 0xd9
 const startOfScan = 0xda
+/** Decoders add zeros to the first of these by themselves. The second is all ones: 0xff is followed by 0 within data. */
+const ends = ['', 'ff00', '55', 'aa'].map((bits) => Buffer.from(`${bits.repeat(64)}ffd9`, 'hex'))
 const coefficients = 64
 
 /**
- * Adds the end marker to a JPEG that ends within its last scan.
+ * Ends a JPEG that ends within its last scan, in several ways: first with the end marker alone, then with bits between
+ * the data and the marker. If all these are the same picture, nothing but the marker is missing: a decoder that lacks
+ * data would take the added bits for them. (libjpeg warns of missing bits, but libvips overlooks that in the last rows.)
  *
- * Whether the data of that scan are all there is not known here: that shows when it is decoded, as libjpeg then warns
- * of each bit it misses. It cannot warn of a whole scan that is missing, so those are counted here. Only Huffman coding
- * is accepted, because an arithmetic decoder may take missing bytes for zeros.
+ * A whole scan that is missing would not show, so the scans are counted here. Only Huffman coding is accepted.
  *
- * @returns undefined for everything else: it has an end, is cut short elsewhere, or is no JPEG
+ * @returns none for everything else: it has an end, is cut short elsewhere, or is no JPEG
  */
-export function withEndMarker(input: Uint8Array): Buffer | undefined {
+export function withEnds(input: Uint8Array): Buffer[] {
   const bytes = Buffer.from(input.buffer, input.byteOffset, input.byteLength)
-  if (bytes.length < 4 || bytes.readUInt16BE(0) !== 0xffd8) return undefined
+  if (bytes.length < 4 || bytes.readUInt16BE(0) !== 0xffd8) return []
   /** Of each component, how many low bits each coefficient still lacks. */
   let missingBits: Map<number, Uint8Array> | undefined
   for (const { marker, content, endsFile } of segments(bytes)) {
-    if (isOtherFrame(marker) || marker === endOfImage) return undefined
+    if (isOtherFrame(marker) || marker === endOfImage) return []
     if (isHuffmanFrame(marker)) missingBits = componentsOf(content)
     if (marker !== startOfScan) continue
-    if (!missingBits || !recordScan(content, missingBits)) return undefined
-    if (endsFile && isComplete(missingBits)) return Buffer.concat([bytes, Buffer.from([0xff, endOfImage])])
+    if (!missingBits || !recordScan(content, missingBits)) return []
+    if (endsFile && isComplete(missingBits)) {
+      const data = bytes.at(-1) === 0xff ? bytes.subarray(0, -1) : bytes // half of a marker
+      return ends.map((end) => Buffer.concat([data, end]))
+    }
   }
-  return undefined
+  return []
 }
 
 /** The segments in their order, until the bytes are none. The data of a scan follow its segment, and are passed over. */
