@@ -23,7 +23,7 @@ const externalEntry = 13
 const dataLocation = 14
 const inOtherFile = 1
 
-/** Branches may lie within branches, and a file may claim any depth. */
+/** Branches may lie within branches, and a file may claim any depth. ONNX Runtime gives up at 100. */
 const deepest = 200
 
 /**

@@ -6,7 +6,10 @@ export interface Span {
   end: number
 }
 
-/** A field of a message: a number, or a place in the file that holds bytes, a text or another message. */
+/**
+ * A field of a message: a number, or a place in the file that holds bytes, a text or another message. Numbers of fixed
+ * size are not read, and given as NaN.
+ */
 export type Field = { number: number; end: number } & ({ value: number } | { content: Span })
 
 const varint = 0
@@ -59,8 +62,7 @@ export class ProtobufFile {
     const type = tag.value % 8
     if (type === varint) return { number, ...this.#varint(tag.end) }
     if (type === fixed64 || type === fixed32) {
-      const end = tag.end + (type === fixed64 ? 8 : 4)
-      return { number, content: { start: tag.end, end }, end }
+      return { number, value: Number.NaN, end: tag.end + (type === fixed64 ? 8 : 4) }
     }
     if (type !== lengthDelimited) throw new RangeError(`There is no type ${type}`)
     const length = this.#varint(tag.end)
