@@ -103,7 +103,10 @@ function isReadable({ bits, format }: Numbers, photometric: number): boolean {
   // libvips writes the 16-bit numbers of LAB as signed ones.
   if (isOneOf(lab, photometric)) return format === floating ? bits === 32 : bits === 16 && format <= signed
   if (format === unsigned) return bits <= 16 || (bits === 32 && isOneOf([...grey, ...rgb], photometric))
-  return format === floating && bits <= 32 && isOneOf([...grey, ...rgb], photometric)
+  if (format !== floating) return false
+  return (
+    (bits === 32 && isOneOf(grey, photometric)) || ((bits === 16 || bits === 32) && isOneOf(rgb, photometric))
+  )
 }
 
 /** libvips takes the range of these for another one. */

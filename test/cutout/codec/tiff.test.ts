@@ -155,8 +155,13 @@ describe('32 bits per channel', () => {
     expectNear(await firstPixel(floats), reference, rounding)
     // Lightroom and Photoshop write such profiles.
     const linear = profile('sRGB', 1)
+    const halves = [0x3800, 0x251f, 0x211f] // 0.5, 0.02 and 0.01
+    for (const icc of [undefined, linear]) {
+      const half = tiff({ pixel: halves, bits: 16, shorts: { 339: [3, 3, 3] }, ...(icc && { profile: icc }) })
+      expectNear(await firstPixel(half), [188, 39, 25], rounding)
+    }
     const light = tiff({ pixel: [0.5, 0.02, 0.01], ...float, profile: linear })
-    expectNear(await firstPixel(light), [188, 38, 25], rounding)
+    expectNear(await firstPixel(light), [188, 39, 25], rounding)
     const gray = { photometric: 1, profile: profile('gray', 1.8) }
     const grayReference = await firstPixel(tiff({ pixel: [90 * 257], bits: 16, ...gray }))
     expectNear(await firstPixel(tiff({ pixel: [90 / 255], ...float, ...gray })), grayReference, rounding)
@@ -264,6 +269,10 @@ describe('a TIFF that cannot be read', () => {
     ['holds 32-bit signed integers in RGB', { pixel: red, bits: 32, sampleFormat: 2 }],
     ['holds 64-bit integers in RGB', { pixel: red, bits: 64 }],
     ['holds 64-bit floating-point numbers in RGB', { pixel: red, bits: 64, sampleFormat: 3 }],
+    [
+      'holds 16-bit floating-point numbers in grayscale',
+      { pixel: [0x3800], photometric: 1, bits: 16, shorts: { 339: [3] } },
+    ],
     ['holds complex numbers in grayscale', { pixel: [9], bits: 64, sampleFormat: 6, photometric: 1 }],
     ['holds inks other than CMYK', { pixel: [...inks, 9, 9], photometric: 5, shorts: { 332: [2] } }],
     ['holds colors of an unknown kind (9)', { pixel: red, photometric: 9 }],
