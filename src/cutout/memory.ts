@@ -1,4 +1,4 @@
-import type { ImageHeader } from './codec/decode.ts'
+import type { ImageHeader } from './codec/header.ts'
 import { planLayout } from './layout.ts'
 import { type CutoutRecipe, formats } from './options.ts'
 

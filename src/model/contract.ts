@@ -13,7 +13,7 @@ export interface ModelSpec {
   variant?: string
   /** Absolute path of the .onnx file. */
   file: string
-  /** Hex SHA-256 of the file. */
+  /** Hex SHA-256 of the file, and of those that it keeps weights in. */
   sha256: string
   /** Pixels. Used when the file leaves its input size open, checked when the file fixes it; absent: the file must fix it. */
   inputSize?: { width: number; height: number }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import pLimit from 'p-limit'
-import { readHeader } from '../cutout/codec/decode.ts'
+import { readHeader } from '../cutout/codec/header.ts'
 import { checkPicture, type PictureRules, type RuleViolation } from '../cutout/rules.ts'
 import { RmbgError } from '../errors.ts'
 import type { Candidate } from './inputs.ts'

@@ -1,8 +1,8 @@
 /** The spine: one image's way from its file to a completed row. Read it from the top. */
 import { v7 as uuidv7 } from 'uuid'
 import { sizeText } from '../bytes.ts'
-import type { ImageHeader } from '../cutout/codec/decode.ts'
 import { workingDepth } from '../cutout/codec/encode.ts'
+import type { ImageHeader } from '../cutout/codec/header.ts'
 import type { Cutout } from '../cutout/cutout.ts'
 import { estimateBytes } from '../cutout/memory.ts'
 import type { CutoutRecipe } from '../cutout/options.ts'

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { access, open, stat } from 'node:fs/promises'
-import { type HeaderLimits, type ImageHeader, readHeader } from '../cutout/codec/decode.ts'
+import { type HeaderLimits, type ImageHeader, type PictureFile, readHeader } from '../cutout/codec/header.ts'
 import type { MaskedJob, SourceFile } from '../database/jobs.ts'
 import { RmbgError } from '../errors.ts'
 import type { ObjectStore } from '../store/contract.ts'
@@ -52,12 +52,26 @@ export async function inspectSource(path: string): Promise<Source> {
   await access(path, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
   const source = { path, size: Number(file.size), mtimeNs: file.mtimeNs }
   const header = (limits: HeaderLimits) =>
-    readHeader(path, limits).catch(async (error) => {
+    readHeader(pictureFile(path), limits).catch(async (error) => {
       // A file that has gone since then is not a damaged file.
       await access(path, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
       throw error
     })
   return { ...source, header, read: () => readSource(source) }
+}
+
+/** Opens the file anew for each part, of which few are read. */
+export function pictureFile(path: string): PictureFile {
+  async function readAt(position: number, length: number): Promise<Buffer> {
+    const file = await open(path)
+    try {
+      const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(length), position })
+      return buffer.subarray(0, bytesRead)
+    } finally {
+      await file.close()
+    }
+  }
+  return { path, readAt }
 }
 
 /**

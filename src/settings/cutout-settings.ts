@@ -161,7 +161,7 @@ async function readBackground(
       },
     )
   })
-  const { readHeader } = await import('../cutout/codec/decode.ts')
+  const { readHeader } = await import('../cutout/codec/header.ts')
   await readHeader(bytes, { maxPixels: Number.POSITIVE_INFINITY, allowSvg: false }).catch((cause: Error) => {
     throw new RmbgError('USAGE', `The background ${value} is not a picture: ${cause.message}`, { cause })
   })

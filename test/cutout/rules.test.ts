@@ -1,6 +1,7 @@
 import sharp, { type Color } from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { checkPicture, type Making, type PictureRules } from '../../src/cutout/rules.ts'
+import { tiff } from '../support/tiff.ts'
 
 /** A red square of 40 pixels in the middle of 100x80 pixels. */
 const product = (background: Color, left = 30) =>
@@ -34,6 +35,14 @@ describe('a picture', () => {
   it('is judged by what is visible where its background is transparent', async () => {
     expect(await broken(await product(clear), { subjectShare: { min: 0.5, max: 0.5 } })).toEqual([])
     expect(await broken(await product(clear), { background: [255, 255, 255] })).toEqual(['background'])
+  })
+
+  it('is opaque where only a selection was saved in a TIFF', async () => {
+    const rules: PictureRules = { background: [255, 255, 255] }
+    expect(await broken(tiff({ pixel: [255, 255, 255, 0], extraSamples: [0] }), rules)).toEqual([])
+    expect(await broken(tiff({ pixel: [255, 255, 255, 0], extraSamples: [2] }), rules)).toEqual([
+      'background',
+    ])
   })
 
   it('is not whole at the edge of its frame, nor when the photo cut it off', async () => {

@@ -10,9 +10,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { decode, readHeader } from '../../src/cutout/codec/decode.ts'
+import { decode } from '../../src/cutout/codec/decode.ts'
+import { readHeader } from '../../src/cutout/codec/header.ts'
 import { metadataToKeep } from '../../src/cutout/codec/metadata.ts'
 import { errorFamilies } from '../../src/errors.ts'
+import { pictureFile } from '../../src/process/source.ts'
 import { jsonLines, rmbg, temporaryFolder } from '../support/cli.ts'
 import { workspaceIn } from '../support/fixture-workspace.ts'
 import { picture } from '../support/images.ts'
@@ -133,7 +135,7 @@ describe('a drawing', () => {
       <rect width="40" height="40" fill="blue"/>${images.join('')}</svg>`
     const path = join(folder, 'drawing.svg')
     await writeFile(path, drawing)
-    await readHeader(path, { maxPixels: 1e6, allowSvg: true }).catch(() => {})
+    await readHeader(pictureFile(path), { maxPixels: 1e6, allowSvg: true }).catch(() => {})
     const { data } = await decode(Buffer.from(drawing))
     expect([...data.slice(0, 3)]).toEqual([0, 0, 255])
     expect(asked).toBe(0)
@@ -163,7 +165,7 @@ describe('what mutants have found once', () => {
     const path = join(await temporaryFolder(), 'line\nend.png')
     const bytes = await picture(1).png().toBuffer()
     await writeFile(path, bytes.fill(0, 20, 40))
-    await expect(readHeader(path, { maxPixels: 1e6, allowSvg: false })).rejects.toThrow(
+    await expect(readHeader(pictureFile(path), { maxPixels: 1e6, allowSvg: false })).rejects.toThrow(
       /^The picture's header is damaged( \([^/]+\))?\.$/,
     )
   })

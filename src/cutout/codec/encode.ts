@@ -4,8 +4,10 @@ import { isIdentity, type Layout, planLayout } from '../layout.ts'
 import { type Background, type CutoutFormat, type EncodeOptions, formats } from '../options.ts'
 import type { Box, Samples } from '../picture.ts'
 import type { CompositeOptions, CutoutPixels } from '../pixels/composite.ts'
-import { type DecodedImage, fromRaw, inProfile, samples } from './decode.ts'
+import { type DecodedImage, decode } from './decode.ts'
 import { metadataToKeep, withMetadata } from './metadata.ts'
+import { fromRaw, inProfile, samples } from './raw.ts'
+import { readTiffTags } from './tiff-tags.ts'
 
 /** A finished file. */
 export interface EncodedImage {
@@ -158,14 +160,21 @@ async function onto(
     return () => fromRaw(onColor, { ...canvas, channels: 3 })
   }
   const input = await place().toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer()
+  const load = await backgroundLoader(background.picture)
   return () =>
-    sharp(background.picture, { limitInputPixels: false })
-      .autoOrient()
+    load()
       .flatten({ background: '#fff' })
       .resize(canvas.width, canvas.height, { fit: 'cover' })
       .toColourspace('srgb')
       .composite([{ input, raw: { width: drawn.width, height: drawn.height, channels: 4 }, left, top }])
       .removeAlpha()
+}
+
+/** TIFFs need the care of `decode`. libvips alone is quicker with others, because it shrinks a JPEG while it loads. */
+async function backgroundLoader(picture: Uint8Array): Promise<Draw> {
+  if (!(await readTiffTags(picture))) return () => sharp(picture, { limitInputPixels: false }).autoOrient()
+  const decoded = await decode(picture)
+  return () => fromRaw(decoded.data, decoded)
 }
 
 const clear = { r: 0, g: 0, b: 0, alpha: 0 }

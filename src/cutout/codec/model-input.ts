@@ -1,5 +1,6 @@
 import { resample } from '../pixels/resample.ts'
-import { type DecodedImage, fromRaw, toSrgb } from './decode.ts'
+import type { DecodedImage } from './decode.ts'
+import { fromRaw, toSrgb } from './raw.ts'
 
 interface Size {
   width: number

@@ -1,9 +1,7 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { RmbgError } from '../../errors.ts'
+import { sha256OfModel } from './digest.ts'
 import { fetchableModels, findFetchable } from './known.ts'
 
 /** What is recorded beside an installed model. */
@@ -47,7 +45,7 @@ export async function readOrigin(
 /** Hex SHA-256 of an installed file: the recorded one if size and time are unchanged, otherwise read from the file. */
 export async function currentSha256(file: string, origin: Origin): Promise<string> {
   const { size, mtimeMs } = await stat(file)
-  return size === origin.size && mtimeMs === origin.mtimeMs ? origin.sha256 : sha256Of(file)
+  return size === origin.size && mtimeMs === origin.mtimeMs ? origin.sha256 : sha256OfModel(file)
 }
 
 /**
@@ -79,20 +77,3 @@ export const notInstalled = (name: string): RmbgError =>
   new RmbgError('MODEL_MISSING', `The model ${name} is not installed.`, {
     hint: 'List the installed models with: rmbg model list',
   })
-
-/**
- * Reads a file in pieces; models may be larger than memory allows.
- *
- * @returns hex SHA-256
- * @throws RmbgError MODEL_INVALID when the file cannot be read
- */
-export async function sha256Of(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  try {
-    await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), hash)
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    throw new RmbgError('MODEL_INVALID', `${file} cannot be read (${code}).`, { cause })
-  }
-  return hash.digest('hex')
-}

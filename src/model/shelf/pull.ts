@@ -6,8 +6,10 @@ import { pipeline } from 'node:stream/promises'
 import { RmbgError } from '../../errors.ts'
 import { sync } from '../../system/files.ts'
 import { takeLock } from '../../system/lock.ts'
+import { sha256OfFile } from '../../system/sha256.ts'
 import { type Downloaded, type DownloadOptions, diskError, download } from './download.ts'
-import { modelPaths, type Origin, readOrigin, sha256Of } from './installed.ts'
+import { externalData } from './external-data.ts'
+import { modelPaths, type Origin, readOrigin } from './installed.ts'
 import { type FetchableModel, fetchableModels, findFetchable, type Variant } from './known.ts'
 
 export interface PullOptions
@@ -38,7 +40,7 @@ const modelScope = 'https://modelscope.cn'
  *
  * @param nameAndVariant `rmbg-2.0` or `rmbg-2.0:q4f16`
  * @throws RmbgError MODEL_MISSING for an unknown name, MODEL_LICENSE when it is not accepted, MODEL_DAMAGED when the
- *   digest is wrong (nothing is kept then), MODEL_GATED, MODEL_DOWNLOAD
+ *   digest is wrong (nothing is kept then), MODEL_INVALID when its weights are in other files, MODEL_GATED, MODEL_DOWNLOAD
  */
 export async function pullModel(nameAndVariant: string, options: PullOptions): Promise<Pulled> {
   const found = findFetchable(nameAndVariant)
@@ -66,6 +68,7 @@ export async function pullModel(nameAndVariant: string, options: PullOptions): P
         { hint: 'Nothing was kept. Try again. If it happens again, the file was changed or replaced.' },
       )
     }
+    await requireWholeModel(part, fetched.source)
     const record = recordOf(fetched, model, variant, (await stat(part)).mtimeMs)
     await writeFile(`${origin}.new`, `${JSON.stringify(record, null, 2)}\n`, { flush: true })
     await rename(part, file)
@@ -75,6 +78,20 @@ export async function pullModel(nameAndVariant: string, options: PullOptions): P
   } finally {
     await release()
   }
+}
+
+/** Only one file is fetched, and only that is checked: the weights would be missing. */
+async function requireWholeModel(part: string, source: string): Promise<void> {
+  const elsewhere = await externalData(part)
+  if (elsewhere.length === 0) return
+  await rm(part, { force: true })
+  throw new RmbgError(
+    'MODEL_INVALID',
+    `${source} keeps its weights in other files (${elsewhere.join(', ')}).`,
+    {
+      hint: 'Give its path to --model instead.',
+    },
+  )
 }
 
 async function fetchTo(
@@ -151,7 +168,12 @@ async function copied(from: string, part: string): Promise<Downloaded> {
     throw diskError(cause, part)
   })
   await sync(part)
-  return { source: from, size: (await stat(part)).size, sha256: await sha256Of(part), md5: await md5Of(part) }
+  return {
+    source: from,
+    size: (await stat(part)).size,
+    sha256: await sha256OfFile(part),
+    md5: await md5Of(part),
+  }
 }
 
 async function md5Of(file: string): Promise<string> {

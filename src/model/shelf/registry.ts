@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url'
 import { RmbgError } from '../../errors.ts'
 import type { ModelSpec } from '../contract.ts'
 import { type ModelDescription, readDescription } from './description.ts'
-import { currentSha256, modelPaths, readOrigin, sha256Of } from './installed.ts'
+import { sha256OfModel } from './digest.ts'
+import { currentSha256, modelPaths, readOrigin } from './installed.ts'
 import { fetchableModels, findFetchable } from './known.ts'
 
 /** A model that ships with the package. */
@@ -89,7 +90,7 @@ export async function resolveModel(
 
 async function resolveBuiltin(name: string, builtin: BuiltinModel): Promise<ModelSpec> {
   const file = fileURLToPath(builtin.file)
-  const sha256 = await sha256Of(file)
+  const sha256 = await sha256OfModel(file)
   if (sha256 !== builtin.sha256) {
     throw new RmbgError('MODEL_DAMAGED', `${file} is not the built-in model ${name}: its digest is wrong.`, {
       hint: 'Install rmbg-batch again.',
@@ -158,7 +159,7 @@ async function resolveFile(nameOrPath: string, isPath: boolean, modelsFolder: st
   }
   const { dir, name } = parse(file)
   const description = { ...defaults, ...(await readDescription(join(dir, `${name}.json`))) }
-  return toSpec(name, file, await sha256Of(file), description)
+  return toSpec(name, file, await sha256OfModel(file), description)
 }
 
 type Described = Omit<ModelDescription, keyof typeof defaults> &

@@ -1,11 +1,12 @@
 import { fileURLToPath } from 'node:url'
-import { installedVariants, modelPaths, notInstalled, sha256Of } from './installed.ts'
+import { sha256OfModel } from './digest.ts'
+import { installedVariants, modelPaths, notInstalled } from './installed.ts'
 import { builtinModels } from './registry.ts'
 
 export interface VerifiedModel {
   name: string
   file: string
-  /** Hex, of the file as it is now. */
+  /** Hex, of the model as it is now, with the files that hold its weights. */
   sha256: string
   state: 'intact' | 'damaged'
   origin: 'built-in' | 'installed'
@@ -21,7 +22,7 @@ export interface VerifiedModel {
 export async function verifyModels(modelsFolder: string, nameAndVariant?: string): Promise<VerifiedModel[]> {
   const verified: VerifiedModel[] = []
   const verify = async (model: Omit<VerifiedModel, 'sha256' | 'state'>, expected: string) => {
-    const sha256 = await sha256Of(model.file)
+    const sha256 = await sha256OfModel(model.file)
     verified.push({ ...model, sha256, state: sha256 === expected ? 'intact' : 'damaged' })
   }
   for (const [name, { file, sha256 }] of Object.entries(builtinModels)) {

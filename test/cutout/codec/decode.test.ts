@@ -1,7 +1,8 @@
 /** Pictures of every kind become upright 8-bit sRGB, or fail with one sentence. */
 import sharp, { type Sharp } from 'sharp'
 import { describe, expect, it } from 'vitest'
-import { decode, readHeader } from '../../../src/cutout/codec/decode.ts'
+import { decode } from '../../../src/cutout/codec/decode.ts'
+import { readHeader } from '../../../src/cutout/codec/header.ts'
 import { toModelInput } from '../../../src/cutout/codec/model-input.ts'
 import { goodFormats, picture } from '../../support/images.ts'
 

@@ -7,6 +7,7 @@ import { encodeCutout } from '../../../src/cutout/codec/encode.ts'
 import { toModelInput } from '../../../src/cutout/codec/model-input.ts'
 import type { CutoutFormat, EncodeOptions } from '../../../src/cutout/options.ts'
 import { composite } from '../../../src/cutout/pixels/composite.ts'
+import { tiff } from '../../support/tiff.ts'
 
 const plain: EncodeOptions = {
   format: 'png',
@@ -144,6 +145,15 @@ describe('the canvas', () => {
     expect(await pixel(encoded.bytes, 0, 79)).toEqual([0, 170, 102])
     expect(await pixel(encoded.bytes, 50, 40)).toEqual([200, 20, 30])
     expect(worst(await pixel(encoded.bytes, 32, 40), [100, 95, 66])).toBeLessThanOrEqual(1)
+  })
+
+  it('shows a background TIFF whole, whatever selection was saved in it', async () => {
+    const picture = tiff({ pixel: [0, 170, 102, 0], extraSamples: [0] })
+    const encoded = await encodeCutout(cutout(), bare, { ...plain, background: { picture } })
+    expect(await pixel(encoded.bytes, 0, 79)).toEqual([0, 170, 102])
+    const clear = tiff({ pixel: [0, 170, 102, 0], extraSamples: [2] })
+    const onWhite = await encodeCutout(cutout(), bare, { ...plain, background: { picture: clear } })
+    expect(await pixel(onWhite.bytes, 0, 79)).toEqual([255, 255, 255])
   })
 })
 

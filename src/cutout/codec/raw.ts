@@ -1,0 +1,70 @@
+/** Pixels in memory, on their way from and to libvips. */
+import { crc32, deflateSync } from 'node:zlib'
+import sharp, { type Sharp } from 'sharp'
+import type { Samples } from '../picture.ts'
+import './libvips.ts'
+
+/** Views libvips' bytes as samples of 8 or 16 bits; copies nothing. */
+export function samples(data: Buffer, depth: 8 | 16): Samples {
+  const bytes = data as Buffer & Uint8Array<ArrayBuffer>
+  return depth === 16 ? new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2) : bytes
+}
+
+/** Converts 8-bit RGB from another color space to sRGB. */
+export async function toSrgb(
+  rgb: Uint8Array,
+  size: { width: number; height: number },
+  profile: Buffer,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const file = await inProfile(fromRaw(rgb, { ...size, channels: 3 }), profile)
+  const image = sharp(file, { limitInputPixels: false })
+  return new Uint8Array(await image.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer())
+}
+
+/** The kind of color that an ICC profile describes, such as `RGB`, `GRAY` or `CMYK`. */
+export function colorsOf(profile: Buffer): string {
+  return profile.toString('latin1', 16, 20).trim()
+}
+
+/**
+ * Selects channels of interleaved samples.
+ *
+ * @param data pixels with `channels` samples each
+ * @param wanted indexes of channels, in their new order
+ */
+export function takeChannels(data: Samples, channels: number, wanted: readonly number[]): Samples {
+  const pixels = data.length / channels
+  const taken = data instanceof Uint16Array ? Uint16Array : Uint8Array
+  const result: Samples = new taken(pixels * wanted.length)
+  for (let from = 0, into = 0; from < data.length; from += channels) {
+    for (const channel of wanted) result[into++] = data[from + channel]!
+  }
+  return result
+}
+
+/** Starts a sharp pipeline from pixels in memory. */
+export function fromRaw(
+  data: Uint8Array | Uint16Array,
+  { width, height, channels }: { width: number; height: number; channels: 1 | 2 | 3 | 4 },
+): Sharp {
+  return sharp(data, { raw: { width, height, channels }, limitInputPixels: false })
+}
+
+/**
+ * Attaches a color profile and leaves the numbers as they are. sharp cannot do that: it only converts to a profile, or
+ * keeps one that came with a file. So this makes such a file: an uncompressed PNG with the profile in its iCCP chunk.
+ */
+export async function inProfile(image: Sharp, profile: Buffer): Promise<Buffer> {
+  const png = await image.png({ compressionLevel: 0 }).toBuffer()
+  const type = Buffer.from('iCCP')
+  const data = Buffer.concat([Buffer.from('icc\0\0', 'latin1'), deflateSync(profile)])
+  const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)]
+  length.writeUInt32BE(data.length)
+  checksum.writeUInt32BE(crc32(Buffer.concat([type, data])))
+  const signatureAndHeader = 33
+  return Buffer.concat([
+    png.subarray(0, signatureAndHeader),
+    ...[length, type, data, checksum],
+    png.subarray(signatureAndHeader),
+  ])
+}
