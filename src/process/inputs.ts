@@ -9,8 +9,8 @@ import { isText, shownPath, systemPath, unshownPath } from '../system/file-names
 import type { NoticeEvent } from './events.ts'
 import {
   imageExtensions,
-  type LeftOut,
   leftOutNotices,
+  nothingLeftOut,
   searchFolder,
   searchGlob,
   toSlashes,
@@ -97,7 +97,7 @@ type Collection = ReturnType<typeof openCollection>
 function openCollection(options: InputOptions) {
   const { cwd, excludeFolders } = options
   const paths = openPaths()
-  const leftOut: LeftOut = { folders: new Map(), kinds: new Map() }
+  const leftOut = nothingLeftOut()
   /** The common folder of all inputs. */
   let base: string | undefined
   /** A file of ours that was found among them. */

@@ -1,8 +1,9 @@
 /** What people hand over by mistake, and names from other systems: nothing is taken that nobody meant. */
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { execa } from 'execa'
 import { describe, expect, it } from 'vitest'
-import { jsonLines, program, rmbg, root } from '../support/cli.ts'
+import { cleanEnvironment, jsonLines, program, rmbg, root } from '../support/cli.ts'
 import { freshWorkspace } from '../support/fixture-workspace.ts'
 import { picture } from '../support/images.ts'
 
@@ -77,15 +78,10 @@ describe.skipIf(process.platform !== 'linux')('a name that is not UTF-8', () => 
     expect(await readdir(join(folder, 'cutouts'))).toEqual(['caf%E9.png'])
 
     // Node can pass no such argument; a shell can.
-    const byShell = await import('execa').then(({ execa }) =>
-      execa(
-        'sh',
-        ['-c', `"$0" "$1" process "$(printf 'latin/caf\\351.jpg')" --json`, process.execPath, program],
-        {
-          ...{ cwd: folder, env: { ...process.env, RMBG_HOME: home }, extendEnv: false, reject: false },
-        },
-      ),
-    )
+    const typed = `"$0" "$1" process "$(printf 'latin/caf\\351.jpg')" --json`
+    const byShell = await execa('sh', ['-c', typed, process.execPath, program], {
+      ...{ cwd: folder, env: { ...cleanEnvironment(), RMBG_HOME: home }, extendEnv: false, reject: false },
+    })
     expect(imagesOf(byShell.stdout), byShell.stderr).toMatchObject([skipped])
 
     const listed = await rmbg(['process', '-', '--json'], {

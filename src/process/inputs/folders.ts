@@ -1,10 +1,11 @@
 /** Searching folders: what is a picture by its name, what is left out, and what is told of it. */
 import { type Dirent, lstat, readdir, stat } from 'node:fs'
-import { resolve, sep } from 'node:path'
+import { join, resolve, sep } from 'node:path'
 import fastGlob from 'fast-glob'
 import { pathOf, systemPath } from '../../system/file-names.ts'
 import { isTemporaryName } from '../../system/files.ts'
 import type { NoticeEvent } from '../events.ts'
+import { openPaths, type Paths } from './paths.ts'
 
 /** A folder is searched for these. HEIC is among them so that a photographer gets an error instead of silence. */
 export const imageExtensions = 'jpg jpeg jpe jfif png webp avif tif tiff gif heic heif'.split(' ')
@@ -35,7 +36,11 @@ export interface LeftOut {
   folders: Map<string, number>
   /** How many files, by extension in lower case. */
   kinds: Map<string, number>
+  /** What was counted: inputs may overlap. */
+  counted: Paths
 }
+
+export const nothingLeftOut = (): LeftOut => ({ folders: new Map(), kinds: new Map(), counted: openPaths() })
 
 export interface SearchOptions {
   /** Globs for paths relative to `cwd`; a glob without a slash matches names in any folder. */
@@ -63,13 +68,16 @@ async function search(
 ): Promise<string[]> {
   // Folders that may not be read are reported as failed; otherwise their pictures would be left out in silence.
   const closed: string[] = []
-  const onFolder = (name: string) => {
+  const count = (counts: Map<string, number>, key: string, path: string) => {
+    if (leftOut.counted.add(resolve(from, path))) counts.set(key, (counts.get(key) ?? 0) + 1)
+  }
+  const isSearched = (parent: string, name: string) => {
     if (!keptBySystems.has(name.toLowerCase()) || pattern.includes(name)) return true
-    increase(leftOut.folders, name)
+    count(leftOut.folders, name, join(parent, name))
     return false
   }
   const entries = fastGlob.stream(pattern, {
-    fs: fileSystem(onFolder, (path) => closed.push(path)),
+    fs: fileSystem(isSearched, (path) => closed.push(path)),
     cwd: from,
     onlyFiles: false,
     followSymbolicLinks: false,
@@ -84,7 +92,7 @@ async function search(
     if (isTemporaryName(name) || (dirent.isDirectory() && !hasImageExtension.test(name))) continue
     const kind = isFolder ? hasOtherExtension.exec(name)?.[1] : undefined
     if (kind === undefined) found.push(path)
-    else increase(leftOut.kinds, kind.toLowerCase())
+    else count(leftOut.kinds, kind.toLowerCase(), path)
   }
   // Relative, because fast-glob turns backslashes in absolute paths into slashes, and names may have backslashes.
   return [...found, ...closed].map((path) => resolve(from, path)).sort((a, b) => (a < b ? -1 : 1))
@@ -94,7 +102,7 @@ type Done = (error: NodeJS.ErrnoException | null, answer?: unknown) => void
 
 /** The file system with names that need not be UTF-8, and without the folders that are left out. */
 function fileSystem(
-  onFolder: (name: string) => boolean,
+  isSearched: (parent: string, name: string) => boolean,
   onClosed: (path: string) => void,
 ): Partial<fastGlob.FileSystemAdapter> {
   const named = (entry: Dirent<Buffer>) => Object.assign(entry, { name: pathOf(entry.name) })
@@ -108,15 +116,11 @@ function fileSystem(
         else
           done(
             null,
-            entries.map(named).filter((entry) => !entry.isDirectory() || onFolder(entry.name)),
+            entries.map(named).filter((entry) => !entry.isDirectory() || isSearched(path, entry.name)),
           )
       })
     }) as typeof readdir,
   }
-}
-
-const increase = (counts: Map<string, number>, key: string): void => {
-  counts.set(key, (counts.get(key) ?? 0) + 1)
 }
 
 /** Absolute, because fast-glob applies only absolute ignore patterns to absolute paths. */
