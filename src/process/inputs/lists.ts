@@ -30,20 +30,22 @@ export async function* listEntries(
   let rest: Buffer = Buffer.alloc(0)
   const shape = { entries: 0, short: 0 }
   for await (const piece of decoded(content, origin)) {
-    separator ??= piece.includes(nul) ? nul : newline
+    separator ??= piece.subarray(0, headBytes).includes(nul) ? nul : newline
     if (separator === newline && piece.includes(nul))
       throw notAList(origin, 'there are NULs between its lines')
     const bytes = Buffer.concat([rest, piece])
     const end = bytes.lastIndexOf(separator) + 1
     rest = bytes.subarray(end)
-    if (rest.length > maxEntryBytes) throw notAList(origin, 'it has an entry that is longer than any path')
     const entries = split(bytes.subarray(0, end), separator)
+    if (isTooLong(rest) || entries.some(isTooLong))
+      throw notAList(origin, 'it has an entry that is longer than any path')
     if (separator === nul) assertNames(entries, shape, origin)
     yield entries.filter(isNoBlank)
   }
   yield split(rest, separator ?? newline).filter(isNoBlank)
 }
 
+const isTooLong = ({ length }: Buffer | string): boolean => length > maxEntryBytes
 const isNoBlank = (entry: string): boolean => entry.trim() !== ''
 
 function split(bytes: Buffer, separator: number): string[] {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { pathBytes, pathOf } from '../../system/file-names.ts'
 
 /** Paths in the order in which they were added, each once. */
@@ -28,7 +28,7 @@ export function openPaths(): Paths {
     },
     add(path) {
       const bytes = pathBytes(path)
-      if (!seen.add(createHash('sha256').update(bytes).digest())) return false
+      if (!seen.add(hash('sha256', bytes, 'buffer'))) return false
       if (used + bytes.length + 1 > chunk.length) {
         if (used > 0) chunks.push(chunk.subarray(0, used))
         chunk = Buffer.alloc(Math.max(chunkBytes, bytes.length + 1))
@@ -50,37 +50,50 @@ export function openPaths(): Paths {
   }
 }
 
-/** An open-addressed table of digests; half of it at most is used. A digest of zeros would be an empty place: none is. */
+/** An open-addressed table of digests, of which half is used at most. Zeros are an empty place: no digest is zero. */
 function digestSet() {
   let table = new Uint32Array(digestWords * 1024)
   let size = 0
-  const places = () => table.length / digestWords
-  /** Where the digest is, or the empty place for it. */
-  const placeOf = (words: Uint32Array): number => {
-    for (let place = (words[0] ?? 0) % places(); ; place = (place + 1) % places()) {
-      const at = place * digestWords
-      const isEmpty = table.subarray(at, at + digestWords).every((word) => word === 0)
-      if (isEmpty || words.every((word, index) => table[at + index] === word)) return at
-    }
+  /** Where the digest that begins at this word of `from` is in the table, or the empty place for it. */
+  const find = (from: Uint32Array, start: number): number => {
+    const end = table.length - digestWords
+    let at = ((from[start] ?? 0) * digestWords) % table.length
+    while (!isEmpty(table, at) && !isSame(table, at, from, start)) at = at === end ? 0 : at + digestWords
+    return at
   }
   const grow = () => {
     const old = table
     table = new Uint32Array(old.length * 2)
     for (let at = 0; at < old.length; at += digestWords) {
-      const words = old.subarray(at, at + digestWords)
-      if (words.some((word) => word !== 0)) table.set(words, placeOf(words))
+      if (!isEmpty(old, at)) copy(old, at, table, find(old, at))
     }
   }
+  const words = new Uint32Array(digestWords)
   return {
     /** @returns false if it is in there already */
     add(digest: Buffer): boolean {
-      const words = Uint32Array.from({ length: digestWords }, (_, index) => digest.readUInt32LE(index * 4))
-      const at = placeOf(words)
-      if (words.every((word, index) => table[at + index] === word)) return false
-      table.set(words, at)
+      for (let index = 0; index < digestWords; index++) words[index] = digest.readUInt32LE(index * 4)
+      const at = find(words, 0)
+      if (!isEmpty(table, at)) return false
+      copy(words, 0, table, at)
       size++
-      if (size * 2 > places()) grow()
+      if (size * digestWords * 2 > table.length) grow()
       return true
     },
   }
+}
+
+// Loops, because these run for every path, and a slice would be an object each time.
+function isEmpty(table: Uint32Array, at: number): boolean {
+  for (let index = 0; index < digestWords; index++) if (table[at + index] !== 0) return false
+  return true
+}
+
+function isSame(one: Uint32Array, at: number, other: Uint32Array, start: number): boolean {
+  for (let index = 0; index < digestWords; index++) if (one[at + index] !== other[start + index]) return false
+  return true
+}
+
+function copy(from: Uint32Array, start: number, to: Uint32Array, at: number): void {
+  for (let index = 0; index < digestWords; index++) to[at + index] = from[start + index] ?? 0
 }
