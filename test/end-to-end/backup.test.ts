@@ -63,7 +63,7 @@ describeServers('rmbg backup of a server', () => {
     await makeJob(installation.sql, { store: installation.store })
     const { stdout } = await installation.run(['backup', '--objects'], { RMBG_BACKUP_TO: vault })
     expect(stdout).toMatch(/objects {3}15, .* 3 copied now/)
-    expect(stdout).toContain('not drilled')
+    expect(stdout).toContain('not done: use --drill')
     const listed = await installation.run(['backup', 'list', vault])
     expect(listed.stdout.split('\n')[2]).toMatch(/PostgreSQL \d+ .* 6 +15, .* never$/)
   })
@@ -141,7 +141,7 @@ describeServers('rmbg backup of a server', () => {
     const verified = await installation.run(['backup', 'verify', folder])
     expect(verified.stdout).toContain(`The object ${key} is missing.`)
     const again = await installation.run(['backup', '--to', folder, '--objects'])
-    expect(again.stderr).toContain(`Not what was written: 1 object of completed jobs, such as ${key}.`)
+    expect(again.stderr).toContain(`Damaged in the store: 1 object of completed jobs, such as ${key}.`)
 
     // Once more to where there is a copy from before: it stays.
     await installation.run(['backup', '--to', vault, '--objects'])

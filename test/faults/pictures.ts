@@ -2,7 +2,8 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { picture } from '../support/images.ts'
 
-let made = 0
+/** The first ones are those of the workspace. */
+let made = 100
 
 /** Small pictures that no other test of this file has. */
 export async function writePictures(folder: string, count: number): Promise<void> {
