@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { randomInt } from 'node:crypto'
 import { pathBytes, pathOf } from '../../system/file-names.ts'
 
 /** Paths in the order in which they were added, each once. */
@@ -8,92 +8,82 @@ export interface Paths extends Iterable<string> {
   add(path: string): boolean
 }
 
+/** No system has paths as long as this. */
 const chunkBytes = 2 ** 20
-/** 128 bits of a digest tell paths apart, so that no path has to be kept as text. */
-const digestWords = 4
 
 /**
- * Keeps each path as its bytes and a digest: for a list of a million about as many bytes as the list has, and 32 MiB.
- * As strings they would be three to five times that, and work for the garbage collector.
+ * Keeps paths as bytes outside the heap: a list of a million takes as many bytes as its paths have, and 32 MiB at most.
+ * A set of strings would be about four times that, and work for the garbage collector.
  */
 export function openPaths(): Paths {
-  const seen = digestSet()
+  /** Paths, each with a NUL behind it, which no path holds. None begins in one chunk and ends in the next. */
   const chunks: Buffer[] = []
-  let chunk = Buffer.alloc(0)
-  let used = 0
+  /** Bytes in the last chunk. */
+  let used = chunkBytes
   let length = 0
+  /** Where paths begin, plus 1; 0 is an empty place. A path stands at its hash, or at the next place that was empty. */
+  let places = new Float64Array(1024)
+
+  const has = (place: number, bytes: Buffer): boolean => {
+    const position = (places[place] ?? 0) - 1
+    const begin = position % chunkBytes
+    const end = begin + bytes.length
+    const chunk = chunks[Math.floor(position / chunkBytes)]
+    return chunk?.[end] === 0 && chunk.compare(bytes, 0, bytes.length, begin, end) === 0
+  }
+  const placeOf = (bytes: Buffer): number => {
+    let place = hashOf(bytes) % places.length
+    while (places[place] !== 0 && !has(place, bytes)) place = (place + 1) % places.length
+    return place
+  }
+  const store = (bytes: Buffer): number => {
+    if (used + bytes.length >= chunkBytes) {
+      chunks.push(Buffer.alloc(chunkBytes))
+      used = 0
+    }
+    const position = (chunks.length - 1) * chunkBytes + used
+    chunks.at(-1)?.set(bytes, used)
+    used += bytes.length + 1
+    return position
+  }
+  function* stored(): Generator<[position: number, bytes: Buffer]> {
+    for (const [index, chunk] of chunks.entries()) {
+      const end = index === chunks.length - 1 ? used : chunkBytes
+      for (let from = 0; from < end && chunk[from] !== 0; ) {
+        const to = chunk.indexOf(0, from)
+        yield [index * chunkBytes + from, chunk.subarray(from, to)]
+        from = to + 1
+      }
+    }
+  }
   return {
     get length() {
       return length
     },
     add(path) {
       const bytes = pathBytes(path)
-      if (!seen.add(hash('sha256', bytes, 'buffer'))) return false
-      if (used + bytes.length + 1 > chunk.length) {
-        if (used > 0) chunks.push(chunk.subarray(0, used))
-        chunk = Buffer.alloc(Math.max(chunkBytes, bytes.length + 1))
-        used = 0
-      }
-      used += bytes.copy(chunk, used) + 1 // no path holds the NUL that ends it here
+      const place = placeOf(bytes)
+      if (places[place] !== 0) return false
+      places[place] = store(bytes) + 1
       length++
+      if (length * 2 > places.length) {
+        places = new Float64Array(places.length * 2)
+        for (const [position, bytes] of stored()) places[placeOf(bytes)] = position + 1
+      }
       return true
     },
     *[Symbol.iterator]() {
-      for (const each of [...chunks, chunk.subarray(0, used)]) {
-        for (let from = 0; from < each.length; ) {
-          const end = each.indexOf(0, from)
-          yield pathOf(each.subarray(from, end))
-          from = end + 1
-        }
-      }
+      for (const [, bytes] of stored()) yield pathOf(bytes)
     },
   }
 }
 
-/** An open-addressed table of digests, of which half is used at most. Zeros are an empty place: no digest is zero. */
-function digestSet() {
-  let table = new Uint32Array(digestWords * 1024)
-  let size = 0
-  /** Where the digest that begins at this word of `from` is in the table, or the empty place for it. */
-  const find = (from: Uint32Array, start: number): number => {
-    const end = table.length - digestWords
-    let at = ((from[start] ?? 0) * digestWords) % table.length
-    while (!isEmpty(table, at) && !isSame(table, at, from, start)) at = at === end ? 0 : at + digestWords
-    return at
-  }
-  const grow = () => {
-    const old = table
-    table = new Uint32Array(old.length * 2)
-    for (let at = 0; at < old.length; at += digestWords) {
-      if (!isEmpty(old, at)) copy(old, at, table, find(old, at))
-    }
-  }
-  const words = new Uint32Array(digestWords)
-  return {
-    /** @returns false if it is in there already */
-    add(digest: Buffer): boolean {
-      for (let index = 0; index < digestWords; index++) words[index] = digest.readUInt32LE(index * 4)
-      const at = find(words, 0)
-      if (!isEmpty(table, at)) return false
-      copy(words, 0, table, at)
-      size++
-      if (size * digestWords * 2 > table.length) grow()
-      return true
-    },
-  }
-}
+/** Not the same in every process: nobody can write a list whose paths all have one hash. */
+const seed = randomInt(2 ** 32)
 
-// Loops, because these run for every path, and a slice would be an object each time.
-function isEmpty(table: Uint32Array, at: number): boolean {
-  for (let index = 0; index < digestWords; index++) if (table[at + index] !== 0) return false
-  return true
-}
-
-function isSame(one: Uint32Array, at: number, other: Uint32Array, start: number): boolean {
-  for (let index = 0; index < digestWords; index++) if (one[at + index] !== other[start + index]) return false
-  return true
-}
-
-function copy(from: Uint32Array, start: number, to: Uint32Array, at: number): void {
-  for (let index = 0; index < digestWords; index++) to[at + index] = from[start + index] ?? 0
+/** FNV-1a, 32 bits. */
+function hashOf(bytes: Buffer): number {
+  let hash = seed
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193)
+  return hash >>> 0
 }
