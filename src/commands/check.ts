@@ -5,6 +5,7 @@ import type { CheckedPicture } from '../process/check.ts'
 import { collectInputs } from '../process/inputs.ts'
 import { loadPreset, type Preset, presetNames } from '../settings/presets.ts'
 import { environmentVariable as env, resolveSettings } from '../settings/settings.ts'
+import { typedArguments, workingDirectory } from '../system/file-names.ts'
 import { BaseCommand } from '../terminal/command.ts'
 import { exitStatus } from '../terminal/exit.ts'
 import { printable } from '../terminal/printable.ts'
@@ -48,12 +49,13 @@ Exit status: 0 all are acceptable, ${exitStatus.reviewNeeded} some are not, ${ex
     const settings = await resolveSettings(flags)
     const preset = await requirePreset(settings.preset)
     const candidates = await collectInputs({
-      patterns: argv as string[],
+      patterns: typedArguments(argv as string[]),
       stdin: process.stdin,
       ignore: settings.ignore,
       takesJobs: false,
       excludeFolders: [],
-      cwd: process.cwd(),
+      cwd: workingDirectory(),
+      onNotice: ({ message }) => this.logToStderr(printable(message)),
     })
     const { checkPictures } = await import('../process/check.ts')
     const pictures = await checkPictures(candidates, preset.check, settings)

@@ -58,11 +58,12 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     flags: ProcessFlags,
     print: Printer,
   ): Promise<SummaryEvent> {
-    const preset = settings.preset === undefined ? undefined : await loadPreset(settings.preset)
-    const cutout = await resolveCutout({ ...preset?.cutout, ...settings })
-    const candidates = await collectInputs(toInputOptions(flags, settings, patterns))
-    const options = toBatchOptions({ flags, settings, cutout, preset, candidates })
     try {
+      const preset = settings.preset === undefined ? undefined : await loadPreset(settings.preset)
+      const cutout = await resolveCutout({ ...preset?.cutout, ...settings })
+      const inputs = toInputOptions(flags, settings, patterns)
+      const candidates = await collectInputs({ ...inputs, onNotice: print })
+      const options = toBatchOptions({ flags, settings, cutout, preset, candidates })
       const [masks, store] = await Promise.all([
         flags['from-mask']
           ? ('from-store' as const)

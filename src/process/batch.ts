@@ -13,7 +13,7 @@ import type { Batch, BatchOptions, BatchServices, Image, Masks } from './contrac
 import type { FailedEvent, ImageEvent, PlannedEvent, StartEvent, SummaryEvent } from './events.ts'
 import { failedEvent } from './failure.ts'
 import { mebibytes, processOne } from './image.ts'
-import type { Candidate } from './inputs.ts'
+import type { Candidates } from './inputs.ts'
 import { leaseMs, letGo, startHeartbeat, untilNoneIsHeld } from './leases.ts'
 import { take } from './take.ts'
 import { count, emptyTally, storeKeepsFailing, summaryOf, type Tally } from './tally.ts'
@@ -28,7 +28,7 @@ import { modelParameters, workOf } from './work.ts'
  * @throws RmbgError what would have failed every other image as well, after the summary of what was done until then
  */
 export async function runBatch(
-  candidates: readonly Candidate[],
+  candidates: Candidates,
   services: BatchServices,
   options: BatchOptions,
 ): Promise<SummaryEvent> {
@@ -92,14 +92,14 @@ function announce({ onEvent, masks, run, store, database, ...batch }: Batch, ima
 }
 
 /** `--dry-run`: tells what would be done. */
-async function planAll(progress: Progress, candidates: readonly Candidate[]): Promise<void> {
+async function planAll(progress: Progress, candidates: Candidates): Promise<void> {
   const { batch } = progress
   const onSkipped = (event: ImageEvent) => settle(progress, event)
   for await (const image of unfinishedImages(batch, candidates, onSkipped))
     settle(progress, plan(batch, image))
 }
 
-async function processAll(progress: Progress, candidates: readonly Candidate[]): Promise<void> {
+async function processAll(progress: Progress, candidates: Candidates): Promise<void> {
   const { batch, stop } = progress
   const signal = AbortSignal.any([batch.signal, stop.signal])
   await upsertUser(batch.database.sql, batch.user)

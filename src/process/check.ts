@@ -3,7 +3,8 @@ import pLimit from 'p-limit'
 import { readHeader } from '../cutout/codec/header.ts'
 import { checkPicture, type PictureRules, type RuleViolation } from '../cutout/rules.ts'
 import { RmbgError } from '../errors.ts'
-import type { Candidate } from './inputs.ts'
+import { systemPath } from '../system/file-names.ts'
+import type { Candidate, Candidates } from './inputs.ts'
 
 export interface CheckedPicture {
   input: string
@@ -18,14 +19,14 @@ export interface CheckedPicture {
  * @returns in the order of the candidates
  */
 export async function checkPictures(
-  candidates: readonly Candidate[],
+  candidates: Candidates,
   rules: PictureRules,
   { maxPixels, concurrency }: { maxPixels: number; concurrency: number },
 ): Promise<CheckedPicture[]> {
   const limit = pLimit(concurrency)
   const check = async ({ path, shown: input }: Candidate): Promise<CheckedPicture> => {
     try {
-      const bytes = await readFile(path)
+      const bytes = await readFile(systemPath(path))
       await readHeader(bytes, { maxPixels, allowSvg: false })
       return { input, violations: await checkPicture(bytes, rules) }
     } catch (cause) {
@@ -34,5 +35,5 @@ export async function checkPictures(
       return { input, violations: [{ rule: 'readable', message }] }
     }
   }
-  return Promise.all(candidates.map((candidate) => limit(check, candidate)))
+  return Promise.all(Array.from(candidates, (candidate) => limit(check, candidate)))
 }

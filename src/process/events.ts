@@ -88,6 +88,10 @@ export type NoticeEvent = {
   | { code: 'model-chosen' }
   | { code: 'device-fallback' }
   | { code: 'stopping' }
+  /** Folders that systems keep for themselves were not searched: how many, by name. */
+  | { code: 'folders-left-out'; folders: Record<string, number> }
+  /** Pictures in searched folders that cannot be read: how many, by extension. */
+  | { code: 'kinds-left-out'; files: number; kinds: Record<string, number> }
 )
 
 export interface SummaryEvent {
@@ -105,5 +109,6 @@ export interface SummaryEvent {
   interrupted: boolean
   elapsedMs: number
   imagesPerSecond: number
+  /** The first thousand. */
   failures: Pick<FailedEvent, 'input' | 'code' | 'message'>[]
 }

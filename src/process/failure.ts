@@ -5,6 +5,7 @@ import { tagJobs } from '../database/tags.ts'
 import { objectErrors, passingStoreErrors, RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { objectKey } from '../store/keys.ts'
+import { shownPath } from '../system/file-names.ts'
 import type { Batch, Image } from './contract.ts'
 import type { FailedEvent } from './events.ts'
 
@@ -40,7 +41,7 @@ function recordUnclaimed(batch: Batch, image: Image, error: RmbgError): Promise<
   const { path } = image.candidate
   return recordFailure(batch.database.sql, {
     jobId: uuidv7(),
-    source: 'source' in image ? image.source : { path },
+    source: 'source' in image ? image.source : { path: shownPath(path) },
     originalPath: (id) => objectKey('original', id, extensionInName(path)),
     ...batch.work,
     userId: batch.user,

@@ -5,6 +5,7 @@ import type { MaskedJob, SourceFile } from '../database/jobs.ts'
 import { RmbgError } from '../errors.ts'
 import type { ObjectStore } from '../store/contract.ts'
 import { readVerified } from '../store/verified.ts'
+import { shownPath, systemPath } from '../system/file-names.ts'
 
 /** An original: a file, or an object in the store. */
 export interface Source extends SourceFile {
@@ -34,30 +35,33 @@ export function originalInStore(job: MaskedJob, store: ObjectStore): Source {
  *   regular file) or INPUT_TOO_LARGE
  */
 export async function inspectSource(path: string): Promise<Source> {
-  const file = await stat(path, { bigint: true }).catch((cause) => Promise.reject(unreadable(cause)))
+  const name = systemPath(path)
+  const file = await stat(name, { bigint: true }).catch((cause) => Promise.reject(unreadable(cause)))
   if (file.isDirectory()) {
-    await access(path, constants.R_OK | constants.X_OK).catch(() => {
+    await access(name, constants.R_OK | constants.X_OK).catch(() => {
       throw new RmbgError('INPUT_UNREADABLE', 'The folder may not be read (permission denied).', {
         hint: 'Leave it out with --ignore, or ask its owner for access.',
       })
     })
     throw new RmbgError('INPUT_IS_FOLDER', 'This is a folder, not an image.', {
-      hint: 'Rename it, or pass it as a folder.',
+      hint: 'To process the images in it, name it as an argument: rmbg process FOLDER',
     })
   }
   // Opening a pipe or a device could block for ever.
   if (!file.isFile()) throw new RmbgError('INPUT_UNSUPPORTED', 'This is not a regular file.')
   if (file.size === 0n) throw new RmbgError('INPUT_EMPTY', 'The file is empty (0 bytes).')
   if (file.size > maxFileBytes) throw new RmbgError('INPUT_TOO_LARGE', 'The file is larger than 2 GiB.')
-  await access(path, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
-  const source = { path, size: Number(file.size), mtimeNs: file.mtimeNs }
-  const header = (limits: HeaderLimits) =>
-    readHeader(pictureFile(path), limits).catch(async (error) => {
+  await access(name, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
+  const source = { path: shownPath(path), size: Number(file.size), mtimeNs: file.mtimeNs }
+  const read = () => readSource(name, source)
+  const header = async (limits: HeaderLimits) =>
+    // sharp opens no path that is not text.
+    readHeader(typeof name === 'string' ? pictureFile(name) : await read(), limits).catch(async (error) => {
       // A file that has gone since then is not a damaged file.
-      await access(path, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
+      await access(name, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
       throw error
     })
-  return { ...source, header, read: () => readSource(source) }
+  return { ...source, header, read }
 }
 
 /** Opens the file anew for each part, of which few are read. */
@@ -79,8 +83,8 @@ export function pictureFile(path: string): PictureFile {
  *
  * @throws RmbgError INPUT_CHANGED when size or time are not those of the inspection
  */
-async function readSource(expected: SourceFile): Promise<Uint8Array> {
-  const handle = await open(expected.path).catch((cause) => Promise.reject(unreadable(cause)))
+async function readSource(name: string | Buffer, expected: SourceFile): Promise<Uint8Array> {
+  const handle = await open(name).catch((cause) => Promise.reject(unreadable(cause)))
   try {
     const bytes = await handle.readFile()
     const file = await handle.stat({ bigint: true })

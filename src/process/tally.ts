@@ -5,6 +5,9 @@ import type { ImageEvent, SummaryEvent } from './events.ts'
 /** Store failures in a row, each after the store's own retries, that end a run: the next would fail too. */
 const storeFailureLimit = 3
 
+/** Failures that a summary names. A list of a million names that are all wrong must not fill the memory. */
+const failuresNamed = 1000
+
 export interface Tally
   extends Pick<SummaryEvent, 'completed' | 'skipped' | 'failed' | 'planned' | 'needReview' | 'failures'> {
   /** Failures of the store since an image was last completed. */
@@ -28,7 +31,7 @@ export function count(tally: Tally, event: ImageEvent): void {
   if ('review' in event && event.review && event.review.reasons.length > 0) tally.needReview++
   if (event.status !== 'failed') return
   const { input, code, message } = event
-  tally.failures.push({ input, code, message })
+  if (tally.failures.length < failuresNamed) tally.failures.push({ input, code, message })
   if (passingStoreErrors.includes(code)) tally.storeFailuresInARow++
 }
 

@@ -4,7 +4,7 @@ import { RmbgError } from '../errors.ts'
 import type { Batch, Image } from './contract.ts'
 import type { ImageEvent } from './events.ts'
 import { asRmbgError } from './failure.ts'
-import type { Candidate } from './inputs.ts'
+import type { Candidate, Candidates } from './inputs.ts'
 import { skip } from './skip.ts'
 import { inspectSource, originalInStore } from './source.ts'
 
@@ -18,13 +18,12 @@ const chunkSize = 500
  */
 export async function* unfinishedImages(
   batch: Batch,
-  candidates: readonly Candidate[],
+  candidates: Candidates,
   onSkipped: (event: ImageEvent) => void,
 ): AsyncGenerator<Image> {
   // With masks from the store, the parameters of an image and so its fingerprint follow from its content.
   const trustTimes = !batch.checksum && !batch.force && batch.masks !== 'from-store'
-  for (let start = 0; start < candidates.length; start += chunkSize) {
-    const chunk = candidates.slice(start, start + chunkSize)
+  for (const chunk of chunksOf(candidates)) {
     const images = await Promise.all(chunk.map((candidate) => inspect(batch, candidate)))
     const sources = images.flatMap((image) => ('source' in image ? [image.source] : []))
     const jobs = trustTimes
@@ -38,6 +37,17 @@ export async function* unfinishedImages(
       else yield image
     }
   }
+}
+
+function* chunksOf(candidates: Candidates): Generator<Candidate[]> {
+  let chunk: Candidate[] = []
+  for (const candidate of candidates) {
+    chunk.push(candidate)
+    if (chunk.length < chunkSize) continue
+    yield chunk
+    chunk = []
+  }
+  if (chunk.length > 0) yield chunk
 }
 
 async function inspect(batch: Batch, candidate: Candidate): Promise<Image> {

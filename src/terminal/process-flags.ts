@@ -3,11 +3,12 @@ import * as Flags from '@oclif/core/flags'
 import type * as Interfaces from '@oclif/core/interfaces'
 import { devices } from '../model/contract.ts'
 import type { runBatch } from '../process/batch.ts'
-import type { Candidate, InputOptions } from '../process/inputs.ts'
+import type { Candidates, InputOptions } from '../process/inputs.ts'
 import { planOutputs } from '../process/outputs.ts'
 import type { ResolvedCutout } from '../settings/cutout-settings.ts'
 import type { Preset } from '../settings/presets.ts'
 import { environmentVariable as env, type ResolvedSettings, storeFolder } from '../settings/settings.ts'
+import { typedArguments, workingDirectory } from '../system/file-names.ts'
 import { cutoutFlags } from './cutout-flags.ts'
 
 type BatchOptions = Parameters<typeof runBatch>[2]
@@ -139,14 +140,14 @@ export const toInputOptions = (
   flags: ProcessFlags,
   { ignore, home, output }: ResolvedSettings,
   patterns: readonly string[],
-): InputOptions => ({
-  patterns,
+): Omit<InputOptions, 'onNotice'> => ({
+  patterns: typedArguments(patterns),
   ...(flags['from-file'] !== undefined && { fromFile: flags['from-file'] }),
   stdin: process.stdin,
   takesJobs: flags['from-mask'],
   ignore,
   excludeFolders: [storeFolder(home), ...(output === undefined ? [] : [resolve(output)])],
-  cwd: process.cwd(),
+  cwd: workingDirectory(),
 })
 
 interface BatchWish {
@@ -154,7 +155,7 @@ interface BatchWish {
   settings: ResolvedSettings
   cutout: ResolvedCutout
   preset: Preset | undefined
-  candidates: readonly Candidate[]
+  candidates: Candidates
 }
 
 /** What a batch is to do; not what stops it, nor who listens. */
@@ -162,7 +163,7 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
   const { flags, settings, cutout, preset, candidates } = wish
   const { output } = settings
   const outputs =
-    output === undefined ? undefined : planOutputs(candidates, resolve(output), cutout.extension)
+    output === undefined ? undefined : planOutputs([...candidates], resolve(output), cutout.extension)
   const rules = preset && { preset: preset.name, sha256: preset.checkSha256 }
   return {
     user: settings.user,

@@ -1,9 +1,11 @@
-import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
+import type { NoticeEvent } from '../../src/process/events.ts'
 import { collectInputs, type InputOptions } from '../../src/process/inputs.ts'
-import { temporaryFolder } from '../support/cli.ts'
+import { pathOf, systemPath } from '../../src/system/file-names.ts'
+import { root, temporaryFolder } from '../support/cli.ts'
 
 async function tree(...paths: string[]): Promise<string> {
   const cwd = await temporaryFolder()
@@ -15,16 +17,18 @@ async function tree(...paths: string[]): Promise<string> {
   return cwd
 }
 
-const collect = (cwd: string, patterns: string[], options: Partial<InputOptions> = {}) =>
-  collectInputs({
+const collect = async (cwd: string, patterns: string[], options: Partial<InputOptions> = {}) => [
+  ...(await collectInputs({
     patterns,
     ignore: [],
     excludeFolders: [],
     takesJobs: false,
     stdin: Readable.from([]),
     cwd,
+    onNotice: () => {},
     ...options,
-  })
+  })),
+]
 const shown = async (...args: Parameters<typeof collect>) =>
   (await collect(...args)).map((each) => each.shown)
 
@@ -68,15 +72,190 @@ describe('a glob', () => {
 })
 
 describe('a list', () => {
-  it('may be separated by newlines or NULs, with folders, blank lines, a BOM and missing files in it', async () => {
+  it('may be separated by newlines or NULs, with blank lines, a BOM and missing files in it', async () => {
     const cwd = await tree('p/a.jpg', 'p/s/b.jpg', 'new\nline.jpg')
     const list = (content: string) => shown(cwd, ['-'], { stdin: Readable.from([Buffer.from(content)]) })
-    expect(await list('p/a.jpg\r\n\r\np/s\nmissing.jpg\n')).toEqual(['missing.jpg', 'p/a.jpg', 'p/s/b.jpg'])
+    expect(await list('p/s/b.jpg\r\n\r\np/a.jpg\nmissing.jpg\n')).toEqual([
+      'p/s/b.jpg',
+      'p/a.jpg',
+      'missing.jpg',
+    ])
     expect(await list('\uFEFFp/a.jpg')).toEqual(['p/a.jpg'])
     expect(await list('new\nline.jpg\0p/a.jpg\0')).toEqual(['new\nline.jpg', 'p/a.jpg'])
     await writeFile(join(cwd, 'list.txt'), 'p/a.jpg\n')
     expect(await shown(cwd, [], { fromFile: 'list.txt' })).toEqual(['p/a.jpg'])
     await expect(shown(cwd, [], { fromFile: 'none.txt' })).rejects.toMatchObject({ code: 'USAGE' })
+    await expect(shown(cwd, [], { fromFile: 'p' })).rejects.toMatchObject({ code: 'USAGE' })
+  })
+
+  it('names files only: a folder in it is one entry, which is not searched', async () => {
+    const cwd = await tree('p/a.jpg', 'p/s/b.jpg')
+    await writeFile(join(cwd, 'list.txt'), 'p/s\n/\n.\n..\n*.jpg\n')
+    const paths = (await collect(cwd, [], { fromFile: 'list.txt' })).map(({ path }) => path)
+    expect(paths).toEqual([join(cwd, 'p/s'), '/', cwd, dirname(cwd), join(cwd, '*.jpg')])
+  })
+
+  it('in UTF-16 is told by its byte order mark', async () => {
+    const cwd = await tree('p/é 商.jpg')
+    const little = Buffer.from('\uFEFFp/é 商.jpg\r\n', 'utf16le')
+    await writeFile(join(cwd, 'little.txt'), little)
+    await writeFile(join(cwd, 'big.txt'), Buffer.from(little).swap16())
+    expect(await shown(cwd, [], { fromFile: 'little.txt' })).toEqual(['p/é 商.jpg'])
+    expect(await shown(cwd, [], { fromFile: 'big.txt' })).toEqual(['p/é 商.jpg'])
+  })
+
+  it.each<[string, Buffer]>([
+    ['UTF-16 without a mark', Buffer.from('shots/a.jpg\r\n', 'utf16le')],
+    ['the same in the other order', Buffer.from('shots/a.jpg\r\n', 'utf16le').swap16()],
+    ['UTF-16 of other scripts', Buffer.from('商品/图片.jpg\r\n'.repeat(20), 'utf16le')],
+    ['UTF-32', Buffer.from([0xff, 0xfe, 0, 0, 0x61, 0, 0, 0])],
+    ['Latin-1', Buffer.from('caf\xe9.jpg\nthé.jpg\n', 'latin1')],
+    ['NULs between lines', Buffer.from(`${'a.jpg\n'.repeat(20_000)}b\0`)],
+    ['a line longer than any path', Buffer.alloc(200_000, 'a')],
+    ['a ZIP', Buffer.from('PK\x03\x04\x14\0\0\0')],
+    ['a PDF', Buffer.from('%PDF-1.7\n')],
+    ['an SVG', Buffer.from('<?xml version="1.0"?>\n<svg xmlns="x">\n</svg>\n')],
+  ])('that is none is refused as a whole: %s', async (_, content) => {
+    const cwd = await tree('p/a.jpg')
+    const refused = expect.objectContaining({ code: 'USAGE', hint: expect.any(String) })
+    await expect(collect(cwd, ['-'], { stdin: Readable.from([content]) })).rejects.toEqual(refused)
+    await writeFile(join(cwd, 'list'), content)
+    await expect(collect(cwd, ['p'], { fromFile: 'list' })).rejects.toEqual(refused)
+  })
+
+  it('that is a picture is refused, with what to type', async () => {
+    const cwd = await tree()
+    const photo = await readFile(
+      join(root, 'samples/photos', (await readdir(join(root, 'samples/photos')))[0]!),
+    )
+    await expect(collect(cwd, ['-'], { stdin: Readable.from([photo]) })).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /^What comes from standard input is a picture \(.+\), not a list of paths\.$/,
+      ),
+      hint: 'Save it as a file and name that file: rmbg process picture.jpg',
+    })
+    await writeFile(join(cwd, 'photo'), photo)
+    await expect(collect(cwd, [], { fromFile: 'photo' })).rejects.toMatchObject({
+      hint: 'To process it, name it without --from-file: rmbg process photo',
+    })
+  })
+
+  it('of very many entries is read, in pieces that end anywhere, and names each once', async () => {
+    const cwd = await tree()
+    const entries = Array.from({ length: 130_000 }, (_, index) => `é${index}.jpg`)
+    const bytes = Buffer.from([...entries, ...entries].join('\n'))
+    const pieces = function* () {
+      for (let from = 0; from < bytes.length; from += 9999) yield bytes.subarray(from, from + 9999)
+    }
+    expect(await shown(cwd, ['-'], { stdin: Readable.from(pieces()) })).toEqual(entries)
+  })
+})
+
+describe.skipIf(process.platform !== 'linux')('names that are not UTF-8', () => {
+  const strange = (text: string) => Buffer.from(text, 'latin1')
+  const withStrangeFiles = async () => {
+    const cwd = await tree('p/a.jpg', 'p/caf%E8.jpg')
+    for (const name of ['p/caf\xe9.jpg', 'p/caf\xe8.jpg', 'p/caf\xe9.bmp'])
+      await writeFile(Buffer.concat([Buffer.from(`${cwd}/`), strange(name)]), name)
+    await mkdir(Buffer.concat([Buffer.from(`${cwd}/`), strange('d\xff')]))
+    await writeFile(Buffer.concat([Buffer.from(`${cwd}/`), strange('d\xff/\x80.png')]), 'x')
+    return cwd
+  }
+
+  it('are found in folders and by globs, and shown as in a URL', async () => {
+    const cwd = await withStrangeFiles()
+    expect(await shown(cwd, ['.'])).toEqual([
+      'd%FF/%80.png',
+      ...['p/a.jpg', 'p/caf%E8.jpg', 'p/caf%E8.jpg', 'p/caf%E9.jpg'],
+    ])
+    const found = await collect(cwd, ['p/c*.jpg'])
+    expect(found.map((each) => each.shown)).toEqual(['p/caf%E8.jpg', 'p/caf%E8.jpg', 'p/caf%E9.jpg'])
+    expect(found.map((each) => each.relative)).toEqual(['caf%E8.jpg', 'caf%E8.jpg', 'caf%E9.jpg'])
+    const contents = await Promise.all(found.map(({ path }) => readFile(systemPath(path), 'utf8')))
+    expect(contents).toEqual(['p/caf%E8.jpg', 'p/caf\xe8.jpg', 'p/caf\xe9.jpg'])
+  })
+
+  it('are taken as arguments and in lists, as bytes or as they are shown', async () => {
+    const cwd = await withStrangeFiles()
+    const one = ['p/caf%E9.jpg']
+    expect(await shown(cwd, [pathOf(strange('p/caf\xe9.jpg'))])).toEqual(one)
+    expect(await shown(cwd, one)).toEqual(one)
+    expect(await shown(cwd, [pathOf(strange('d\xff'))])).toEqual(['d%FF/%80.png'])
+    const list = (content: Buffer) => shown(cwd, ['-'], { stdin: Readable.from([content]) })
+    expect(await list(strange('p/caf\xe9.jpg\np/gone\xe9.jpg\n'))).toEqual([...one, 'p/gone%E9.jpg'])
+    expect(await list(strange('p/caf\xe9.jpg\0'))).toEqual(one)
+    expect(await list(Buffer.from('p/caf%E9.jpg\n'))).toEqual(one)
+  })
+})
+
+describe('what a search leaves out', () => {
+  const notices = async (cwd: string, patterns: string[], options: Partial<InputOptions> = {}) => {
+    const told: NoticeEvent[] = []
+    const found = await shown(cwd, patterns, { ...options, onNotice: (notice) => told.push(notice) })
+    return { found, told }
+  }
+
+  it('is told of once: folders of systems, by name', async () => {
+    const cwd = await tree(
+      ...['p/a.jpg', 'p/@eaDir/a.jpg/SYNOPHOTO_THUMB_XL.jpg', 'p/s/@eaDir/b.jpg/THUMB.jpg', 'p/s/b.jpg'],
+      ...[
+        'p/#recycle/c.jpg',
+        'p/.@__thumb/d.jpg',
+        'p/__MACOSX/e.jpg',
+        'p/lost+found/f.jpg',
+        'p/$Recycle.Bin/g.jpg',
+      ],
+    )
+    const folders = {
+      '@eaDir': 2,
+      ...{ '#recycle': 1, '.@__thumb': 1, __MACOSX: 1, 'lost+found': 1, '$Recycle.Bin': 1 },
+    }
+    for (const pattern of ['p', 'p/**/*.jpg']) {
+      const { found, told } = await notices(cwd, [pattern, 'p/s', pattern])
+      expect(found).toEqual(['p/a.jpg', 'p/s/b.jpg'])
+      expect(told).toMatchObject([{ code: 'folders-left-out', folders }])
+    }
+    const { told } = await notices(cwd, ['p'])
+    expect(told[0]?.message).toContain('@eaDir (2)')
+  })
+
+  it('is not what an input names', async () => {
+    const cwd = await tree('p/#recycle/c.jpg', 'p/#recycle/s/d.jpg', 'p/a.jpg')
+    const all = ['p/#recycle/c.jpg', 'p/#recycle/s/d.jpg']
+    expect(await notices(cwd, ['p/#recycle'])).toEqual({ found: all, told: [] })
+    expect(await notices(cwd, ['p/#recycle/**/*.jpg'])).toEqual({ found: all, told: [] })
+    expect((await notices(cwd, ['**/#recycle/**/*.jpg'])).found).toEqual(all)
+  })
+
+  it('is told of once: pictures that cannot be read, by kind, and not where a glob chose', async () => {
+    const files = 'a.bmp b.jxl c.psd d.CR2 e.cr2 f.jp2 g.pdf h.pjpeg i.apng'.split(' ')
+    const cwd = await tree(
+      'p/x.jpg',
+      'p/notes.txt',
+      'p/.y.bmp',
+      'p/bag.pdf/',
+      ...files.map((name) => `p/s/${name}`),
+    )
+    const { found, told } = await notices(cwd, ['p', 'p/x.jpg'])
+    expect(found).toEqual(['p/x.jpg'])
+    const kinds = { cr2: 2, ...{ bmp: 1, jxl: 1, psd: 1, jp2: 1, pdf: 1, pjpeg: 1, apng: 1 } }
+    expect(told).toMatchObject([{ code: 'kinds-left-out', files: 9, kinds }])
+    expect(told[0]?.message).toBe(
+      '9 pictures of kinds that cannot be read were left out: cr2 (2), apng (1), bmp (1), jp2 (1), jxl (1), pdf (1), pjpeg (1), psd (1).',
+    )
+    expect((await notices(cwd, ['p'], { ignore: ['*.{bmp,jxl}', '*.psd'] })).told).toMatchObject([
+      { files: 6 },
+    ])
+    expect((await notices(cwd, ['p/*.jpg'])).told).toEqual([])
+  })
+
+  it('is told of where nothing else is there', async () => {
+    const cwd = await tree('p/a.bmp')
+    const told: NoticeEvent[] = []
+    await expect(collect(cwd, ['p'], { onNotice: (notice) => told.push(notice) })).rejects.toMatchObject({
+      code: 'NO_MATCH',
+    })
+    expect(told).toMatchObject([{ code: 'kinds-left-out', files: 1 }])
   })
 })
 

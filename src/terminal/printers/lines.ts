@@ -116,6 +116,8 @@ export function summaryText(event: SummaryEvent): string {
         ({ input, code, message }) => `  ${printable(input)}: ${printable(message)} [${code}]`,
       ),
     )
+    const others = event.failed - event.failures.length
+    if (others > 0) lines.push(`  and ${others} more`)
   }
   if (event.interrupted) lines.push('Stopped before the end. Run the same command again to continue.')
   return `${lines.join('\n')}\n`

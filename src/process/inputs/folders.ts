@@ -1,0 +1,162 @@
+/** Searching folders: what is a picture by its name, what is left out, and what is told of it. */
+import { type Dirent, lstat, readdir, stat } from 'node:fs'
+import { join, resolve, sep } from 'node:path'
+import fastGlob from 'fast-glob'
+import { pathOf, systemPath } from '../../system/file-names.ts'
+import { isTemporaryName } from '../../system/files.ts'
+import type { NoticeEvent } from '../events.ts'
+import { openPaths, type Paths } from './paths.ts'
+
+/** A folder is searched for these. HEIC is among them so that a photographer gets an error instead of silence. */
+export const imageExtensions = 'jpg jpeg jpe jfif png webp avif tif tiff gif heic heif'.split(' ')
+/** Pictures all the same. A folder's are counted, so that nobody takes them for done. */
+const otherExtensions = [
+  ...'bmp dib jxl jp2 j2k jpf jpx jpm j2c jxr wdp hdp jxs psd psb xcf kra pdf eps ai svg svgz'.split(' '),
+  ...'dng cr2 cr3 crw nef nrw arw srf sr2 orf rw2 raf pef srw x3f 3fr fff iiq rwl erf kdc dcr mos mrw raw'.split(
+    ' ',
+  ),
+  ...'hif heics heifs avifs avci pjpeg pjp apng mpo jps insp tga pcx ico exr hdr dds qoi flif bpg'.split(' '),
+  ...'pnm ppm pgm pbm pam pfm fits dcm djvu btf'.split(' '),
+]
+const hasImageExtension = new RegExp(`\\.(${imageExtensions.join('|')})$`, 'i')
+const hasOtherExtension = new RegExp(`\\.(${otherExtensions.join('|')})$`, 'i')
+const picturesBelow = `**/*.{${[...imageExtensions, ...otherExtensions].join(',')}}`
+
+/** Folders that a NAS (Synology, QNAP), Windows, macOS or Linux keeps for itself: thumbnails, deleted files, snapshots. */
+const keptBySystems = new Set([
+  ...['@eadir', '#recycle', '#snapshot', '@tmp', '@sharebin'],
+  ...['.@__thumb', '@recycle', '@recently-snapshot', '.@upload_cache', '@transcode'],
+  ...['$recycle.bin', 'recycler', 'system volume information', 'found.000'],
+  ...['__macosx', 'network trash folder', 'temporary items', 'lost+found'],
+])
+
+/** What searches have passed over. */
+export interface LeftOut {
+  /** How often, by the folder's name. */
+  folders: Map<string, number>
+  /** How many files, by extension in lower case. */
+  kinds: Map<string, number>
+  /** What was counted: inputs may overlap. */
+  counted: Paths
+}
+
+export const nothingLeftOut = (): LeftOut => ({ folders: new Map(), kinds: new Map(), counted: openPaths() })
+
+export interface SearchOptions {
+  /** Globs for paths relative to `cwd`; a glob without a slash matches names in any folder. */
+  ignore: readonly string[]
+  cwd: string
+  leftOut: LeftOut
+}
+
+/** The images below a folder, without hidden ones and linked folders. @returns absolute paths in a fixed order */
+export const searchFolder = (folder: string, options: SearchOptions): Promise<string[]> =>
+  search(picturesBelow, folder, { ...options, isFolder: true })
+
+/**
+ * The files that a glob matches. A folder that it matches is left out, unless it is called like an image.
+ *
+ * @returns absolute paths in a fixed order
+ */
+export const searchGlob = (glob: string, options: SearchOptions): Promise<string[]> =>
+  search(glob, options.cwd, { ...options, isFolder: false })
+
+async function search(
+  pattern: string,
+  from: string,
+  { ignore, cwd, leftOut, isFolder }: SearchOptions & { isFolder: boolean },
+): Promise<string[]> {
+  // Folders that may not be read are reported as failed; otherwise their pictures would be left out in silence.
+  const closed: string[] = []
+  const count = (counts: Map<string, number>, key: string, path: string) => {
+    if (leftOut.counted.add(resolve(from, path))) counts.set(key, (counts.get(key) ?? 0) + 1)
+  }
+  const isSearched = (parent: string, name: string) => {
+    if (!keptBySystems.has(name.toLowerCase()) || pattern.includes(name)) return true
+    count(leftOut.folders, name, join(parent, name))
+    return false
+  }
+  const entries = fastGlob.stream(pattern, {
+    fs: fileSystem(isSearched, (path) => closed.push(path)),
+    cwd: from,
+    onlyFiles: false,
+    followSymbolicLinks: false,
+    caseSensitiveMatch: !isFolder,
+    suppressErrors: true,
+    objectMode: true,
+    unique: false,
+    ignore: ignore.flatMap((glob) => ignorePatterns(glob, cwd)),
+  }) as AsyncIterable<unknown> as AsyncIterable<fastGlob.Entry>
+  const found: string[] = []
+  for await (const { name, path, dirent } of entries) {
+    if (isTemporaryName(name) || (dirent.isDirectory() && !hasImageExtension.test(name))) continue
+    const kind = isFolder ? hasOtherExtension.exec(name)?.[1] : undefined
+    if (kind === undefined) found.push(path)
+    else count(leftOut.kinds, kind.toLowerCase(), path)
+  }
+  // Relative, because fast-glob turns backslashes in absolute paths into slashes, and names may have backslashes.
+  return [...found, ...closed].map((path) => resolve(from, path)).sort((a, b) => (a < b ? -1 : 1))
+}
+
+type Done = (error: NodeJS.ErrnoException | null, answer?: unknown) => void
+
+/** The file system with names that need not be UTF-8, and without the folders that are left out. */
+function fileSystem(
+  isSearched: (parent: string, name: string) => boolean,
+  onClosed: (path: string) => void,
+): Partial<fastGlob.FileSystemAdapter> {
+  const named = (entry: Dirent<Buffer>) => Object.assign(entry, { name: pathOf(entry.name) })
+  return {
+    lstat: ((path: string, done: Done) => lstat(systemPath(path), done)) as typeof lstat,
+    stat: ((path: string, done: Done) => stat(systemPath(path), done)) as typeof stat,
+    readdir: ((path: string, _: unknown, done: Done) => {
+      readdir(systemPath(path), { encoding: 'buffer', withFileTypes: true }, (error, entries) => {
+        if (error?.code === 'EACCES' || error?.code === 'EPERM') onClosed(path)
+        if (error) done(error)
+        else
+          done(
+            null,
+            entries.map(named).filter((entry) => !entry.isDirectory() || isSearched(path, entry.name)),
+          )
+      })
+    }) as typeof readdir,
+  }
+}
+
+/** Absolute, because fast-glob applies only absolute ignore patterns to absolute paths. */
+function ignorePatterns(glob: string, cwd: string): string[] {
+  const escaped = fastGlob.escapePath(toSlashes(cwd))
+  return glob.includes('/') ? [`${escaped}/${glob.replace(/^\.?\//, '')}`] : [`**/${glob}`]
+}
+
+/** A path with `/` on every system. */
+export const toSlashes = (path: string): string => (sep === '/' ? path : path.replaceAll(sep, '/'))
+
+/** At most one notice for folders and one for kinds. */
+export function* leftOutNotices({ folders, kinds }: LeftOut): Generator<NoticeEvent> {
+  if (folders.size > 0) {
+    yield {
+      type: 'notice',
+      code: 'folders-left-out',
+      folders: Object.fromEntries(folders),
+      message: `Folders that systems keep for themselves were left out: ${counted(folders)}. Name one as an input to search it.`,
+    }
+  }
+  const files = [...kinds.values()].reduce((sum, count) => sum + count, 0)
+  if (files > 0) {
+    yield {
+      type: 'notice',
+      code: 'kinds-left-out',
+      files,
+      kinds: Object.fromEntries(kinds),
+      message: `${files} ${files === 1 ? 'picture' : 'pictures'} of kinds that cannot be read ${files === 1 ? 'was' : 'were'} left out: ${counted(kinds)}.`,
+    }
+  }
+}
+
+/** `bmp (2), psd (1)`: the most frequent first. */
+const counted = (counts: Map<string, number>): string =>
+  [...counts]
+    .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
+    .map(([name, count]) => `${name} (${count})`)
+    .join(', ')
