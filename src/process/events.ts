@@ -88,6 +88,8 @@ export type NoticeEvent = {
   | { code: 'model-chosen' }
   | { code: 'device-fallback' }
   | { code: 'stopping' }
+  /** A database or store is waited for; it answers again. */
+  | { code: 'server-away' | 'server-back' }
 )
 
 export interface SummaryEvent {
