@@ -44,11 +44,10 @@ export function loginSockets(): (options: ParsedOptions) => Duplex {
 }
 
 function failed(place: { address?: string; port?: number }): Duplex {
-  const socket = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() })
   const error = Object.assign(new Error('it closed the connection during the login'), {
     code: 'CONNECTION_CLOSED',
     ...place,
   })
-  setImmediate(() => socket.destroy(error)) // when postgres.js listens
-  return socket
+  // Not before the first write: postgres.js 3.4.9 would never write on that connection again.
+  return new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done(error) })
 }
