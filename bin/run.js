@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import '../dist/system/home.js' // before the libraries
 import { availableParallelism } from 'node:os'
 import { flush } from '@oclif/core/flush'
 import { handle } from '@oclif/core/handle'

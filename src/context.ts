@@ -13,6 +13,7 @@ import {
 } from './settings/settings.ts'
 import type { ObjectKind, ObjectStore } from './store/contract.ts'
 import type { S3Options } from './store/s3/index.ts'
+import { type Patience, type PatienceOptions, patience } from './system/patience.ts'
 
 /** What a command works with. Everything opens on first use, once, and closes in reverse order. */
 export interface Context {
@@ -50,9 +51,17 @@ export interface Context {
   close(): Promise<void>
 }
 
+/** How servers that are away are waited for. */
+export type Waiting = Pick<PatienceOptions, 'signal' | 'tell'>
+
+/** What drivers are made of: the settings, and how long to wait for servers. */
+type Drivers = ResolvedSettings & { patiences: { database: Patience; store: Patience } }
+
 /** The only place that chooses drivers; each is imported when it is first needed. */
-export function openContext(settings: ResolvedSettings): Context {
+export function openContext(resolved: ResolvedSettings, waiting: Waiting = {}): Context {
   const { closing, close } = closables()
+  const patient = () => patience({ forMs: resolved.patience * 1000, ...waiting })
+  const settings: Drivers = { ...resolved, patiences: { database: patient(), store: patient() } }
   const store = once(() => closing(openStore(settings)))
   const database = once(() => closing(openDatabase(settings, { migrated: true })))
   const unmigrated = once(() => closing(openDatabase(settings, { migrated: false })))
@@ -118,7 +127,7 @@ function once<T>(open: () => Promise<T>): () => Promise<T> {
 }
 
 async function openDatabase(
-  { databaseUrl, home }: ResolvedSettings,
+  { databaseUrl, home, patiences }: Drivers,
   { migrated }: { migrated: boolean },
 ): Promise<Database> {
   if (databaseUrl === undefined) {
@@ -126,6 +135,8 @@ async function openDatabase(
     return openEmbedded(databaseFolder(home), { migrate: migrated })
   }
   const { connectServer } = await import('./database/connect.ts')
+  const { setDatabasePatience } = await import('./database/errors.ts')
+  setDatabasePatience(patiences.database)
   const server = connectServer(databaseUrl)
   if (!migrated) return server
   const { assertMigrated } = await import('./database/migrate.ts')
@@ -179,7 +190,7 @@ const bucketNames = (settings: ResolvedSettings): Record<ObjectKind, string | un
   processed: settings.s3BucketProcessed ?? settings.s3Bucket,
 })
 
-async function openStore(settings: ResolvedSettings): Promise<ObjectStore> {
+async function openStore(settings: Drivers): Promise<ObjectStore> {
   const { original, mask, processed } = bucketNames(settings)
   if (original === undefined && mask === undefined && processed === undefined) {
     const { directoryStore } = await import('./store/directory.ts')
@@ -200,7 +211,7 @@ const noBucketFor = (kind: ObjectKind): RmbgError =>
     hint: `Set S3_BUCKET for all kinds, or S3_BUCKET_${kind.toUpperCase()}.`,
   })
 
-function bucketsOf(settings: ResolvedSettings): S3Options[] {
+function bucketsOf(settings: Drivers): S3Options[] {
   const names = new Set(Object.values(bucketNames(settings)))
   return [...names].flatMap((bucket) => (bucket === undefined ? [] : [{ ...s3Options(settings), bucket }]))
 }
@@ -212,7 +223,7 @@ function backupLocation({ backupTo }: ResolvedSettings): string {
   })
 }
 
-async function openVault(settings: ResolvedSettings, location: string): Promise<Vault> {
+async function openVault(settings: Drivers, location: string): Promise<Vault> {
   const [, bucket, path = ''] = /^s3:\/\/([^/]+)\/?(.*)$/.exec(location) ?? []
   if (bucket === undefined) {
     const { directoryStore } = await import('./store/directory.ts')
@@ -224,9 +235,10 @@ async function openVault(settings: ResolvedSettings, location: string): Promise<
   return { store: s3Store({ ...s3Options(settings), bucket }), prefix, location: `s3://${bucket}/${prefix}` }
 }
 
-function s3Options(settings: ResolvedSettings): Omit<S3Options, 'bucket'> {
-  const { s3Endpoint, s3Region, s3ForcePathStyle, s3Checksums } = settings
+function s3Options(settings: Drivers): Omit<S3Options, 'bucket'> {
+  const { s3Endpoint, s3Region, s3ForcePathStyle, s3Checksums, patiences } = settings
   return {
+    patience: patiences.store,
     ...(s3Endpoint !== undefined && { endpoint: s3Endpoint }),
     ...(s3Region !== undefined && { region: s3Region }),
     ...(s3ForcePathStyle !== undefined && { forcePathStyle: s3ForcePathStyle }),

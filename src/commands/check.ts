@@ -22,6 +22,7 @@ export default class Check extends BaseCommand {
     `Tells why a marketplace would reject a picture: its size, format, background, and how the subject fills the frame. Works on any pictures and needs neither database nor model. Each preset names the page its rules come from and when it was read. A JSON file of the same form is a preset of your own.
 
 Exit status: 0 all are acceptable, ${exitStatus.reviewNeeded} some are not, ${exitStatus.usage} wrong usage.`
+  static override baseFlags = {}
   static override examples = [
     '<%= config.bin %> check cutouts --preset amazon',
     "<%= config.bin %> check 'shop/*.jpg' --preset ./our-catalog.json --json",

@@ -20,6 +20,7 @@ Exit status, that of the worst check: ${exitStatus.done} OK, ${exitStatus.health
     '<%= config.bin %> health --monitor',
     '<%= config.bin %> health --openmetrics > /var/lib/node_exporter/rmbg.prom',
   ]
+  static override baseFlags = {}
   static override enableJsonFlag = true
   static override flags = {
     openmetrics: Flags.boolean({ default: false, description: 'print OpenMetrics text for Prometheus' }),
@@ -39,12 +40,16 @@ Exit status, that of the worst check: ${exitStatus.done} OK, ${exitStatus.health
   }
 
   #check(): Promise<HealthCheck[]> {
-    return this.withContext(async ({ context }) => {
-      const { checkHealth } = await import('../database/health/index.ts')
-      const database = await context.database()
-      const cache = await context.cache((message) => this.logToStderr(message))
-      return [...(await checkHealth(database)), ...cacheCheck(await cache.figures())]
-    })
+    const atOnce = { patience: '0' } // a monitor wants to know that the server is away
+    return this.withContext(
+      async ({ context }) => {
+        const { checkHealth } = await import('../database/health/index.ts')
+        const database = await context.database()
+        const cache = await context.cache((message) => this.logToStderr(message))
+        return [...(await checkHealth(database)), ...cacheCheck(await cache.figures())]
+      },
+      { flags: atOnce },
+    )
   }
 }
 

@@ -1,6 +1,6 @@
 import * as Flags from '@oclif/core/flags'
 import type { MigrationPlan } from '../database/migrate.ts'
-import { BaseCommand } from '../terminal/command.ts'
+import { BaseCommand, type Frame } from '../terminal/command.ts'
 import { exitStatus } from '../terminal/exit.ts'
 
 export interface MigrateResult {
@@ -18,7 +18,7 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
   static override examples = [
     '<%= config.bin %> migrate',
     '<%= config.bin %> migrate --status',
-    '<%= config.bin %> migrate --wait 60',
+    '<%= config.bin %> migrate --patience 5m',
   ]
   static override enableJsonFlag = true
   static override flags = {
@@ -30,39 +30,40 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
     'dry-run': Flags.boolean({ default: false, description: 'print the SQL that would run; write nothing' }),
     wait: Flags.integer({
       min: 0,
-      default: 0,
       helpValue: 'SECONDS',
-      description: 'wait for a database that is still starting',
+      description: 'the same as --patience, in seconds',
+      exclusive: ['patience'],
     }),
   }
 
   async run(): Promise<MigrateResult> {
     const { flags } = await this.parse(Migrate)
-    return this.withContext(async ({ context }) => {
-      const onlyLooks = flags.status || flags['dry-run']
-      const { applyMigrations, planMigrations, shippedMigrations, waitForDatabase } = await import(
-        '../database/migrate.ts'
-      )
-      if (onlyLooks && !(await context.databaseExists())) {
-        const plan = { applied: [], pending: await shippedMigrations() }
-        return this.#show('no embedded database yet', plan, flags)
-      }
-      const database = await context.database({ migrated: false })
-      const { location } = database
-      await waitForDatabase(database.sql, flags.wait)
-      const plan = await planMigrations(database.sql)
-      if (onlyLooks) return this.#show(location, plan, flags)
-      const done = await applyMigrations(database, {
-        onApplied: (name) => this.log(`applied  ${name}`),
-        onWaiting: () => this.logToStderr('Waiting for another migrator to finish.'),
-      })
-      this.logToStderr(
-        done.length > 0
-          ? `The database is up to date: ${location}`
-          : 'Nothing to do: the database is up to date.',
-      )
-      return { database: location, applied: [...plan.applied, ...done], pending: [] }
+    const { wait } = flags
+    const patience = wait === undefined ? {} : { patience: `${wait}s` }
+    return this.withContext((frame) => this.#migrate(frame, flags), { flags: patience })
+  }
+
+  async #migrate({ context }: Frame, flags: { status: boolean; 'dry-run': boolean }): Promise<MigrateResult> {
+    const onlyLooks = flags.status || flags['dry-run']
+    const { applyMigrations, planMigrations, shippedMigrations } = await import('../database/migrate.ts')
+    if (onlyLooks && !(await context.databaseExists())) {
+      const plan = { applied: [], pending: await shippedMigrations() }
+      return this.#show('no embedded database yet', plan, flags)
+    }
+    const database = await context.database({ migrated: false })
+    const { location } = database
+    const plan = await planMigrations(database.sql)
+    if (onlyLooks) return this.#show(location, plan, flags)
+    const done = await applyMigrations(database, {
+      onApplied: (name) => this.log(`applied  ${name}`),
+      onWaiting: () => this.logToStderr('Waiting for another migrator to finish.'),
     })
+    this.logToStderr(
+      done.length > 0
+        ? `The database is up to date: ${location}`
+        : 'Nothing to do: the database is up to date.',
+    )
+    return { database: location, applied: [...plan.applied, ...done], pending: [] }
   }
 
   #show(database: string, { applied, pending }: MigrationPlan, flags: { 'dry-run': boolean }): MigrateResult {

@@ -1,4 +1,5 @@
 import * as Flags from '@oclif/core/flags'
+import type { Database } from '../database/contract.ts'
 import { BaseCommand, type Frame } from '../terminal/command.ts'
 import { confirm } from '../terminal/confirm.ts'
 import { exitStatus } from '../terminal/exit.ts'
@@ -70,6 +71,7 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
     const plan = await planPrune({ database, store: context.store }, options)
     try {
       const rows = plannedRows(plan.figures)
+      await this.#tellOfUnknownTags(database, options)
       this.log(pruneText(plan.figures, options))
       plan.assertAllowed()
       if (flags['dry-run']) return { plan: plan.figures }
@@ -87,6 +89,17 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
       return { plan: plan.figures, pruned }
     } finally {
       await plan.close()
+    }
+  }
+
+  /** A tag may be excepted before anybody has made it; a mistyped one must not go unnoticed. */
+  async #tellOfUnknownTags({ sql }: Database, { policy }: PruneOptions): Promise<void> {
+    const { unknownTags } = await import('../database/filters.ts')
+    for (const { name, similar } of await unknownTags(sql, policy.filter.exceptTags ?? [])) {
+      const guess = similar === undefined ? '' : ` Did you mean ${JSON.stringify(similar)}?`
+      this.logToStderr(
+        `No job has the tag ${JSON.stringify(name)}, so --except-tag keeps nothing by it.${guess}`,
+      )
     }
   }
 }

@@ -4,6 +4,7 @@ import { RmbgError } from '../errors.ts'
 import { tryAdvisoryLock } from './advisory-lock.ts'
 import type { Dump, ServerDatabase } from './contract.ts'
 import { databaseError, withDatabase } from './errors.ts'
+import { loginSockets } from './login-socket.ts'
 import { restoreDatabase } from './pg-tools.ts'
 import { restorePlain } from './plain-dump.ts'
 import { one } from './rows.ts'
@@ -61,13 +62,14 @@ function openClient(url: string, maxConnections: number): postgres.Sql {
     max: maxConnections,
     prepare,
     connect_timeout: 10,
+    socket: loginSockets(),
     // withDatabase() retries by itself; the default of postgres.js would end up at one try every 20 s.
     backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 1),
     // Asked for unawaited by postgres.js: a connection lost during it would end the process. Lists travel as JSON.
     fetch_types: false,
     onnotice: () => {},
     connection: { application_name: 'rmbg' },
-  })
+  } as postgres.Options<Record<string, never>>) as postgres.Sql
 }
 
 async function restore(sql: postgres.Sql, url: string, { format, version, open }: Dump): Promise<void> {
@@ -132,7 +134,9 @@ export async function ensureDatabase(url: string, name: string): Promise<string>
   const server = connectServer(url, { maxConnections: 1 })
   try {
     const { found } = one(
-      await server.sql`select exists (select from pg_database where datname = ${name}) as found`,
+      await withDatabase(
+        () => server.sql`select exists (select from pg_database where datname = ${name}) as found`,
+      ),
     )
     if (!found) await server.sql`create database ${server.sql(name)}`
   } catch (cause) {

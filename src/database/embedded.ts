@@ -136,7 +136,9 @@ async function createCluster(folder: string, cluster: string): Promise<void> {
   await (await openCluster(unfinished)).close()
   await chmod(unfinished, 0o700)
   await syncTree(unfinished)
-  await writeFile(join(folder, 'pglite-version'), `${pgliteVersion}\n`, { mode: 0o600, flush: true })
+  const versionFile = join(folder, 'pglite-version')
+  await writeFile(versionFile, `${pgliteVersion}\n`, { mode: 0o600 })
+  await sync(versionFile)
   await rename(unfinished, cluster)
   await sync(folder)
 }

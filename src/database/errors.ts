@@ -1,5 +1,6 @@
 import pRetry from 'p-retry'
 import { type ErrorCode, RmbgError } from '../errors.ts'
+import { type Away, type Patience, patience } from '../system/patience.ts'
 
 interface Cause {
   code?: string
@@ -23,7 +24,7 @@ const unreachable: Telling = {
 const starting: Telling = {
   code: 'DATABASE_UNAVAILABLE',
   sentence: (place) => `${place} is starting or shutting down.`,
-  hint: 'Try again in a moment; rmbg migrate --wait 60 waits for it.',
+  hint: 'Try again in a moment; --patience 5m waits longer.',
 }
 const refusedLogin: Telling = {
   code: 'DATABASE_DENIED',
@@ -111,18 +112,17 @@ const tellings: Record<string, Telling> = {
   },
 }
 
-/** Worth another try: the server was away or busy, or two transactions stood in each other's way. */
-const passing = new Set([
-  ...Object.entries(tellings).flatMap(([code, { code: kind }]) =>
-    kind === 'DATABASE_UNAVAILABLE' ? code : [],
-  ),
+/** Two transactions stood in each other's way: the next try is likely to succeed. */
+const collisions = new Set([
   '40001',
   '40P01',
   // A job that was there a moment ago was pruned: asked again, the statement does not find it any more.
   '23503',
 ])
 /** These say that this program itself closed the connection. */
-for (const code of ['CONNECTION_ENDED', 'CONNECTION_DESTROYED']) passing.delete(code)
+const closedByUs = new Set(['CONNECTION_ENDED', 'CONNECTION_DESTROYED'])
+
+const codeOf = (error: unknown): string => ((error as RmbgError).cause as Cause | undefined)?.code ?? ''
 
 /**
  * A PostgreSQL or connection error as a sentence. Nothing of the connection string is repeated: only the host
@@ -161,21 +161,54 @@ export const connectionIsLost = (error: RmbgError): boolean => error.code === 'D
 
 const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)
 
+/** The server is away, or has no connection left to give. */
+function awayOf(error: unknown): Away | undefined {
+  const code = codeOf(error)
+  if (tellings[code]?.code !== 'DATABASE_UNAVAILABLE' || closedByUs.has(code)) return undefined
+  return { server: 'The database server', sentence: (error as Error).message }
+}
+
+let patient: Patience = patience({ forMs: 60_000 })
+
 /**
- * Runs a statement again when the connection was lost under it, for up to a minute: a restarted server costs a
+ * How long this process waits for a database server that is away; a minute until it is told. Of the process and not of
+ * a connection, because a statement reaches `withDatabase` as a closure.
+ */
+export function setDatabasePatience(given: Patience): void {
+  patient = given
+}
+
+/**
+ * Asks a question of the database, and asks again when the connection was lost under it: a restarted server costs a
  * pause, not a run. Only for what may be repeated.
+ *
+ * @throws RmbgError of family `database`
+ */
+export function patiently<T>(question: () => PromiseLike<T>): Promise<T> {
+  return patient(async () => {
+    try {
+      return await question()
+    } catch (cause) {
+      throw databaseError(cause)
+    }
+  }, awayOf)
+}
+
+/**
+ * Runs a statement again when the connection was lost under it (`patiently`), or when it collided with another one.
+ * Only for what may be repeated.
  *
  * @returns the rows
  * @throws RmbgError of family `database`
  */
 export async function withDatabase<Row>(question: () => Promise<readonly Row[]>): Promise<Row[]> {
-  const rows = await pRetry(() => question().catch((cause) => Promise.reject(databaseError(cause))), {
+  const rows = await pRetry(() => patiently(question), {
     retries: 12,
     minTimeout: 100,
     maxTimeout: 8_000,
     maxRetryTime: 60_000,
     randomize: true,
-    shouldRetry: ({ error }) => passing.has((error.cause as Cause | undefined)?.code ?? ''),
+    shouldRetry: ({ error }) => collisions.has(codeOf(error)),
   })
   // postgres.js 3.4.9 numbers rows on from those of a statement that failed before on this connection (its #1181).
   return rows.filter(() => true)

@@ -35,7 +35,7 @@ type Condition = postgres.PendingQuery<postgres.Row[]>
  * planner knows how common they are.
  *
  * @returns gives the condition; behind a function, because a promise of a query would run it
- * @throws RmbgError NOT_FOUND naming a tag that does not exist
+ * @throws RmbgError NOT_FOUND naming one of `tags` that does not exist
  */
 export async function jobCondition(sql: postgres.Sql, filter: JobFilter): Promise<() => Condition> {
   const { user, statuses, since, until, params, largerThanBytes, name, error, needsReview } = filter
@@ -47,7 +47,9 @@ export async function jobCondition(sql: postgres.Sql, filter: JobFilter): Promis
   if (since) conditions.push(sql`j.created_at >= ${instant(sql, since)}`)
   if (until) conditions.push(sql`j.created_at < ${instant(sql, until)}`)
   for (const id of await tagIds(sql, filter.tags ?? [])) conditions.push(tagged([id]))
-  for (const id of await tagIds(sql, filter.exceptTags ?? [])) conditions.push(sql`not ${tagged([id])}`)
+  // A tag that nobody has made yet is on no job.
+  const excepted = await knownTags(sql, filter.exceptTags ?? [])
+  if (excepted.length > 0) conditions.push(sql`not ${tagged(excepted.map(({ tagId }) => tagId))}`)
   if (filter.tagLike !== undefined) {
     // All that a statement can name, not only those worth showing.
     const similar = await similarTags(sql, filter.tagLike, 10_000)
@@ -87,16 +89,37 @@ function hasStatus(sql: postgres.Sql, statuses: readonly string[]): Condition {
 }
 
 async function tagIds(sql: postgres.Sql, names: readonly string[]): Promise<number[]> {
-  if (names.length === 0) return []
-  const rows = await withDatabase(() => sql`select tag_id, name from tags where name in ${sql(names)}`)
-  const missing = names.find((name) => !rows.some((row) => row.name === name))
-  if (missing === undefined) return rows.map((row) => row.tag_id)
+  const known = await knownTags(sql, names)
+  const missing = names.find((name) => !known.some((tag) => tag.name === name))
+  if (missing === undefined) return known.map(({ tagId }) => tagId)
   const [similar] = await similarTags(sql, missing)
   throw new RmbgError('NOT_FOUND', `There is no tag ${JSON.stringify(missing)}.`, {
     hint: similar
       ? `Did you mean ${JSON.stringify(similar.name)}? rmbg tag search finds tags by a part of their name.`
       : 'rmbg tag list shows all tags.',
   })
+}
+
+async function knownTags(
+  sql: postgres.Sql,
+  names: readonly string[],
+): Promise<{ tagId: number; name: string }[]> {
+  if (names.length === 0) return []
+  return withDatabase<{ tagId: number; name: string }>(
+    () => sql`select tag_id as "tagId", name from tags where name in ${sql(names)}`,
+  )
+}
+
+/** Those of the names that no tag has, each with the tag that may be meant. */
+export async function unknownTags(
+  sql: postgres.Sql,
+  names: readonly string[],
+): Promise<{ name: string; similar: string | undefined }[]> {
+  const known = await knownTags(sql, names)
+  const unknown = names.filter((name) => !known.some((tag) => tag.name === name))
+  return Promise.all(
+    unknown.map(async (name) => ({ name, similar: (await similarTags(sql, name, 1))[0]?.name })),
+  )
 }
 
 export interface SimilarTag {

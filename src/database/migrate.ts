@@ -5,7 +5,7 @@ import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { sha256Of } from '../system/sha256.ts'
 import type { Database } from './contract.ts'
-import { connectionIsLost, databaseError } from './errors.ts'
+import { connectionIsLost, databaseError, patiently } from './errors.ts'
 import { one } from './rows.ts'
 import { withSession } from './session.ts'
 
@@ -48,12 +48,17 @@ export async function shippedMigrations(from: URL = folder): Promise<Migration[]
 }
 
 /**
- * What is applied and what is not. Reads only, so a role without any right to write may ask.
+ * What is applied and what is not. Reads only, so a role without any right to write may ask. A server that is away is
+ * waited for.
  *
  * @throws RmbgError DATABASE_DRIFT when an applied file was edited or a file older than an applied one is pending,
  *   DATABASE_TOO_NEW when a migration is applied that this program does not know
  */
-export async function planMigrations(sql: postgres.Sql, shipped?: Migration[]): Promise<MigrationPlan> {
+export const planMigrations = (sql: postgres.Sql, shipped?: Migration[]): Promise<MigrationPlan> =>
+  patiently(() => planOn(sql, shipped))
+
+/** Asks once: on the connection of a session, nothing may be asked again (`connectionIsLost`). */
+async function planOn(sql: postgres.Sql, shipped?: Migration[]): Promise<MigrationPlan> {
   const known = shipped ?? (await shippedMigrations())
   const applied = await appliedMigrations(sql)
   for (const { name, sha256 } of applied) {
@@ -126,7 +131,7 @@ export async function applyMigrations(database: Database, options: ApplyOptions 
       await createRecords(connection)
       const done: string[] = []
       // Planned again: another migrator may have done it all while this one waited.
-      for (const migration of (await planMigrations(connection, shipped)).pending) {
+      for (const migration of (await planOn(connection, shipped)).pending) {
         options.signal?.throwIfAborted()
         await failPoint('migrate:begun')
         await apply(connection, migration)
@@ -217,24 +222,5 @@ async function appliedMigrations(sql: postgres.Sql): Promise<{ name: string; sha
     >`select name, sha256 from schema_migrations order by name`
   } catch (cause) {
     throw databaseError(cause)
-  }
-}
-
-/**
- * Waits for a server that is still starting.
- *
- * @throws the last error when it does not answer within `seconds`, or at once when it answers with a refusal
- */
-export async function waitForDatabase(sql: postgres.Sql, seconds: number): Promise<void> {
-  const deadline = Date.now() + seconds * 1000
-  for (;;) {
-    try {
-      await sql`select 1`
-      return
-    } catch (cause) {
-      const error = databaseError(cause)
-      if (error.code !== 'DATABASE_UNAVAILABLE' || Date.now() >= deadline) throw error
-      await sleep(Math.min(500, Math.max(0, deadline - Date.now())))
-    }
   }
 }

@@ -1,5 +1,5 @@
 import type postgres from 'postgres'
-import { connectionIsLost, databaseError } from './errors.ts'
+import { connectionIsLost, databaseError, patiently } from './errors.ts'
 
 /**
  * A connection for this caller alone, until it is released. postgres.js 3.4.9 with `fetch_types` off never answers a
@@ -8,12 +8,10 @@ import { connectionIsLost, databaseError } from './errors.ts'
  * @throws RmbgError of family `database`
  */
 export async function reserveConnection(sql: postgres.Sql): Promise<postgres.ReservedSql> {
-  try {
+  return patiently(async () => {
     await sql`select 1`
-    return await sql.reserve()
-  } catch (cause) {
-    throw databaseError(cause)
-  }
+    return sql.reserve()
+  })
 }
 
 /** Asks on one session, so that settings made on it hold for what follows. */

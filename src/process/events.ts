@@ -92,6 +92,8 @@ export type NoticeEvent = {
   | { code: 'folders-left-out'; folders: Record<string, number> }
   /** Pictures in searched folders that cannot be read: how many, by extension. */
   | { code: 'kinds-left-out'; files: number; kinds: Record<string, number> }
+  /** A database or store is waited for; it answers again. */
+  | { code: 'server-away' | 'server-back' }
 )
 
 export interface SummaryEvent {

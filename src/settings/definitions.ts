@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { devices } from '../model/contract.ts'
 import { cutoutSettings } from './cutout-settings.ts'
-import { byteSize, flag, list, text } from './values.ts'
+import { byteSize, duration, flag, list, text } from './values.ts'
 
 const percent = text.transform((value, context) => {
   const [, number] = /^(\d+(?:\.\d+)?)%$/.exec(value) ?? []
@@ -23,10 +23,16 @@ export const settings = {
   s3BucketOriginal: { env: 'S3_BUCKET_ORIGINAL', schema: text },
   s3BucketMask: { env: 'S3_BUCKET_MASK', schema: text },
   s3BucketProcessed: { env: 'S3_BUCKET_PROCESSED', schema: text },
-  s3Endpoint: { env: 'S3_ENDPOINT', schema: z.url({ protocol: /^https?$/ }) },
+  s3Endpoint: {
+    env: 'S3_ENDPOINT',
+    // Those of the AWS SDK and its relatives.
+    otherEnv: ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'],
+    schema: z.url({ protocol: /^https?$/ }),
+  },
   s3Region: { env: 'S3_REGION', schema: text },
   s3ForcePathStyle: { env: 'S3_FORCE_PATH_STYLE', schema: flag },
   s3Checksums: { env: 'S3_CHECKSUMS', schema: z.enum(['when_supported', 'when_required']) },
+  patience: { env: 'RMBG_PATIENCE', schema: duration },
   backupTo: { env: 'RMBG_BACKUP_TO', schema: text },
   redisUrl: { env: 'REDIS_URL', schema: text },
   cacheTtl: { env: 'RMBG_CACHE_TTL', schema: z.coerce.number().int().min(1).max(86_400) },
@@ -61,6 +67,7 @@ export type GivenSettings = { [Name in SettingName]?: z.infer<Settings[Name]['sc
 /** Settings that have a value even when nobody gave one. */
 export type Defaulted =
   | 'home'
+  | 'patience'
   | 'cacheTtl'
   | 'model'
   | 'hfEndpoint'

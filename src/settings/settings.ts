@@ -1,49 +1,115 @@
 import { readFile } from 'node:fs/promises'
-import { availableParallelism, userInfo } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import envPaths from 'env-paths'
 import type { z } from 'zod'
 import { RmbgError, unexpected } from '../errors.ts'
-import { type Defaulted, type ResolvedSettings, settings } from './definitions.ts'
+import { userName } from '../system/user.ts'
+import {
+  type Defaulted,
+  type GivenSettings,
+  type ResolvedSettings,
+  type SettingName,
+  settings,
+} from './definitions.ts'
+import { assertEndpointHoldsNoBucket } from './endpoint.ts'
+import { assertProjectMaySet } from './project-file.ts'
+import { assertPrivate, userFile as defaultUserFile } from './user-file.ts'
 
-export { environmentVariable, type ResolvedSettings } from './definitions.ts'
+export { environmentVariable, type ResolvedSettings, type SettingName } from './definitions.ts'
+
+/** A setting with where its value was found. */
+export interface TracedSetting {
+  name: SettingName
+  /** Absent when nobody gave one and there is no default. */
+  value?: unknown
+  source: 'flag' | 'environment' | 'file' | 'default' | 'none'
+  /** The flag, variable or file. */
+  from?: string
+}
 
 /**
  * Resolves every setting: flag, then environment, then `rmbg.config.json` or the `rmbg` key of
- * package.json in the working directory, then the default.
+ * package.json in the working directory, then the user's own configuration file, then the default.
  *
  * @throws RmbgError USAGE naming the flag, or CONFIG_INVALID naming the variable or key, and what it expects
  */
 export async function resolveSettings(
   flags: Record<string, unknown>,
+  env?: NodeJS.ProcessEnv,
+  cwd?: string,
+  userFile?: string,
+): Promise<ResolvedSettings> {
+  const traced = await traceSettings(flags, env, cwd, userFile)
+  return Object.fromEntries(
+    traced.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]])),
+  ) as unknown as ResolvedSettings
+}
+
+/** Every setting as `resolveSettings` resolves it, with where its value was found; what it throws, too. */
+export async function traceSettings(
+  flags: Record<string, unknown>,
   env: NodeJS.ProcessEnv = process.env,
   cwd: string = process.cwd(),
-): Promise<ResolvedSettings> {
-  const config = await readConfig(cwd)
-  const given: Record<string, unknown> = {}
-  for (const [name, { env: variable, schema }] of Object.entries(settings)) {
-    const kebab = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-    const sources: [label: string, value: unknown][] = [
-      [`--${kebab}`, flags[kebab]],
-      [variable, env[variable] || undefined],
-      [`"${name}" in ${config.file}`, config.values[name]],
-    ]
-    const source = sources.find(([, value]) => value !== undefined)
-    if (!source) continue
-    const parsed = schema.safeParse(source[1])
-    if (!parsed.success) throw unusable(source, parsed.error)
-    given[name] = parsed.data
-  }
-  return { ...defaults(), ...given } as ResolvedSettings
+  userFile: string = defaultUserFile(),
+): Promise<TracedSetting[]> {
+  const project = await readProjectFile(cwd)
+  for (const [name, value] of Object.entries(project.values))
+    await assertProjectMaySet(name as SettingName, value, { ...project, cwd, userFile })
+  const own = await readUserFile(userFile)
+  const fallback: Partial<Record<SettingName, unknown>> = defaults(env)
+  const traced = (Object.keys(settings) as SettingName[]).map((name): TracedSetting => {
+    const found = candidates(name, flags, env, [project, own]).find(({ value }) => value !== undefined)
+    if (found) return { name, ...found, value: parsed(name, found) }
+    const value = fallback[name]
+    return value === undefined ? { name, source: 'none' } : { name, value, source: 'default' }
+  })
+  const given = Object.fromEntries(traced.map(({ name, value }) => [name, value])) as GivenSettings
+  const endpoint = traced.find(({ name }) => name === 's3Endpoint')?.from
+  if (endpoint !== undefined) assertEndpointHoldsNoBucket(given, endpoint)
+  return traced
+}
+
+type Candidate = Required<Pick<TracedSetting, 'source' | 'from'>> & { value: unknown }
+
+/** Where a value of the setting may be, the first one counting. */
+function candidates(
+  name: SettingName,
+  flags: Record<string, unknown>,
+  env: NodeJS.ProcessEnv,
+  files: readonly SettingsFile[],
+): Candidate[] {
+  const kebab = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+  return [
+    { source: 'flag', from: `--${kebab}`, value: flags[kebab] },
+    ...variablesOf(name, env).map(
+      (variable): Candidate => ({ source: 'environment', from: variable, value: env[variable] || undefined }),
+    ),
+    ...files.map(({ file, values }): Candidate => ({ source: 'file', from: file, value: values[name] })),
+  ]
+}
+
+function variablesOf(name: SettingName, env: NodeJS.ProcessEnv): string[] {
+  const definition: { env: string; otherEnv?: readonly string[] } = settings[name]
+  // What the AWS SDK makes of this variable.
+  const areIgnored = env.AWS_IGNORE_CONFIGURED_ENDPOINT_URLS?.toLowerCase() === 'true'
+  return [definition.env, ...(areIgnored ? [] : (definition.otherEnv ?? []))]
+}
+
+function parsed(name: SettingName, { source, from, value }: Candidate): unknown {
+  const result = settings[name].schema.safeParse(value)
+  if (result.success) return result.data
+  throw unusable(source === 'file' ? `"${name}" in ${from}` : from, value, result.error)
 }
 
 /** What a usual photograph takes in the pipeline, in bytes. */
 const usualImageBytes = 2 ** 28
 
-function defaults(): Pick<ResolvedSettings, Defaulted> {
+function defaults(env: NodeJS.ProcessEnv): Pick<ResolvedSettings, Defaulted> {
   const maxMemory = Math.floor(process.availableMemory() / 2)
   return {
     home: envPaths('rmbg', { suffix: '' }).data,
+    patience: 120,
     cacheTtl: 60,
     model: 'auto',
     hfEndpoint: 'https://huggingface.co',
@@ -54,24 +120,36 @@ function defaults(): Pick<ResolvedSettings, Defaulted> {
     ),
     maxMemory,
     maxPixels: 256_000_000,
-    user: userInfo().username.slice(0, 64),
+    user: userName(env).slice(0, 64),
     ignore: [],
     tag: [],
   }
 }
 
-async function readConfig(cwd: string): Promise<{ file: string; values: Record<string, unknown> }> {
+interface SettingsFile {
+  /** For people. */
+  file: string
+  values: Record<string, unknown>
+}
+
+async function readProjectFile(cwd: string): Promise<SettingsFile> {
   const own = 'rmbg.config.json'
   const ownValues = await readJson(join(cwd, own), own)
-  const file = ownValues === undefined ? 'the rmbg key of package.json' : own
-  const values =
-    ownValues ??
-    ((await readJson(join(cwd, 'package.json'), 'package.json')) as { rmbg?: unknown })?.rmbg ??
-    {}
+  if (ownValues !== undefined) return checked(own, ownValues)
+  const packageJson = (await readJson(join(cwd, 'package.json'), 'package.json')) as { rmbg?: unknown }
+  return checked('the rmbg key of package.json', packageJson?.rmbg ?? {})
+}
+
+async function readUserFile(file: string): Promise<SettingsFile> {
+  await assertPrivate(file)
+  return checked(file, (await readJson(file, file)) ?? {})
+}
+
+function checked(file: string, values: unknown): SettingsFile {
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
     throw new RmbgError('CONFIG_INVALID', `${file} must hold a JSON object.`)
   }
-  const unknown = Object.keys(values).find((key) => !(key in settings))
+  const unknown = Object.keys(values).find((key) => !Object.hasOwn(settings, key))
   if (unknown !== undefined) {
     throw new RmbgError('CONFIG_INVALID', `${file} has an unknown key "${unknown}".`, {
       hint: `Known keys: ${Object.keys(settings).join(', ')}.`,
@@ -99,7 +177,7 @@ async function readJson(path: string, shown: string): Promise<unknown> {
   }
 }
 
-function unusable([label, value]: [label: string, value: unknown], error: z.ZodError): RmbgError {
+function unusable(label: string, value: unknown, error: z.ZodError): RmbgError {
   const message = error.issues[0]?.message ?? 'expected another value'
   const [, expected] = /expected (.*)$/.exec(message) ?? []
   if (label.startsWith('--') && expected !== undefined) return unexpected(label, expected, String(value))

@@ -51,7 +51,13 @@ export function parseWhen(flag: string, input: string): When {
  * @throws RmbgError USAGE naming the flag
  */
 export function parseSeconds(flag: string, input: string): number {
-  const [, count, unit] = /^(\d{1,7})(s|m|h|d|w)$/.exec(input.trim()) ?? []
-  if (unit) return Number(count) * seconds[unit]!
+  const given = secondsOf(input)
+  if (given !== undefined) return given
   throw unexpected(`--${flag}`, 'a duration such as 90s, 15m or 7d', input)
+}
+
+/** @returns undefined for what is no duration */
+export function secondsOf(input: string): number | undefined {
+  const [, count, unit] = /^(\d{1,7})(s|m|h|d|w)$/.exec(input.trim()) ?? []
+  return unit === undefined ? undefined : Number(count) * seconds[unit]!
 }

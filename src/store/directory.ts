@@ -7,7 +7,7 @@ import { Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
-import { diskProblem, removeLeftovers, sync } from '../system/files.ts'
+import { diskProblem, flush, removeLeftovers, sync } from '../system/files.ts'
 import {
   finalSha256,
   type GetOptions,
@@ -158,7 +158,7 @@ async function writeFlushed(
         hint: 'Check the disk, then run the command again.',
       })
     }
-    await handle.sync()
+    await flush(handle)
   } finally {
     await handle.close()
   }

@@ -1,6 +1,6 @@
 /** Files on disk: written whole or not at all, flushed, tidied up, and what a disk refuses put into words. */
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { RmbgError } from '../errors.ts'
 
@@ -36,7 +36,7 @@ export async function writeAtomically(path: string, bytes: Uint8Array, what = 'f
     const handle = await open(temporary, 'wx')
     try {
       await handle.writeFile(bytes)
-      await handle.sync()
+      await flush(handle)
     } finally {
       await handle.close()
     }
@@ -58,9 +58,21 @@ export async function sync(path: string): Promise<void> {
   if (isWindows && (await stat(path)).isDirectory()) return
   const handle = await open(path, isWindows ? 'r+' : 'r')
   try {
-    await handle.sync()
+    await flush(handle)
   } finally {
     await handle.close()
+  }
+}
+
+/** What file systems say that have no fsync, such as some of FUSE. */
+const cannotFlush = ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
+
+/** Brings what was written to disk. Where a file system cannot be asked for that, it is as safe as it can be. */
+export async function flush(handle: FileHandle): Promise<void> {
+  try {
+    await handle.sync()
+  } catch (error) {
+    if (!cannotFlush.includes((error as NodeJS.ErrnoException).code ?? '')) throw error
   }
 }
 

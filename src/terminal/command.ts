@@ -6,7 +6,9 @@ import pc from 'picocolors'
 import { type Context, openContext } from '../context.ts'
 import { RmbgError } from '../errors.ts'
 import { type ResolvedSettings, resolveSettings } from '../settings/settings.ts'
+import type { ServerNews } from '../system/patience.ts'
 import { exitStatus, exitStatusOfFamily } from './exit.ts'
+import { patienceFlag } from './flags.ts'
 import { printable, printableLines, printableOutput } from './printable.ts'
 import { onStopSignals, type StopSignals } from './signals.ts'
 
@@ -25,10 +27,15 @@ export interface FrameOptions {
   onStop?: string
   /** Where to say it; stderr by default. */
   tell?: (message: string) => void
+  /** Where to say that a server is away and that it is back; stderr by default. */
+  tellOfServer?: (news: ServerNews) => void
 }
 
 /** What every command shares: its frame, how it speaks, how it reports an error and its exit status. */
 export abstract class BaseCommand extends Command {
+  static override baseFlags: Interfaces.FlagInput = patienceFlag
+  #patience: string | undefined
+
   /**
    * Runs an action with settings resolved and drivers at hand. Drivers open on first use and are closed at the end,
    * whatever happens. A command that was stopped ends with the status of the signal.
@@ -37,11 +44,16 @@ export abstract class BaseCommand extends Command {
    */
   protected async withContext<T>(
     action: (frame: Frame) => Promise<T>,
-    { flags = {}, onStop, tell = (message) => this.logToStderr(message) }: FrameOptions = {},
+    {
+      flags = {},
+      onStop,
+      tell = (message) => this.logToStderr(message),
+      tellOfServer = ({ message }) => this.logToStderr(message),
+    }: FrameOptions = {},
   ): Promise<T> {
-    const settings = await resolveSettings(flags)
+    const settings = await resolveSettings({ patience: this.#patience, ...flags })
     const stop = onStop === undefined ? neverStopped : onStopSignals(tell, onStop)
-    const context = openContext(settings)
+    const context = openContext(settings, { signal: stop.signal, tell: tellOfServer })
     try {
       return await action({ settings, context, stop })
     } catch (error) {
@@ -60,7 +72,9 @@ export abstract class BaseCommand extends Command {
     A extends Interfaces.OutputArgs<Interfaces.ArgInput>,
   >(options?: Interfaces.Input<F, B, A>, argv?: string[]): Promise<Interfaces.ParserOutput<F, B, A>> {
     try {
-      return await super.parse(options, argv)
+      const parsed = await super.parse(options, argv)
+      this.#patience = (parsed.flags as { patience?: string }).patience
+      return parsed
     } catch (error) {
       if (error instanceof RmbgError)
         error.message = error.message

@@ -1,6 +1,7 @@
 /** Flags that parse their own value: what a command gets is what it works with, not text. */
 import * as Flags from '@oclif/core/flags'
 import { unexpected } from '../errors.ts'
+import { environmentVariable } from '../settings/definitions.ts'
 import { byteSize } from '../settings/values.ts'
 import { parseAge, parseSeconds, parseWhen, type When } from '../settings/when.ts'
 import { type ObjectKind, objectKinds } from '../store/contract.ts'
@@ -34,6 +35,15 @@ export const seconds = Flags.custom<number, { most?: string }>({
     throw refused(flag, `at most ${most}`, input)
   },
 })
+
+/** Of every command that asks a server; a setting, so it is parsed with the others. */
+export const patienceFlag = {
+  patience: Flags.string({
+    helpGroup: 'GLOBAL',
+    helpValue: 'DURATION',
+    description: `how long to wait for a database or an object store that is away; 0 fails at once (default: 2m) [env: ${environmentVariable('patience')}]`,
+  }),
+}
 
 /** `50%`, `50`: 0 to 100. */
 export const share = Flags.custom<number>({

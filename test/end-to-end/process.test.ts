@@ -223,7 +223,7 @@ describe('what goes wrong', () => {
     [
       'a database that is not there',
       ['process', 'photos'],
-      { DATABASE_URL: 'postgres://anna:s3cret@127.0.0.1:9/x' },
+      { DATABASE_URL: 'postgres://anna:s3cret@127.0.0.1:9/x', RMBG_PATIENCE: '0' },
       4,
       '127.0.0.1',
     ],
@@ -233,6 +233,7 @@ describe('what goes wrong', () => {
       {
         S3_BUCKET: 'photos',
         S3_ENDPOINT: 'http://127.0.0.1:9',
+        RMBG_PATIENCE: '0',
         AWS_ACCESS_KEY_ID: 'id',
         AWS_SECRET_ACCESS_KEY: 's3cret',
       },

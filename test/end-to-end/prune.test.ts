@@ -55,6 +55,13 @@ describeServers('rmbg prune', () => {
     expect(await jobs()).toHaveLength(6)
   })
 
+  it('excepts a tag that nobody has made yet, and says that it keeps nothing', async () => {
+    const { status, stdout, stderr } = await installation.run(['prune', '--dry-run', '--except-tag', 'keep'])
+    expect(status, stderr).toBe(0)
+    expect(stdout).toContain('3 of 6 jobs to delete: 3 completed')
+    expect(stderr).toContain('No job has the tag "keep", so --except-tag keeps nothing by it.')
+  })
+
   it('refuses when a larger share of the log would go than --max-share allows', async () => {
     const { status, stderr } = await installation.run(['prune', '--yes', '--max-share', '49%'])
     expect(status).toBe(2)

@@ -29,7 +29,7 @@ async function installationOn(
   await admin`create database ${admin(name)} owner ${admin(name)}`
   const url = cluster.urlOf(name, name)
   const sql = postgres(cluster.urlOf('postgres', name), { max: 1, onnotice: () => {}, fetch_types: false })
-  const env = { RMBG_HOME: join(folder, '.home'), DATABASE_URL: url }
+  const env = { RMBG_HOME: join(folder, '.home'), DATABASE_URL: url, RMBG_PATIENCE: '20s' }
   onTestFinished(async () => {
     await sql.end({ timeout: 1 })
     await admin.end({ timeout: 1 })
@@ -87,7 +87,7 @@ describeCluster('a PostgreSQL server', () => {
       }
     })
 
-    it('stopped for good is told in a sentence after a minute', async ({ expect, onTestFinished }) => {
+    it('stopped for good is told in a sentence when patience ends', async ({ expect, onTestFinished }) => {
       const installation = await installationOn(stopped, 30, onTestFinished)
       const finished = await installation.interrupted(5, () => stopped.stop())
       expect(finished.status, finished.stdout + finished.stderr).toBe(4)

@@ -15,6 +15,12 @@ export const faults = {
   'no bucket': refusal(404, 'NoSuchBucket'),
   'no room': refusal(403, 'QuotaExceeded'),
 
+  /** Every connection is taken and reset, as by a proxy whose server is away. */
+  reset: async ({ incoming }) => void incoming.socket.resetAndDestroy(),
+  'bad gateway': async ({ incoming, answer }) => {
+    await buffer(incoming)
+    answer.writeHead(502, { 'content-type': 'text/html' }).end('<h1>502 Bad Gateway</h1>')
+  },
   /** The connection is reset in the middle of the body: of the request where it has one, else of the answer. */
   'reset mid-body': async ({ incoming, answer }) => {
     if (hasBody(incoming)) {

@@ -133,7 +133,7 @@ describeServers('with secrets of every kind', () => {
     ['S3 refuses', { AWS_SECRET_ACCESS_KEY: secrets.session }, 5],
     ['a session is not known', { AWS_SESSION_TOKEN: secrets.session }, 3],
     ['the bucket is missing', { S3_BUCKET: 'rmbg-test-there-is-none' }, 5],
-    ['S3 is down', { S3_ENDPOINT: 'http://127.0.0.1:9', AWS_MAX_ATTEMPTS: '1' }, 5],
+    ['S3 is down', { S3_ENDPOINT: 'http://127.0.0.1:9', RMBG_PATIENCE: '1s' }, 5],
     [
       'Redis refuses',
       { REDIS_URL: (redisUrl ?? 'redis://127.0.0.1:9').replace('//', `//:${secrets.redis}@`) },
@@ -162,6 +162,7 @@ describe('a database URL with a password', () => {
   ])('is not repeated: %s', async (url) => {
     const { status, stderr } = await run(await temporaryFolder(), ['migrate'], {
       DATABASE_URL: url,
+      RMBG_PATIENCE: '1s',
       DEBUG: '*',
     })
     expect(status, stderr).toBe(4)
@@ -197,7 +198,7 @@ describe('settings that are wrong', () => {
     { REDIS_URL: `http://:${secrets.redis}@127.0.0.1` },
     { REDIS_URL: secrets.redis },
     { S3_BUCKET: 'b', S3_ENDPOINT: `s3://u:${secrets.s3}@h` },
-    { S3_BUCKET: 'b', S3_ENDPOINT: `http://u:${secrets.s3}@127.0.0.1:9`, AWS_MAX_ATTEMPTS: '1' },
+    { S3_BUCKET: 'b', S3_ENDPOINT: `http://u:${secrets.s3}@127.0.0.1:9`, RMBG_PATIENCE: '1s' },
     { HF_ENDPOINT: `https://u:${secrets.huggingFace}@h` },
     { HF_TOKEN: `${secrets.huggingFace} two words` },
     { RMBG_ENCRYPTION_KEY: secrets.encryption.slice(0, 12) },

@@ -2,6 +2,7 @@
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type Finished, finishedAfter, start } from '../support/cli.ts'
 import { describeServers, freshInstallation, type Installation } from '../support/fixture-installation.ts'
@@ -123,22 +124,63 @@ describeServers('an object store that fails', () => {
   })
 
   describe('gone in the middle of a run', () => {
-    const interrupted = async (folder: string, ms: number) => {
-      const args = ['process', folder, '--model', 'backdrop', '--json', '--concurrency', '2']
+    const begun = (folder: string, ...more: string[]) => {
+      const args = ['process', folder, '--model', 'backdrop', '--json', '--concurrency', '2', ...more]
       const env = { ...installation.env, S3_ENDPOINT: proxy.url }
-      return finishedAfter(start(args, { cwd: installation.folder, env }), 2, () => proxy.away(ms))
+      return start(args, { cwd: installation.folder, env })
     }
+    const interrupted = (folder: string, ms: number, ...more: string[]) =>
+      finishedAfter(begun(folder, ...more), 2, () => proxy.away(ms))
+    const notices = (finished: Finished) =>
+      eventsOf(finished).flatMap(({ type, code }) => (type === 'notice' ? [code] : []))
 
     it('for ten seconds is waited for', async () => {
       await writePictures(join(installation.folder, 'restarted'), 12)
       const finished = await interrupted('restarted', 10_000)
       expect(finished.status, finished.stdout + finished.stderr).toBe(0)
       expect(summary(finished)).toMatchObject({ completed: 12, failed: 0 })
+      expect(notices(finished)).toEqual(['server-away', 'server-back'])
     })
 
-    it.runIf(long)('for longer than a minute ends the run with one sentence', async () => {
+    it.each(['reset', 'bad gateway'] as const)('for four seconds (%s) is waited for', async (kind) => {
+      await writePictures(join(installation.folder, kind), 12)
+      const finished = await finishedAfter(begun(kind), 2, async () => {
+        proxy.fault = { kind, every: 1 }
+        await sleep(4000)
+        expect(proxy.met).toBeGreaterThan(0)
+        proxy.fault = undefined
+      })
+      expect(finished.status, finished.stdout + finished.stderr).toBe(0)
+      expect(summary(finished)).toMatchObject({ completed: 12, failed: 0 })
+    })
+
+    it('before a run begins is waited for', async () => {
+      await writePictures(join(installation.folder, 'later'), 2)
+      const [finished] = await Promise.all([process_('later'), proxy.away(6000)])
+      expect(finished.status, finished.stdout + finished.stderr).toBe(0)
+      expect(notices(finished)).toEqual(['server-away', 'server-back'])
+    })
+
+    it('ends the run at once by Ctrl-C', async () => {
+      await writePictures(join(installation.folder, 'stopped'), 12)
+      const run = begun('stopped')
+      const started = { at: 0 }
+      run.stdout!.on('data', (text: Buffer) => {
+        if (!text.toString().includes('server-away')) return
+        started.at = Date.now()
+        run.kill('SIGINT')
+      })
+      const away = proxy.away(15_000)
+      const { exitCode } = await run
+      const ms = Date.now() - started.at
+      await away
+      expect(exitCode).toBe(130)
+      expect(ms).toBeLessThan(5000)
+    })
+
+    it('for longer than it is waited for ends the run with one sentence', async () => {
       await writePictures(join(installation.folder, 'away'), 12)
-      const finished = await interrupted('away', 90_000)
+      const finished = await interrupted('away', 30_000, '--patience', '2s')
       expect(finished.status, finished.stdout + finished.stderr).toBe(5)
       expect(ending(finished)).toMatch(/cannot be reached or does not answer \(ECONNREFUSED\)/)
       expect((await process_('away')).status).toBe(0)
@@ -167,7 +209,7 @@ describeServers('an object store that fails', () => {
 
     it.each(lasting)('by %s ends the run with one sentence', async (kind, sentence) => {
       proxy.fault = { kind, method: 'PUT', every: 1, after: 3 }
-      const finished = await process_('never', '--concurrency', '1')
+      const finished = await process_('never', '--concurrency', '1', '--patience', '1s')
       expect(finished.status, finished.stdout + finished.stderr).toBe(5)
       const end = ending(finished)
       expect(end).toMatch(sentence)

@@ -1,6 +1,6 @@
-import { chmod, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, open, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { diskProblem, sync, writeAtomically } from '../../src/system/files.ts'
 import { temporaryFolder } from '../support/cli.ts'
 
@@ -61,4 +61,40 @@ it('files and folders can be flushed, and one that is not there is an error', as
   await sync(join(folder, 'a'))
   await sync(folder)
   await expect(sync(join(folder, 'b'))).rejects.toMatchObject({ code: 'ENOENT' })
+})
+
+describe('a file system that cannot flush', () => {
+  const answering = async (code: string) => {
+    const folder = await temporaryFolder()
+    const handle = await open(folder)
+    const prototype: { sync: () => Promise<void> } = Object.getPrototypeOf(handle)
+    await handle.close()
+    const flushing = vi
+      .spyOn(prototype, 'sync')
+      .mockImplementation(() => Promise.reject(Object.assign(new Error(`${code}, fsync`), { code })))
+    return { folder, flushing }
+  }
+
+  it.each(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])('and says %s is written to', async (code) => {
+    const { folder, flushing } = await answering(code)
+    try {
+      await writeAtomically(join(folder, 'x.png'), Buffer.from('x'))
+      await sync(folder)
+      expect(flushing).toHaveBeenCalledTimes(2)
+      expect(await readFile(join(folder, 'x.png'), 'utf8')).toBe('x')
+    } finally {
+      flushing.mockRestore()
+    }
+  })
+
+  it('is told apart from a disk that fails', async () => {
+    const { folder, flushing } = await answering('EIO')
+    try {
+      await expect(writeAtomically(join(folder, 'x.png'), Buffer.from('x'))).rejects.toMatchObject({
+        code: 'OUTPUT_UNWRITABLE',
+      })
+    } finally {
+      flushing.mockRestore()
+    }
+  })
 })

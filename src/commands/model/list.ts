@@ -5,6 +5,7 @@ import { BaseCommand } from '../../terminal/command.ts'
 
 export default class ModelList extends BaseCommand {
   static override summary = 'List the models that are built in, installed or available for download.'
+  static override baseFlags = {}
   static override examples = ['<%= config.bin %> model list', '<%= config.bin %> model list --json']
   static override enableJsonFlag = true
 

@@ -4,6 +4,7 @@ import { BaseCommand } from '../../terminal/command.ts'
 
 export default class ModelPath extends BaseCommand {
   static override summary = "Print the path of a model's file."
+  static override baseFlags = {}
   static override examples = ['<%= config.bin %> model path rmbg-2.0']
   static override enableJsonFlag = true
   static override args = {

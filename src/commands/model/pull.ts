@@ -13,6 +13,7 @@ export default class ModelPull extends BaseCommand {
     `An interrupted download goes on where it stopped. A gated model needs an account that accepted its terms, and that account's token in ${env('hfToken')}. ${env('hfEndpoint')} names a mirror of Hugging Face; HTTPS_PROXY, HTTP_PROXY and NO_PROXY are honored.
 
 A license that restricts use is shown and has to be accepted. Who accepted it, and when, is kept beside the model.`
+  static override baseFlags = {}
   static override examples = [
     '<%= config.bin %> model pull rmbg-2.0',
     '<%= config.bin %> model pull rmbg-2.0:q4f16 --accept-license',

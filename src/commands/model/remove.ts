@@ -4,6 +4,7 @@ import { BaseCommand } from '../../terminal/command.ts'
 
 export default class ModelRemove extends BaseCommand {
   static override summary = 'Delete an installed model.'
+  static override baseFlags = {}
   static override examples = ['<%= config.bin %> model remove rmbg-2.0:q4f16']
   static override enableJsonFlag = true
   static override args = {

@@ -8,6 +8,7 @@ export default class ModelVerify extends BaseCommand {
   static override summary = 'Check the files of built-in and installed models against their SHA-256 digests.'
   static override description =
     `Exit status: 0 all intact, ${exitStatus.model} one is damaged or not installed.`
+  static override baseFlags = {}
   static override examples = ['<%= config.bin %> model verify', '<%= config.bin %> model verify rmbg-2.0']
   static override enableJsonFlag = true
   static override args = { name: Args.string({ description: 'one model (default: all)' }) }

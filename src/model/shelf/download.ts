@@ -8,7 +8,7 @@ import pRetry from 'p-retry'
 import { EnvHttpProxyAgent, fetch, type Response } from 'undici'
 import { sizeText } from '../../bytes.ts'
 import { RmbgError } from '../../errors.ts'
-import { diskProblem } from '../../system/files.ts'
+import { diskProblem, flush } from '../../system/files.ts'
 
 export interface DownloadSource {
   url: string
@@ -225,7 +225,7 @@ async function receive(
       received += chunk.byteLength
       onProgress?.(received, total)
     }
-    await onDisk(handle.sync())
+    await onDisk(flush(handle))
   } catch (cause) {
     signal?.throwIfAborted()
     if (cause instanceof RmbgError) throw cause

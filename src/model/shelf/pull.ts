@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { copyFile, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { userInfo } from 'node:os'
 import { pipeline } from 'node:stream/promises'
 import { RmbgError } from '../../errors.ts'
 import { sync } from '../../system/files.ts'
 import { takeLock } from '../../system/lock.ts'
 import { sha256OfFile } from '../../system/sha256.ts'
+import { userName } from '../../system/user.ts'
 import { type Downloaded, type DownloadOptions, diskError, download } from './download.ts'
 import { externalData } from './external-data.ts'
 import { modelPaths, type Origin, readOrigin } from './installed.ts'
@@ -133,7 +133,7 @@ function recordOf(
     fetchedAt: now,
     license: {
       name: model.license,
-      ...(model.nonCommercial && { acceptedBy: userInfo().username, acceptedAt: now }),
+      ...(model.nonCommercial && { acceptedBy: userName(), acceptedAt: now }),
     },
     mtimeMs,
   }

@@ -1,6 +1,7 @@
 import { S3Client } from '@aws-sdk/client-s3'
+import type { Patience } from '../../system/patience.ts'
 import { sendChecksums } from './checksums.ts'
-import { waitWhileUnreachable } from './patience.ts'
+import { waitWhileAway } from './patience.ts'
 
 export interface S3Options {
   bucket: string
@@ -17,6 +18,8 @@ export interface S3Options {
   checksums?: 'when_supported' | 'when_required'
   /** A connection on which nothing moves for this long is closed. Default: 30 s, longer than a busy server is silent. */
   stallMs?: number
+  /** Default: a server that is away is not waited for, beyond the retries of the SDK. */
+  patience?: Patience
 }
 
 /** A bucket and the client that is open to it. */
@@ -77,7 +80,7 @@ export function s3Client(options: S3Options): S3Client {
   })
   // On AWS the SDK's own checksums are verified too, and the ETag of an object encrypted with KMS is no MD5.
   sendChecksums(client, { compareEtag: endpoint !== undefined })
-  waitWhileUnreachable(client)
+  if (options.patience) waitWhileAway(client, s3Place(options), options.patience)
   return client
 }
 
