@@ -2,9 +2,10 @@
 
 create table installation (
   -- One row.
-  is_only    boolean primary key default true check (is_only),
-  id         uuid not null,
-  -- Where the row was written. A copy of the database has the row, but is somewhere else.
-  origin     text not null,
-  created_at timestamptz not null default now()
+  is_only     boolean primary key default true check (is_only),
+  id          uuid not null,
+  -- Where the row was written. A copy of the database has the row, but is somewhere else: it gets an id of its own.
+  origin      text not null,
+  copied_from uuid,
+  created_at  timestamptz not null default now()
 );

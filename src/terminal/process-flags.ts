@@ -9,6 +9,7 @@ import type { ResolvedCutout } from '../settings/cutout-settings.ts'
 import type { Preset } from '../settings/presets.ts'
 import { environmentVariable as env, type ResolvedSettings, storeFolder } from '../settings/settings.ts'
 import { cutoutFlags } from './cutout-flags.ts'
+import { takeOverFlag } from './take-over.ts'
 
 type BatchOptions = Parameters<typeof runBatch>[2]
 
@@ -34,6 +35,7 @@ const inputFlags = {
     exclusive: ['force'],
   }),
   force: Flags.boolean({ default: false, description: 'process images even if already done' }),
+  'take-over': takeOverFlag,
 }
 
 const modelFlags = {

@@ -52,7 +52,7 @@ async function putWhole(
   const send = (condition: PutCondition) =>
     client.send(new PutObjectCommand({ ...object, ...condition }), aborting(signal))
   const put = onlyIf === undefined ? send({}) : putIf(send, conditionOf(onlyIf), place, key)
-  await orS3Error(put, place, key)
+  await orS3Error<unknown>(put, place, key)
   return { key, size: body.byteLength, lastModified: new Date(), contentType, sha256 }
 }
 
