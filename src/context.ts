@@ -257,12 +257,12 @@ async function openVault(settings: ResolvedSettings, location: string): Promise<
   if (bucket === undefined) {
     const { directoryStore } = await import('./store/directory.ts')
     const folder = resolve(location)
-    return { store: directoryStore(folder), prefix: '', location: folder }
+    return { store: directoryStore(folder), location: folder }
   }
   const { s3Store } = await import('./store/s3/index.ts')
   const prefix = path === '' || path.endsWith('/') ? path : `${path}/`
   const store = s3Store({ ...s3Options(settings), bucket, prefix })
-  return { store, prefix: '', location: `s3://${bucket}/${prefix}` }
+  return { store, location: `s3://${bucket}/${prefix}` }
 }
 
 /** Of the buckets for objects. Backups may be in the same, with a prefix of their own. */
