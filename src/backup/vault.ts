@@ -21,7 +21,7 @@ export const backupIdOf = (createdAt: string): string =>
 
 const inFolder = new RegExp(`^(${idPattern})/(.+)$`)
 
-/** The backup that a key below the prefix belongs to; undefined for anything else. */
+/** The backup that a key belongs to; undefined for anything else. */
 export function splitKey(key: string): { backupId: string; file: string } | undefined {
   const [, backupId, file] = inFolder.exec(key) ?? []
   return backupId === undefined || file === undefined ? undefined : { backupId, file }

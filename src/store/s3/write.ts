@@ -60,7 +60,8 @@ type PutCondition = Pick<PutObjectCommandInput, 'IfNoneMatch' | 'IfMatch'>
 
 const conditionOf = (onlyIf: NonNullable<PutOptions['onlyIf']>): PutCondition => {
   if (onlyIf === 'absent') return { IfNoneMatch: '*' }
-  return onlyIf.etag === undefined ? {} : { IfMatch: onlyIf.etag }
+  // Ceph 16 compares it with quotes and all; other servers take it in either form.
+  return onlyIf.etag === undefined ? {} : { IfMatch: onlyIf.etag.replaceAll('"', '') }
 }
 
 async function putIf(
