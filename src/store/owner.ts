@@ -54,11 +54,11 @@ export async function assertOwner(
     return
   }
   const isInherited = marker?.owner !== undefined && marker.owner.id === options.heirOf
-  if (isInherited) return writeMarker(store, self, { etag: marker.etag })
+  if (isInherited) return replaceMarker(store, self, marker)
   const refusal = marker ? belongsTo(store, marker.owner, self) : unmarked(store)
   if (!options.takeOver) throw refusal
   await options.takeOver(refusal.message)
-  await writeMarker(store, self, marker ? { etag: marker.etag } : 'absent')
+  await (marker ? replaceMarker(store, self, marker) : writeMarker(store, self, 'absent'))
 }
 
 async function readMarker(store: ObjectStore): Promise<Marker | undefined> {
@@ -110,6 +110,16 @@ async function knowsConditions(store: ObjectStore, self: StoreOwner): Promise<bo
   } catch (error) {
     if (isConflict(error)) return true
     throw error
+  }
+}
+
+async function replaceMarker(store: ObjectStore, self: StoreOwner, { etag }: Marker): Promise<void> {
+  try {
+    await writeMarker(store, self, { etag })
+  } catch (error) {
+    // Some servers know an etag only in another spelling: then it is still the same marker.
+    if (!isConflict(error) || (await readMarker(store))?.etag !== etag) throw error
+    await writeMarker(store, self, { etag: undefined })
   }
 }
 

@@ -2,6 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { RmbgError } from '../../src/errors.ts'
 import type { ObjectStore } from '../../src/store/contract.ts'
 import { directoryStore } from '../../src/store/directory.ts'
 import { assertOwner, ownerKey } from '../../src/store/owner.ts'
@@ -116,6 +117,29 @@ describe('a store', () => {
     expect(claims.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
     const winner = [anna, bob][claims.findIndex(({ status }) => status === 'fulfilled')]!
     expect(await owner()).toMatchObject({ installation: winner.id })
+  })
+
+  it('is taken over on a server that knows no etag, but not from somebody who was faster', async () => {
+    const { store, owner } = await freshStore()
+    await assertOwner(store, anna, { claims: true })
+    let etag = 'one'
+    const fussy: ObjectStore = {
+      ...store,
+      get: async (key) => Object.assign(await store.get(key), { etag }),
+      put: (key, body, options) =>
+        typeof options.onlyIf === 'object' && options.onlyIf.etag !== undefined
+          ? Promise.reject(new RmbgError('STORE_CONFLICT', 'first'))
+          : store.put(key, body, options),
+    }
+    const faster = async () => {
+      etag = 'two'
+    }
+    await expect(assertOwner(fussy, bob, { claims: false, takeOver: faster })).rejects.toMatchObject({
+      code: 'STORE_CONFLICT',
+    })
+    expect(await owner()).toMatchObject({ installation: anna.id })
+    await assertOwner(fussy, bob, { claims: false, takeOver: async () => {} })
+    expect(await owner()).toMatchObject({ installation: bob.id })
   })
 
   it('costs one request when it is one’s own', async () => {
