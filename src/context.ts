@@ -12,12 +12,20 @@ import {
   storeFolder,
 } from './settings/settings.ts'
 import type { ObjectKind, ObjectStore } from './store/contract.ts'
+import type { OwnershipOptions } from './store/owner.ts'
 import type { S3Options } from './store/s3/index.ts'
 import { type Patience, type PatienceOptions, patience } from './system/patience.ts'
 
 /** What a command works with. Everything opens on first use, once, and closes in reverse order. */
 export interface Context {
+  /** The object store, to read from it: it may be another database's. */
   store(): Promise<ObjectStore>
+  /**
+   * The object store, to write and delete there: it belongs to this database. Costs one request for each bucket.
+   *
+   * @throws RmbgError REFUSED when it is another database's, or holds objects and says not whose
+   */
+  ownStore(database: Database, options: OwnershipOptions): Promise<ObjectStore>
   /** The buckets of the object store, each once; none when the objects are in a folder. */
   buckets(): S3Options[]
   /**
@@ -62,7 +70,8 @@ export function openContext(resolved: ResolvedSettings, waiting: Waiting = {}): 
   const { closing, close } = closables()
   const patient = () => patience({ forMs: resolved.patience * 1000, ...waiting })
   const settings: Drivers = { ...resolved, patiences: { database: patient(), store: patient() } }
-  const store = once(() => closing(openStore(settings)))
+  const places = once(() => openPlaces(settings))
+  const store = once(() => closing(places().then(storeOf)))
   const database = once(() => closing(openDatabase(settings, { migrated: true })))
   const unmigrated = once(() => closing(openDatabase(settings, { migrated: false })))
   let warn = (_message: string): void => {}
@@ -74,6 +83,11 @@ export function openContext(resolved: ResolvedSettings, waiting: Waiting = {}): 
   const model = once(() => closing(openModel(settings, modelSpec)))
   return {
     store,
+    ownStore: async (database, options) => {
+      const own = await store()
+      await assertOwnPlaces(Object.values(await places()), database, options)
+      return own
+    },
     buckets: () => bucketsOf(settings),
     database: ({ migrated } = { migrated: true }) => (migrated ? database() : unmigrated()),
     databaseExists: () => databaseExists(settings),
@@ -190,20 +204,44 @@ const bucketNames = (settings: ResolvedSettings): Record<ObjectKind, string | un
   processed: settings.s3BucketProcessed ?? settings.s3Bucket,
 })
 
-async function openStore(settings: Drivers): Promise<ObjectStore> {
+/** Where the objects of each kind are. */
+type Places = Record<ObjectKind, ObjectStore>
+
+async function openPlaces(settings: Drivers): Promise<Places> {
   const { original, mask, processed } = bucketNames(settings)
   if (original === undefined && mask === undefined && processed === undefined) {
     const { directoryStore } = await import('./store/directory.ts')
-    return directoryStore(storeFolder(settings.home))
+    const folder = directoryStore(storeFolder(settings.home))
+    return { original: folder, mask: folder, processed: folder }
   }
   if (original === undefined) throw noBucketFor('original')
   if (mask === undefined) throw noBucketFor('mask')
   if (processed === undefined) throw noBucketFor('processed')
   const { s3Store } = await import('./store/s3/index.ts')
-  const open = (bucket: string): ObjectStore => s3Store({ ...s3Options(settings), bucket })
-  if (original === mask && mask === processed) return open(original)
+  const open = (bucket: string): ObjectStore => s3Store({ ...objectOptions(settings), bucket })
+  const stores = new Map([original, mask, processed].map((bucket) => [bucket, open(bucket)]))
+  return { original: stores.get(original)!, mask: stores.get(mask)!, processed: stores.get(processed)! }
+}
+
+async function storeOf(places: Places): Promise<ObjectStore> {
+  const [only, ...others] = new Set(Object.values(places))
+  if (only !== undefined && others.length === 0) return only
   const { routedStore } = await import('./store/routed.ts')
-  return routedStore({ original: open(original), mask: open(mask), processed: open(processed) })
+  return routedStore(places)
+}
+
+async function assertOwnPlaces(
+  places: readonly ObjectStore[],
+  database: Database,
+  options: OwnershipOptions,
+): Promise<void> {
+  const { installationOf } = await import('./database/installation.ts')
+  const { assertOwner } = await import('./store/owner.ts')
+  const { copiedFrom, ...self } = await installationOf(database)
+  // Whoever moves or copies RMBG_HOME takes the folder store along, and the database in there is the only one of it.
+  const sharesHome = database.kind === 'embedded' && places.every(({ bucket }) => bucket === undefined)
+  const heirOf = (sharesHome && copiedFrom) || undefined
+  for (const place of new Set(places)) await assertOwner(place, self, { ...options, heirOf })
 }
 
 const noBucketFor = (kind: ObjectKind): RmbgError =>
@@ -213,7 +251,9 @@ const noBucketFor = (kind: ObjectKind): RmbgError =>
 
 function bucketsOf(settings: Drivers): S3Options[] {
   const names = new Set(Object.values(bucketNames(settings)))
-  return [...names].flatMap((bucket) => (bucket === undefined ? [] : [{ ...s3Options(settings), bucket }]))
+  return [...names].flatMap((bucket) =>
+    bucket === undefined ? [] : [{ ...objectOptions(settings), bucket }],
+  )
 }
 
 function backupLocation({ backupTo }: ResolvedSettings): string {
@@ -228,11 +268,18 @@ async function openVault(settings: Drivers, location: string): Promise<Vault> {
   if (bucket === undefined) {
     const { directoryStore } = await import('./store/directory.ts')
     const folder = resolve(location)
-    return { store: directoryStore(folder), prefix: '', location: folder }
+    return { store: directoryStore(folder), location: folder }
   }
   const { s3Store } = await import('./store/s3/index.ts')
   const prefix = path === '' || path.endsWith('/') ? path : `${path}/`
-  return { store: s3Store({ ...s3Options(settings), bucket }), prefix, location: `s3://${bucket}/${prefix}` }
+  const store = s3Store({ ...s3Options(settings), bucket, prefix })
+  return { store, location: `s3://${bucket}/${prefix}` }
+}
+
+/** Of the buckets for objects. Backups may be in the same, with a prefix of their own. */
+function objectOptions(settings: Drivers): Omit<S3Options, 'bucket'> {
+  const { s3Prefix } = settings
+  return { ...s3Options(settings), ...(s3Prefix !== undefined && { prefix: s3Prefix }) }
 }
 
 function s3Options(settings: Drivers): Omit<S3Options, 'bucket'> {

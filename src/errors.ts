@@ -40,6 +40,7 @@ export const errorFamilies = {
   STORE_OBJECT_MISSING: 'store',
   STORE_OBJECT_DAMAGED: 'store',
   STORE_CHECKSUM: 'store',
+  STORE_CONFLICT: 'store',
   BACKUP_INVALID: 'store',
 
   DATABASE_UNAVAILABLE: 'database',

@@ -6,7 +6,7 @@ import type { ObjectStore } from '../store/contract.ts'
 import { isIntact } from '../store/verified.ts'
 import type { Manifest } from './manifest.ts'
 import { assertRestored, fillDatabase } from './restore.ts'
-import { at, type Vault } from './vault.ts'
+import type { Vault } from './vault.ts'
 
 export interface Drilled {
   restoreMs: number
@@ -37,9 +37,7 @@ export async function drill(
     const objects = await sampleObjects(scratch.sql, sampledJobs)
     for (const { key, sha256 } of objects) {
       signal.throwIfAborted()
-      const [holder, place] = manifest.objects.copied
-        ? [vault.store, at(vault, `objects/${key}`)]
-        : [store, key]
+      const [holder, place] = manifest.objects.copied ? [vault.store, `objects/${key}`] : [store, key]
       if (await isIntact(holder, place, sha256, signal)) continue
       throw new RmbgError('BACKUP_INVALID', `The object ${key} is not what the backup says.`, {
         hint: 'rmbg backup verify reads all of them.',

@@ -2,7 +2,7 @@ import { buffer } from 'node:stream/consumers'
 import { z } from 'zod'
 import { RmbgError } from '../errors.ts'
 import { sha256Of } from '../system/sha256.ts'
-import { at, backupIdRule, splitKey, type Vault } from './vault.ts'
+import { backupIdRule, splitKey, type Vault } from './vault.ts'
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
 
@@ -58,7 +58,7 @@ export const manifestFile = 'manifest.json'
 
 export async function writeManifest(vault: Vault, manifest: Manifest): Promise<void> {
   const body = Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)
-  await vault.store.put(at(vault, `${manifest.backupId}/${manifestFile}`), body, {
+  await vault.store.put(`${manifest.backupId}/${manifestFile}`, body, {
     contentType: 'application/json',
     sha256: sha256Of(body),
   })
@@ -66,7 +66,7 @@ export async function writeManifest(vault: Vault, manifest: Manifest): Promise<v
 
 /** @throws RmbgError BACKUP_INVALID when it cannot be understood */
 export async function readManifest(vault: Vault, backupId: string): Promise<Manifest> {
-  const bytes = await buffer(await vault.store.get(at(vault, `${backupId}/${manifestFile}`)))
+  const bytes = await buffer(await vault.store.get(`${backupId}/${manifestFile}`))
   let content: unknown
   try {
     content = JSON.parse(bytes.toString())
@@ -107,11 +107,10 @@ export async function listManifests(vault: Vault): Promise<Manifest[]> {
 /** Ids of complete backups, or of what interrupted ones left behind; oldest first. */
 export async function backupIds(vault: Vault, { complete }: { complete: boolean }): Promise<string[]> {
   const files = new Map<string, string[]>()
-  const root = at(vault, '')
   // Ids begin with the year; what lies below objects/ is not asked for.
   for (const century of ['1', '2']) {
-    for await (const { key } of vault.store.list(`${root}${century}`)) {
-      const found = splitKey(key.slice(root.length))
+    for await (const { key } of vault.store.list(century)) {
+      const found = splitKey(key)
       if (found) files.set(found.backupId, [...(files.get(found.backupId) ?? []), found.file])
     }
   }

@@ -13,7 +13,7 @@ import { mergeSorted } from '../store/merge-sorted.ts'
 import { isDamage, retryDamaged, streamVerified } from '../store/verified.ts'
 import { measured } from '../system/sha256.ts'
 
-import { at, type Vault } from './vault.ts'
+import type { Vault } from './vault.ts'
 
 export const objectsFile = 'objects.tsv.gz'
 /** Objects on the way at once. */
@@ -148,7 +148,7 @@ export async function backUpObjects(
   const { objects, result } = copyObjects(
     (kind) => referredObjects(connection, kind),
     { store, keyOf: (key) => key },
-    { store: vault.store, keyOf: (key) => at(vault, `objects/${key}`) },
+    { store: vault.store, keyOf: (key) => `objects/${key}` },
     signal,
   )
   const lines = async function* () {
@@ -161,7 +161,7 @@ export async function backUpObjects(
   const zipped = createGzip()
   source.once('error', (error) => zipped.destroy(error))
   const { body, sha256 } = measured(source.pipe(zipped))
-  await vault.store.put(at(vault, `${backupId}/${objectsFile}`), body, {
+  await vault.store.put(`${backupId}/${objectsFile}`, body, {
     contentType: 'application/gzip',
     sha256,
     signal,
@@ -171,7 +171,7 @@ export async function backUpObjects(
 
 /** The objects that a backup holds, in the order of their keys. */
 export async function* listedObjects(vault: Vault, backupId: string): AsyncGenerator<ReferredObject> {
-  const zipped = await vault.store.get(at(vault, `${backupId}/${objectsFile}`))
+  const zipped = await vault.store.get(`${backupId}/${objectsFile}`)
   const text = zipped.pipe(createGunzip())
   zipped.once('error', (error) => text.destroy(error))
   for await (const line of createInterface({ input: text, crlfDelay: Number.POSITIVE_INFINITY })) {
@@ -189,7 +189,7 @@ export async function restoreObjects(
 ): Promise<CopiedObjects> {
   const { objects, result } = copyObjects(
     (kind) => ofKind(listedObjects(vault, backupId), kind),
-    { store: vault.store, keyOf: (key) => at(vault, `objects/${key}`) },
+    { store: vault.store, keyOf: (key) => `objects/${key}` },
     { store, keyOf: (key) => key },
     signal,
   )
@@ -220,7 +220,7 @@ export async function removeUnneeded(
 ): Promise<number> {
   let removed = 0
   const waiting: string[] = []
-  const root = at(vault, 'objects/')
+  const root = 'objects/'
   const steps = mergeSorted<[StoredObject, ...ReferredObject[]]>(
     { items: vault.store.list(root, signal), keyOf: ({ key }) => key.slice(root.length) },
     ...backupIds.map((backupId) => ({

@@ -6,7 +6,7 @@ import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { isIntact } from '../store/verified.ts'
 import type { Manifest } from './manifest.ts'
-import { at, type Vault } from './vault.ts'
+import type { Vault } from './vault.ts'
 
 /**
  * Restores a backup into an empty database and compares every table with what was backed up. A database that holds
@@ -70,7 +70,7 @@ export async function fillDatabase(
   { backupId, database: { file, sha256, format, version } }: Manifest,
   database: Database,
 ): Promise<void> {
-  const key = at(vault, `${backupId}/${file}`)
+  const key = `${backupId}/${file}`
   if (!(await isIntact(vault.store, key, sha256))) {
     throw new RmbgError('BACKUP_INVALID', `The dump of the backup ${backupId} is damaged.`, {
       hint: 'Choose another backup: rmbg backup list shows them.',

@@ -9,7 +9,7 @@ import { measured } from '../system/sha256.ts'
 import { type Drilled, drill } from './drill.ts'
 import { backupIds, listManifests, type Manifest, manifestFile, writeManifest } from './manifest.ts'
 import { backUpObjects, removeUnneeded } from './objects.ts'
-import { at, backupIdOf, type Vault } from './vault.ts'
+import { backupIdOf, type Vault } from './vault.ts'
 
 export interface BackupServices {
   database: Database
@@ -128,7 +128,7 @@ async function writeDump(
   const { body, bytes, sha256 } = measured(await snapshot.dump())
   const failed = new AbortController()
   const [, tables] = await Promise.all([
-    vault.store.put(at(vault, `${backupId}/${file}`), body, {
+    vault.store.put(`${backupId}/${file}`, body, {
       contentType: 'application/octet-stream',
       sha256,
       signal: AbortSignal.any([signal, failed.signal]),
@@ -210,8 +210,8 @@ async function expire(
 
 /** Removes the manifest first: a folder without it is not a backup. */
 async function removeFolder(vault: Vault, backupId: string): Promise<void> {
-  await vault.store.remove([at(vault, `${backupId}/${manifestFile}`)])
+  await vault.store.remove([`${backupId}/${manifestFile}`])
   const keys: string[] = []
-  for await (const { key } of vault.store.list(at(vault, `${backupId}/`))) keys.push(key)
+  for await (const { key } of vault.store.list(`${backupId}/`)) keys.push(key)
   await vault.store.remove(keys)
 }

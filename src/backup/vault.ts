@@ -4,13 +4,9 @@ import type { ObjectStore } from '../store/contract.ts'
 /** Where backups are kept: `<backup id>/` for each, and `objects/` for the objects that they share. */
 export interface Vault {
   store: ObjectStore
-  /** Of all keys; empty or ending in a slash. */
-  prefix: string
   /** As it was given: a folder, or `s3://bucket/prefix`. */
   location: string
 }
-
-export const at = ({ prefix }: Vault, key: string): string => `${prefix}${key}`
 
 const idPattern = String.raw`\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-[0-9a-f]{6}`
 export const backupIdRule = new RegExp(`^${idPattern}$`)
@@ -25,7 +21,7 @@ export const backupIdOf = (createdAt: string): string =>
 
 const inFolder = new RegExp(`^(${idPattern})/(.+)$`)
 
-/** The backup that a key below the prefix belongs to; undefined for anything else. */
+/** The backup that a key belongs to; undefined for anything else. */
 export function splitKey(key: string): { backupId: string; file: string } | undefined {
   const [, backupId, file] = inFolder.exec(key) ?? []
   return backupId === undefined || file === undefined ? undefined : { backupId, file }

@@ -1,7 +1,7 @@
 import { isIntact } from '../store/verified.ts'
 import type { Manifest } from './manifest.ts'
 import { listedObjects, objectsFile } from './objects.ts'
-import { at, type Vault } from './vault.ts'
+import type { Vault } from './vault.ts'
 
 export interface VerifiedBackup {
   backupId: string
@@ -24,12 +24,12 @@ export async function verifyBackup(
     else damages.push(`${what} is not what was written.`)
     return false
   }
-  await compare(at(vault, `${backupId}/${database.file}`), database.sha256, 'The dump')
+  await compare(`${backupId}/${database.file}`, database.sha256, 'The dump')
   if (objects.copied) {
-    const list = at(vault, `${backupId}/${objectsFile}`)
+    const list = `${backupId}/${objectsFile}`
     if (await compare(list, objects.sha256, 'The list of objects')) {
       for await (const { key, sha256 } of listedObjects(vault, backupId)) {
-        await compare(at(vault, `objects/${key}`), sha256, `The object ${key}`)
+        await compare(`objects/${key}`, sha256, `The object ${key}`)
         objectsRead++
         onObject()
       }

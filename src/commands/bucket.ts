@@ -64,6 +64,7 @@ Exit status: 0 done or nothing to do, ${exitStatus.usage} refused or wrong usage
       const due = plans.filter(({ changes }) => changes)
       const changed: BucketChanges[] = []
       if (flags['dry-run'] || due.length === 0) return { plans, changed }
+      await context.ownStore(await context.database(), { claims: false })
       await confirm('Apply these changes?', flags)
       for (const plan of due) {
         changed.push(await plan.execute())

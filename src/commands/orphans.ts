@@ -3,6 +3,7 @@ import { BaseCommand, type Frame } from '../terminal/command.ts'
 import { confirm } from '../terminal/confirm.ts'
 import { exitStatus } from '../terminal/exit.ts'
 import { age, share } from '../terminal/flags.ts'
+import { ownershipOf, takeOverFlag } from '../terminal/take-over.ts'
 import { orphansDoneText, orphansQuestion, orphansText, orphanText } from '../terminal/texts/upkeep-text.ts'
 import type { OrphanFigures, OrphanOptions, OrphanResult } from '../upkeep/orphans.ts'
 
@@ -33,6 +34,7 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
       description: 'refuse to remove more than this share of all objects',
     }),
     'dry-run': Flags.boolean({ default: false, description: 'show the plan and stop' }),
+    'take-over': takeOverFlag,
     yes: Flags.boolean({ char: 'y', default: false, description: 'do not ask' }),
   }
 
@@ -52,9 +54,15 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
   async #tidy(
     { context, stop: { signal, status } }: Frame,
     options: Omit<OrphanOptions, 'signal' | 'onOrphan'>,
-    flags: { yes: boolean; 'dry-run': boolean },
+    flags: { yes: boolean; 'dry-run': boolean; 'take-over': boolean },
   ): Promise<OrphansOutcome> {
-    const services = { database: await context.database(), store: await context.store() }
+    const database = await context.database()
+    const isTrial = flags['dry-run'] && flags['take-over']
+    // An object is an orphan only in the store of its database; what would be one after a take-over may be looked at.
+    const store = isTrial
+      ? await context.store()
+      : await context.ownStore(database, ownershipOf(flags, { claims: false }))
+    const services = { database, store }
     const { planOrphans } = await import('../upkeep/orphans.ts')
     const onOrphan: OrphanOptions['onOrphan'] = (orphan) => this.log(orphanText(orphan))
     const plan = await planOrphans(services, { ...options, signal, onOrphan })

@@ -10,6 +10,7 @@ import { printable } from '../terminal/printable.ts'
 import { choosePrinter } from '../terminal/printers/choose.ts'
 import type { Printer } from '../terminal/printers/printer.ts'
 import { type ProcessFlags, processFlags, toBatchOptions, toInputOptions } from '../terminal/process-flags.ts'
+import { ownershipOf } from '../terminal/take-over.ts'
 
 export default class Process extends BaseCommand {
   static override summary = 'Remove the background of images.'
@@ -73,6 +74,8 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
       ])
       if (!flags['dry-run']) await store.check(stop.signal)
       const database = await context.database()
+      // Cut-outs from masks are new objects too.
+      if (!flags['dry-run']) await context.ownStore(database, ownershipOf(flags, { claims: true }))
       const { runBatch } = await import('../process/batch.ts')
       const services = { store, database, masks }
       return await runBatch(candidates, services, { ...options, signal: stop.signal, onEvent: print })

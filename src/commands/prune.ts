@@ -6,6 +6,7 @@ import { exitStatus } from '../terminal/exit.ts'
 import { share } from '../terminal/flags.ts'
 import { policyFlags, toPolicy } from '../terminal/policy-flags.ts'
 import { progress } from '../terminal/progress.ts'
+import { ownershipOf, takeOverFlag } from '../terminal/take-over.ts'
 import { prunedText, pruneQuestion, pruneText } from '../terminal/texts/upkeep-text.ts'
 import type { PruneFigures, PruneOptions, PruneResult } from '../upkeep/prune.ts'
 
@@ -45,6 +46,7 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
     rate: Flags.integer({ min: 1, default: 2000, helpValue: 'N', description: 'jobs per second at most' }),
     vacuum: Flags.boolean({ default: false, description: 'then vacuum and analyze the tables' }),
     'dry-run': Flags.boolean({ default: false, description: 'show the plan and stop' }),
+    'take-over': takeOverFlag,
     yes: Flags.boolean({ char: 'y', default: false, description: 'do not ask' }),
   }
 
@@ -64,7 +66,7 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
   async #prune(
     { context, stop }: Frame,
     options: PruneOptions,
-    flags: { yes: boolean; rate: number; vacuum: boolean; 'dry-run': boolean },
+    flags: { yes: boolean; rate: number; vacuum: boolean; 'dry-run': boolean; 'take-over': boolean },
   ): Promise<PruneOutcome> {
     const database = await context.database()
     const { planPrune, plannedRows } = await import('../upkeep/prune.ts')
@@ -75,6 +77,7 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
       this.log(pruneText(plan.figures, options))
       plan.assertAllowed()
       if (flags['dry-run']) return { plan: plan.figures }
+      await context.ownStore(database, ownershipOf(flags, { claims: false }))
       if (rows > 0) await confirm(pruneQuestion(plan.figures, options), flags)
       const bar = progress('jobs', rows, { silent: this.jsonEnabled() })
       const pruned = await plan

@@ -6,6 +6,7 @@ import { RmbgError } from '../errors.ts'
 import { BaseCommand, type Frame } from '../terminal/command.ts'
 import { plural } from '../terminal/plural.ts'
 import { progress } from '../terminal/progress.ts'
+import { ownershipOf, takeOverFlag } from '../terminal/take-over.ts'
 
 export interface RestoreResult {
   backupId: string
@@ -36,6 +37,7 @@ export default class Restore extends BaseCommand {
       description: 'restore into this database of the server in DATABASE_URL; created if missing',
     }),
     objects: Flags.boolean({ default: false, description: 'also put back the objects that the store lacks' }),
+    'take-over': takeOverFlag,
   }
 
   async run(): Promise<RestoreResult> {
@@ -62,6 +64,8 @@ export default class Restore extends BaseCommand {
             ? `Restored ${manifest.backupId}: every table is as it was backed up.`
             : `${manifest.backupId} is in there already, as it was backed up.`,
         )
+        if (flags.objects || flags['take-over'])
+          await context.ownStore(database, ownershipOf(flags, { claims: true }))
         const objects = flags.objects ? await this.#restoreObjects(frame, vault, manifest) : null
         return { backupId: manifest.backupId, database: database.location, restored, objects }
       },

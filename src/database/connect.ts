@@ -33,6 +33,7 @@ export function connectServer(url: string, { maxConnections = 10 }: ServerOption
     kind: 'server',
     sql,
     location: `${protocol}//${host}${pathname}`,
+    origin: () => originOf(sql),
     restores: ['custom', 'plain'],
     flush: async () => {},
     tryLock: (name) => tryAdvisoryLock(sql, name),
@@ -70,6 +71,24 @@ function openClient(url: string, maxConnections: number): postgres.Sql {
     onnotice: () => {},
     connection: { application_name: 'rmbg' },
   } as postgres.Options<Record<string, never>>) as postgres.Sql
+}
+
+/** A copy on the same server has another oid, and one on another server another system identifier. */
+async function originOf(sql: postgres.Sql): Promise<string> {
+  const { oid, mayAsk } = one(
+    await withDatabase(
+      () => sql<{ oid: string; mayAsk: boolean }[]>`
+        select oid::text, has_function_privilege('pg_control_system()', 'execute') as "mayAsk"
+        from pg_database where datname = current_database()`,
+    ),
+  )
+  if (!mayAsk) return `server/?/${oid}`
+  const { id } = one(
+    await withDatabase(
+      () => sql<{ id: string }[]>`select system_identifier::text as id from pg_control_system()`,
+    ),
+  )
+  return `server/${id}/${oid}`
 }
 
 async function restore(sql: postgres.Sql, url: string, { format, version, open }: Dump): Promise<void> {

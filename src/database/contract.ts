@@ -14,6 +14,13 @@ interface CommonDatabase {
   sql: postgres.Sql
   /** For people and logs; never holds a password. */
   location: string
+  /**
+   * Which database this is, in words that a copy of it elsewhere does not share: `server/<system identifier>/<oid>` or
+   * `embedded/<inode>`. What cannot be known is `?`.
+   *
+   * @throws RmbgError of family `database`
+   */
+  origin(): Promise<string>
   /** Formats of dumps that `restore` reads. */
   restores: readonly DumpFormat[]
   /**

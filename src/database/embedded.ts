@@ -61,6 +61,8 @@ export async function openEmbedded(folder: string, { migrate = true } = {}): Pro
       kind: 'embedded',
       sql,
       location: `embedded database in ${folder}`,
+      // A folder keeps its inode when it is moved or mounted elsewhere; a copy of it has another.
+      origin: async () => `embedded/${(await stat(cluster, { bigint: true })).ino}`,
       restores: ['plain'],
       flush: async () => {
         try {

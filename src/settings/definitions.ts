@@ -11,6 +11,27 @@ const percent = text.transform((value, context) => {
   return z.NEVER
 })
 
+/** The name of a bucket alone. ARNs of access points hold a slash too. */
+const bucketName = (variable: string) =>
+  text.superRefine((value, context) => {
+    if (value.startsWith('arn:') || !/[/:]/.test(value)) return
+    const [, bucket, prefix] = /^(?:s3:\/\/)?([a-z0-9][a-z0-9.-]+)\/?([\w!.*'()/-]*)$/i.exec(value) ?? []
+    const way =
+      bucket === undefined
+        ? ''
+        : `; set ${variable}=${bucket}${prefix ? ` and S3_PREFIX=${prefix.replace(/\/+$/, '')}` : ''}`
+    context.addIssue({ code: 'custom', message: `expected the name of a bucket alone${way}` })
+  })
+
+/** The part of a key before those of a store: without a slash at its begin, and with one at its end. */
+const keyPrefix = text.transform((value, context) => {
+  const segments = value.replace(/^\/+|\/+$/g, '').split('/')
+  const isPlain = segments.every((segment) => !['', '.', '..'].includes(segment))
+  if (isPlain && !/[\p{Cc}\\]/u.test(value) && value.length <= 200) return `${segments.join('/')}/`
+  context.addIssue({ code: 'custom', message: 'expected the first part of a key, such as shop/photos' })
+  return z.NEVER
+})
+
 /**
  * Every setting, once: its name in `rmbg.config.json`, its environment variable and what it accepts.
  * A flag of the same name in kebab case exists where a command takes it; connection settings have none,
@@ -19,10 +40,11 @@ const percent = text.transform((value, context) => {
 export const settings = {
   home: { env: 'RMBG_HOME', schema: text },
   databaseUrl: { env: 'DATABASE_URL', schema: text },
-  s3Bucket: { env: 'S3_BUCKET', schema: text },
-  s3BucketOriginal: { env: 'S3_BUCKET_ORIGINAL', schema: text },
-  s3BucketMask: { env: 'S3_BUCKET_MASK', schema: text },
-  s3BucketProcessed: { env: 'S3_BUCKET_PROCESSED', schema: text },
+  s3Bucket: { env: 'S3_BUCKET', schema: bucketName('S3_BUCKET') },
+  s3BucketOriginal: { env: 'S3_BUCKET_ORIGINAL', schema: bucketName('S3_BUCKET_ORIGINAL') },
+  s3BucketMask: { env: 'S3_BUCKET_MASK', schema: bucketName('S3_BUCKET_MASK') },
+  s3BucketProcessed: { env: 'S3_BUCKET_PROCESSED', schema: bucketName('S3_BUCKET_PROCESSED') },
+  s3Prefix: { env: 'S3_PREFIX', schema: keyPrefix },
   s3Endpoint: {
     env: 'S3_ENDPOINT',
     // Those of the AWS SDK and its relatives.

@@ -17,6 +17,7 @@ const named: Record<SettingName, Names> = {
   s3BucketOriginal: 'a bucket',
   s3BucketMask: 'a bucket',
   s3BucketProcessed: 'a bucket',
+  s3Prefix: 'a bucket',
   s3Endpoint: 'a server',
   s3Region: 'a server',
   s3ForcePathStyle: 'nothing',

@@ -38,7 +38,8 @@ export interface ObjectStore {
    * After a failure the old object, if any, is still there; the new one is there only if the answer to a completed write
    * was lost. A body of bytes may be put again; a stream has been read and may not.
    *
-   * @throws RmbgError STORE_CHECKSUM if the body is not what `sha256` says, now or when it arrived; then nothing was written
+   * @throws RmbgError STORE_CHECKSUM if the body is not what `sha256` says, now or when it arrived; then nothing was written.
+   * STORE_CONFLICT if `onlyIf` does not hold; then nothing was written either
    */
   put(key: string, body: Uint8Array | Readable, options: PutOptions): Promise<StoredObject>
 
@@ -104,6 +105,11 @@ export interface PutOptions {
    * digest is known only at its end.
    */
   sha256: string | (() => string)
+  /**
+   * Only for bodies of bytes: write unless there is an object with that key, or only if it is the one with this etag. A
+   * server that does not know such conditions writes always; folders know 'absent' and no etags.
+   */
+  onlyIf?: 'absent' | { etag: string | undefined }
   signal?: AbortSignal
 }
 
@@ -125,6 +131,8 @@ export interface BucketAddress {
   /** The same string for stores that can copy to each other. */
   server: string
   name: string
+  /** Of all keys of the store within the bucket; empty or ending in a slash. */
+  prefix: string
 }
 
 /** Whether a removal frees space: 'off' it does; 'enabled' or 'suspended' old versions may stay. */

@@ -1,7 +1,19 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
-import { access, constants, mkdir, open, opendir, rename, rm, rmdir, stat } from 'node:fs/promises'
+import {
+  access,
+  constants,
+  copyFile,
+  link,
+  mkdir,
+  open,
+  opendir,
+  rename,
+  rm,
+  rmdir,
+  stat,
+} from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
@@ -71,7 +83,7 @@ async function putFile(
   root: string,
   key: string,
   body: Uint8Array | Readable,
-  { sha256, signal }: PutOptions,
+  { sha256, onlyIf, signal }: PutOptions,
 ): Promise<StoredObject> {
   const target = pathOf(root, key)
   const temporary = join(root, staging, randomBytes(12).toString('hex'))
@@ -80,11 +92,12 @@ async function putFile(
     await mkdir(dirname(target), { recursive: true, mode: 0o700 })
     const size = await writeFlushed(temporary, body, sha256, signal)
     await failPoint('store:staged')
-    await rename(temporary, target).catch(async (cause) => {
+    const place = onlyIf === 'absent' ? placeIfAbsent : rename
+    await place(temporary, target).catch(async (cause) => {
       if (!isAbsent(cause)) throw cause
       // Another process removed the last object of that folder, and the folder with it.
       await mkdir(dirname(target), { recursive: true, mode: 0o700 })
-      await rename(temporary, target)
+      await place(temporary, target)
     })
     await failPoint('store:renamed')
     // A rename is durable once its folder is flushed. Not every file system can do that, and the folder may be gone again.
@@ -94,6 +107,21 @@ async function putFile(
     await rm(temporary, { force: true }).catch(() => {})
     throw cause
   }
+}
+
+/** Gives a file its name unless that is taken; a rename would replace what is there. */
+async function placeIfAbsent(temporary: string, target: string): Promise<void> {
+  try {
+    await link(temporary, target).catch((cause) => {
+      // Not every file system has hard links. A copy may be seen unfinished, but never replaces anything either.
+      if (['EEXIST', 'ENOENT'].includes(cause.code)) throw cause
+      return copyFile(temporary, target, constants.COPYFILE_EXCL)
+    })
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
+    throw new RmbgError('STORE_CONFLICT', `${target} is there already.`, { cause })
+  }
+  await rm(temporary, { force: true })
 }
 
 async function openFile(root: string, key: string, { from }: GetOptions = {}): Promise<ObjectStream> {

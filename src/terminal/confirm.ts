@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises'
 import { RmbgError } from '../errors.ts'
 
 /** Whether there is a person to ask. */
-const isTerminal = (): boolean => Boolean(process.stdin.isTTY && process.stderr.isTTY)
+export const isTerminal = (): boolean => Boolean(process.stdin.isTTY && process.stderr.isTTY)
 
 /** Asks on a terminal. Elsewhere, and for any answer but yes, it is no. */
 export async function ask(question: string): Promise<boolean> {

@@ -10,6 +10,7 @@ import type { Preset } from '../settings/presets.ts'
 import { environmentVariable as env, type ResolvedSettings, storeFolder } from '../settings/settings.ts'
 import { typedArguments, workingDirectory } from '../system/file-names.ts'
 import { cutoutFlags } from './cutout-flags.ts'
+import { takeOverFlag } from './take-over.ts'
 
 type BatchOptions = Parameters<typeof runBatch>[2]
 
@@ -35,6 +36,7 @@ const inputFlags = {
     exclusive: ['force'],
   }),
   force: Flags.boolean({ default: false, description: 'process images even if already done' }),
+  'take-over': takeOverFlag,
 }
 
 const modelFlags = {

@@ -242,7 +242,7 @@ async function removeOrphans(
   return result
 }
 
-/** Objects without a job may belong to another database that uses the same bucket: many of them are no accident. */
+/** Many objects without a job are no accident: the log may be older than they are, as after a restore. */
 function assertFewOrphans({ objects, seen }: OrphanFigures, maxShare: number): void {
   const share = shareOf(objects, seen)
   if (share <= maxShare) return
@@ -250,7 +250,7 @@ function assertFewOrphans({ objects, seen }: OrphanFigures, maxShare: number): v
     'REFUSED',
     `${objects} of ${seen} objects (${share.toFixed(1)}%) have no job here, more than --max-share ${maxShare}% allows.`,
     {
-      hint: 'Does another database use this store? Its objects would be removed. If not, raise --max-share.',
+      hint: 'If the log is that of an older backup, these objects are all that is left of their jobs. If that is not so, raise --max-share.',
     },
   )
 }

@@ -20,7 +20,7 @@ let vault: Vault
 let folder: string
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'rmbg-test-'))
-  vault = { store: directoryStore(folder), prefix: 'rmbg/', location: folder }
+  vault = { store: directoryStore(folder), location: folder }
 })
 afterEach(() => rm(folder, { recursive: true }))
 
@@ -40,7 +40,7 @@ const manifest = (createdAt: string, id = '1a2b3c'): Manifest => ({
 })
 
 const put = (key: string, text: string) =>
-  vault.store.put(`rmbg/${key}`, Buffer.from(text), {
+  vault.store.put(key, Buffer.from(text), {
     contentType: 'application/json',
     sha256: sha256Of(text),
   })

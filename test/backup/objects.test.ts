@@ -23,7 +23,7 @@ let store: ObjectStore
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'rmbg-test-'))
-  vault = { store: directoryStore(join(folder, 'vault')), prefix: 'rmbg/', location: folder }
+  vault = { store: directoryStore(join(folder, 'vault')), location: folder }
   store = directoryStore(join(folder, 'store'))
 })
 afterEach(() => rm(folder, { recursive: true }))
@@ -36,12 +36,12 @@ async function makeBackup(jobs: number, id = backupId): Promise<string[]> {
   for (const key of keys) {
     const body = Buffer.from(`content of ${key}`)
     const sha256 = sha256Of(body)
-    await vault.store.put(`rmbg/objects/${key}`, body, { contentType: 'image/png', sha256 })
+    await vault.store.put(`objects/${key}`, body, { contentType: 'image/png', sha256 })
     lines.push(`${key}\t${body.length}\t${sha256}\n`)
   }
   const list = gzipSync(lines.join(''))
   const options = { contentType: 'application/gzip', sha256: sha256Of(list) }
-  await vault.store.put(`rmbg/${id}/${objectsFile}`, list, options)
+  await vault.store.put(`${id}/${objectsFile}`, list, options)
   return keys
 }
 
@@ -68,9 +68,9 @@ describe('restoring objects', () => {
   it('names what is missing or damaged in the backup, and restores everything else', async () => {
     const keys = await makeBackup(2)
     const [missing, damaged] = [keys[1]!, keys[2]!]
-    await vault.store.remove([`rmbg/objects/${missing}`])
+    await vault.store.remove([`objects/${missing}`])
     const rotten = Buffer.from('x'.repeat(`content of ${damaged}`.length))
-    await vault.store.put(`rmbg/objects/${damaged}`, rotten, {
+    await vault.store.put(`objects/${damaged}`, rotten, {
       contentType: 'image/png',
       sha256: sha256Of(rotten),
     })
@@ -111,6 +111,6 @@ describe('removing copies that no backup needs', () => {
     ]
     const { signal } = new AbortController()
     expect(await removeUnneeded(vault, [backupId, other], signal)).toBe(gone.length)
-    expect((await keysOf(vault.store, 'rmbg/objects/')).sort()).toEqual([...first, ...second].sort())
+    expect((await keysOf(vault.store, 'objects/')).sort()).toEqual([...first, ...second].sort())
   })
 })

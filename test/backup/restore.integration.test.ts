@@ -27,7 +27,7 @@ describe('the embedded database', () => {
     await database.sql`insert into tags (name) values ('spring')`
     const snapshot = await database.openSnapshot()
     dump = await text(await snapshot.dump())
-    vault = { store: directoryStore(join(folder, 'vault')), prefix: '', location: folder }
+    vault = { store: directoryStore(join(folder, 'vault')), location: folder }
     const backupId = '2026-11-21T03-00-00Z-1a2b3c'
     const sha256 = sha256Of(dump)
     await vault.store.put(`${backupId}/database.sql`, Buffer.from(dump), {

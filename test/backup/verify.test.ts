@@ -33,7 +33,7 @@ const verify = () =>
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'rmbg-test-'))
-  vault = { store: directoryStore(folder), prefix: '', location: folder }
+  vault = { store: directoryStore(folder), location: folder }
   await put(`${backupId}/database.dump`, Buffer.from('dump'))
   await put(`${backupId}/${objectsFile}`, list)
   for (const key of keys) await put(`objects/${key}`, Buffer.from(key))

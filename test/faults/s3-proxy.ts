@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, request, type ServerResponse } from
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ownerKey } from '../../src/store/owner.ts'
 import { s3Endpoint } from '../support/servers.ts'
 
 export const faults = {
@@ -142,9 +143,9 @@ export async function startStoreProxy(): Promise<StoreProxy> {
   return proxy
 }
 
-/** Not the listing by which a run looks, before it begins, whether the store is there. */
+/** Neither the listing by which a run looks, before it begins, whether the store is there, nor the look at whose it is. */
 const isObject = ({ url, method }: IncomingMessage): boolean =>
-  method === 'POST' || /^\/[^/?]+\/[^?]/.test(url!)
+  method === 'POST' || (/^\/[^/?]+\/[^?]/.test(url!) && !url!.includes(ownerKey))
 
 const hasBody = ({ method }: IncomingMessage): boolean => method === 'PUT' || method === 'POST'
 

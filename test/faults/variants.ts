@@ -14,6 +14,7 @@ import { describeServers, freshInstallation } from '../support/fixture-installat
 import { workspaceIn } from '../support/fixture-workspace.ts'
 import { picture } from '../support/images.ts'
 import { expectInvariants, type JobRow } from '../support/job-rows.ts'
+import { ownedStore } from '../support/owned-store.ts'
 
 export type VariantName = 'embedded' | 'servers'
 type See<T> = (sql: postgres.Sql, store: ObjectStore) => Promise<T>
@@ -50,11 +51,11 @@ export async function embeddedVariant(): Promise<Variant> {
   const { home } = await workspaceIn(folder)
   const store = directoryStore(join(home, 'store'))
   const opened = async <T>(database: string, see: See<T>) => {
-    const { sql, close } = await openEmbedded(database, { migrate: false })
+    const opening = await openEmbedded(database, { migrate: false })
     try {
-      return await see(sql, store)
+      return await see(opening.sql, ownedStore(store, opening))
     } finally {
-      await close()
+      await opening.close()
     }
   }
   return {

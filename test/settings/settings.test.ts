@@ -39,7 +39,43 @@ describe('a setting', () => {
   })
 })
 
+describe('a prefix of keys', () => {
+  it.each([
+    ['shop', 'shop/'],
+    ['/shop/photos/', 'shop/photos/'],
+    ['a b/ü', 'a b/ü/'],
+  ])('%j is %j', async (given, prefix) => {
+    expect(await (await inFolder())({}, { S3_PREFIX: given })).toMatchObject({ s3Prefix: prefix })
+  })
+
+  it.each(['/', 'a//b', '../a', 'a/./b', 'a\\b', 'a\nb', 'a'.repeat(201)])('%j is refused', async (given) => {
+    await expect((await inFolder())({}, { S3_PREFIX: given })).rejects.toEqual(
+      refusal(
+        'CONFIG_INVALID',
+        'S3_PREFIX is not usable: expected the first part of a key, such as shop/photos.',
+      ),
+    )
+  })
+})
+
 describe('a setting that cannot be used', () => {
+  it.each([
+    ['S3_BUCKET', 'plain/products', '; set S3_BUCKET=plain and S3_PREFIX=products'],
+    ['S3_BUCKET', 's3://plain/a/b/', '; set S3_BUCKET=plain and S3_PREFIX=a/b'],
+    ['S3_BUCKET', 's3://plain', '; set S3_BUCKET=plain'],
+    ['S3_BUCKET_MASK', 'plain/products', '; set S3_BUCKET_MASK=plain and S3_PREFIX=products'],
+    ['S3_BUCKET', 'https://anna:s3cret@host/bucket', ''],
+  ])('%s=%s says how to write it', async (variable, value, way) => {
+    await expect((await inFolder())({}, { [variable]: value })).rejects.toEqual(
+      refusal('CONFIG_INVALID', `${variable} is not usable: expected the name of a bucket alone${way}.`),
+    )
+  })
+
+  it('is no bucket by its access point, whose ARN holds a slash', async () => {
+    const s3Bucket = 'arn:aws:s3:eu-west-1:123456789012:accesspoint/shop'
+    expect(await (await inFolder())({}, { S3_BUCKET: s3Bucket })).toMatchObject({ s3Bucket })
+  })
+
   it('of a flag is named with what it expects and what it got', async () => {
     const resolve = await inFolder()
     await expect(resolve({ 'max-memory': 'much' })).rejects.toEqual(

@@ -86,6 +86,36 @@ export function testDriver({ open }: DriverUnderTest): void {
     expect(bodies.some((body) => body.equals(last))).toBe(true)
   })
 
+  it('puts only if absent where that is asked, whoever else does at the same time', async () => {
+    const bodies = Array.from({ length: 8 }, () => randomBytes(100))
+    const puts = await Promise.allSettled(
+      bodies.map((body) => store.put('mask/first.png', body, { ...png(body), onlyIf: 'absent' })),
+    )
+    const winners = bodies.filter((_, index) => puts[index]!.status === 'fulfilled')
+    expect(winners).toHaveLength(1)
+    expect((await read('mask/first.png')).equals(winners[0]!)).toBe(true)
+    for (const put of puts) {
+      if (put.status === 'rejected') expect(put.reason).toMatchObject({ code: 'STORE_CONFLICT' })
+    }
+    const late = randomBytes(10)
+    await expect(store.put('mask/first.png', late, { ...png(late), onlyIf: 'absent' })).rejects.toMatchObject(
+      { code: 'STORE_CONFLICT' },
+    )
+  })
+
+  it('replaces only the object with an etag where that is asked', async () => {
+    const [one, two, three] = [randomBytes(10), randomBytes(10), randomBytes(10)]
+    await store.put('mask/known.png', one, png(one))
+    const { etag } = await store.get('mask/known.png')
+    await store.put('mask/known.png', two, { ...png(two), onlyIf: { etag } })
+    expect((await read('mask/known.png')).equals(two)).toBe(true)
+    if (etag === undefined) return
+    await expect(
+      store.put('mask/known.png', three, { ...png(three), onlyIf: { etag } }),
+    ).rejects.toMatchObject({ code: 'STORE_CONFLICT' })
+    expect((await read('mask/known.png')).equals(two)).toBe(true)
+  })
+
   it('knows what is absent', async () => {
     expect(await store.head('mask/none.png')).toBeUndefined()
     await expect(store.get('mask/none.png')).rejects.toMatchObject({ code: 'STORE_OBJECT_MISSING' })

@@ -7,6 +7,7 @@ import type { Database } from '../../src/database/contract.ts'
 import type { ObjectStore } from '../../src/store/contract.ts'
 import { s3Store } from '../../src/store/s3/index.ts'
 import { rmbg } from './cli.ts'
+import { ownedStore } from './owned-store.ts'
 import { describeWith, freshBucket, freshDatabase, postgresUrl, s3Endpoint } from './servers.ts'
 
 /** Skips, visibly, without both servers. */
@@ -21,7 +22,7 @@ export async function freshInstallation() {
   const bucket = await freshBucket()
   const env = { RMBG_HOME: join(folder, '.home'), DATABASE_URL: database.url, ...bucket.env }
   const connection: Database = connectServer(database.url)
-  const store: ObjectStore = s3Store({ bucket: bucket.bucket, endpoint: s3Endpoint! })
+  const store: ObjectStore = ownedStore(s3Store({ bucket: bucket.bucket, endpoint: s3Endpoint! }), connection)
   return {
     folder,
     env,

@@ -9,6 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { CreateBucketCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3'
 import postgres from 'postgres'
 import { describe } from 'vitest'
+import { ownerKey } from '../../src/store/owner.ts'
 import { refuseInUnitTests } from './projects.ts'
 
 type Server = 'RMBG_TEST_DATABASE_URL' | 'RMBG_TEST_S3_ENDPOINT' | 'RMBG_TEST_REDIS_URL' | 'RMBG_TEST_NODES'
@@ -54,11 +55,12 @@ export async function freshDatabase(): Promise<{ url: string; drop: () => Promis
   }
 }
 
-/** Creates an empty bucket on the test store; `objects` counts what is in it. */
+/** Creates an empty bucket on the test store; `keys` lists what is in it. */
 export async function freshBucket(): Promise<{
   bucket: string
   /** Settings for the program under test. */
   env: Record<string, string>
+  /** Of all objects but the one that says whose they are. */
   keys: () => Promise<string[]>
 }> {
   const client = new S3Client({ endpoint: s3Endpoint!, region: 'us-east-1', forcePathStyle: true })
@@ -77,7 +79,7 @@ export async function freshBucket(): Promise<{
       for await (const page of paginateListObjectsV2({ client }, { Bucket: bucket })) {
         keys.push(...(page.Contents ?? []).map((object) => object.Key!))
       }
-      return keys
+      return keys.filter((key) => key !== ownerKey)
     },
   }
 }

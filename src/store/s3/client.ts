@@ -5,6 +5,8 @@ import { waitWhileAway } from './patience.ts'
 
 export interface S3Options {
   bucket: string
+  /** Of all keys: the store is only what lies below it. Empty (default) or ending in a slash. */
+  prefix?: string
   /** Absent: AWS. */
   endpoint?: string
   /** Default: as the AWS SDK finds it; `us-east-1` with an endpoint, because it is part of every signature. */
@@ -26,6 +28,8 @@ export interface S3Options {
 export interface OpenBucket {
   client: S3Client
   bucket: string
+  /** Of all keys; empty or ending in a slash. */
+  prefix: string
   /** For people and logs. */
   place: string
 }
@@ -37,13 +41,20 @@ const maxAttempts = 6
 export const openBucket = (options: S3Options): OpenBucket => ({
   client: s3Client(options),
   bucket: options.bucket,
+  prefix: options.prefix ?? '',
   place: s3Place(options),
 })
 
-/** For people and logs: which bucket of which server. */
-function s3Place({ bucket, endpoint }: S3Options): string {
-  return endpoint === undefined ? `s3://${bucket}` : `s3://${bucket} at ${new URL(endpoint).origin}`
+/** For people and logs: which part of which bucket of which server. */
+function s3Place({ bucket, prefix, endpoint }: S3Options): string {
+  const address = prefix ? `s3://${bucket}/${prefix}` : `s3://${bucket}`
+  return endpoint === undefined ? address : `${address} at ${new URL(endpoint).origin}`
 }
+
+/** The key of an object in its bucket. */
+export const keyIn = ({ prefix }: OpenBucket, key: string): string => prefix + key
+/** The key of an object in the store, whose prefix it has. */
+export const keyFrom = ({ prefix }: OpenBucket, bucketKey: string): string => bucketKey.slice(prefix.length)
 
 /**
  * A client as every S3 server needs it: addressing, region, checksums, retries. Whoever opens it destroys it.

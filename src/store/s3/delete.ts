@@ -1,6 +1,6 @@
 import { DeleteObjectsCommand, type ObjectIdentifier } from '@aws-sdk/client-s3'
 import { assertKey } from '../keys.ts'
-import { aborting, type OpenBucket } from './client.ts'
+import { aborting, keyFrom, keyIn, type OpenBucket } from './client.ts'
 import { orS3Error, s3Error } from './errors.ts'
 
 /** DeleteObjects takes no more. */
@@ -15,23 +15,24 @@ export async function removeObjects(
   keys.forEach(assertKey)
   await deleteObjects(
     open,
-    keys.map((Key) => ({ Key })),
+    keys.map((key) => ({ Key: keyIn(open, key) })),
     signal,
   )
 }
 
 /**
- * Deletes keys, or versions of them, in batches. Absent ones are no error.
+ * Deletes keys of the bucket, or versions of them, in batches. Absent ones are no error.
  *
  * @param rights what the access key needs, where that is more than s3:DeleteObject
  * @throws RmbgError for the first that the server refused
  */
 export async function deleteObjects(
-  { client, bucket, place }: OpenBucket,
+  open: OpenBucket,
   objects: readonly ObjectIdentifier[],
   signal?: AbortSignal,
   rights?: string,
 ): Promise<void> {
+  const { client, bucket, place } = open
   for (let start = 0; start < objects.length; start += deleteBatch) {
     const Delete = { Objects: objects.slice(start, start + deleteBatch), Quiet: true }
     const { Errors } = await orS3Error(
@@ -41,6 +42,8 @@ export async function deleteObjects(
       rights,
     )
     const refused = Errors?.find(({ Code }) => Code !== 'NoSuchKey' && Code !== 'NoSuchVersion')
-    if (refused) throw s3Error({ name: refused.Code, message: refused.Message }, place, refused.Key, rights)
+    if (!refused) continue
+    const key = refused.Key && keyFrom(open, refused.Key)
+    throw s3Error({ name: refused.Code, message: refused.Message }, place, key, rights)
   }
 }

@@ -21,7 +21,8 @@ export const s3Store = (options: S3Options): ObjectStore => retryingReads(checki
 
 function s3Driver(options: S3Options): ObjectStore {
   const open = openBucket(options)
-  const address: BucketAddress = { server: options.endpoint ?? 'AWS', name: options.bucket }
+  const { bucket, prefix } = open
+  const address: BucketAddress = { server: options.endpoint ?? 'AWS', name: bucket, prefix }
   return {
     location: open.place,
     bucket: address,

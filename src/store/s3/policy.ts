@@ -2,7 +2,7 @@ import type { LifecycleRule, TransitionStorageClass } from '@aws-sdk/client-s3'
 import pRetry from 'p-retry'
 import { RmbgError } from '../../errors.ts'
 import { type BucketChanges, type BucketPlan, objectKinds, type Retention } from '../contract.ts'
-import type { OpenBucket } from './client.ts'
+import { keyIn, type OpenBucket } from './client.ts'
 import { describeRule, sameRule } from './lifecycle.ts'
 import { assertClass, type BucketSettings, enableVersioning, putRules, settingsOf } from './settings.ts'
 
@@ -48,7 +48,7 @@ class SettingsPlan implements BucketPlan {
     this.#retention = retention
     this.#before = before
     const { rules } = before.lifecycle
-    const wanted = wantedRules(retention)
+    const wanted = wantedRules(open, retention)
     const foreign = rules.filter(({ ID }) => !wanted.some((rule) => rule.ID === ID))
     this.#after = [...foreign, ...wanted]
     this.bucket = open.bucket
@@ -97,13 +97,13 @@ class SettingsPlan implements BucketPlan {
   }
 }
 
-/** One rule for each kind of object; nothing else in a bucket is touched. */
-function wantedRules(retention: Retention): (LifecycleRule & { ID: string })[] {
+/** One rule for each kind of object; nothing else in a bucket is touched, and stores below other prefixes have their own. */
+function wantedRules(open: OpenBucket, retention: Retention): (LifecycleRule & { ID: string })[] {
   const { archiveAfterDays, archiveClass, expireAfterDays } = retention
   return objectKinds.map((kind) => ({
-    ID: `rmbg-${kind}`,
+    ID: open.prefix === '' ? `rmbg-${kind}` : `rmbg-${kind} ${open.prefix}`,
     Status: 'Enabled',
-    Filter: { Prefix: `${kind}/` },
+    Filter: { Prefix: keyIn(open, `${kind}/`) },
     ...(archiveClass !== 'none' && {
       NoncurrentVersionTransitions: [
         { NoncurrentDays: archiveAfterDays, StorageClass: archiveClass as TransitionStorageClass },

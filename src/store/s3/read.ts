@@ -9,7 +9,7 @@ import { RmbgError } from '../../errors.ts'
 import type { GetOptions, ObjectStream, StoredObject } from '../contract.ts'
 import { assertKey } from '../keys.ts'
 import { damaged } from '../verified.ts'
-import { aborting, type OpenBucket } from './client.ts'
+import { aborting, keyFrom, keyIn, type OpenBucket } from './client.ts'
 import { isChecksumMismatch, orS3Error, s3Error } from './errors.ts'
 
 /** The longest that a signature of S3 holds: a week. */
@@ -17,22 +17,29 @@ const longestLinkSeconds = 604_800
 
 /** Lists one object. Not HeadBucket: an answer without a body cannot say what is wrong. */
 export async function checkBucket(
-  { client, bucket, place }: OpenBucket,
+  { client, bucket, prefix, place }: OpenBucket,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const listing = new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 })
+  const listing = new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, MaxKeys: 1 })
   await orS3Error(client.send(listing, aborting(signal)), place)
 }
 
 export async function getObject(
-  { client, bucket, place }: OpenBucket,
+  open: OpenBucket,
   key: string,
   { signal, from }: GetOptions,
 ): Promise<ObjectStream> {
-  assertKey(key)
+  const { client, bucket, place } = open
+  assertKey(keyIn(open, key))
   const rest = from && { Range: `bytes=${from.offset}-`, IfMatch: from.etag }
-  const command = new GetObjectCommand({ Bucket: bucket, Key: key, ...rest })
-  const { Body, ETag } = await orS3Error(client.send(command, aborting(signal)), place, key)
+  const command = new GetObjectCommand({ Bucket: bucket, Key: keyIn(open, key), ...rest })
+  const { Body, ETag } = await orS3Error(
+    client.send(command, aborting(signal)).catch(async (cause) => {
+      throw await orAbsent(open, key, cause, signal)
+    }),
+    place,
+    key,
+  )
   const chunks = async function* () {
     try {
       yield* Body as Readable
@@ -48,13 +55,15 @@ export async function getObject(
 }
 
 export async function headObject(
-  { client, bucket, place }: OpenBucket,
+  open: OpenBucket,
   key: string,
   signal: AbortSignal | undefined,
 ): Promise<StoredObject | undefined> {
-  assertKey(key)
+  const { client, bucket, place } = open
+  assertKey(keyIn(open, key))
   try {
-    const found = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }), aborting(signal))
+    const command = new HeadObjectCommand({ Bucket: bucket, Key: keyIn(open, key) })
+    const found = await client.send(command, aborting(signal))
     return {
       key,
       size: found.ContentLength!,
@@ -63,24 +72,51 @@ export async function headObject(
       ...(found.Metadata?.sha256 !== undefined && { sha256: found.Metadata.sha256 }),
     }
   } catch (cause) {
-    const error = s3Error(cause, place, key)
+    const error = s3Error(await orAbsent(open, key, cause, signal), place, key)
     // HEAD has no body to name an error, so a missing bucket looks the same; `check` tells them apart.
     if (error instanceof RmbgError && error.code === 'STORE_OBJECT_MISSING') return undefined
     throw error
   }
 }
 
+/**
+ * Who may list only what lies below a prefix is not told that an object is absent: the server denies access. So it is
+ * looked for in a listing.
+ *
+ * @returns NoSuchKey if it is absent, else the cause
+ */
+async function orAbsent(
+  open: OpenBucket,
+  key: string,
+  cause: unknown,
+  signal: AbortSignal | undefined,
+): Promise<unknown> {
+  const isDenied = (cause as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode === 403
+  if (!isDenied || open.prefix === '') return cause
+  const Key = keyIn(open, key)
+  const listing = new ListObjectsV2Command({ Bucket: open.bucket, Prefix: Key, MaxKeys: 1 })
+  try {
+    const { Contents } = await open.client.send(listing, aborting(signal))
+    // A key sorts before all keys it is a prefix of.
+    return Contents?.[0]?.Key === Key ? cause : Object.assign(new Error(key), { name: 'NoSuchKey' })
+  } catch {
+    return cause
+  }
+}
+
 /** Objects in key order, a page of 1000 at a time. */
 export async function* listObjects(
-  { client, bucket, place }: OpenBucket,
+  open: OpenBucket,
   prefix: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<StoredObject> {
-  const pages = paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: prefix }, aborting(signal))
+  const { client, bucket, place } = open
+  const listing = { Bucket: bucket, Prefix: keyIn(open, prefix) }
+  const pages = paginateListObjectsV2({ client }, listing, aborting(signal))
   try {
     for await (const page of pages) {
       for (const { Key, Size, LastModified } of page.Contents ?? []) {
-        yield { key: Key!, size: Size!, lastModified: LastModified! }
+        yield { key: keyFrom(open, Key!), size: Size!, lastModified: LastModified! }
       }
     }
   } catch (cause) {
@@ -89,18 +125,15 @@ export async function* listObjects(
 }
 
 /** A URL signed for reading one object. */
-export async function linkTo(
-  { client, bucket, place }: OpenBucket,
-  key: string,
-  expiresSeconds: number,
-): Promise<string> {
-  assertKey(key)
+export async function linkTo(open: OpenBucket, key: string, expiresSeconds: number): Promise<string> {
+  const { client, bucket, place } = open
+  assertKey(keyIn(open, key))
   if (!Number.isInteger(expiresSeconds) || expiresSeconds < 1 || expiresSeconds > longestLinkSeconds) {
     throw new RmbgError('USAGE', `A link to ${place} cannot last ${expiresSeconds} seconds.`, {
       hint: 'Links last from one second to one week (604800).',
     })
   }
   const { getSignedUrl } = await import('@aws-sdk/s3-request-presigner')
-  const command = new GetObjectCommand({ Bucket: bucket, Key: key })
+  const command = new GetObjectCommand({ Bucket: bucket, Key: keyIn(open, key) })
   return orS3Error(getSignedUrl(client, command, { expiresIn: expiresSeconds }), place, key)
 }

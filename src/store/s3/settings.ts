@@ -11,7 +11,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { RmbgError } from '../../errors.ts'
 import { objectKinds, type Retention, type Versioning } from '../contract.ts'
-import type { OpenBucket } from './client.ts'
+import { keyIn, type OpenBucket } from './client.ts'
 import { s3Error } from './errors.ts'
 import { portableRule } from './lifecycle.ts'
 import { versioningOf } from './versions.ts'
@@ -57,12 +57,10 @@ async function lifecycleOf(open: OpenBucket): Promise<Lifecycle> {
  * answers InvalidArgument to an upload that starts in such a class. Other servers check the rules themselves. They may
  * answer InvalidStorageClass here, because not every class that objects can move to can be written to: that is no failure.
  */
-export async function assertClass(
-  { client, bucket, place }: OpenBucket,
-  { archiveClass }: Retention,
-): Promise<void> {
+export async function assertClass(open: OpenBucket, { archiveClass }: Retention): Promise<void> {
   if (archiveClass === 'none') return
-  const object = { Bucket: bucket, Key: `${objectKinds[0]}/rmbg-storage-class` }
+  const { client, bucket, place } = open
+  const object = { Bucket: bucket, Key: keyIn(open, `${objectKinds[0]}/rmbg-storage-class`) }
   try {
     const { UploadId } = await client.send(
       new CreateMultipartUploadCommand({ ...object, StorageClass: archiveClass as StorageClass }),

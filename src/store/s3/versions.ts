@@ -2,7 +2,7 @@ import { GetBucketVersioningCommand, ListObjectVersionsCommand } from '@aws-sdk/
 import pLimit from 'p-limit'
 import type { Versioning } from '../contract.ts'
 import { assertKey } from '../keys.ts'
-import { aborting, type OpenBucket } from './client.ts'
+import { aborting, keyIn, type OpenBucket } from './client.ts'
 import { deleteObjects } from './delete.ts'
 import { orS3Error, s3Error } from './errors.ts'
 
@@ -42,7 +42,7 @@ export async function purgeVersions(
   signal: AbortSignal | undefined,
 ): Promise<{ versions: number; bytes: number }> {
   keys.forEach(assertKey)
-  const unique = [...new Set(keys)]
+  const unique = [...new Set(keys.map((key) => keyIn(open, key)))]
   const freed = { versions: 0, bytes: 0 }
   for (let start = 0; start < unique.length; start += keysAtOnce) {
     const found = await versionsOf(open, unique.slice(start, start + keysAtOnce), signal)

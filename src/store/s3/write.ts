@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
-import { CopyObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
+import { CopyObjectCommand, PutObjectCommand, type PutObjectCommandInput } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
+import { RmbgError } from '../../errors.ts'
 import { mismatch } from '../checked.ts'
 import {
   type BucketAddress,
@@ -10,7 +11,7 @@ import {
   type StoredObject,
 } from '../contract.ts'
 import { assertKey } from '../keys.ts'
-import { aborting, type OpenBucket } from './client.ts'
+import { aborting, keyIn, type OpenBucket } from './client.ts'
 import { orS3Error } from './errors.ts'
 import { headObject } from './read.ts'
 
@@ -27,28 +28,57 @@ export function putObject(
   body: Uint8Array | Readable,
   options: PutOptions,
 ): Promise<StoredObject> {
-  assertKey(key)
+  assertKey(keyIn(open, key))
   return body instanceof Uint8Array && body.byteLength < largeBytes
     ? putWhole(open, key, body, options)
     : putInParts(open, key, body, options)
 }
 
 async function putWhole(
-  { client, bucket, place }: OpenBucket,
+  open: OpenBucket,
   key: string,
   body: Uint8Array,
-  { contentType, sha256: given, signal }: PutOptions,
+  { contentType, sha256: given, onlyIf, signal }: PutOptions,
 ): Promise<StoredObject> {
+  const { client, bucket, place } = open
   const sha256 = finalSha256(given)
-  const command = new PutObjectCommand({
+  const object = {
     Bucket: bucket,
-    Key: key,
+    Key: keyIn(open, key),
     Body: body,
     ContentType: contentType,
     Metadata: { sha256 },
-  })
-  await orS3Error(client.send(command, aborting(signal)), place, key)
+  }
+  const send = (condition: PutCondition) =>
+    client.send(new PutObjectCommand({ ...object, ...condition }), aborting(signal))
+  const put = onlyIf === undefined ? send({}) : putIf(send, conditionOf(onlyIf), place, key)
+  await orS3Error<unknown>(put, place, key)
   return { key, size: body.byteLength, lastModified: new Date(), contentType, sha256 }
+}
+
+type PutCondition = Pick<PutObjectCommandInput, 'IfNoneMatch' | 'IfMatch'>
+
+const conditionOf = (onlyIf: NonNullable<PutOptions['onlyIf']>): PutCondition => {
+  if (onlyIf === 'absent') return { IfNoneMatch: '*' }
+  // Ceph 16 compares it with quotes and all; other servers take it in either form.
+  return onlyIf.etag === undefined ? {} : { IfMatch: onlyIf.etag.replaceAll('"', '') }
+}
+
+async function putIf(
+  send: (condition: PutCondition) => Promise<unknown>,
+  condition: PutCondition,
+  place: string,
+  key: string,
+): Promise<void> {
+  try {
+    await send(condition)
+  } catch (cause) {
+    const { name, $metadata } = cause as { name: string; $metadata?: { httpStatusCode?: number } }
+    // Servers that do not know conditions ignore them or say so.
+    if (name === 'NotImplemented' || $metadata?.httpStatusCode === 501) return void (await send({}))
+    if (!['PreconditionFailed', 'ConditionalRequestConflict'].includes(name)) throw cause
+    throw new RmbgError('STORE_CONFLICT', `Somebody else wrote ${key} in ${place} first.`, { cause })
+  }
 }
 
 async function putInParts(
@@ -69,7 +99,7 @@ async function putInParts(
     client,
     params: {
       Bucket: bucket,
-      Key: key,
+      Key: keyIn(open, key),
       Body: body instanceof Uint8Array ? body : Readable.from(counted(body), { objectMode: false }),
       ContentType: contentType,
       ...(typeof sha256 === 'string' && { Metadata: { sha256 } }),
@@ -112,8 +142,8 @@ export async function copyObject(
   if (!source || source.size > largestCopyBytes) return false
   const command = new CopyObjectCommand({
     Bucket: target.bucket.name,
-    Key: targetKey,
-    CopySource: `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`,
+    Key: target.bucket.prefix + targetKey,
+    CopySource: `${bucket}/${keyIn(open, key).split('/').map(encodeURIComponent).join('/')}`,
   })
   await orS3Error(client.send(command, aborting(signal)), place, key)
   const copy = await target.head(targetKey, signal)

@@ -22,7 +22,7 @@ export async function timeBackup(url: string, { restore }: { restore: boolean })
   const folder = await mkdtemp(join(process.env.RMBG_BENCH_FOLDER ?? tmpdir(), 'rmbg-bench-'))
   const database = connectServer(url)
   const store = directoryStore(join(folder, 'store'))
-  const vault = { store: directoryStore(join(folder, 'vault')), prefix: '', location: folder }
+  const vault = { store: directoryStore(join(folder, 'vault')), location: folder }
   const times: BackupTimes[] = []
   const timed = async <T>(what: string, action: () => Promise<T>, bytes: (result: T) => number | null) => {
     const startedAt = performance.now()
