@@ -20,7 +20,7 @@ import { foldUsage } from '../database/usage.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { type ObjectStore, objectKinds } from '../store/contract.ts'
-import { objectKey } from '../store/keys.ts'
+import { jobPrefix } from '../store/keys.ts'
 import { inBatches, type LongList, longList } from './long-list.ts'
 import { type RemovalPlan, shareOf } from './plan.ts'
 
@@ -283,13 +283,12 @@ async function deleteObjects(
   }
 }
 
-/** A job that never was completed may have left any objects under its id: they are looked for. */
+/** A job of several attempts, or one that never was completed, may have left any objects: they are looked for. */
 async function keysOf(store: ObjectStore, { jobId, keys }: Tombstone): Promise<string[]> {
   if (keys) return keys
   const found: string[] = []
   for (const kind of objectKinds) {
-    const prefix = objectKey(kind, jobId, 'x').slice(0, -1)
-    for await (const { key } of store.list(prefix)) found.push(key)
+    for await (const { key } of store.list(jobPrefix(kind, jobId))) found.push(key)
   }
   return found
 }

@@ -31,7 +31,7 @@ afterEach(() => rm(folder, { recursive: true }))
 /** Copies of `jobs` jobs in the vault, and the list of a backup that needs them. */
 async function makeBackup(jobs: number, id = backupId): Promise<string[]> {
   const ids = Array.from({ length: jobs }, () => uuidv7()).sort()
-  const keys = kinds.flatMap((kind) => ids.map((jobId) => objectKey(kind, jobId, 'png')))
+  const keys = kinds.flatMap((kind) => ids.map((jobId) => objectKey(kind, jobId, 1, 'png')))
   const lines: string[] = []
   for (const key of keys) {
     const body = Buffer.from(`content of ${key}`)

@@ -25,7 +25,7 @@ export async function makeJob(sql: postgres.Sql, made: MadeJob = {}): Promise<st
     (['original', 'mask', 'processed'] as const).map((kind) => {
       const body = Buffer.from(`${kind} ${jobId} ${randomBytes(50).toString('hex')}`)
       const sha256 = createHash('sha256').update(body).digest('hex')
-      return [kind, { key: objectKey(kind, jobId, kind === 'original' ? 'jpg' : 'png'), body, sha256 }]
+      return [kind, { key: objectKey(kind, jobId, 1, kind === 'original' ? 'jpg' : 'png'), body, sha256 }]
     }),
   ) as Record<'original' | 'mask' | 'processed', { key: string; body: Buffer; sha256: string }>
   const { original, mask, processed } = objects

@@ -15,7 +15,7 @@ const options: OrphanOptions = {
   signal,
   onOrphan: () => {},
 }
-const key = (jobId = uuidv7()) => objectKey('mask', jobId, 'png')
+const key = (jobId = uuidv7()) => objectKey('mask', jobId, 1, 'png')
 
 onBothDatabases('a plan of orphans', (database) => {
   let at: Awaited<ReturnType<typeof agedStore>>
@@ -61,7 +61,7 @@ onBothDatabases('a plan of orphans', (database) => {
     expect(orphans.figures.objects).toBe(2)
     await database().sql`
       insert into image_process_jobs (job_id, user_id, original_path, status)
-      values (${jobId}, 'anna', ${objectKey('original', jobId, 'jpg')}, 'processing')`
+      values (${jobId}, 'anna', ${objectKey('original', jobId, 1, 'jpg')}, 'processing')`
     await database().sql`insert into tombstones (job_id, bytes) values (${deleted}, 1)`
     expect(await orphans.execute({ signal })).toMatchObject({ objects: 0, bytes: 0, left: 2 })
     expect(await at.keys()).toEqual([key(jobId), key(deleted)].sort())
@@ -69,7 +69,7 @@ onBothDatabases('a plan of orphans', (database) => {
 
   it('spares an object of an earlier try that its job names by now', async () => {
     const jobId = await wholeJob()
-    const earlier = objectKey('processed', jobId, 'webp')
+    const earlier = objectKey('processed', jobId, 1, 'webp')
     await at.put(earlier)
     const orphans = await plan()
     expect(orphans.figures.objects).toBe(1)
@@ -84,7 +84,7 @@ onBothDatabases('a plan of orphans', (database) => {
     const orphans = await plan()
     expect(orphans.figures.rows).toBe(3)
     await at.put(key(back))
-    const newKey = objectKey('mask', again, 'webp')
+    const newKey = objectKey('mask', again, 1, 'webp')
     await at.put(newKey)
     await database().sql`update image_process_jobs set mask_path = ${newKey} where job_id = ${again}`
     expect(await orphans.execute({ signal })).toMatchObject({ objects: 0, rows: 1, left: 2 })
@@ -150,7 +150,7 @@ onBothDatabases('a plan of orphans', (database) => {
   })
 
   it('trusts no age while the store is in the future', async () => {
-    await at.put(objectKey('original', uuidv7(), 'png'), { days: -1 })
+    await at.put(objectKey('original', uuidv7(), 1, 'png'), { days: -1 })
     await expect(plan()).rejects.toMatchObject({ code: 'REFUSED', message: /written in the future/ })
   })
 })

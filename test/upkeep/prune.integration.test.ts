@@ -84,7 +84,7 @@ onBothDatabases('a plan of pruning', (database) => {
 
   it('shows what an interrupted prune left, and finishes it', async () => {
     const gone = uuidv7()
-    const key = objectKey('mask', gone, 'png')
+    const key = objectKey('mask', gone, 1, 'png')
     await at.put(key)
     await database().sql`insert into tombstones (job_id, keys, bytes) values (${gone}, ${[key] as never}, 3)`
     const due = await plan()
