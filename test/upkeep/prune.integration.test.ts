@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
 import { beforeEach, expect, it, vi } from 'vitest'
-import { objectKey } from '../../src/store/keys.ts'
+import { jobPrefix, objectKey } from '../../src/store/keys.ts'
 import { type PruneOptions, planPrune } from '../../src/upkeep/prune.ts'
 import { onBothDatabases } from '../database/databases.ts'
 import { makeJob } from '../support/jobs.ts'
@@ -91,6 +91,24 @@ onBothDatabases('a plan of pruning', (database) => {
     expect(due.figures).toMatchObject({ leftovers: 1, rows: { completed: 0 } })
     expect(await due.execute(execution)).toMatchObject({ jobs: 0, objects: 1 })
     expect(await at.keys()).toEqual([])
+  })
+
+  it('removes what any attempt at a job left, in keys of their own or in those that all shared before', async () => {
+    const others = [await make({ ageDays: 1 }), await make({ ageDays: 1, hasOldKeys: true })]
+    const before = await at.keys()
+    const several = await make({ attempt: 11 })
+    const failed = await make({ status: 'failed', attempt: 2 })
+    await make({ hasOldKeys: true })
+    for (const jobId of [several, failed]) {
+      for (const attempt of [1, 2, 10]) await at.put(objectKey('processed', jobId, attempt, 'webp'))
+      await at.put(`${jobPrefix('mask', jobId)}.png`)
+    }
+    const due = await plan({
+      policy: { ...completed, olderThan: { completed: '30 days', failed: '30 days' } },
+    })
+    expect(await due.execute(execution)).toMatchObject({ jobs: 3, objects: 7 + 5 + 3 })
+    expect(await at.keys()).toEqual(before)
+    expect(await jobs()).toEqual([...others].sort())
   })
 
   it('finishes the batch at hand when it is stopped', async () => {

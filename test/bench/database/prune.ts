@@ -40,7 +40,7 @@ async function write(url: string, signal: AbortSignal): Promise<number[]> {
       fingerprint: sha256(),
       params: { model: { name: 'rmbg-2.0' } },
       userId: 'bench',
-      originalPath: (id) => objectKey('original', id, 1, 'jpg'),
+      originalPath: (id, attempt) => objectKey('original', id, attempt, 'jpg'),
       imageWidth: 100,
       imageHeight: 100,
       fileSizeKb: 1,
@@ -52,6 +52,8 @@ async function write(url: string, signal: AbortSignal): Promise<number[]> {
     await completeJob(sql, {
       jobId,
       runId: run.id,
+      attempt: 1,
+      originalPath: objectKey('original', jobId, 1, 'jpg'),
       maskPath: objectKey('mask', jobId, 1, 'png'),
       processedPath: objectKey('processed', jobId, 1, 'png'),
       ...{ originalBytes: 1000, maskBytes: 100, processedBytes: 900 },
