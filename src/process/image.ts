@@ -121,7 +121,11 @@ interface Made extends Cutout {
 async function make(batch: Batch, work: ClaimedWork): Promise<Made> {
   const { header, content, mask, settings } = work
   const contentType = contentTypeOf(header.extension)
-  const original = work.begun.uploads.send('original', work, { ...content, extension: header.extension, contentType })
+  const original = work.begun.uploads.send('original', work, {
+    ...content,
+    extension: header.extension,
+    contentType,
+  })
   const subject = mask.from === 'model' ? await mask.model() : { mask: await storedMask(batch, mask.job) }
   const cutout = await cutOutInThread(content.bytes, subject, settings)
   await failPoint('process:returned')

@@ -200,7 +200,10 @@ onBothDatabases('a claim', (database) => {
     expect(await completeJob(database().sql, completion(jobId, run, 3))).toBe(true)
     expect(await completeJob(database().sql, completion(jobId, run, 1))).toBe(false)
     expect(await failJob(database().sql, ended)).toBe(false)
-    expect(await row(database(), jobId)).toMatchObject({ status: 'completed', mask_path: `mask/${jobId}-3.png` })
+    expect(await row(database(), jobId)).toMatchObject({
+      status: 'completed',
+      mask_path: `mask/${jobId}-3.png`,
+    })
   })
 
   it('of 20 at the same moment is won by exactly one', async () => {
@@ -347,7 +350,13 @@ onBothDatabases('on tables of many jobs', (database) => {
       expect(await findMaskedJob(sql, wanted.jobId)).toMatchObject({ contentSha256: wanted.contentSha256 })
       const failing = request({ run })
       const jobId = await claimed(database(), failing)
-      await failJob(sql, { jobId, attempt: 1, runId: run.id, errorCode: 'INPUT_CORRUPT', errorMessage: 'Bad.' })
+      await failJob(sql, {
+        jobId,
+        attempt: 1,
+        runId: run.id,
+        errorCode: 'INPUT_CORRUPT',
+        errorMessage: 'Bad.',
+      })
       await claimJob(sql, { ...failing, jobId: uuidv7() })
       await recordFailure(sql, { ...request({ run }), errorCode: 'INPUT_EMPTY', errorMessage: 'Empty.' })
     }

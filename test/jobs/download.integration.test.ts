@@ -29,7 +29,7 @@ onBothDatabases('objects of jobs', (database) => {
     return { ...(await downloadJobs(store(), list, { folder, kinds, onObject })), told }
   }
   /** Called by the job alone, whichever attempt made the object. */
-  const fileOf = (key: string) => join(folder, key.split('/')[0]!, key.split('/').at(-1)!.replace(/-\d+\./, '.'))
+  const fileOf = (key: string) => join(folder, key.replace(/\/.*\//, '/').replace(/-\d+\./, '.'))
 
   it('have a link each, those of jobs that are not completed have none', async () => {
     const [job] = await jobs(1)

@@ -21,8 +21,7 @@ const guarded = (store: ObjectStore): ObjectStore => ({
 describe('an attempt removes', () => {
   it('what those before it left, and nothing of later ones or of other jobs', async () => {
     const { store, put, keys } = await agedStore()
-    const of = (id: string, attempt: number) =>
-      objectKinds.map((kind) => objectKey(kind, id, attempt, 'png'))
+    const of = (id: string, attempt: number) => objectKinds.map((kind) => objectKey(kind, id, attempt, 'png'))
     const old = `${jobPrefix('original', jobId)}.jpg`
     const kept = [...of(jobId, 10), ...of(jobId, 11), ...of(uuidv7(), 1), `${jobPrefix('mask', jobId)}-x.png`]
     for (const key of [...of(jobId, 1), ...of(jobId, 2), ...of(jobId, 9), old, ...kept]) await put(key)

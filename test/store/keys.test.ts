@@ -29,7 +29,12 @@ describe('keys', () => {
         expect(keyParts(key)).toEqual({ kind, jobId, attempt, extension: 'png' })
         expect(key.startsWith(jobPrefix(kind, jobId))).toBe(true)
       }
-      expect(keyParts(`${jobPrefix(kind, jobId)}.webp`)).toEqual({ kind, jobId, attempt: 0, extension: 'webp' })
+      expect(keyParts(`${jobPrefix(kind, jobId)}.webp`)).toEqual({
+        kind,
+        jobId,
+        attempt: 0,
+        extension: 'webp',
+      })
     }
   })
 

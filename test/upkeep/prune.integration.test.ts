@@ -1,5 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
 import { beforeEach, expect, it, vi } from 'vitest'
+import type { ObjectVersions } from '../../src/store/contract.ts'
 import { jobPrefix, objectKey } from '../../src/store/keys.ts'
 import { type PruneOptions, planPrune } from '../../src/upkeep/prune.ts'
 import { onBothDatabases } from '../database/databases.ts'
@@ -109,6 +110,28 @@ onBothDatabases('a plan of pruning', (database) => {
     expect(await due.execute(execution)).toMatchObject({ jobs: 3, objects: 7 + 5 + 3 })
     expect(await at.keys()).toEqual(before)
     expect(await jobs()).toEqual([...others].sort())
+  })
+
+  it('with old versions removes those of every attempt', async () => {
+    const [once, thrice] = [await make(), await make({ attempt: 3 })]
+    const purged: string[] = []
+    const versions = {
+      state: async () => 'enabled',
+      purge: async (keys: readonly string[]) => {
+        purged.push(...keys)
+        return { versions: keys.length, bytes: 0 }
+      },
+    } as Partial<ObjectVersions> as ObjectVersions
+    const due = await planPrune(
+      { database: database(), store: async () => ({ ...at.store, versions }) },
+      { policy: completed, maxShare: 100, keepObjects: false, versions: true },
+    )
+    expect(await due.execute(execution)).toMatchObject({ jobs: 2, objects: 6, hidden: false })
+    const masks = purged.filter((key) => key.startsWith('mask/')).sort()
+    const attempts = [1, 2, 3].map((attempt) => objectKey('mask', thrice, attempt, 'png'))
+    expect(masks).toEqual(
+      [objectKey('mask', once, 1, 'png'), ...attempts, `${jobPrefix('mask', thrice)}.png`].sort(),
+    )
   })
 
   it('finishes the batch at hand when it is stopped', async () => {
