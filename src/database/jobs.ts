@@ -157,8 +157,8 @@ export type Claim =
 /**
  * Gives this run the work on one content with one set of parameters, unless it is completed already (under any path)
  * or a live run holds it. What is claimed is a new job, the job of a run that died, or a job that failed before; an
- * old job keeps its id and counts one more attempt. Of any number of claims at the same moment exactly one wins; the rules
- * are in migrations/0009_claim_job.sql.
+ * old job keeps its id and counts one more attempt. Of any number of claims at the same moment exactly one wins; the
+ * rules are in migrations/0009_claim_job.sql.
  */
 export async function claimJob(sql: postgres.Sql, request: ClaimRequest): Promise<Claim> {
   const { source, run, originalPath, ...rest } = request

@@ -158,7 +158,8 @@ export async function retireJobs(
       ), gone as (
         delete from image_process_jobs j using free
         where j.job_id = free.job_id and j.status = free.status and j.attempt = free.attempt
-        returning j.job_id, j.status, j.attempt, j.original_path, j.mask_path, j.processed_path, ${storedBytes(sql)} as bytes
+        returning j.job_id, j.status, j.attempt, j.original_path, j.mask_path, j.processed_path,
+          ${storedBytes(sql)} as bytes
       ), dead as (
         insert into tombstones (job_id, keys, bytes, kept)
         select job_id,
