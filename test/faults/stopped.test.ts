@@ -163,7 +163,10 @@ describeServers('a run stopped for longer than its lease', () => {
       expect((await run).signal).toBe('SIGKILL')
       const orphans = ['orphans', '--grace', '0s', '--max-share', '100%', '--yes', '--json']
       const { stdout, stderr } = await variant.run(orphans)
-      expect(JSON.parse(stdout).done, stderr).toMatchObject({ objects: 3, rows: 0 })
+      const { done } = JSON.parse(stdout)
+      expect(done, stderr).toMatchObject({ rows: 0 })
+      // The original may have arrived before the stop: then it is gone already.
+      expect([2, 3]).toContain(done.objects)
       expect(await rowsOf(photos)).toMatchObject([
         { job_id: other.jobId, processed_sha256: await digestOf(`${photos}-second/0.png`) },
       ])
