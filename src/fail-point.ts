@@ -34,17 +34,24 @@ export const failPoints = [
 ] as const
 export type FailPoint = (typeof failPoints)[number]
 
-const [wanted, time = '1'] = (process.env.RMBG_FAIL_POINT ?? '').split('@')
+const [killedAt, killedTime = '1'] = (process.env.RMBG_FAIL_POINT ?? '').split('@')
+const stoppedAt = process.env.RMBG_STOP_POINT
 let passed = 0
+let isStopped = false
 
 /**
  * A place where a test ends the process as `kill -9` would: RMBG_FAIL_POINT names the place and, behind an `@`, which
- * time it is passed. Without the variable nothing happens.
+ * time it is passed. RMBG_STOP_POINT names a place where it stops the first time, until somebody sends SIGCONT: so does
+ * a computer that is closed, or a virtual machine that is paused. Without these variables nothing happens.
  */
 export async function failPoint(place: FailPoint): Promise<void> {
-  if (place !== wanted) return
+  if (place === stoppedAt && !isStopped) {
+    isStopped = true
+    process.kill(process.pid, 'SIGSTOP')
+  }
+  if (place !== killedAt) return
   passed++
-  if (passed === Number(time)) process.kill(process.pid, 'SIGKILL')
+  if (passed === Number(killedTime)) process.kill(process.pid, 'SIGKILL')
   // The signal comes at once, but not within this very statement.
-  if (passed >= Number(time)) await new Promise(() => {})
+  if (passed >= Number(killedTime)) await new Promise(() => {})
 }

@@ -138,7 +138,8 @@ export interface ClaimRequest {
   fingerprint: string
   params: Record<string, unknown>
   userId: string
-  originalPath: (jobId: string) => string
+  /** Where an attempt puts the original. */
+  originalPath: (jobId: string, attempt: number) => string
   /** Pixels. */
   imageWidth: number
   imageHeight: number
@@ -156,8 +157,8 @@ export type Claim =
 /**
  * Gives this run the work on one content with one set of parameters, unless it is completed already (under any path)
  * or a live run holds it. What is claimed is a new job, the job of a run that died, or a job that failed before; an
- * old job keeps its id and with it its keys. Of any number of claims at the same moment exactly one wins; the rules
- * are in migrations/0009_claim_job.sql.
+ * old job keeps its id and counts one more attempt. Of any number of claims at the same moment exactly one wins; the
+ * rules are in migrations/0009_claim_job.sql.
  */
 export async function claimJob(sql: postgres.Sql, request: ClaimRequest): Promise<Claim> {
   const { source, run, originalPath, ...rest } = request
@@ -169,7 +170,7 @@ export async function claimJob(sql: postgres.Sql, request: ClaimRequest): Promis
     sourcePath: source.path,
     sourceSize: source.size,
     sourceMtimeNs: String(source.mtimeNs),
-    originalPath: originalPath(request.jobId),
+    originalPath: originalPath(request.jobId, 1),
   } as postgres.JSONValue)
   const ask = async (gone: string | null) => {
     const answers = await withDatabase(
@@ -184,26 +185,30 @@ export async function claimJob(sql: postgres.Sql, request: ClaimRequest): Promis
   const { state, jobId, attempt, owner } = answer
   if (state === 'held') return { state, jobId, owner }
   if (state === 'completed') return { state, job: completedJob(answer) }
-  if (answer.originalPath !== originalPath(jobId)) await correctOriginalPath(sql, request, jobId)
+  if (answer.originalPath !== originalPath(jobId, attempt))
+    await correctOriginalPath(sql, request, { jobId, attempt })
   return { state, jobId, attempt }
 }
 
-/** Where an earlier run could not read the file, the row names the original by a guess at its format. */
+/** The row of a job that is taken up again names the original of the attempt before. */
 async function correctOriginalPath(
   sql: postgres.Sql,
   { run, originalPath }: ClaimRequest,
-  jobId: string,
+  { jobId, attempt }: { jobId: string; attempt: number },
 ): Promise<void> {
   await withDatabase(
     () => sql`
-      update image_process_jobs set original_path = ${originalPath(jobId)}
-      where job_id = ${jobId} and run_id = ${run.id} and status = 'processing'`,
+      update image_process_jobs set original_path = ${originalPath(jobId, attempt)}
+      where job_id = ${jobId} and attempt = ${attempt} and run_id = ${run.id} and status = 'processing'`,
   )
 }
 
 export interface Completion {
   jobId: string
+  /** As it was claimed: a run may lose a job and claim it again, and the lease is then of its later attempt. */
+  attempt: number
   runId: string
+  originalPath: string
   maskPath: string
   processedPath: string
   originalBytes: number
@@ -221,18 +226,20 @@ export interface Completion {
  * Completes a job: one statement sets its status, records its keys and checksums, and ends its lease. Call it only
  * after the store has acknowledged all three objects.
  *
- * @returns false when this run no longer holds the job because another one has taken it over
+ * @returns false when this attempt no longer holds the job, and never will again: another one has taken it over, or the
+ *   job is gone
  */
 export async function completeJob(sql: postgres.Sql, completion: Completion): Promise<boolean> {
-  const { jobId, runId } = completion
+  const { jobId, attempt, runId } = completion
   const rows = await withDatabase(
     () => sql`
       with lease as (
-        delete from job_leases where job_id = ${jobId} and run_id = ${runId} returning job_id
+        ${endLease(sql, completion)}
       ), job as (
         update image_process_jobs j
         set status = 'completed', completed_at = greatest(clock_timestamp(), created_at),
-          mask_path = ${completion.maskPath}, processed_path = ${completion.processedPath},
+          original_path = ${completion.originalPath}, mask_path = ${completion.maskPath},
+          processed_path = ${completion.processedPath},
           original_bytes = ${completion.originalBytes}, mask_bytes = ${completion.maskBytes},
           processed_bytes = ${completion.processedBytes}, mask_sha256 = decode(${completion.maskSha256}, 'hex'),
           processed_sha256 = decode(${completion.processedSha256}, 'hex'),
@@ -250,32 +257,55 @@ export async function completeJob(sql: postgres.Sql, completion: Completion): Pr
       select 1 from job
       union all
       -- The acknowledgement of an earlier try may have been lost on the way.
-      select 1 from image_process_jobs where job_id = ${jobId} and run_id = ${runId} and status = 'completed'`,
+      select 1 from image_process_jobs
+      where job_id = ${jobId} and attempt = ${attempt} and run_id = ${runId} and status = 'completed'`,
   )
   return rows.length > 0
 }
 
-/** Marks a claimed job as failed. A job that this run no longer holds is left alone. */
+/** Ends the lease of an attempt, if it still has one. Whoever deletes the lease has the job. */
+const endLease = (
+  sql: postgres.Sql,
+  { jobId, attempt, runId }: Pick<Completion, 'jobId' | 'attempt' | 'runId'>,
+) => sql`
+  delete from job_leases l using image_process_jobs held
+  where l.job_id = ${jobId} and l.run_id = ${runId} and held.job_id = l.job_id and held.attempt = ${attempt}
+  returning l.job_id`
+
+/**
+ * Marks a claimed job as failed. A job that this attempt no longer holds is left alone.
+ *
+ * @returns false when this attempt no longer holds the job, and never will again; true when it has ended it
+ */
 export async function failJob(
   sql: postgres.Sql,
-  failure: { jobId: string; runId: string; errorCode: ErrorCode; errorMessage: string },
-): Promise<void> {
-  await withDatabase(
+  failure: Pick<Completion, 'jobId' | 'attempt' | 'runId'> & { errorCode: ErrorCode; errorMessage: string },
+): Promise<boolean> {
+  const { jobId, attempt, runId } = failure
+  const rows = await withDatabase(
     () => sql`
       with lease as (
-        delete from job_leases where job_id = ${failure.jobId} and run_id = ${failure.runId} returning job_id
+        ${endLease(sql, failure)}
+      ), job as (
+        update image_process_jobs j
+        set status = 'failed', error_code = ${failure.errorCode}, error_message = ${bounded(failure.errorMessage)}
+        from lease where j.job_id = lease.job_id
+        returning j.job_id
       )
-      update image_process_jobs j
-      set status = 'failed', error_code = ${failure.errorCode}, error_message = ${bounded(failure.errorMessage)}
-      from lease where j.job_id = lease.job_id`,
+      select 1 from job
+      union all
+      -- It has ended before: the acknowledgement may have been lost on the way.
+      select 1 from image_process_jobs
+      where job_id = ${jobId} and attempt = ${attempt} and run_id = ${runId} and status in ('completed', 'failed')`,
   )
+  return rows.length > 0
 }
 
 export interface UnclaimedFailure {
   /** UUIDv7 for the row, where one is inserted. */
   jobId: string
   source: { path: string; size?: number; mtimeNs?: bigint }
-  originalPath: (jobId: string) => string
+  originalPath: (jobId: string, attempt: number) => string
   fingerprint: string
   params: Record<string, unknown>
   userId: string
@@ -311,7 +341,7 @@ export async function recordFailure(sql: postgres.Sql, failure: UnclaimedFailure
       ), made as (
         insert into image_process_jobs as j (job_id, user_id, original_path, status, params, source_path, source_size,
           source_mtime_ns, fingerprint, run_id, file_size_kb, error_code, error_message)
-        select ${failure.jobId}, ${failure.userId}, ${failure.originalPath(failure.jobId)}, 'failed',
+        select ${failure.jobId}, ${failure.userId}, ${failure.originalPath(failure.jobId, 1)}, 'failed',
           ${sql.json(failure.params as postgres.JSONValue)}, ${source.path}, ${size}::bigint, ${mtimeNs}::bigint,
           decode(${fingerprint}, 'hex'), ${run.id}, ${size === null ? null : Math.ceil(size / 1024)}::integer,
           ${failure.errorCode}, ${message}

@@ -158,11 +158,13 @@ export async function retireJobs(
       ), gone as (
         delete from image_process_jobs j using free
         where j.job_id = free.job_id and j.status = free.status and j.attempt = free.attempt
-        returning j.job_id, j.status, j.original_path, j.mask_path, j.processed_path, ${storedBytes(sql)} as bytes
+        returning j.job_id, j.status, j.attempt, j.original_path, j.mask_path, j.processed_path,
+          ${storedBytes(sql)} as bytes
       ), dead as (
         insert into tombstones (job_id, keys, bytes, kept)
         select job_id,
-          case when status = 'completed' then jsonb_build_array(original_path, mask_path, processed_path) end,
+          case when status = 'completed' and attempt = 1
+            then jsonb_build_array(original_path, mask_path, processed_path) end,
           bytes, ${kept}
         from gone
       )
@@ -173,7 +175,7 @@ export async function retireJobs(
 
 export interface Tombstone {
   jobId: string
-  /** Null: whatever lies under the id. */
+  /** Null: whatever lies under the id, since other attempts may have left more than the job named. */
   keys: string[] | null
   bytes: number
 }

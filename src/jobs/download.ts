@@ -1,4 +1,4 @@
-import { join, posix } from 'node:path'
+import { extname, join } from 'node:path'
 import pLimit from 'p-limit'
 import type { Job } from '../database/query.ts'
 import { objectErrors, RmbgError } from '../errors.ts'
@@ -11,12 +11,12 @@ import { sha256OfFile } from '../system/sha256.ts'
 const concurrency = 8
 
 /** The objects of a job that are complete and known by checksum. */
-function objectsOf(job: Job): { kind: ObjectKind; key: string; sha256: string }[] {
+function objectsOf(job: Job): { jobId: string; kind: ObjectKind; key: string; sha256: string }[] {
   if (job.status !== 'completed') return []
   return objectKinds.flatMap((kind) => {
     const key = job[`${kind}Path`]
     const sha256 = job[`${kind}Sha256`]
-    return key === null || sha256 === null ? [] : [{ kind, key, sha256 }]
+    return key === null || sha256 === null ? [] : [{ jobId: job.jobId, kind, key, sha256 }]
   })
 }
 
@@ -67,8 +67,8 @@ export async function downloadJobs(
   const wanted = jobs.flatMap(objectsOf).filter(({ kind }) => kinds.includes(kind))
   const limit = pLimit(concurrency)
   const fetched = await limit
-    .map(wanted, async ({ kind, key, sha256 }) => {
-      const path = join(folder, kind, posix.basename(key))
+    .map(wanted, async ({ jobId, kind, key, sha256 }) => {
+      const path = join(folder, kind, `${jobId}${extname(key)}`)
       const fetched = await download(store, { key, sha256 }, path)
       onObject(fetched)
       return fetched

@@ -8,26 +8,41 @@ import { objectKey } from '../store/keys.ts'
 import { shownPath } from '../system/file-names.ts'
 import type { Batch, Image } from './contract.ts'
 import type { FailedEvent } from './events.ts'
+import { removeOwn } from './leftovers.ts'
+import type { Uploads } from './uploads.ts'
+
+/** What has to be ended when something goes wrong with an image. */
+export interface Begun {
+  /** The job that this run claimed for the image. */
+  job: { jobId: string; attempt: number } | undefined
+  uploads: Uploads
+  /** Resolves when what earlier attempts at that job left is removed. */
+  tidied: Promise<void>
+}
 
 /**
  * Logs what went wrong with an image: in the row of its job, or in a row of its own where no job was claimed yet.
  *
  * @param cause whatever was thrown
- * @param jobId the job that this run claimed for the image
+ * @param begun with nothing on its way any more
  * @throws RmbgError the cause itself, when the next image would fail in the same way
  */
 export async function fail(
   batch: Batch,
   image: Image,
   cause: unknown,
-  jobId: string | undefined,
+  { job, uploads }: Begun,
 ): Promise<FailedEvent> {
   const error = imageFailure(cause)
   const { shown } = image.candidate
   const { code: errorCode, message: errorMessage } = error
-  if (jobId !== undefined) {
-    await failJob(batch.database.sql, { jobId, runId: batch.run.id, errorCode, errorMessage })
+  if (job) {
+    const { jobId, attempt } = job
+    const isOurs = await failJob(batch.database.sql, {
+      ...{ jobId, attempt, runId: batch.run.id, errorCode, errorMessage },
+    })
     await failPoint('process:failed')
+    if (!isOurs) await removeOwn(batch.store, uploads)
     return failedEvent(shown, error, jobId)
   }
   const recorded = await recordUnclaimed(batch, image, error)
@@ -42,7 +57,7 @@ function recordUnclaimed(batch: Batch, image: Image, error: RmbgError): Promise<
   return recordFailure(batch.database.sql, {
     jobId: uuidv7(),
     source: 'source' in image ? image.source : { path: shownPath(path) },
-    originalPath: (id) => objectKey('original', id, extensionInName(path)),
+    originalPath: (id, attempt) => objectKey('original', id, attempt, extensionInName(path)),
     ...batch.work,
     userId: batch.user,
     run: batch.run,

@@ -26,21 +26,22 @@ import { writeAtomically } from '../system/files.ts'
 import { sha256Of } from '../system/sha256.ts'
 import type { Batch, Image, Outcome, ReadableImage } from './contract.ts'
 import type { CompletedEvent } from './events.ts'
-import { fail } from './failure.ts'
+import { type Begun, fail } from './failure.ts'
+import { removeEarlier, removeOwn } from './leftovers.ts'
 import { skip } from './skip.ts'
-import { type SentObject, type Uploads, uploadsTo } from './uploads.ts'
+import { type SentObject, uploadsTo } from './uploads.ts'
 import { type Work, workOf } from './work.ts'
 
 /**
  * One image: claim the work on it, make its mask and cut-out, store three objects, complete the row.
  *
  * The row turns completed last. A crash before that leaves objects that no completed row names, and the next run
- * takes up the same job with the same keys.
+ * takes up the same job with keys of its own.
  *
  * @throws RmbgError when the next image would fail in the same way (database, model, access to the store)
  */
 export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
-  const begun: Begun = { jobId: undefined, uploads: uploadsTo(batch.store) }
+  const begun: Begun = { job: undefined, uploads: uploadsTo(batch.store), tidied: Promise.resolve() }
   try {
     if ('failure' in image) throw image.failure
     const picture = await measure(batch, image)
@@ -54,15 +55,9 @@ export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
       return complete(batch, work, made, stored)
     }, mebibytes(picture.bytesNeeded))
   } catch (cause) {
-    await begun.uploads.settled()
-    return fail(batch, image, cause, begun.jobId)
+    await Promise.all([begun.uploads.settled(), begun.tidied])
+    return fail(batch, image, cause, begun)
   }
-}
-
-/** What has to be ended when something goes wrong. */
-interface Begun {
-  jobId: string | undefined
-  uploads: Uploads
 }
 
 /** An image, and what its header says of the work on it. */
@@ -90,7 +85,7 @@ type ClaimedWork = Extract<Claim, { state: 'claimed' }> &
     startedAt: number
     content: Content
     mask: MaskOrigin
-    uploads: Uploads
+    begun: Begun
   }
 
 interface Content {
@@ -108,11 +103,12 @@ async function claim(batch: Batch, picture: Picture, begun: Begun) {
   const mask = await maskOrigin(batch, picture.image, content)
   const claimed = await claimJob(batch.database.sql, claimRequest(batch, picture, content, mask.work))
   if (claimed.state !== 'claimed') return claimed
-  begun.jobId = claimed.jobId
+  begun.job = claimed
   await failPoint('process:claimed')
+  begun.tidied = removeEarlier(batch.store, claimed)
   await tagJobs(batch.database.sql, [claimed.jobId], batch.tags)
   await failPoint('process:tagged')
-  return { ...claimed, ...picture, startedAt, content, mask, uploads: begun.uploads } satisfies ClaimedWork
+  return { ...claimed, ...picture, startedAt, content, mask, begun } satisfies ClaimedWork
 }
 
 interface Made extends Cutout {
@@ -123,9 +119,13 @@ interface Made extends Cutout {
 
 /** 2. Make: mask and cut-out, in a thread, while the original is on its way to the store. */
 async function make(batch: Batch, work: ClaimedWork): Promise<Made> {
-  const { jobId, header, content, mask, settings, uploads } = work
+  const { header, content, mask, settings } = work
   const contentType = contentTypeOf(header.extension)
-  const original = uploads.send('original', jobId, { ...content, extension: header.extension, contentType })
+  const original = work.begun.uploads.send('original', work, {
+    ...content,
+    extension: header.extension,
+    contentType,
+  })
   const subject = mask.from === 'model' ? await mask.model() : { mask: await storedMask(batch, mask.job) }
   const cutout = await cutOutInThread(content.bytes, subject, settings)
   await failPoint('process:returned')
@@ -140,14 +140,16 @@ interface Stored {
 }
 
 /** 3. Store: send mask and cut-out, write the local file meanwhile, and wait for all three objects. */
-async function store(batch: Batch, { jobId, image, uploads }: ClaimedWork, made: Made): Promise<Stored> {
-  const mask = uploads.send('mask', jobId, made.mask)
-  const processed = uploads.send('processed', jobId, made.processed)
+async function store(batch: Batch, work: ClaimedWork, made: Made): Promise<Stored> {
+  const { uploads } = work.begun
+  const mask = uploads.send('mask', work, made.mask)
+  const processed = uploads.send('processed', work, made.processed)
   await failPoint('process:uploading')
-  const output = batch.outputOf?.(image.candidate)
+  const output = batch.outputOf?.(work.image.candidate)
   if (output !== undefined) await writeAtomically(output, made.processed.bytes, 'cut-out')
   await failPoint('process:written')
   await uploads.acknowledged()
+  await work.begun.tidied
   await failPoint('process:stored')
   return { mask, processed, output }
 }
@@ -160,7 +162,9 @@ async function complete(batch: Batch, work: ClaimedWork, made: Made, stored: Sto
   const review = reviewOf(made)
   const isOurs = await completeJob(batch.database.sql, {
     jobId: work.jobId,
+    attempt: work.attempt,
     runId: batch.run.id,
+    originalPath: original.key,
     maskPath: mask.key,
     processedPath: processed.key,
     originalBytes: original.bytes,
@@ -172,8 +176,11 @@ async function complete(batch: Batch, work: ClaimedWork, made: Made, stored: Sto
     executionProvider: provider,
     review,
   })
-  // Another run took this one for dead and the job with it; that run completes the row.
-  if (!isOurs) return 'held'
+  if (!isOurs) {
+    // Another run took this one for dead and the job with it, or the job was pruned.
+    await removeOwn(batch.store, work.begun.uploads)
+    return 'held'
+  }
   await failPoint('process:completed')
   return completedEvent(work, made, stored, { processingTimeMs, review })
 }
@@ -234,7 +241,7 @@ function claimRequest(
     fingerprint,
     params,
     userId: batch.user,
-    originalPath: (id) => objectKey('original', id, header.extension),
+    originalPath: (id, attempt) => objectKey('original', id, attempt, header.extension),
     imageWidth: header.width,
     imageHeight: header.height,
     fileSizeKb: Math.ceil(image.source.size / 1024),

@@ -21,8 +21,10 @@ export interface SentObject {
 
 /** The objects of one image on their way to the store, while the work on the image goes on. */
 export interface Uploads {
-  /** Returns at once; whether the object arrives, the other two tell. */
-  send(kind: ObjectKind, jobId: string, file: ObjectFile): SentObject
+  /** Returns at once; whether the object arrives, `acknowledged` and `settled` tell. */
+  send(kind: ObjectKind, job: { jobId: string; attempt: number }, file: ObjectFile): SentObject
+  /** Of all objects sent so far, whether they arrived or not. */
+  keys(): string[]
   /** @throws what the store threw at the first object that it refused */
   acknowledged(): Promise<void>
   /** Resolves when nothing is on its way any more, whether it arrived or not. */
@@ -30,15 +32,18 @@ export interface Uploads {
 }
 
 export function uploadsTo(store: ObjectStore): Uploads {
+  const keys: string[] = []
   const sent: Promise<unknown>[] = []
   return {
-    send: (kind, jobId, { bytes, extension, contentType, sha256 = sha256Of(bytes) }) => {
-      const key = objectKey(kind, jobId, extension)
+    send: (kind, { jobId, attempt }, { bytes, extension, contentType, sha256 = sha256Of(bytes) }) => {
+      const key = objectKey(kind, jobId, attempt, extension)
       const upload = store.put(key, bytes, { contentType, sha256 })
       upload.catch(() => {}) // `acknowledged` reports it; until then it must not count as unhandled
+      keys.push(key)
       sent.push(upload)
       return { key, bytes: bytes.byteLength, sha256 }
     },
+    keys: () => [...keys],
     acknowledged: async () => {
       await Promise.all(sent)
     },

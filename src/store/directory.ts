@@ -212,25 +212,25 @@ async function* walk(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<StoredObject> {
   signal?.throwIfAborted()
-  const entries = []
+  const found: { key: string; isFolder: boolean }[] = []
   try {
-    for await (const entry of await opendir(join(root, folder))) entries.push(entry)
+    for await (const entry of await opendir(join(root, folder))) {
+      const isFolder = entry.isDirectory()
+      // A folder sorts as its keys do, with the slash after its name.
+      const key = `${folder}${entry.name}${isFolder ? '/' : ''}`
+      const isWanted = isFolder
+        ? entry.name !== staging && (key.startsWith(prefix) || prefix.startsWith(key))
+        : key.startsWith(prefix)
+      if (isWanted) found.push({ key, isFolder })
+    }
   } catch (cause) {
     if (isAbsent(cause)) return
     throw cause
   }
-  // A folder sorts as its keys do, with the slash after its name.
-  const keyed = entries.map((entry) => ({
-    entry,
-    key: `${folder}${entry.name}${entry.isDirectory() ? '/' : ''}`,
-  }))
-  keyed.sort((a, b) => (a.key < b.key ? -1 : 1))
-  for (const { entry, key } of keyed) {
-    if (entry.isDirectory()) {
-      if (entry.name !== staging && (key.startsWith(prefix) || prefix.startsWith(key))) {
-        yield* walk(root, key, prefix, signal)
-      }
-    } else if (key.startsWith(prefix)) {
+  found.sort((a, b) => (a.key < b.key ? -1 : 1))
+  for (const { key, isFolder } of found) {
+    if (isFolder) yield* walk(root, key, prefix, signal)
+    else {
       const file = await stat(join(root, ...key.split('/'))).catch(() => undefined)
       if (file) yield described(key, file.size, file.mtime)
     }

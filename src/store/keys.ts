@@ -1,24 +1,58 @@
 import { RmbgError } from '../errors.ts'
-import type { ObjectKind } from './contract.ts'
+import { type ObjectKind, objectKinds } from './contract.ts'
 
-const uuidv7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+const uuidv7 = '[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}'
+const jobIdForm = new RegExp(`^${uuidv7}$`)
+const keyForm = new RegExp(`^([a-z]+)/.*/(${uuidv7})(?:-([1-9][0-9]{0,9}))?\\.([a-z0-9]{1,8})$`)
 
 /**
- * `<kind>/<yyyy>/<mm>/<dd>/<job_id>.<ext>`, with the UTC day of the job id. The key depends on the id alone, so a second
- * try overwrites the object of the first and never adds another.
+ * `<kind>/<yyyy>/<mm>/<dd>/<job_id>-<attempt>.<ext>`, with the UTC day of the job id. No two attempts share a key: one
+ * that has lost its job and does not know it yet cannot overwrite what another attempt has stored.
  *
  * @param jobId UUIDv7, lower case
+ * @param attempt at least 1
  * @param extension 1 to 8 lower-case letters and digits, without a dot
  */
-export function objectKey(kind: ObjectKind, jobId: string, extension: string): string {
-  if (!uuidv7.test(jobId)) throw new TypeError(`Expected a UUIDv7 for jobId but received ${jobId}`)
+export function objectKey(kind: ObjectKind, jobId: string, attempt: number, extension: string): string {
+  if (!Number.isSafeInteger(attempt) || attempt < 1) {
+    throw new TypeError(`Expected an attempt of at least 1 but received ${attempt}`)
+  }
   if (!/^[a-z0-9]{1,8}$/.test(extension)) {
     throw new TypeError(`Expected a plain extension but received ${JSON.stringify(extension)}`)
   }
+  return `${jobPrefix(kind, jobId)}-${attempt}.${extension}`
+}
+
+/**
+ * How the keys of a job's objects of this kind begin, whichever attempt made them. No key of another job begins so.
+ *
+ * @param jobId UUIDv7, lower case
+ */
+export function jobPrefix(kind: ObjectKind, jobId: string): string {
+  if (!jobIdForm.test(jobId)) throw new TypeError(`Expected a UUIDv7 for jobId but received ${jobId}`)
   // RFC 9562: the first 48 bits are milliseconds since 1970.
   const milliseconds = Number.parseInt(jobId.slice(0, 8) + jobId.slice(9, 13), 16)
   const day = new Date(milliseconds).toISOString().slice(0, 10).replaceAll('-', '/')
-  return `${kind}/${day}/${jobId}.${extension}`
+  return `${kind}/${day}/${jobId}`
+}
+
+/** What a key says. */
+export interface KeyParts {
+  kind: ObjectKind
+  jobId: string
+  /** 0 for `<job_id>.<ext>`: before keys had attempts, all attempts of a job shared these. */
+  attempt: number
+  extension: string
+}
+
+/** @returns undefined for a key that no object of a job can have, such as one under another day than its job's */
+export function keyParts(key: string): KeyParts | undefined {
+  const [, kindName, jobId, attempt = '0', extension] = keyForm.exec(key) ?? []
+  const kind = objectKinds.find((each) => each === kindName)
+  if (kind === undefined || jobId === undefined || extension === undefined) return undefined
+  const name = attempt === '0' ? '' : `-${attempt}`
+  if (key !== `${jobPrefix(kind, jobId)}${name}.${extension}`) return undefined
+  return { kind, jobId, attempt: Number(attempt), extension }
 }
 
 const contentTypes: Record<string, string> = {

@@ -5,7 +5,7 @@ import { timeAgo } from '../database/sql-time.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import type { ObjectKind, ObjectStore, StoredObject } from '../store/contract.ts'
-import { objectKey } from '../store/keys.ts'
+import { keyParts } from '../store/keys.ts'
 import { mergeSorted } from '../store/merge-sorted.ts'
 import { inBatches, type LongList, longList } from './long-list.ts'
 import { type RemovalPlan, shareOf } from './plan.ts'
@@ -14,7 +14,7 @@ import { type RemovalPlan, shareOf } from './plan.ts'
 export type Orphan =
   /** An object of ours whose job is not in the log. */
   | { type: 'object'; key: string; jobId: string; bytes: number }
-  /** An object that its completed job does not name: an earlier try made it, in another format. */
+  /** An object that its completed job does not name: another attempt made it. */
   | { type: 'superseded'; key: string; jobId: string; bytes: number }
   /** A completed job, and the first of its objects that is not in the store. */
   | { type: 'row'; key: string; jobId: string }
@@ -135,7 +135,10 @@ interface SearchOptions {
   onForeign: (key: string) => void
 }
 
-/** Job ids and keys have the same order, so log and store are read side by side, once, with flat memory. */
+/**
+ * Keys have the order of their job ids, and those of one job, whatever their attempts, stand together. So log and store
+ * are read side by side, once, with flat memory.
+ */
 async function* findOrphans({ database, store }: Services, options: SearchOptions): AsyncGenerator<Orphan> {
   const objects = (kind: ObjectKind) => ({
     items: ownObjects(store, kind, options),
@@ -181,22 +184,14 @@ async function* ownObjects(
   { signal, onObject, onForeign }: SearchOptions,
 ): AsyncGenerator<OwnObject> {
   for await (const object of store.list(`${kind}/`, signal)) {
-    const jobId = jobIdOf(kind, object.key)
+    // A key under another day than its job's would break the order of ids.
+    const jobId = keyParts(object.key)?.jobId
     if (jobId === undefined) onForeign(object.key)
     else {
       onObject()
       yield { ...object, jobId }
     }
   }
-}
-
-const ownName = /\/([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.([a-z0-9]{1,8})$/
-
-/** Undefined for a key that no job of ours can have: under another day it would also break the order of ids. */
-function jobIdOf(kind: ObjectKind, key: string): string | undefined {
-  const [, jobId, extension] = ownName.exec(key) ?? []
-  if (jobId === undefined || extension === undefined) return undefined
-  return key === objectKey(kind, jobId, extension) ? jobId : undefined
 }
 
 /** Those that are orphans at this moment too: log and store are read one after the other, and go on changing. */

@@ -20,7 +20,7 @@ import { foldUsage } from '../database/usage.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { type ObjectStore, objectKinds } from '../store/contract.ts'
-import { objectKey } from '../store/keys.ts'
+import { jobPrefix, keyParts, objectKey } from '../store/keys.ts'
 import { inBatches, type LongList, longList } from './long-list.ts'
 import { type RemovalPlan, shareOf } from './plan.ts'
 
@@ -271,7 +271,7 @@ async function deleteObjects(
     for (const tombstone of tombstones) keys.push(...(await keysOf(store, tombstone)))
     await store.remove(keys)
     await failPoint('prune:removed')
-    const purged = versions ? await store.versions?.purge(keys) : undefined
+    const purged = versions ? await store.versions?.purge(keys.flatMap(everyAttempt)) : undefined
     await removeTombstones(
       database.sql,
       tombstones.map(({ jobId }) => jobId),
@@ -283,15 +283,26 @@ async function deleteObjects(
   }
 }
 
-/** A job that never was completed may have left any objects under its id: they are looked for. */
+/** A job of several attempts, or one that never was completed, may have left any objects: they are looked for. */
 async function keysOf(store: ObjectStore, { jobId, keys }: Tombstone): Promise<string[]> {
   if (keys) return keys
   const found: string[] = []
   for (const kind of objectKinds) {
-    const prefix = objectKey(kind, jobId, 'x').slice(0, -1)
-    for await (const { key } of store.list(prefix)) found.push(key)
+    for await (const { key } of store.list(jobPrefix(kind, jobId))) found.push(key)
   }
   return found
+}
+
+/** Attempts whose objects were removed long ago left old versions under keys of their own. */
+function everyAttempt(key: string): string[] {
+  const parts = keyParts(key)
+  if (!parts || parts.attempt < 2) return [key]
+  const { kind, jobId, attempt, extension } = parts
+  const numbers = Array.from({ length: attempt }, (_, index) => index + 1)
+  return [
+    `${jobPrefix(kind, jobId)}.${extension}`,
+    ...numbers.map((number) => objectKey(kind, jobId, number, extension)),
+  ]
 }
 
 /** Waits for as long as so many jobs may take. */

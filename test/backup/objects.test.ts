@@ -9,9 +9,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { objectsFile, removeUnneeded, restoreObjects } from '../../src/backup/objects.ts'
 import type { Vault } from '../../src/backup/vault.ts'
 import { RmbgError } from '../../src/errors.ts'
-import type { ObjectStore } from '../../src/store/contract.ts'
+import type { ObjectKind, ObjectStore } from '../../src/store/contract.ts'
 import { directoryStore } from '../../src/store/directory.ts'
-import { objectKey } from '../../src/store/keys.ts'
+import { jobPrefix, objectKey } from '../../src/store/keys.ts'
 import { sha256Of } from '../../src/system/sha256.ts'
 
 const backupId = '2026-11-21T03-00-00Z-1a2b3c'
@@ -29,9 +29,16 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }))
 
 /** Copies of `jobs` jobs in the vault, and the list of a backup that needs them. */
-async function makeBackup(jobs: number, id = backupId): Promise<string[]> {
-  const ids = Array.from({ length: jobs }, () => uuidv7()).sort()
-  const keys = kinds.flatMap((kind) => ids.map((jobId) => objectKey(kind, jobId, 'png')))
+async function makeBackup(
+  jobs: number | string[],
+  id = backupId,
+  nameOf = (jobId: string, index: number) => `${jobId}-${index + 1}`,
+): Promise<string[]> {
+  const ids = typeof jobs === 'number' ? Array.from({ length: jobs }, () => uuidv7()).sort() : jobs
+  const folderOf = (kind: ObjectKind, jobId: string) => jobPrefix(kind, jobId).slice(0, -jobId.length)
+  const keys = kinds.flatMap((kind) =>
+    ids.map((jobId, index) => `${folderOf(kind, jobId)}${nameOf(jobId, index)}.png`),
+  )
   const lines: string[] = []
   for (const key of keys) {
     const body = Buffer.from(`content of ${key}`)
@@ -63,6 +70,18 @@ describe('restoring objects', () => {
     expect(await keysOf(store)).toEqual(keys)
     await store.remove([keys[4]!])
     expect(await restore(store)).toMatchObject({ count: 9, copied: 1 })
+  })
+
+  it('copies whatever attempt made the objects, also before attempts had keys of their own', async () => {
+    const names = ['', '-1', '-12', '-2', '']
+    const keys = await makeBackup(names.length, backupId, (jobId, index) => `${jobId}${names[index]}`)
+    expect(await restore(store)).toMatchObject({ count: 15, copied: 15 })
+    const [kind, id] = ['mask', keys[0]!.slice(-40, -4)] as const
+    const body = Buffer.from('of an attempt that the backup does not hold')
+    await store.put(objectKey(kind, id, 7, 'png'), body, { contentType: 'image/png', sha256: sha256Of(body) })
+    expect(await restore(store)).toMatchObject({ count: 15, copied: 0 })
+    await store.remove([keys[0]!])
+    expect(await restore(store)).toMatchObject({ count: 15, copied: 1 })
   })
 
   it('names what is missing or damaged in the backup, and restores everything else', async () => {
@@ -112,5 +131,18 @@ describe('removing copies that no backup needs', () => {
     const { signal } = new AbortController()
     expect(await removeUnneeded(vault, [backupId, other], signal)).toBe(gone.length)
     expect((await keysOf(vault.store, 'objects/')).sort()).toEqual([...first, ...second].sort())
+  })
+
+  it('tells the attempts at one job apart', async () => {
+    const ids = [uuidv7(), uuidv7(), uuidv7()].sort()
+    const backups = ['2026-11-20', '2026-11-21', '2026-11-22'].map((day) => `${day}T03-00-00Z-1a2b3c`)
+    const [old, , twelfth] = [
+      await makeBackup(ids, backups[0], (jobId) => jobId),
+      await makeBackup(ids, backups[1], (jobId) => `${jobId}-2`),
+      await makeBackup(ids, backups[2], (jobId) => `${jobId}-12`),
+    ]
+    const { signal } = new AbortController()
+    expect(await removeUnneeded(vault, [backups[0]!, backups[2]!], signal)).toBe(9)
+    expect((await keysOf(vault.store, 'rmbg/objects/')).sort()).toEqual([...old, ...twelfth].sort())
   })
 })

@@ -42,7 +42,7 @@ function request(changes: Partial<ClaimRequest> = {}): ClaimRequest {
     fingerprint: sha256('parameters'),
     params: { model: { name: 'backdrop' } },
     userId: 'anna',
-    originalPath: (id) => `original/${id}.jpg`,
+    originalPath: (id, attempt) => `original/${id}-${attempt}.jpg`,
     imageWidth: 4,
     imageHeight: 3,
     fileSizeKb: 1,
@@ -52,11 +52,13 @@ function request(changes: Partial<ClaimRequest> = {}): ClaimRequest {
   }
 }
 
-const completion = (jobId: string, run: Run): Completion => ({
+const completion = (jobId: string, run: Run, attempt = 1): Completion => ({
   jobId,
+  attempt,
   runId: run.id,
-  maskPath: `mask/${jobId}.png`,
-  processedPath: `processed/${jobId}.png`,
+  originalPath: `original/${jobId}-${attempt}.jpg`,
+  maskPath: `mask/${jobId}-${attempt}.png`,
+  processedPath: `processed/${jobId}-${attempt}.png`,
   originalBytes: 1000,
   maskBytes: 100,
   processedBytes: 500,
@@ -88,7 +90,7 @@ onBothDatabases('a claim', (database) => {
     })
     expect(await row(database(), wanted.jobId)).toMatchObject({
       status: 'processing',
-      original_path: `original/${wanted.jobId}.jpg`,
+      original_path: `original/${wanted.jobId}-1.jpg`,
       source_mtime_ns: '1700000000123456789',
       params: { model: { name: 'backdrop' } },
     })
@@ -112,7 +114,7 @@ onBothDatabases('a claim', (database) => {
       state: 'completed',
       job: {
         jobId,
-        processedPath: `processed/${jobId}.png`,
+        processedPath: `processed/${jobId}-1.png`,
         processedBytes: 500,
         processedSha256: sha256('processed'),
       },
@@ -166,7 +168,42 @@ onBothDatabases('a claim', (database) => {
       await completeJob(database().sql, completion(first.jobId, first.run)),
       'the dead one woke up',
     ).toBe(false)
-    expect(await completeJob(database().sql, completion(first.jobId, next.run))).toBe(true)
+    expect(await completeJob(database().sql, completion(first.jobId, next.run, 2))).toBe(true)
+  })
+
+  it('names the original of its own attempt, and the completed row keeps that of the attempt that did it', async () => {
+    const first = request({ run: someRun({ leaseMs: -1 }) })
+    await claimed(database(), first)
+    const next = { ...first, jobId: uuidv7(), run: someRun() }
+    await claimed(database(), next)
+    const original = async () => (await row(database(), first.jobId)).original_path
+    expect(await original()).toBe(`original/${first.jobId}-2.jpg`)
+    const done = { ...completion(first.jobId, next.run, 2), originalPath: `original/${first.jobId}-2.png` }
+    expect(await completeJob(database().sql, done)).toBe(true)
+    expect(await original()).toBe(`original/${first.jobId}-2.png`)
+  })
+
+  it('that a run makes again, having lost it, is not ended by its earlier attempt', async () => {
+    const run = someRun({ leaseMs: -1 })
+    const first = request({ run })
+    await claimed(database(), first)
+    const other = { ...first, jobId: uuidv7(), run: someRun() }
+    await claimed(database(), other)
+    await releaseJobs(database().sql, other.run.id)
+    expect(await claimJob(database().sql, { ...first, jobId: uuidv7() })).toMatchObject({ attempt: 3 })
+    const failure = { errorCode: 'INPUT_CORRUPT', errorMessage: 'Bad.' } as const
+    const { jobId } = first
+    const ended = { jobId, attempt: 1, runId: run.id, ...failure }
+    expect(await completeJob(database().sql, completion(jobId, run, 1))).toBe(false)
+    expect(await failJob(database().sql, ended)).toBe(false)
+    expect(await row(database(), jobId)).toMatchObject({ status: 'processing', attempt: 3 })
+    expect(await completeJob(database().sql, completion(jobId, run, 3))).toBe(true)
+    expect(await completeJob(database().sql, completion(jobId, run, 1))).toBe(false)
+    expect(await failJob(database().sql, ended)).toBe(false)
+    expect(await row(database(), jobId)).toMatchObject({
+      status: 'completed',
+      mask_path: `mask/${jobId}-3.png`,
+    })
   })
 
   it('of 20 at the same moment is won by exactly one', async () => {
@@ -182,12 +219,10 @@ onBothDatabases('a claim', (database) => {
   it('uses the failed row of the same file again', async () => {
     const first = request()
     const jobId = await claimed(database(), first)
-    await failJob(database().sql, {
-      jobId,
-      runId: first.run.id,
-      errorCode: 'INPUT_CORRUPT',
-      errorMessage: 'Bad.',
-    })
+    const failure = { errorCode: 'INPUT_CORRUPT', errorMessage: 'Bad.' } as const
+    const failed = { jobId, attempt: 1, runId: first.run.id, ...failure }
+    expect(await failJob(database().sql, failed)).toBe(true)
+    expect(await failJob(database().sql, failed), 'the answer was lost').toBe(true)
     expect(await row(database(), jobId)).toMatchObject({
       status: 'failed',
       error_code: 'INPUT_CORRUPT',
@@ -200,13 +235,10 @@ onBothDatabases('a claim', (database) => {
       error_code: null,
       error_message: null,
     })
+    expect(await failJob(database().sql, failed), 'that attempt is over').toBe(false)
+    expect(await row(database(), jobId)).toMatchObject({ status: 'processing' })
     // Other content would leave the objects of the old one behind under this id.
-    await failJob(database().sql, {
-      jobId,
-      runId: again.run.id,
-      errorCode: 'INPUT_CORRUPT',
-      errorMessage: 'Bad.',
-    })
+    await failJob(database().sql, { jobId, attempt: 2, runId: again.run.id, ...failure })
     const changed = { ...again, jobId: uuidv7(), contentSha256: sha256(jobId) }
     expect(await claimed(database(), changed)).toBe(changed.jobId)
   })
@@ -221,7 +253,7 @@ onBothDatabases('the end of a job', (database) => {
     const done = await row(database(), jobId)
     expect(done).toMatchObject({
       status: 'completed',
-      mask_path: `mask/${jobId}.png`,
+      mask_path: `mask/${jobId}-1.png`,
       execution_provider: 'cpu',
       processing_time_ms: 12,
       params: { model: { name: 'backdrop' }, provider: 'cpu' },
@@ -318,7 +350,13 @@ onBothDatabases('on tables of many jobs', (database) => {
       expect(await findMaskedJob(sql, wanted.jobId)).toMatchObject({ contentSha256: wanted.contentSha256 })
       const failing = request({ run })
       const jobId = await claimed(database(), failing)
-      await failJob(sql, { jobId, runId: run.id, errorCode: 'INPUT_CORRUPT', errorMessage: 'Bad.' })
+      await failJob(sql, {
+        jobId,
+        attempt: 1,
+        runId: run.id,
+        errorCode: 'INPUT_CORRUPT',
+        errorMessage: 'Bad.',
+      })
       await claimJob(sql, { ...failing, jobId: uuidv7() })
       await recordFailure(sql, { ...request({ run }), errorCode: 'INPUT_EMPTY', errorMessage: 'Empty.' })
     }
@@ -410,17 +448,21 @@ onBothDatabases('failures of one file told by many runs at once', (database) => 
   })
 
   it('end when it can be read: the row becomes its job, with the name its original deserves', async () => {
-    const unreadable = request({ originalPath: (id) => `original/${id}.bin` })
+    const unreadable = request({ originalPath: (id, attempt) => `original/${id}-${attempt}.bin` })
     const failed = await recordFailure(database().sql, {
       ...unreadable,
       errorCode: 'INPUT_UNREADABLE',
       errorMessage: 'No permission.',
     })
-    const readable = { ...unreadable, jobId: uuidv7(), originalPath: (id: string) => `original/${id}.png` }
+    const readable = {
+      ...unreadable,
+      jobId: uuidv7(),
+      originalPath: (id: string, attempt: number) => `original/${id}-${attempt}.png`,
+    }
     expect(await claimJob(database().sql, readable)).toEqual({ state: 'claimed', jobId: failed, attempt: 2 })
     expect(await row(database(), failed)).toMatchObject({
       status: 'processing',
-      original_path: `original/${failed}.png`,
+      original_path: `original/${failed}-2.png`,
       error_message: null,
     })
   })

@@ -30,7 +30,7 @@ onBothDatabases('a job that is pruned while somebody takes it up again', (databa
         fingerprint: row!.fingerprint,
         params: {},
         userId: 'anna',
-        originalPath: (id) => objectKey('original', id, 'jpg'),
+        originalPath: (id, attempt) => objectKey('original', id, attempt, 'jpg'),
         ...{ imageWidth: 1, imageHeight: 1, fileSizeKb: 1, force: false },
         run: { id: uuidv7(), owner: 'test', leaseMs: 60_000 },
       })

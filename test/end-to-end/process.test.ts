@@ -32,7 +32,7 @@ describe('a folder of photos', () => {
     expect(await readFile(join(objects, cup!.original_path))).toEqual(
       await readFile(join(folder, 'photos/cup.jpg')),
     )
-    expect(cup!.original_path).toMatch(/^original\/\d{4}\/\d\d\/\d\d\/[0-9a-f-]{36}\.jpg$/)
+    expect(cup!.original_path).toMatch(/^original\/\d{4}\/\d\d\/\d\d\/[0-9a-f-]{36}-1\.jpg$/)
     expect(await sharp(join(objects, cup!.mask_path!)).metadata()).toMatchObject({
       format: 'png',
       width: 160,

@@ -137,7 +137,7 @@ describeServers('the policy of rmbg prune', () => {
     const processing = await makeJob(installation.sql, { status: 'processing', ageDays: 40 })
     const leased = await makeJob(installation.sql, { status: 'processing', ageDays: 40 })
     await installation.sql`insert into job_leases values (${leased}, ${uuidv7()}, ${uuidv7()}, 'o', now() + interval '1 hour')`
-    const left = objectKey('processed', processing, 'webp')
+    const left = objectKey('processed', processing, 1, 'webp')
     await installation.store.put(left, Buffer.from('x'), {
       contentType: 'image/webp',
       sha256: createHash('sha256').update('x').digest('hex'),
@@ -190,9 +190,9 @@ describeServers('rmbg orphans', () => {
     const whole = await makeJob(installation.sql, { ageDays: 3, store: installation.store })
     const robbed = await makeJob(installation.sql, { ageDays: 2, store: installation.store })
     const fresh = await makeJob(installation.sql, { ageDays: 0 })
-    await installation.store.remove([objectKey('mask', robbed, 'png')])
-    const lost = objectKey('processed', uuidv7(), 'png')
-    const superseded = objectKey('processed', whole, 'webp')
+    await installation.store.remove([objectKey('mask', robbed, 1, 'png')])
+    const lost = objectKey('processed', uuidv7(), 1, 'png')
+    const superseded = objectKey('processed', whole, 1, 'webp')
     const foreign = 'original/readme.txt'
     for (const key of [lost, superseded, foreign]) await put(key)
 
@@ -206,7 +206,7 @@ describeServers('rmbg orphans', () => {
     const { stdout } = await installation.run(['orphans', '--grace', '0s', '--dry-run'])
     expect(stdout).toContain(`object without a job      ${lost}`)
     expect(stdout).toContain(`object of an earlier try  ${superseded}`)
-    expect(stdout).toContain(`job without its object    ${objectKey('mask', robbed, 'png')}`)
+    expect(stdout).toContain(`job without its object    ${objectKey('mask', robbed, 1, 'png')}`)
     expect(stdout).toContain('not ours, left alone      original/readme.txt')
 
     const rowsOnly = await json('orphans', '--grace', '1s', '--keep-objects', '--yes')

@@ -138,7 +138,7 @@ describeServers('SQL, JSON, shell and path characters', () => {
     const failed =
       await installation.sql`select original_path from image_process_jobs where user_id = 'carol'`
     expect(failed).toHaveLength(names.length)
-    const key = /^original\/\d{4}\/\d\d\/\d\d\/[0-9a-f-]{36}\.[a-z0-9]{1,8}$/
+    const key = /^original\/\d{4}\/\d\d\/\d\d\/[0-9a-f-]{36}-1\.[a-z0-9]{1,8}$/
     for (const { original_path } of failed) expect(original_path).toMatch(key)
   })
 

@@ -36,7 +36,8 @@ const claimed = { ...none, row: 'processing' } as const
 const begun = { ...claimed, isTagged: true, perhaps: ['original'] } as const
 
 const anew = 'does the image, for the first time'
-const again = 'takes the job up at once, for its holder is dead: same id, same keys, attempt 2'
+const again =
+  'takes the job up at once, for its holder is dead: same id, attempt 2, whose keys are its own; it removes what attempt 1 left'
 const done = 'skips the image'
 
 export const imageKillPoints: ImageKillPoint[] = (

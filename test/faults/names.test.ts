@@ -111,7 +111,7 @@ describe('names of files', () => {
     const isDone = new Set(images.filter(({ status }) => status === 'completed').map(({ input }) => input))
     expect(isDone.size).toBe(names.length)
     for (const { original_path } of rows) {
-      expect(original_path).toMatch(/^original\/\d{4}\/\d\d\/\d\d\/[0-9a-f-]{36}\.jpg$/)
+      expect(original_path).toMatch(/^original\/\d{4}\/\d\d\/\d\d\/[0-9a-f-]{36}-1\.jpg$/)
     }
   })
 

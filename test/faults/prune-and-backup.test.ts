@@ -46,7 +46,7 @@ inBothVariants('rmbg prune', (variant, variantName) => {
       await makeJob(sql, { ageDays: 1, store })
       const sha256 = createHash('sha256').update('x').digest('hex')
       for (const kind of ['original', 'mask'] as const) {
-        await store.put(objectKey(kind, uuidv7(), 'png'), Buffer.from('x'), {
+        await store.put(objectKey(kind, uuidv7(), 1, 'png'), Buffer.from('x'), {
           contentType: 'image/png',
           sha256,
         })

@@ -28,7 +28,8 @@ onBothDatabases('objects of jobs', (database) => {
     const onObject = (fetched: Fetched) => told.push(fetched)
     return { ...(await downloadJobs(store(), list, { folder, kinds, onObject })), told }
   }
-  const fileOf = (key: string) => join(folder, key.split('/')[0]!, key.split('/').at(-1)!)
+  /** Called by the job alone, whichever attempt made the object. */
+  const fileOf = (key: string) => join(folder, key.replace(/\/.*\//, '/').replace(/-\d+\./, '.'))
 
   it('have a link each, those of jobs that are not completed have none', async () => {
     const [job] = await jobs(1)
@@ -54,6 +55,16 @@ onBothDatabases('objects of jobs', (database) => {
     for (const key of keys) {
       expect(await readFile(fileOf(key))).toEqual(await readFile(join(storeFolder, key)))
     }
+  })
+
+  it('have the names of their jobs, whatever attempt made them and before attempts had keys of their own', async () => {
+    const { sql } = database()
+    const ids = [
+      await makeJob(sql, { attempt: 12, store: store() }),
+      await makeJob(sql, { hasOldKeys: true, store: store() }),
+    ]
+    const { downloaded } = await download(await findJobs(sql, ids), ['mask'])
+    expect(downloaded).toEqual(ids.map((id) => join(folder, 'mask', `${id}.png`)))
   })
 
   it('that are there with the right content are not written again; others are replaced', async () => {

@@ -59,7 +59,7 @@ export async function expectInvariants(
   const done = new Set<string>()
   for (const row of rows) {
     for (const key of [row.original_path, row.mask_path, row.processed_path]) if (key) known.add(key)
-    // A job that died before it could say so has its keys by its id.
+    // What an attempt has stored that has not ended yet is known by the id of its job.
     known.add(row.job_id)
     if (!isCompleted(row)) continue
     const work = `${row.content_sha256} ${JSON.stringify(row.params)}`
@@ -74,7 +74,8 @@ export async function expectInvariants(
   for (const { job_id } of await sql`select job_id from tombstones`) known.add(job_id)
   for (const kind of ['original/', 'mask/', 'processed/']) {
     for await (const { key } of store.list(kind)) {
-      const jobId = key.slice(key.lastIndexOf('/') + 1, key.lastIndexOf('.'))
+      const name = key.slice(key.lastIndexOf('/') + 1)
+      const jobId = name.slice(0, '00000000-0000-0000-0000-000000000000'.length)
       expect(known.has(key) || known.has(jobId), `${key} has no row`).toBe(true)
     }
   }

@@ -3,13 +3,16 @@ import type postgres from 'postgres'
 import { v7 as uuidv7 } from 'uuid'
 import { tagJobs } from '../../src/database/tags.ts'
 import type { ObjectStore } from '../../src/store/contract.ts'
-import { objectKey } from '../../src/store/keys.ts'
+import { jobPrefix, objectKey } from '../../src/store/keys.ts'
 
 export interface MadeJob {
   status?: 'pending' | 'processing' | 'completed' | 'failed'
   user?: string
   ageDays?: number
   tags?: string[]
+  attempt?: number
+  /** Keys as they were before attempts had keys of their own. */
+  hasOldKeys?: boolean
   /** Also make the objects, of a few bytes; only completed and failed jobs have any. */
   store?: ObjectStore
 }
@@ -18,14 +21,18 @@ const day = 86_400_000
 
 /** A row as a run leaves it, of any age, with objects that are what it says. */
 export async function makeJob(sql: postgres.Sql, made: MadeJob = {}): Promise<string> {
-  const { status = 'completed', user = 'anna', ageDays = 0, tags = [], store } = made
+  const { status = 'completed', user = 'anna', ageDays = 0, tags = [], attempt = 1, store } = made
   const createdAt = new Date(Date.now() - ageDays * day - 60_000)
   const jobId = uuidv7({ msecs: createdAt.getTime() })
   const objects = Object.fromEntries(
     (['original', 'mask', 'processed'] as const).map((kind) => {
       const body = Buffer.from(`${kind} ${jobId} ${randomBytes(50).toString('hex')}`)
       const sha256 = createHash('sha256').update(body).digest('hex')
-      return [kind, { key: objectKey(kind, jobId, kind === 'original' ? 'jpg' : 'png'), body, sha256 }]
+      const extension = kind === 'original' ? 'jpg' : 'png'
+      const key = made.hasOldKeys
+        ? `${jobPrefix(kind, jobId)}.${extension}`
+        : objectKey(kind, jobId, attempt, extension)
+      return [kind, { key, body, sha256 }]
     }),
   ) as Record<'original' | 'mask' | 'processed', { key: string; body: Buffer; sha256: string }>
   const { original, mask, processed } = objects
@@ -38,6 +45,7 @@ export async function makeJob(sql: postgres.Sql, made: MadeJob = {}): Promise<st
       mask_path: isCompleted ? mask.key : null,
       processed_path: isCompleted ? processed.key : null,
       status,
+      attempt,
       created_at: createdAt,
       completed_at: isCompleted ? new Date(createdAt.getTime() + 500) : null,
       processing_time_ms: isCompleted ? 500 : null,

@@ -1,9 +1,9 @@
 import { v7 as uuidv7 } from 'uuid'
 import { beforeEach, expect, it } from 'vitest'
-import { objectKey } from '../../src/store/keys.ts'
+import { jobPrefix, objectKey } from '../../src/store/keys.ts'
 import { type Orphan, type OrphanOptions, planOrphans } from '../../src/upkeep/orphans.ts'
 import { onBothDatabases } from '../database/databases.ts'
-import { makeJob } from '../support/jobs.ts'
+import { type MadeJob, makeJob } from '../support/jobs.ts'
 import { agedStore } from './aged-store.ts'
 
 const signal = new AbortController().signal
@@ -15,7 +15,7 @@ const options: OrphanOptions = {
   signal,
   onOrphan: () => {},
 }
-const key = (jobId = uuidv7()) => objectKey('mask', jobId, 'png')
+const key = (jobId = uuidv7()) => objectKey('mask', jobId, 1, 'png')
 
 onBothDatabases('a plan of orphans', (database) => {
   let at: Awaited<ReturnType<typeof agedStore>>
@@ -26,8 +26,8 @@ onBothDatabases('a plan of orphans', (database) => {
   const plan = (more: Partial<OrphanOptions> = {}) =>
     planOrphans({ database: database(), store: at.store }, { ...options, ...more })
   /** A completed job whose objects are two days old. */
-  const wholeJob = async () => {
-    const jobId = await makeJob(database().sql, { ageDays: 2, store: at.store })
+  const wholeJob = async (more: MadeJob = {}) => {
+    const jobId = await makeJob(database().sql, { ageDays: 2, store: at.store, ...more })
     for (const each of await at.keys()) if (each.includes(jobId)) await at.age(each, 2)
     return jobId
   }
@@ -61,7 +61,7 @@ onBothDatabases('a plan of orphans', (database) => {
     expect(orphans.figures.objects).toBe(2)
     await database().sql`
       insert into image_process_jobs (job_id, user_id, original_path, status)
-      values (${jobId}, 'anna', ${objectKey('original', jobId, 'jpg')}, 'processing')`
+      values (${jobId}, 'anna', ${objectKey('original', jobId, 1, 'jpg')}, 'processing')`
     await database().sql`insert into tombstones (job_id, bytes) values (${deleted}, 1)`
     expect(await orphans.execute({ signal })).toMatchObject({ objects: 0, bytes: 0, left: 2 })
     expect(await at.keys()).toEqual([key(jobId), key(deleted)].sort())
@@ -69,7 +69,7 @@ onBothDatabases('a plan of orphans', (database) => {
 
   it('spares an object of an earlier try that its job names by now', async () => {
     const jobId = await wholeJob()
-    const earlier = objectKey('processed', jobId, 'webp')
+    const earlier = objectKey('processed', jobId, 1, 'webp')
     await at.put(earlier)
     const orphans = await plan()
     expect(orphans.figures.objects).toBe(1)
@@ -78,13 +78,46 @@ onBothDatabases('a plan of orphans', (database) => {
     expect(await at.keys()).toContain(earlier)
   })
 
+  it('knows objects from before attempts had keys of their own', async () => {
+    const [old, young] = [await wholeJob({ hasOldKeys: true }), await wholeJob({ attempt: 3 })]
+    const before = await at.keys()
+    const lost = `${jobPrefix('mask', uuidv7())}.png`
+    const left = [`${jobPrefix('mask', young)}.png`, `${jobPrefix('processed', young)}.webp`]
+    for (const each of [lost, ...left]) await at.put(each)
+    const orphans = await plan()
+    expect(orphans.figures).toMatchObject({ seen: 9, objects: 3, rows: 0, foreign: 0 })
+    await orphans.execute({ signal })
+    expect(await at.keys()).toEqual(before)
+    expect(await statusOf(old)).toMatchObject({ status: 'completed' })
+  })
+
+  it('finds what other attempts left, earlier or later, and only where the job is completed', async () => {
+    const done = [await wholeJob(), await wholeJob({ attempt: 2 }), await wholeJob({ attempt: 11 })]
+    const failed = await makeJob(database().sql, { ageDays: 2, status: 'failed', attempt: 2 })
+    const before = await at.keys()
+    for (const jobId of done) {
+      for (const attempt of [1, 2, 3, 10, 11]) {
+        const each = objectKey('mask', jobId, attempt, 'png')
+        if (!before.includes(each)) await at.put(each)
+      }
+    }
+    const kept = objectKey('mask', failed, 1, 'png')
+    await at.put(kept)
+    const types: string[] = []
+    const orphans = await plan({ onOrphan: ({ type }) => types.push(type) })
+    expect(orphans.figures).toMatchObject({ seen: 22, objects: 12, rows: 0, foreign: 0 })
+    expect(types).toEqual(Array(12).fill('superseded'))
+    await orphans.execute({ signal })
+    expect(await at.keys()).toEqual([...before, kept].sort())
+  })
+
   it('spares a job whose object is back, and one that was done again under another key', async () => {
     const [lost, back, again] = [await wholeJob(), await wholeJob(), await wholeJob()]
     await at.store.remove([key(lost), key(back), key(again)])
     const orphans = await plan()
     expect(orphans.figures.rows).toBe(3)
     await at.put(key(back))
-    const newKey = objectKey('mask', again, 'webp')
+    const newKey = objectKey('mask', again, 1, 'webp')
     await at.put(newKey)
     await database().sql`update image_process_jobs set mask_path = ${newKey} where job_id = ${again}`
     expect(await orphans.execute({ signal })).toMatchObject({ objects: 0, rows: 1, left: 2 })
@@ -150,7 +183,7 @@ onBothDatabases('a plan of orphans', (database) => {
   })
 
   it('trusts no age while the store is in the future', async () => {
-    await at.put(objectKey('original', uuidv7(), 'png'), { days: -1 })
+    await at.put(objectKey('original', uuidv7(), 1, 'png'), { days: -1 })
     await expect(plan()).rejects.toMatchObject({ code: 'REFUSED', message: /written in the future/ })
   })
 })

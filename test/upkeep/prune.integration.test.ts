@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import { beforeEach, expect, it, vi } from 'vitest'
-import { objectKey } from '../../src/store/keys.ts'
+import type { ObjectVersions } from '../../src/store/contract.ts'
+import { jobPrefix, objectKey } from '../../src/store/keys.ts'
 import { type PruneOptions, planPrune } from '../../src/upkeep/prune.ts'
 import { onBothDatabases } from '../database/databases.ts'
 import { makeJob } from '../support/jobs.ts'
@@ -84,13 +85,53 @@ onBothDatabases('a plan of pruning', (database) => {
 
   it('shows what an interrupted prune left, and finishes it', async () => {
     const gone = uuidv7()
-    const key = objectKey('mask', gone, 'png')
+    const key = objectKey('mask', gone, 1, 'png')
     await at.put(key)
     await database().sql`insert into tombstones (job_id, keys, bytes) values (${gone}, ${[key] as never}, 3)`
     const due = await plan()
     expect(due.figures).toMatchObject({ leftovers: 1, rows: { completed: 0 } })
     expect(await due.execute(execution)).toMatchObject({ jobs: 0, objects: 1 })
     expect(await at.keys()).toEqual([])
+  })
+
+  it('removes what any attempt at a job left, in keys of their own or in those that all shared before', async () => {
+    const others = [await make({ ageDays: 1 }), await make({ ageDays: 1, hasOldKeys: true })]
+    const before = await at.keys()
+    const several = await make({ attempt: 11 })
+    const failed = await make({ status: 'failed', attempt: 2 })
+    await make({ hasOldKeys: true })
+    for (const jobId of [several, failed]) {
+      for (const attempt of [1, 2, 10]) await at.put(objectKey('processed', jobId, attempt, 'webp'))
+      await at.put(`${jobPrefix('mask', jobId)}.png`)
+    }
+    const due = await plan({
+      policy: { ...completed, olderThan: { completed: '30 days', failed: '30 days' } },
+    })
+    expect(await due.execute(execution)).toMatchObject({ jobs: 3, objects: 7 + 5 + 3 })
+    expect(await at.keys()).toEqual(before)
+    expect(await jobs()).toEqual([...others].sort())
+  })
+
+  it('with old versions removes those of every attempt', async () => {
+    const [once, thrice] = [await make(), await make({ attempt: 3 })]
+    const purged: string[] = []
+    const versions = {
+      state: async () => 'enabled',
+      purge: async (keys: readonly string[]) => {
+        purged.push(...keys)
+        return { versions: keys.length, bytes: 0 }
+      },
+    } as Partial<ObjectVersions> as ObjectVersions
+    const due = await planPrune(
+      { database: database(), store: async () => ({ ...at.store, versions }) },
+      { policy: completed, maxShare: 100, keepObjects: false, versions: true },
+    )
+    expect(await due.execute(execution)).toMatchObject({ jobs: 2, objects: 6, hidden: false })
+    const masks = purged.filter((key) => key.startsWith('mask/')).sort()
+    const attempts = [1, 2, 3].map((attempt) => objectKey('mask', thrice, attempt, 'png'))
+    expect(masks).toEqual(
+      [objectKey('mask', once, 1, 'png'), ...attempts, `${jobPrefix('mask', thrice)}.png`].sort(),
+    )
   })
 
   it('finishes the batch at hand when it is stopped', async () => {

@@ -116,7 +116,7 @@ function inserts({ sql }: Database, concurrency: number, count: number): Promise
     const jobId = uuidv7()
     await sql`
       insert into image_process_jobs (job_id, user_id, original_path, status)
-      values (${jobId}, 'bench', ${objectKey('original', jobId, 'jpg')}, 'pending')`
+      values (${jobId}, 'bench', ${objectKey('original', jobId, 1, 'jpg')}, 'pending')`
   })
 }
 
@@ -128,7 +128,7 @@ function puts(store: ObjectStore, concurrency: number, files: string[]): Promise
     const original = await readFile(files[index]!)
     const put = (kind: 'original' | 'mask' | 'processed', body: Buffer) => {
       const [extension, contentType] = kind === 'original' ? ['jpg', 'image/jpeg'] : ['png', 'image/png']
-      return store.put(objectKey(kind, jobId, extension!), body, {
+      return store.put(objectKey(kind, jobId, 1, extension!), body, {
         contentType: contentType!,
         sha256: sha256Of(body),
       })

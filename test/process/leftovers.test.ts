@@ -1,0 +1,59 @@
+import { v7 as uuidv7 } from 'uuid'
+import { describe, expect, it } from 'vitest'
+import { removeEarlier, removeOwn } from '../../src/process/leftovers.ts'
+import { uploadsTo } from '../../src/process/uploads.ts'
+import { type ObjectStore, objectKinds } from '../../src/store/contract.ts'
+import { jobPrefix, objectKey } from '../../src/store/keys.ts'
+import { agedStore } from '../upkeep/aged-store.ts'
+
+const jobId = uuidv7()
+const file = { bytes: Buffer.from('x'), extension: 'png', contentType: 'image/png' }
+
+/** Takes objects and lets nobody see or remove any. */
+const guarded = (store: ObjectStore): ObjectStore => ({
+  ...store,
+  list: () => {
+    throw new Error('You may not list.')
+  },
+  remove: () => Promise.reject(new Error('You may not remove.')),
+})
+
+describe('an attempt removes', () => {
+  it('what those before it left, and nothing of later ones or of other jobs', async () => {
+    const { store, put, keys } = await agedStore()
+    const of = (id: string, attempt: number) => objectKinds.map((kind) => objectKey(kind, id, attempt, 'png'))
+    const old = `${jobPrefix('original', jobId)}.jpg`
+    const kept = [...of(jobId, 10), ...of(jobId, 11), ...of(uuidv7(), 1), `${jobPrefix('mask', jobId)}-x.png`]
+    for (const key of [...of(jobId, 1), ...of(jobId, 2), ...of(jobId, 9), old, ...kept]) await put(key)
+    await removeEarlier(store, { jobId, attempt: 10 })
+    expect(await keys()).toEqual([...kept].sort())
+  })
+
+  it('what it has sent itself, however late that arrives', async () => {
+    const { store, put, keys } = await agedStore()
+    const kept = [objectKey('mask', jobId, 1, 'png'), objectKey('mask', jobId, 3, 'png')]
+    for (const key of kept) await put(key)
+    const slow: ObjectStore = {
+      ...store,
+      put: async (...args) => {
+        await new Promise((resolve) => setTimeout(resolve, 50))
+        return store.put(...args)
+      },
+    }
+    const uploads = uploadsTo(slow)
+    for (const kind of objectKinds) uploads.send(kind, { jobId, attempt: 2 }, file)
+    await removeOwn(slow, uploads)
+    expect(await keys()).toEqual(kept)
+  })
+
+  it('nothing where the store does not let it, and its image is none the worse', async () => {
+    const { store, put, keys } = await agedStore()
+    const key = objectKey('mask', jobId, 1, 'png')
+    await put(key)
+    await removeEarlier(guarded(store), { jobId, attempt: 2 })
+    const uploads = uploadsTo(guarded(store))
+    uploads.send('mask', { jobId, attempt: 1 }, file)
+    await removeOwn(guarded(store), uploads)
+    expect(await keys()).toEqual([key])
+  })
+})
