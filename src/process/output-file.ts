@@ -1,5 +1,4 @@
 /** The local cut-outs, with `--output`: ours are kept up to date there, and what is not ours is never touched. */
-import { stat } from 'node:fs/promises'
 import { type CompletedJob, findJobOfCutout } from '../database/jobs.ts'
 import { type FileVersion, lookAt, type WriteOptions, writeAtomically } from '../system/files.ts'
 import { sha256OfFile } from '../system/sha256.ts'
@@ -71,33 +70,3 @@ const isUntouched = ({ size, mtimeNs }: FileVersion, job: CompletedJob): boolean
 
 /** @returns undefined for a file that cannot be read, which therefore cannot be shown to be ours */
 const digestOf = (path: string): Promise<string | undefined> => sha256OfFile(path).catch(() => undefined)
-
-/**
- * Tells whether a path leads to one of the inputs, by device and inode: with links, and with folders that are mounted
- * twice, one file has several paths. The inputs are looked at when this is first asked.
- *
- * @param inputs paths
- */
-export function inputTest(inputs: () => Iterable<string> | AsyncIterable<string>): (path: string) => Promise<boolean> {
-  let known: Promise<Set<string>> | undefined
-  return async (path) => {
-    const file = await identityOf(path)
-    if (file === undefined) return false
-    known ??= identitiesOf(inputs())
-    return (await known).has(file)
-  }
-}
-
-async function identitiesOf(paths: Iterable<string> | AsyncIterable<string>): Promise<Set<string>> {
-  const identities = new Set<string>()
-  for await (const path of paths) {
-    const identity = await identityOf(path)
-    if (identity !== undefined) identities.add(identity)
-  }
-  return identities
-}
-
-async function identityOf(path: string): Promise<string | undefined> {
-  const file = await stat(path, { bigint: true }).catch(() => undefined)
-  return file && `${file.dev}:${file.ino}`
-}

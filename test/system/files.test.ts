@@ -29,7 +29,7 @@ describe('writing a file', () => {
   it('names what it was to be, and says what is in the way', async () => {
     const folder = await temporaryFolder()
     await writeFile(join(folder, 'a'), '')
-    await expect(writeAtomically(join(folder, 'a/x.png'), Buffer.from('x'), 'cut-out')).rejects.toMatchObject(
+    await expect(writeAtomically(join(folder, 'a/x.png'), Buffer.from('x'), { what: 'cut-out' })).rejects.toMatchObject(
       {
         code: 'OUTPUT_UNWRITABLE',
         message: `The cut-out x.png cannot be written to ${folder}/a: a file stands where a folder is needed.`,
