@@ -86,10 +86,7 @@ export async function findCompletedBySource(
 }
 
 /** The completed job with this id. */
-export async function findCompletedJob(
-  sql: postgres.Sql,
-  jobId: string,
-): Promise<CompletedJob | undefined> {
+export async function findCompletedJob(sql: postgres.Sql, jobId: string): Promise<CompletedJob | undefined> {
   const [row] = await withDatabase(
     () => sql`
       select ${completedColumns(sql, sql`j`)} from image_process_jobs j
@@ -104,10 +101,7 @@ export async function findCompletedJob(
  *
  * @param sha256 hex
  */
-export async function findJobOfCutout(
-  sql: postgres.Sql,
-  sha256: string,
-): Promise<CompletedJob | undefined> {
+export async function findJobOfCutout(sql: postgres.Sql, sha256: string): Promise<CompletedJob | undefined> {
   const [row] = await withDatabase(
     () => sql`
       select ${completedColumns(sql, sql`j`)} from image_process_jobs j

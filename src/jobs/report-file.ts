@@ -45,6 +45,10 @@ async function replaceable(path: string): Promise<WriteOptions['over']> {
 }
 
 const inTheWay = (path: string): RmbgError =>
-  new RmbgError('USAGE', `${path} is there already, and it is not a report that rmbg made and nobody changed.`, {
-    hint: 'Choose another file, or replace that one with --overwrite.',
-  })
+  new RmbgError(
+    'USAGE',
+    `${path} is there already, and it is not a report that rmbg made and nobody changed.`,
+    {
+      hint: 'Choose another file, or replace that one with --overwrite.',
+    },
+  )

@@ -63,11 +63,7 @@ interface Progress {
   stop: AbortController
 }
 
-function openBatch(
-  candidates: readonly Candidate[],
-  services: BatchServices,
-  options: BatchOptions,
-): Batch {
+function openBatch(candidates: readonly Candidate[], services: BatchServices, options: BatchOptions): Batch {
   const { masks } = services
   const model = masks === 'from-store' ? {} : { model: modelParameters(masks.spec) }
   return {

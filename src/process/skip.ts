@@ -38,7 +38,15 @@ export const skipOwnCutout = (candidate: Candidate, job: CompletedJob): SkippedE
 const skipped = (
   { shown: input }: Candidate,
   { jobId, originalPath, maskPath, processedPath }: CompletedJob,
-) => ({ type: 'image' as const, status: 'skipped' as const, input, jobId, originalPath, maskPath, processedPath })
+) => ({
+  type: 'image' as const,
+  status: 'skipped' as const,
+  input,
+  jobId,
+  originalPath,
+  maskPath,
+  processedPath,
+})
 
 async function restoreOutput(
   batch: Batch,

@@ -1,7 +1,7 @@
 /** Files on disk: written whole or not at all, flushed, tidied up, and what a disk refuses put into words. */
 import { randomBytes } from 'node:crypto'
 import type { BigIntStats } from 'node:fs'
-import { link, lstat, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, link, lstat, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { RmbgError } from '../errors.ts'
 
@@ -72,16 +72,18 @@ export async function writeAtomically(
     }
     // "wx" refuses a link that somebody put there.
     const handle = await open(temporary, 'wx')
+    let isNamed: boolean
     try {
       await handle.writeFile(bytes)
-      if (changedAtMs !== undefined) await handle.utimes(changedAtMs / 1000, changedAtMs / 1000)
       await handle.sync()
+      isNamed = await giveName(temporary, path, over)
+      // Not before it has its name: an unfinished file is known by its age. Some disks keep no times.
+      if (isNamed && changedAtMs !== undefined) await setTime(handle, changedAtMs).catch(() => {})
     } finally {
       await handle.close()
     }
-    if (await giveName(temporary, path, over)) return true
-    await rm(temporary, { force: true })
-    return false
+    if (!isNamed) await rm(temporary, { force: true })
+    return isNamed
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => {})
     throw new RmbgError(
@@ -91,6 +93,8 @@ export async function writeAtomically(
     )
   }
 }
+
+const setTime = (handle: FileHandle, ms: number): Promise<void> => handle.utimes(ms / 1000, ms / 1000)
 
 /** @returns false where something is in the way that `over` does not name */
 async function giveName(

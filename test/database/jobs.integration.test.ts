@@ -11,6 +11,8 @@ import {
   completeJob,
   failJob,
   findCompletedBySource,
+  findCompletedJob,
+  findJobOfCutout,
   findMaskedContent,
   findMaskedJob,
   recordFailure,

@@ -17,19 +17,27 @@ describe('a report', () => {
   it('replaces the one before it', async () => {
     await write('Monday, größer \ud83d\ude00')
     await write('Tuesday')
-    expect(await readFile(path, 'utf8')).toMatch(/^<!doctype html>[^]*Tuesday[^]*<!-- rmbg report [0-9a-f]{64} -->\n$/)
+    expect(await readFile(path, 'utf8')).toMatch(
+      /^<!doctype html>[^]*Tuesday[^]*<!-- rmbg report [0-9a-f]{64} -->\n$/,
+    )
   })
 
   it.each<[string, () => Promise<unknown>]>([
     ['a file of somebody else', () => writeFile(path, html('mine'))],
-    ['a report that somebody changed', async () => {
-      await write('Monday')
-      await writeFile(path, (await readFile(path, 'utf8')).replace('Monday', 'Sunday'))
-    }],
-    ['a report that somebody added to', async () => {
-      await write('Monday')
-      await appendFile(path, '<p>a note</p>')
-    }],
+    [
+      'a report that somebody changed',
+      async () => {
+        await write('Monday')
+        await writeFile(path, (await readFile(path, 'utf8')).replace('Monday', 'Sunday'))
+      },
+    ],
+    [
+      'a report that somebody added to',
+      async () => {
+        await write('Monday')
+        await appendFile(path, '<p>a note</p>')
+      },
+    ],
     ['a link', () => symlink('elsewhere.html', path)],
   ])('replaces %s only when it is told to', async (_, make) => {
     await make()

@@ -21,5 +21,6 @@ it('an input is known by all its paths: linked, hard-linked and below a linked f
   const isInput = inputTest(candidates)
   const known = ['photos/a.jpg', 'link.jpg', 'hard.jpg', 'folder/a.jpg']
   for (const path of known) expect(await isInput(at(path)), path).toBe(true)
-  for (const path of ['photos/other.jpg', 'photos', 'gone.jpg']) expect(await isInput(at(path)), path).toBe(false)
+  for (const path of ['photos/other.jpg', 'photos', 'gone.jpg'])
+    expect(await isInput(at(path)), path).toBe(false)
 })

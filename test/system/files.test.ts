@@ -47,12 +47,12 @@ describe('writing a file', () => {
   it('names what it was to be, and says what is in the way', async () => {
     const folder = await temporaryFolder()
     await writeFile(join(folder, 'a'), '')
-    await expect(writeAtomically(join(folder, 'a/x.png'), Buffer.from('x'), { what: 'cut-out' })).rejects.toMatchObject(
-      {
-        code: 'OUTPUT_UNWRITABLE',
-        message: `The cut-out x.png cannot be written to ${folder}/a: a file stands where a folder is needed.`,
-      },
-    )
+    await expect(
+      writeAtomically(join(folder, 'a/x.png'), Buffer.from('x'), { what: 'cut-out' }),
+    ).rejects.toMatchObject({
+      code: 'OUTPUT_UNWRITABLE',
+      message: `The cut-out x.png cannot be written to ${folder}/a: a file stands where a folder is needed.`,
+    })
     await mkdir(join(folder, 'x.png'))
     await expect(writeAtomically(join(folder, 'x.png'), Buffer.from('x'))).rejects.toThrow(
       'a folder stands in its place',
@@ -102,19 +102,28 @@ describe('a name that has to be free', () => {
   it.each<[string, () => Promise<unknown>]>([
     ['written to', () => appendFile(path, ' and more')],
     ['written to without a change of size', () => writeFile(path, 'them')],
-    ['written to, with its old time', async () => {
-      const { atime, mtime } = await stat(path)
-      await writeFile(path, 'them')
-      await utimes(path, atime, mtime)
-    }],
-    ['replaced', async () => {
-      await writeFile(join(folder, 'new'), 'mine')
-      await rename(join(folder, 'new'), path)
-    }],
-    ['replaced by a link', async () => {
-      await rename(path, join(folder, 'old'))
-      await symlink('old', path)
-    }],
+    [
+      'written to, with its old time',
+      async () => {
+        const { atime, mtime } = await stat(path)
+        await writeFile(path, 'them')
+        await utimes(path, atime, mtime)
+      },
+    ],
+    [
+      'replaced',
+      async () => {
+        await writeFile(join(folder, 'new'), 'mine')
+        await rename(join(folder, 'new'), path)
+      },
+    ],
+    [
+      'replaced by a link',
+      async () => {
+        await rename(path, join(folder, 'old'))
+        await symlink('old', path)
+      },
+    ],
   ])('stays with a file that was %s since it was looked at', async (_, change) => {
     await writeFile(path, 'ours')
     const seen = await lookAt(path)

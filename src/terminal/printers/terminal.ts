@@ -54,8 +54,7 @@ function printImage(event: ImageEvent, options: { verbose: boolean; dryRun: bool
 
 /** What a dry run is asked for: what would be made, or restored. */
 const isPlan = (event: ImageEvent, dryRun: boolean): boolean =>
-  event.status === 'planned' ||
-  (dryRun && event.status === 'skipped' && event.output?.state === 'restored')
+  event.status === 'planned' || (dryRun && event.status === 'skipped' && event.output?.state === 'restored')
 
 function printKept(output: Parameters<typeof keptLine>[0], dryRun: boolean): void {
   if (dryRun) process.stdout.write(`${keptLine(output, dryRun)}\n`)
