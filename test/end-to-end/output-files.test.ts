@@ -102,7 +102,7 @@ describe('a cut-out that a person changed', () => {
 it('a cut-out of other options is ours, and gives way to the one that is asked for', async () => {
   await process('photos', '-o', 'cutouts')
   const first = await readFile(at(summer))
-  const padded = await events('photos', '-o', 'cutouts', '--canvas', '300x300')
+  const padded = await events('photos', '-o', 'cutouts', '--size', '300x300')
   expect(padded.images[input].output).toEqual({ path: at(summer), state: 'written' })
   expect(await sharp(at(summer)).metadata()).toMatchObject({ width: 300, height: 300 })
   const back = await process('photos', '-o', 'cutouts')
@@ -210,7 +210,7 @@ describe('a cut-out of ours as an input', () => {
   it('is named with its job in JSON, and counted; --force and other options change nothing', async () => {
     await process('photos', '-o', 'first')
     const rows = await workspace.rows()
-    const { images, all, summary } = await events('first', '-o', 'second', '--force', '--canvas', '300x300')
+    const { images, all, summary } = await events('first', '-o', 'second', '--force', '--size', '300x300')
     const row = rows.find(({ source_path }) => source_path.endsWith('cup.webp'))!
     expect(images['first/summer/cup.png']).toMatchObject({
       ...{ status: 'skipped', reason: 'own-cutout', jobId: row.job_id, review: null },

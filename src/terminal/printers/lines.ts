@@ -27,9 +27,7 @@ export function linesPrinter({ quiet, verbose }: PrinterOptions): Printer {
         if (!quiet) process.stderr.write(`${modelText(event)}\n`)
         break
       case 'image':
-        if (quiet && event.status !== 'failed') break
-        process.stdout.write(`${imageLine(event, { verbose, dryRun })}\n`)
-        if (isKept(event)) process.stdout.write(`${keptLine(event.output, dryRun)}\n`)
+        if (!quiet || event.status === 'failed') printImage(event, { verbose, dryRun })
         break
       case 'notice':
         if (!quiet || event.important) process.stderr.write(`${noticeText(event)}\n`)
@@ -39,6 +37,11 @@ export function linesPrinter({ quiet, verbose }: PrinterOptions): Printer {
         break
     }
   }
+}
+
+function printImage(event: ImageEvent, options: LineOptions): void {
+  process.stdout.write(`${imageLine(event, options)}\n`)
+  if (isKept(event)) process.stdout.write(`${keptLine(event.output, options.dryRun)}\n`)
 }
 
 export function startText(event: StartEvent, verbose: boolean): string {
@@ -61,11 +64,13 @@ export const modelText = ({ model, provider }: ModelEvent): string =>
 export const noticeText = ({ message, important }: NoticeEvent): string =>
   important ? `${pc.bold(pc.yellow('NOTICE:'))} ${printable(message)}` : printable(message)
 
-/** @param options.dryRun what it says has not happened, it would */
-export function imageLine(
-  event: ImageEvent,
-  { verbose, dryRun }: { verbose: boolean; dryRun: boolean },
-): string {
+export interface LineOptions {
+  verbose: boolean
+  /** What a line tells of has not happened: it would. */
+  dryRun: boolean
+}
+
+export function imageLine(event: ImageEvent, { verbose, dryRun }: LineOptions): string {
   const input = printable(event.input)
   const output = outputText(event)
   switch (event.status) {

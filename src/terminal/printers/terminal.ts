@@ -7,6 +7,7 @@ import {
   imageLine,
   isKept,
   keptLine,
+  type LineOptions,
   modelText,
   needsReview,
   noticeText,
@@ -31,8 +32,7 @@ export function terminalPrinter({ quiet, verbose }: PrinterOptions): Printer {
         if (!quiet) above(modelText(event))
         break
       case 'image':
-        printImage(event, { verbose, dryRun })
-        if (!quiet && isKept(event)) printKept(event.output, dryRun)
+        printImage(event, { quiet, verbose, dryRun })
         bar.count(event)
         break
       case 'notice':
@@ -46,10 +46,11 @@ export function terminalPrinter({ quiet, verbose }: PrinterOptions): Printer {
   }
 }
 
-function printImage(event: ImageEvent, options: { verbose: boolean; dryRun: boolean }): void {
+function printImage(event: ImageEvent, options: PrinterOptions & LineOptions): void {
   if (isPlan(event, options.dryRun)) process.stdout.write(`${imageLine(event, options)}\n`)
   else if (event.status === 'failed') above(pc.red(failureLine(event)))
   else if (options.verbose || needsReview(event)) above(imageLine(event, options))
+  if (!options.quiet && isKept(event)) printKept(event.output, options.dryRun)
 }
 
 /** What a dry run is asked for: what would be made, or restored. */
