@@ -242,7 +242,8 @@ onBothDatabases('the end of a job', (database) => {
     const known = { jobId, processedSha256: digest, completedAtMs: completed_at.getTime() }
     expect(await findCompletedJob(database().sql, jobId)).toMatchObject(known)
     expect(await findJobOfCutout(database().sql, digest)).toMatchObject(known)
-    await database().sql`update image_process_jobs set status = 'failed' where job_id = ${jobId}`
+    await database()
+      .sql`update image_process_jobs set status = 'failed', error_message = 'Lost.' where job_id = ${jobId}`
     expect(await findCompletedJob(database().sql, jobId)).toBeUndefined()
     expect(await findJobOfCutout(database().sql, digest)).toMatchObject({ jobId })
   })

@@ -71,7 +71,7 @@ describe('a cut-out that a person changed', () => {
     await process('photos', '-o', 'cutouts')
     const cutout = await readFile(at(summer))
     const theirs = await change(at(summer))
-    for (const flags of [[], ['--checksum'], ['--force'], ['--keep-hidden-color'], ['--from-mask']]) {
+    for (const flags of [[], ['--force'], ['--from-mask', '--size', '300x300']]) {
       const { status, stdout, stderr } = await process('photos', '-o', 'cutouts', ...flags)
       expect(status, stderr).toBe(0)
       expect(stdout, flags.join()).toContain(keptLine())
@@ -173,8 +173,10 @@ describe('--dry-run', () => {
     const plan = ['photos/cup.jpg', 'photos/cup.png', 'photos/new.jpg', 'photos/taken.jpg']
     const text = await process(...plan, '-o', 'cutouts', '--dry-run')
     expect(text.stdout.split('\n').slice(0, 6)).toEqual([
-      `skipped    photos/cup.jpg -> ${at('cutouts/cup.jpg.png')}  done before, would be restored from the store`,
-      'skipped    photos/cup.png  done before',
+      expect.stringContaining(
+        `skipped    photos/cup.jpg -> ${at('cutouts/cup.jpg.png')}  done before, would be restored from the store`,
+      ),
+      expect.stringMatching(/^skipped {4}photos\/cup\.png {2}done before/),
       `would keep ${at('cutouts/cup.png.png')}: not a cut-out of ours (--overwrite replaces it)`,
       expect.stringContaining(`would do   photos/new.jpg -> ${at('cutouts/new.png')}`),
       expect.stringMatching(/^would do {3}photos\/taken\.jpg {2}\d+ bytes$/),

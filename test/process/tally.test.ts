@@ -67,7 +67,15 @@ it('sums up a run', () => {
   const of = { runId: 'run', images: 4, elapsedMs: 1500, isStopped: true }
   expect(summaryOf(tallyOf(completed(), completed('empty'), failed('INPUT_EMPTY')), of)).toEqual({
     ...{ type: 'summary', runId: 'run', images: 4, completed: 2, skipped: 0, failed: 1, planned: 0 },
-    ...{ needReview: 1, remaining: 1, interrupted: true, elapsedMs: 1500, imagesPerSecond: 1.33 },
+    ...{
+      ownCutouts: 0,
+      kept: 0,
+      needReview: 1,
+      remaining: 1,
+      interrupted: true,
+      elapsedMs: 1500,
+      imagesPerSecond: 1.33,
+    },
     failures: [{ input: 'x.jpg', code: 'INPUT_EMPTY', message: 'It failed.' }],
   })
 })
