@@ -6,7 +6,7 @@ import type { Candidate } from './inputs.ts'
  * Tells whether a path leads to one of the inputs, by device and inode. They are looked at when this is first asked,
  * which may be never.
  */
-export function inputTest(candidates: readonly Candidate[]): (path: string) => Promise<boolean> {
+export function inputTest(candidates: Iterable<Candidate>): (path: string) => Promise<boolean> {
   let known: Promise<Set<string>> | undefined
   return async (path) => {
     const file = await identityOf(path)
@@ -16,7 +16,7 @@ export function inputTest(candidates: readonly Candidate[]): (path: string) => P
   }
 }
 
-async function identitiesOf(candidates: readonly Candidate[]): Promise<Set<string>> {
+async function identitiesOf(candidates: Iterable<Candidate>): Promise<Set<string>> {
   const identities = new Set<string>()
   for (const { path } of candidates) {
     const identity = await identityOf(path)
