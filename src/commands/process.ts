@@ -86,8 +86,11 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     }
   }
 
-  #assertFewReviews({ needReview, completed, skipped }: SummaryEvent, { failOnReview }: ResolvedSettings) {
-    const cutouts = completed + skipped
+  #assertFewReviews(
+    { needReview, completed, skipped, ownCutouts }: SummaryEvent,
+    { failOnReview }: ResolvedSettings,
+  ) {
+    const cutouts = completed + skipped - ownCutouts
     if (failOnReview === undefined || needReview * 100 <= failOnReview * cutouts) return
     this.logToStderr(`${needReview} of ${cutouts} cut-outs need review, more than ${failOnReview}%.`)
     this.exit(exitStatus.reviewNeeded)

@@ -2,7 +2,6 @@ import { resolve } from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import { dimensions } from '../database/usage.ts'
 import type { Statistics } from '../jobs/statistics.ts'
-import { writeAtomically } from '../system/files.ts'
 import { BaseCommand, type Frame } from '../terminal/command.ts'
 import { when } from '../terminal/flags.ts'
 import { statisticsHtml } from '../terminal/texts/statistics-html.ts'
@@ -31,21 +30,27 @@ export default class Stats extends BaseCommand {
       helpValue: 'FILE',
       description: 'also write a report with charts, as one HTML file',
     }),
+    overwrite: Flags.boolean({
+      default: false,
+      description: 'also replace a file that is not a report made by rmbg',
+      dependsOn: ['html'],
+    }),
   }
 
   async run(): Promise<Statistics> {
     const { flags } = await this.parse(Stats)
     const options = { since: flags.since, until: flags.until, limit: flags.limit }
     return this.withContext(async ({ context }: Frame) => {
+      const { reportFile } = await import('../jobs/report-file.ts')
+      const file = flags.html === undefined ? undefined : resolve(flags.html)
+      const target = file === undefined ? undefined : await reportFile(file, flags)
       const database = await context.database()
       const cache = await context.cache((message) => this.logToStderr(message))
       const { collectReport, collectStatistics } = await import('../jobs/statistics.ts')
       const statistics = await collectStatistics(database, cache, { by: flags.by, ...options })
       this.log(statisticsText(statistics))
-      if (flags.html !== undefined) {
-        const file = resolve(flags.html)
-        const report = await collectReport(database, cache, options)
-        await writeAtomically(file, Buffer.from(statisticsHtml(report)), 'report')
+      if (target) {
+        await target.write(statisticsHtml(await collectReport(database, cache, options)))
         this.logToStderr(`The report is in ${file}`)
       }
       return statistics

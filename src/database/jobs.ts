@@ -29,13 +29,16 @@ export interface CompletedJob {
   processedBytes: number
   /** Hex. */
   processedSha256: string
+  /** Milliseconds since 1970. */
+  completedAtMs: number
   review: JobReview | null
 }
 
 const completedColumns = (sql: postgres.Sql, job: postgres.PendingQuery<postgres.Row[]>) => sql`
   ${job}.job_id as "jobId", ${job}.original_path as "originalPath", ${job}.mask_path as "maskPath",
   ${job}.processed_path as "processedPath", ${job}.processed_bytes::float8 as "processedBytes",
-  encode(${job}.processed_sha256, 'hex') as "processedSha256", ${job}.review`
+  encode(${job}.processed_sha256, 'hex') as "processedSha256",
+  floor(extract(epoch from ${job}.completed_at) * 1000)::float8 as "completedAtMs", ${job}.review`
 
 const completedJob = (row: postgres.Row): CompletedJob => ({
   jobId: row.jobId,
@@ -44,6 +47,7 @@ const completedJob = (row: postgres.Row): CompletedJob => ({
   processedPath: row.processedPath,
   processedBytes: row.processedBytes,
   processedSha256: row.processedSha256,
+  completedAtMs: row.completedAtMs,
   review: row.review,
 })
 
@@ -79,6 +83,31 @@ export async function findCompletedBySource(
   )
   const found = new Map(rows.map((row) => [row.index, completedJob(row)]))
   return sources.map((_, index) => found.get(index))
+}
+
+/** The completed job with this id. */
+export async function findCompletedJob(sql: postgres.Sql, jobId: string): Promise<CompletedJob | undefined> {
+  const [row] = await withDatabase(
+    () => sql`
+      select ${completedColumns(sql, sql`j`)} from image_process_jobs j
+      where j.job_id = ${jobId} and j.status = 'completed'`,
+  )
+  return row && completedJob(row)
+}
+
+/**
+ * A job whose cut-out, byte for byte, has this content; it may have lost its objects since. What only looks like a
+ * cut-out, because somebody has changed it, is none.
+ *
+ * @param sha256 hex
+ */
+export async function findJobOfCutout(sql: postgres.Sql, sha256: string): Promise<CompletedJob | undefined> {
+  const [row] = await withDatabase(
+    () => sql`
+      select ${completedColumns(sql, sql`j`)} from image_process_jobs j
+      where j.processed_sha256 = decode(${sha256}, 'hex') limit 1`,
+  )
+  return row && completedJob(row)
 }
 
 /** A completed job whose mask can be used for another cut-out. */

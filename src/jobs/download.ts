@@ -4,7 +4,7 @@ import type { Job } from '../database/query.ts'
 import { objectErrors, RmbgError } from '../errors.ts'
 import { type ObjectKind, type ObjectStore, objectKinds } from '../store/contract.ts'
 import { readVerified } from '../store/verified.ts'
-import { writeAtomically } from '../system/files.ts'
+import { lookAt, writeAtomically } from '../system/files.ts'
 import { sha256OfFile } from '../system/sha256.ts'
 
 /** Objects on the way at once. */
@@ -37,19 +37,24 @@ async function linksOf(store: ObjectStore, job: Job, expiresSeconds: number): Pr
   return links
 }
 
-/** Where an object is now, or why it is not there. */
-export type Fetched = { key: string; path: string } | { key: string; error: RmbgError }
+/** Where an object is now, or why it is not there. `kept`: something else is in its place and stays. */
+export type Fetched =
+  | { key: string; path: string }
+  | { key: string; kept: string }
+  | { key: string; error: RmbgError }
 
 export interface Downloads {
   /** Files, as absolute paths. */
   downloaded: string[]
+  /** Files in the place of objects that hold something else, as absolute paths; absent when there are none. */
+  kept?: string[]
   /** Objects that are not in the store, or not as they were written; absent when there are none. */
   failed?: { key: string; code: string; message: string }[]
 }
 
 /**
  * Fetches objects of jobs as `folder/<kind>/<job id>.<extension>`, each compared with its checksum. A file that is
- * there already with the right content stays. An object that is missing or damaged keeps no other from being fetched.
+ * there already stays, with the right content or any other; `overwrite` replaces the latter. An object that is missing or damaged keeps no other from being fetched.
  *
  * @param onObject is told of each as it comes
  * @returns in the order of jobs and kinds
@@ -61,15 +66,21 @@ export async function downloadJobs(
   {
     folder,
     kinds,
+    overwrite,
     onObject,
-  }: { folder: string; kinds: readonly ObjectKind[]; onObject: (fetched: Fetched) => void },
+  }: {
+    folder: string
+    kinds: readonly ObjectKind[]
+    overwrite: boolean
+    onObject: (fetched: Fetched) => void
+  },
 ): Promise<Downloads> {
   const wanted = jobs.flatMap(objectsOf).filter(({ kind }) => kinds.includes(kind))
   const limit = pLimit(concurrency)
   const fetched = await limit
     .map(wanted, async ({ jobId, kind, key, sha256 }) => {
       const path = join(folder, kind, `${jobId}${extname(key)}`)
-      const fetched = await download(store, { key, sha256 }, path)
+      const fetched = await download(store, { key, sha256 }, { path, overwrite })
       onObject(fetched)
       return fetched
     })
@@ -77,8 +88,10 @@ export async function downloadJobs(
   const failed = fetched.flatMap((object) =>
     'error' in object ? { key: object.key, code: object.error.code, message: object.error.message } : [],
   )
+  const kept = fetched.flatMap((object) => ('kept' in object ? object.kept : []))
   return {
     downloaded: fetched.flatMap((object) => ('path' in object ? object.path : [])),
+    ...(kept.length > 0 && { kept }),
     ...(failed.length > 0 && { failed }),
   }
 }
@@ -86,24 +99,22 @@ export async function downloadJobs(
 async function download(
   store: ObjectStore,
   { key, sha256 }: { key: string; sha256: string },
-  path: string,
+  { path, overwrite }: { path: string; overwrite: boolean },
 ): Promise<Fetched> {
   try {
-    if ((await presentDigest(path)) !== sha256)
-      await writeAtomically(path, await readVerified(store, key, sha256))
-    return { key, path }
+    const present = await lookAt(path)
+    if (present.kind === 'file' && (await digestOf(path)) === sha256) return { key, path }
+    // A folder cannot be replaced; the writing says so.
+    const isInTheWay = present.kind !== 'nothing' && present.kind !== 'folder'
+    if (isInTheWay && !overwrite) return { key, kept: path }
+    const bytes = await readVerified(store, key, sha256)
+    const over = present.kind === 'nothing' && !overwrite ? 'nothing' : 'anything'
+    return (await writeAtomically(path, bytes, { over })) ? { key, path } : { key, kept: path }
   } catch (error) {
     if (error instanceof RmbgError && objectErrors.includes(error.code)) return { key, error }
     throw error
   }
 }
 
-/** @returns undefined where there is no such file */
-async function presentDigest(path: string): Promise<string | undefined> {
-  try {
-    return await sha256OfFile(path)
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw new RmbgError('OUTPUT_UNWRITABLE', `${path} cannot be read.`, { cause })
-  }
-}
+/** @returns undefined for a file that cannot be read, which is then not known to be the right one */
+const digestOf = (path: string): Promise<string | undefined> => sha256OfFile(path).catch(() => undefined)

@@ -13,8 +13,10 @@ import type { Batch, BatchOptions, BatchServices, Image, Masks } from './contrac
 import type { FailedEvent, ImageEvent, PlannedEvent, StartEvent, SummaryEvent } from './events.ts'
 import { failedEvent } from './failure.ts'
 import { mebibytes, processOne } from './image.ts'
+import { inputTest } from './input-files.ts'
 import type { Candidates } from './inputs.ts'
 import { leaseMs, letGo, startHeartbeat, untilNoneIsHeld } from './leases.ts'
+import { foreseeOutput } from './output-file.ts'
 import { take } from './take.ts'
 import { count, emptyTally, storeKeepsFailing, summaryOf, type Tally } from './tally.ts'
 import { unfinishedImages } from './unfinished.ts'
@@ -33,7 +35,7 @@ export async function runBatch(
   options: BatchOptions,
 ): Promise<SummaryEvent> {
   const startedAt = performance.now()
-  const batch = openBatch(services, options)
+  const batch = openBatch(candidates, services, options)
   const progress: Progress = { batch, tally: emptyTally(), stop: new AbortController() }
   announce(batch, candidates.length)
   let summary: SummaryEvent
@@ -41,6 +43,7 @@ export async function runBatch(
     await (options.dryRun ? planAll(progress, candidates) : processAll(progress, candidates))
   } finally {
     // Also when an error ends the run: what was done until then is done.
+    if (progress.tally.ownCutouts > 0) options.onEvent(ownCutoutsNotice(progress.tally.ownCutouts))
     summary = summaryOf(progress.tally, {
       runId: batch.run.id,
       images: candidates.length,
@@ -60,7 +63,7 @@ interface Progress {
   stop: AbortController
 }
 
-function openBatch(services: BatchServices, options: BatchOptions): Batch {
+function openBatch(candidates: Candidates, services: BatchServices, options: BatchOptions): Batch {
   const { masks } = services
   const model = masks === 'from-store' ? {} : { model: modelParameters(masks.spec) }
   return {
@@ -69,6 +72,7 @@ function openBatch(services: BatchServices, options: BatchOptions): Batch {
     masks: masks === 'from-store' ? masks : announced(masks, options),
     run: { id: uuidv7(), owner: processOwner(), leaseMs },
     work: workOf({ ...model, ...options.cutoutParams }),
+    isInput: inputTest(candidates),
     memory: new Semaphore(mebibytes(options.maxMemory)),
   }
 }
@@ -96,7 +100,7 @@ async function planAll(progress: Progress, candidates: Candidates): Promise<void
   const { batch } = progress
   const onSkipped = (event: ImageEvent) => settle(progress, event)
   for await (const image of unfinishedImages(batch, candidates, onSkipped))
-    settle(progress, plan(batch, image))
+    settle(progress, await plan(batch, image))
 }
 
 async function processAll(progress: Progress, candidates: Candidates): Promise<void> {
@@ -170,16 +174,16 @@ async function endRun({ database, run }: Batch, failure: unknown): Promise<void>
   if (failure !== undefined) throw failure
 }
 
-function plan(batch: Batch, image: Image): PlannedEvent | FailedEvent {
+async function plan(batch: Batch, image: Image): Promise<PlannedEvent | FailedEvent> {
   const { candidate } = image
   if ('failure' in image) return failedEvent(candidate.shown, image.failure)
-  const output = batch.outputOf?.(candidate)
+  const path = batch.outputOf?.(candidate)
   return {
     type: 'image',
     status: 'planned',
     input: candidate.shown,
     bytes: image.source.size,
-    ...(output !== undefined && { output }),
+    ...(path !== undefined && { output: await foreseeOutput(batch, path) }),
   }
 }
 
@@ -208,6 +212,13 @@ const waitingNotice = (images: number) => ({
   code: 'waiting-for-other-run' as const,
   images,
   message: `Waiting for another run, which is working on ${images} of these images.`,
+})
+
+const ownCutoutsNotice = (images: number) => ({
+  type: 'notice' as const,
+  code: 'own-cutouts' as const,
+  images,
+  message: `${images} of the inputs ${images === 1 ? 'is a cut-out' : 'are cut-outs'} made by rmbg, and a cut-out is never the input of another. To make new cut-outs of the same pictures, process the originals.`,
 })
 
 const nameOf = ({ name, variant }: ModelSpec): string => (variant === undefined ? name : `${name}:${variant}`)

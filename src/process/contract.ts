@@ -38,6 +38,8 @@ export interface BatchOptions {
   cutoutParams: Record<string, unknown>
   /** With `--output`: where the local cut-out of a candidate goes, as an absolute path. */
   outputOf: ((candidate: Candidate) => string) | undefined
+  /** Replace what is in the place of a local cut-out and is not a cut-out of ours; never an input. */
+  overwrite: boolean
   /** Compare contents instead of trusting path, size and time. */
   checksum: boolean
   force: boolean
@@ -54,6 +56,8 @@ export interface Batch extends BatchOptions, BatchServices {
   run: Run
   /** The same for every image, unless masks come from the store: then each mask brings its own model's parameters. */
   work: Work
+  /** Whether a path leads to one of the inputs. */
+  isInput: (path: string) => Promise<boolean>
   /** Lets images in, in their order, by their estimated peak memory. Counts MiB: its cost grows with the count. */
   memory: Semaphore
 }

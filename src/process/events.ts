@@ -29,6 +29,18 @@ interface ImageBase {
   input: string
 }
 
+/** A file that is kept is not a cut-out of ours, or it is one of the inputs. */
+export type KeptReason = 'foreign' | 'input'
+
+/**
+ * What became of the local cut-out, with `--output`; in a dry run, what would. `written` is a new one, `restored` one
+ * of an earlier run that was missing or older, and `unchanged` was there already. `kept` means that something else is
+ * there and stays.
+ */
+export type Output =
+  /** Absolute path. */
+  { path: string } & ({ state: 'written' | 'restored' | 'unchanged' } | { state: 'kept'; reason: KeptReason })
+
 /** Three verified objects are stored and the job's row is completed. */
 export interface CompletedEvent extends ImageBase {
   status: 'completed'
@@ -43,20 +55,23 @@ export interface CompletedEvent extends ImageBase {
   maskPath: string
   processedPath: string
   review: JobReview
-  /** Local cut-out, with `--output`. */
-  output?: string
+  output?: Output
 }
 
-/** Nothing to do: the same content was completed before, with the same model and parameters. */
+/**
+ * Nothing to do. `unchanged` and `same-content`: it was completed before, with the same model and parameters.
+ * `own-cutout`: it is itself a cut-out of ours, made by the job that is named.
+ */
 export interface SkippedEvent extends ImageBase {
   status: 'skipped'
-  reason: 'unchanged' | 'same-content'
+  reason: 'unchanged' | 'same-content' | 'own-cutout'
   jobId: string
   originalPath: string
   maskPath: string
   processedPath: string
+  /** Null for jobs of early versions, and for a cut-out that is no picture to review again. */
   review: JobReview | null
-  output?: string
+  output?: Output
 }
 
 export interface FailedEvent extends ImageBase {
@@ -71,7 +86,7 @@ export interface FailedEvent extends ImageBase {
 export interface PlannedEvent extends ImageBase {
   status: 'planned'
   bytes: number
-  output?: string
+  output?: Output
 }
 
 export type ImageEvent = CompletedEvent | SkippedEvent | FailedEvent | PlannedEvent
@@ -87,6 +102,8 @@ export type NoticeEvent = {
   /** The model that the run chose by itself may not be what the person expects. */
   | { code: 'model-chosen' }
   | { code: 'device-fallback' }
+  /** Inputs were left out because they are cut-outs of ours. */
+  | { code: 'own-cutouts'; images: number }
   | { code: 'stopping' }
   /** Folders that systems keep for themselves were not searched: how many, by name. */
   | { code: 'folders-left-out'; folders: Record<string, number> }
@@ -104,6 +121,10 @@ export interface SummaryEvent {
   skipped: number
   failed: number
   planned: number
+  /** How many of the skipped ones are themselves cut-outs of ours. */
+  ownCutouts: number
+  /** Files in the output folder that stay as they are, because they are not cut-outs of ours or are inputs. */
+  kept: number
   /** How many of the completed and skipped ones a person should look at. */
   needReview: number
   /** Images that were not begun because the run was stopped. */

@@ -12,6 +12,8 @@ import {
   type ClaimRequest,
   claimJob,
   completeJob,
+  findCompletedJob,
+  findJobOfCutout,
   findMaskedContent,
   type JobReview,
   type MaskedJob,
@@ -22,13 +24,13 @@ import { failPoint } from '../fail-point.ts'
 import type { MatteModel } from '../model/contract.ts'
 import { contentTypeOf, objectKey } from '../store/keys.ts'
 import { readVerified } from '../store/verified.ts'
-import { writeAtomically } from '../system/files.ts'
 import { sha256Of } from '../system/sha256.ts'
 import type { Batch, Image, Outcome, ReadableImage } from './contract.ts'
-import type { CompletedEvent } from './events.ts'
-import { type Begun, fail } from './failure.ts'
+import type { CompletedEvent, FailedEvent, Output } from './events.ts'
+import { type Begun, fail, failedEvent, imageFailure } from './failure.ts'
 import { removeEarlier, removeOwn } from './leftovers.ts'
-import { skip } from './skip.ts'
+import { placeCutout } from './output-file.ts'
+import { skip, skipOwnCutout } from './skip.ts'
 import { type SentObject, uploadsTo } from './uploads.ts'
 import { type Work, workOf } from './work.ts'
 
@@ -48,10 +50,11 @@ export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
     return await batch.memory.runExclusive(async (): Promise<Outcome> => {
       if (batch.signal.aborted) return 'untaken'
       const work = await claim(batch, picture, begun)
+      if (work.state === 'own-cutout') return skipOwnCutout(image.candidate, work.job)
       if (work.state === 'held') return 'held'
       if (work.state === 'completed') return skip(batch, image.candidate, work.job, 'same-content')
       const made = await make(batch, work)
-      const stored = await store(batch, work, made)
+      const stored = await store(work, made)
       return complete(batch, work, made, stored)
     }, mebibytes(picture.bytesNeeded))
   } catch (cause) {
@@ -100,6 +103,9 @@ async function claim(batch: Batch, picture: Picture, begun: Begun) {
   const bytes = await picture.image.source.read()
   const content = { bytes, sha256: sha256Of(bytes) }
   await failPoint('process:read')
+  // A job that is named by its id is meant, whatever its original is.
+  const cutoutOf = picture.image.job ? undefined : await findJobOfCutout(batch.database.sql, content.sha256)
+  if (cutoutOf) return { state: 'own-cutout' as const, job: cutoutOf }
   const mask = await maskOrigin(batch, picture.image, content)
   const claimed = await claimJob(batch.database.sql, claimRequest(batch, picture, content, mask.work))
   if (claimed.state !== 'claimed') return claimed
@@ -135,23 +141,18 @@ async function make(batch: Batch, work: ClaimedWork): Promise<Made> {
 interface Stored {
   mask: SentObject
   processed: SentObject
-  /** The local cut-out, with `--output`. */
-  output: string | undefined
 }
 
-/** 3. Store: send mask and cut-out, write the local file meanwhile, and wait for all three objects. */
-async function store(batch: Batch, work: ClaimedWork, made: Made): Promise<Stored> {
+/** 3. Store: send mask and cut-out, and wait for all three objects. */
+async function store(work: ClaimedWork, made: Made): Promise<Stored> {
   const { uploads } = work.begun
   const mask = uploads.send('mask', work, made.mask)
   const processed = uploads.send('processed', work, made.processed)
   await failPoint('process:uploading')
-  const output = batch.outputOf?.(work.image.candidate)
-  if (output !== undefined) await writeAtomically(output, made.processed.bytes, 'cut-out')
-  await failPoint('process:written')
   await uploads.acknowledged()
   await work.begun.tidied
   await failPoint('process:stored')
-  return { mask, processed, output }
+  return { mask, processed }
 }
 
 /** 4. Complete: the row says so, in the one statement that also records keys and checksums and ends the lease. */
@@ -182,13 +183,37 @@ async function complete(batch: Batch, work: ClaimedWork, made: Made, stored: Sto
     return 'held'
   }
   await failPoint('process:completed')
-  return completedEvent(work, made, stored, { processingTimeMs, review })
+  return withOutput(batch, work, made, completedEvent(work, made, stored, { processingTimeMs, review }))
+}
+
+/**
+ * Last, with `--output`, the local file: only what a completed row names is known as ours later on. Where it cannot be
+ * written the job stays completed, and the next run fetches the file from the store.
+ */
+async function withOutput(
+  batch: Batch,
+  { image: { candidate }, jobId }: ClaimedWork,
+  { processed }: Made,
+  event: CompletedEvent,
+): Promise<CompletedEvent | FailedEvent> {
+  const path = batch.outputOf?.(candidate)
+  if (path === undefined) return event
+  try {
+    const job = await findCompletedJob(batch.database.sql, jobId)
+    if (!job) return event // deleted a moment ago
+    const read = async () => processed.bytes
+    const output: Output = await placeCutout(batch, path, { job, read, state: 'written' })
+    await failPoint('process:written')
+    return { ...event, output }
+  } catch (cause) {
+    return failedEvent(candidate.shown, imageFailure(cause), jobId)
+  }
 }
 
 function completedEvent(
   { image, header, jobId, attempt }: ClaimedWork,
   { original, provider }: Made,
-  { mask, processed, output }: Stored,
+  { mask, processed }: Stored,
   { processingTimeMs, review }: Pick<CompletedEvent, 'processingTimeMs' | 'review'>,
 ): CompletedEvent {
   return {
@@ -205,7 +230,6 @@ function completedEvent(
     maskPath: mask.key,
     processedPath: processed.key,
     review,
-    ...(output !== undefined && { output }),
   }
 }
 

@@ -1,12 +1,11 @@
-import { stat } from 'node:fs/promises'
 import type { CompletedJob } from '../database/jobs.ts'
 import { tagJobs } from '../database/tags.ts'
 import { readVerified } from '../store/verified.ts'
-import { writeAtomically } from '../system/files.ts'
 import type { Batch } from './contract.ts'
-import type { FailedEvent, SkippedEvent } from './events.ts'
+import type { FailedEvent, Output, SkippedEvent } from './events.ts'
 import { failedEvent, imageFailure } from './failure.ts'
 import type { Candidate } from './inputs.ts'
+import { placeCutout } from './output-file.ts'
 
 /**
  * An image that was completed before: it gets the tags of this run, and its local cut-out if that is missing.
@@ -17,35 +16,45 @@ export async function skip(
   batch: Batch,
   candidate: Candidate,
   job: CompletedJob,
-  reason: SkippedEvent['reason'],
+  reason: 'unchanged' | 'same-content',
 ): Promise<SkippedEvent | FailedEvent> {
-  const input = candidate.shown
-  const output = batch.outputOf?.(candidate)
+  let output: Output | undefined
   try {
-    if (!batch.dryRun) {
-      await tagJobs(batch.database.sql, [job.jobId], batch.tags)
-      if (output !== undefined) await restoreOutput(batch, output, job)
-    }
+    if (!batch.dryRun) await tagJobs(batch.database.sql, [job.jobId], batch.tags)
+    output = await restoreOutput(batch, candidate, job)
   } catch (cause) {
-    return failedEvent(input, imageFailure(cause), job.jobId)
+    return failedEvent(candidate.shown, imageFailure(cause), job.jobId)
   }
-  return {
-    type: 'image',
-    status: 'skipped',
-    input,
-    reason,
-    jobId: job.jobId,
-    originalPath: job.originalPath,
-    maskPath: job.maskPath,
-    processedPath: job.processedPath,
-    review: job.review,
-    ...(output !== undefined && { output }),
-  }
+  return { ...skipped(candidate, job), reason, review: job.review, ...(output && { output }) }
 }
 
-async function restoreOutput(batch: Batch, output: string, job: CompletedJob): Promise<void> {
-  const present = await stat(output).catch(() => undefined)
-  if (present?.size === job.processedBytes) return
-  const bytes = await readVerified(batch.store, job.processedPath, job.processedSha256)
-  await writeAtomically(output, bytes, 'cut-out')
+/** An input that is itself a cut-out of ours: there is nothing to do with it, and no output of it. */
+export const skipOwnCutout = (candidate: Candidate, job: CompletedJob): SkippedEvent => ({
+  ...skipped(candidate, job),
+  reason: 'own-cutout',
+  review: null,
+})
+
+const skipped = (
+  { shown: input }: Candidate,
+  { jobId, originalPath, maskPath, processedPath }: CompletedJob,
+) => ({
+  type: 'image' as const,
+  status: 'skipped' as const,
+  input,
+  jobId,
+  originalPath,
+  maskPath,
+  processedPath,
+})
+
+async function restoreOutput(
+  batch: Batch,
+  candidate: Candidate,
+  job: CompletedJob,
+): Promise<Output | undefined> {
+  const path = batch.outputOf?.(candidate)
+  if (path === undefined) return undefined
+  const read = () => readVerified(batch.store, job.processedPath, job.processedSha256)
+  return placeCutout(batch, path, { job, read, state: 'restored' })
 }

@@ -9,7 +9,10 @@ const storeFailureLimit = 3
 const failuresNamed = 1000
 
 export interface Tally
-  extends Pick<SummaryEvent, 'completed' | 'skipped' | 'failed' | 'planned' | 'needReview' | 'failures'> {
+  extends Pick<
+    SummaryEvent,
+    'completed' | 'skipped' | 'failed' | 'planned' | 'ownCutouts' | 'kept' | 'needReview' | 'failures'
+  > {
   /** Failures of the store since an image was last completed. */
   storeFailuresInARow: number
 }
@@ -19,6 +22,8 @@ export const emptyTally = (): Tally => ({
   skipped: 0,
   failed: 0,
   planned: 0,
+  ownCutouts: 0,
+  kept: 0,
   needReview: 0,
   failures: [],
   storeFailuresInARow: 0,
@@ -28,6 +33,8 @@ export const emptyTally = (): Tally => ({
 export function count(tally: Tally, event: ImageEvent): void {
   tally[event.status]++
   if (event.status === 'completed') tally.storeFailuresInARow = 0
+  if (event.status === 'skipped' && event.reason === 'own-cutout') tally.ownCutouts++
+  if ('output' in event && event.output?.state === 'kept') tally.kept++
   if ('review' in event && event.review && event.review.reasons.length > 0) tally.needReview++
   if (event.status !== 'failed') return
   const { input, code, message } = event

@@ -1,6 +1,7 @@
 /** Files on disk: written whole or not at all, flushed, tidied up, and what a disk refuses put into words. */
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises'
+import type { BigIntStats } from 'node:fs'
+import { type FileHandle, link, lstat, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { RmbgError } from '../errors.ts'
 
@@ -15,14 +16,51 @@ export const isTemporaryName = (name: string): boolean => name.includes(temporar
 /** Folders that this process has cleared of leftovers. */
 const tidied = new Set<string>()
 
+/** A file as it was when it was looked at. Any change of it, and another file in its place, is another version. */
+export type FileVersion = Pick<BigIntStats, 'dev' | 'ino' | 'size' | 'mtimeNs' | 'ctimeNs'>
+
+/** What lies at a path. A link is a link here, wherever it leads. */
+export type Present =
+  | { kind: 'file' | 'link' | 'folder' | 'special'; version: FileVersion }
+  /** Also where the folder may not be looked into: then nothing can be written there either. */
+  | { kind: 'nothing' }
+
+export async function lookAt(path: string): Promise<Present> {
+  const version = await lstat(path, { bigint: true }).catch(() => undefined)
+  if (!version) return { kind: 'nothing' }
+  if (version.isFile()) return { kind: 'file', version }
+  if (version.isSymbolicLink()) return { kind: 'link', version }
+  return { kind: version.isDirectory() ? 'folder' : 'special', version }
+}
+
+const isSameVersion = (a: FileVersion, b: FileVersion): boolean =>
+  a.dev === b.dev &&
+  a.ino === b.ino &&
+  a.size === b.size &&
+  a.mtimeNs === b.mtimeNs &&
+  a.ctimeNs === b.ctimeNs
+
+export interface WriteOptions {
+  /** What the file is, for the error: `The cut-out x.png cannot be written to ...` */
+  what?: string
+  /** What the file may replace: anything (a link itself, never where it leads), nothing, or this very file. */
+  over?: 'anything' | 'nothing' | FileVersion
+  /** The time of its last change, in milliseconds since 1970; now, unless it is given. */
+  changedAtMs?: number
+}
+
 /**
  * Writes a file that others see complete or not at all, and that a power failure cannot leave empty. Makes its folder
  * when that is missing, and removes what killed processes left there.
  *
- * @param what the file is, for the error: `The cut-out x.png cannot be written to ...`
+ * @returns whether it was written; false where something is in its place that `over` does not name, which then stays
  * @throws RmbgError OUTPUT_UNWRITABLE
  */
-export async function writeAtomically(path: string, bytes: Uint8Array, what = 'file'): Promise<void> {
+export async function writeAtomically(
+  path: string,
+  bytes: Uint8Array,
+  { what = 'file', over = 'anything', changedAtMs }: WriteOptions = {},
+): Promise<boolean> {
   const folder = dirname(path)
   const temporary = join(folder, `${temporaryMark}${randomBytes(8).toString('hex')}`)
   try {
@@ -34,13 +72,18 @@ export async function writeAtomically(path: string, bytes: Uint8Array, what = 'f
     }
     // "wx" refuses a link that somebody put there.
     const handle = await open(temporary, 'wx')
+    let isNamed: boolean
     try {
       await handle.writeFile(bytes)
       await flush(handle)
+      isNamed = await giveName(temporary, path, over)
+      // Not before it has its name: an unfinished file is known by its age. Some disks keep no times.
+      if (isNamed && changedAtMs !== undefined) await setTime(handle, changedAtMs).catch(() => {})
     } finally {
       await handle.close()
     }
-    await rename(temporary, path)
+    if (!isNamed) await rm(temporary, { force: true })
+    return isNamed
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => {})
     throw new RmbgError(
@@ -49,6 +92,43 @@ export async function writeAtomically(path: string, bytes: Uint8Array, what = 'f
       { hint: 'Check that folder, or choose another one.', cause },
     )
   }
+}
+
+const setTime = (handle: FileHandle, ms: number): Promise<void> => handle.utimes(ms / 1000, ms / 1000)
+
+/** @returns false where something is in the way that `over` does not name */
+async function giveName(
+  temporary: string,
+  path: string,
+  over: 'anything' | 'nothing' | FileVersion,
+): Promise<boolean> {
+  if (over === 'nothing') return giveFreeName(temporary, path)
+  if (over !== 'anything') {
+    const present = await lookAt(path)
+    if (present.kind !== 'file' || !isSameVersion(present.version, over)) return false
+  }
+  await rename(temporary, path)
+  return true
+}
+
+/** FAT and some network drives have no hard links. */
+const withoutHardLinks = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
+
+/** A link fails where a file is, even one that came a moment ago; a rename would replace it. */
+async function giveFreeName(temporary: string, path: string): Promise<boolean> {
+  try {
+    await link(temporary, path).catch(async (cause: NodeJS.ErrnoException) => {
+      if (!withoutHardLinks.includes(cause.code ?? '')) throw cause
+      // The name is taken first, by an empty file, which fails in the same way.
+      await (await open(path, 'wx')).close()
+      await rename(temporary, path)
+    })
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw cause
+  }
+  await rm(temporary, { force: true })
+  return true
 }
 
 /** Brings a file's content, or the names in a folder, to disk. */

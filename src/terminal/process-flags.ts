@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import type * as Interfaces from '@oclif/core/interfaces'
@@ -29,6 +30,10 @@ const inputFlags = {
     char: 'o',
     helpValue: 'DIR',
     description: `also write the cut-outs into this folder, in the same subfolders as the inputs [env: ${env('output')}]`,
+  }),
+  overwrite: Flags.boolean({
+    default: false,
+    description: 'in --output, also replace files that are not cut-outs made by rmbg; never an input',
   }),
   checksum: Flags.boolean({
     default: false,
@@ -148,9 +153,18 @@ export const toInputOptions = (
   stdin: process.stdin,
   takesJobs: flags['from-mask'],
   ignore,
-  excludeFolders: [storeFolder(home), ...(output === undefined ? [] : [resolve(output)])],
+  excludeFolders: [storeFolder(home), ...(output === undefined ? [] : folderAndItsTarget(output))],
   cwd: workingDirectory(),
 })
+
+/** A folder that is reached through a link is found under its real path as well. */
+function folderAndItsTarget(folder: string): string[] {
+  try {
+    return [resolve(folder), realpathSync(folder)]
+  } catch {
+    return [resolve(folder)] // not there yet
+  }
+}
 
 interface BatchWish {
   flags: ProcessFlags
@@ -177,6 +191,7 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
     cutout: { ...cutout.options, rules: preset?.check },
     cutoutParams: { ...cutout.params, ...(rules && { rules }) },
     outputOf: outputs && (({ path }) => outputs.get(path)!),
+    overwrite: flags.overwrite,
     checksum: flags.checksum,
     force: flags.force,
     dryRun: flags['dry-run'],

@@ -38,6 +38,11 @@ export const queryFlags = {
     description: 'objects to download (default: original,mask,processed)',
     dependsOn: ['download'],
   }),
+  overwrite: Flags.boolean({
+    default: false,
+    description: 'also replace files that are not what the store holds',
+    dependsOn: ['download'],
+  }),
   explain: Flags.boolean({ default: false, description: 'run the query and print its plan' }),
 }
 

@@ -11,6 +11,8 @@ import {
   completeJob,
   failJob,
   findCompletedBySource,
+  findCompletedJob,
+  findJobOfCutout,
   findMaskedContent,
   findMaskedJob,
   recordFailure,
@@ -262,6 +264,22 @@ onBothDatabases('the end of a job', (database) => {
     expect(await database().sql`select 1 from job_leases where job_id = ${jobId}`).toHaveLength(0)
   })
 
+  it('completed is known by its id, and by the content of its cut-out even after its objects were lost', async () => {
+    const wanted = request()
+    const jobId = await claimed(database(), wanted)
+    const digest = sha256(`cut-out of ${jobId}`)
+    expect(await findCompletedJob(database().sql, jobId)).toBeUndefined()
+    await completeJob(database().sql, { ...completion(jobId, wanted.run), processedSha256: digest })
+    const { completed_at } = await row(database(), jobId)
+    const known = { jobId, processedSha256: digest, completedAtMs: completed_at.getTime() }
+    expect(await findCompletedJob(database().sql, jobId)).toMatchObject(known)
+    expect(await findJobOfCutout(database().sql, digest)).toMatchObject(known)
+    await database()
+      .sql`update image_process_jobs set status = 'failed', error_message = 'Lost.' where job_id = ${jobId}`
+    expect(await findCompletedJob(database().sql, jobId)).toBeUndefined()
+    expect(await findJobOfCutout(database().sql, digest)).toMatchObject({ jobId })
+  })
+
   it('failed before a claim is logged once per file, however often it is tried', async () => {
     const source = { path: `/photos/${randomBytes(4).toString('hex')}.jpg` }
     const failure = () => ({
@@ -347,6 +365,9 @@ onBothDatabases('on tables of many jobs', (database) => {
       await claimJob(sql, { ...wanted, jobId: uuidv7() })
       await findCompletedBySource(sql, wanted.fingerprint, [wanted.source, first.source])
       expect(await findMaskedContent(sql, wanted.contentSha256)).toMatchObject({ source: wanted.source })
+      expect(await findCompletedJob(sql, wanted.jobId)).toMatchObject({ jobId: wanted.jobId })
+      expect(await findJobOfCutout(sql, sha256('processed'))).toMatchObject({ processedBytes: 500 })
+      expect(await findJobOfCutout(sql, sha256('no cut-out'))).toBeUndefined()
       expect(await findMaskedJob(sql, wanted.jobId)).toMatchObject({ contentSha256: wanted.contentSha256 })
       const failing = request({ run })
       const jobId = await claimed(database(), failing)

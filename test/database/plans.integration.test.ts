@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { connectServer } from '../../src/database/connect.ts'
 import type { Database } from '../../src/database/contract.ts'
 import type { JobFilter } from '../../src/database/filters.ts'
+import { findJobOfCutout } from '../../src/database/jobs.ts'
 import { usageBy } from '../../src/database/usage.ts'
 import { queryJobs } from '../../src/jobs/pages.ts'
 import { fill } from '../bench/database/fill.ts'
@@ -81,6 +82,17 @@ describeWith('RMBG_TEST_DATABASE_URL')(`of ${rows} jobs`, () => {
     const { nextCursor } = await page(filter)
     const next = { limit: 50, after: nextCursor! }
     expectFew(await readBy('image_process_jobs', () => queryJobs(database.sql, filter, next)))
+  })
+
+  it('a cut-out is known by its content without reading all, and so is a file that is none', async () => {
+    const { sql } = database
+    const [made] = await sql`
+      select encode(processed_sha256, 'hex') as sha256 from image_process_jobs where processed_sha256 is not null limit 1`
+    for (const sha256 of [made!.sha256 as string, '0'.repeat(64)]) {
+      const { scans, rows } = await readBy('image_process_jobs', () => findJobOfCutout(sql, sha256))
+      expect(scans).toBe(0)
+      expect(rows).toBeLessThanOrEqual(2)
+    }
   })
 
   it.each(['day', 'user', 'tag'] as const)(

@@ -216,7 +216,8 @@ describe('rmbg query', () => {
 
 describe('rmbg query --download', () => {
   it('fetches the chosen kinds, and leaves what is there', async () => {
-    const fetch = () => query('--user', 'anna', '--download', 'fetched', '--kind', 'processed, mask')
+    const fetch = (...flags: string[]) =>
+      query('--user', 'anna', '--download', 'fetched', '--kind', 'processed, mask', ...flags)
     const { status, stderr } = await fetch()
     expect(status, stderr).toBe(0)
     const files = (await readdir(join(folder, 'fetched'), { recursive: true })).filter((name) =>
@@ -229,9 +230,15 @@ describe('rmbg query --download', () => {
     const before = await stat(kept!)
     const content = await readFile(changed!)
     await appendFile(changed!, 'x')
-    await fetch()
+    const again = await fetch()
+    expect([again.status, again.stderr]).toEqual([
+      0,
+      expect.stringContaining(`kept     ${changed}: not what the store holds (--overwrite replaces it)`),
+    ])
     expect((await stat(kept!)).mtimeMs).toBe(before.mtimeMs)
     expect((await stat(kept!)).ino).toBe(before.ino)
+    expect(await readFile(changed!)).toEqual(Buffer.concat([content, Buffer.from('x')]))
+    await fetch('--overwrite')
     expect(await readFile(changed!)).toEqual(content)
   })
 

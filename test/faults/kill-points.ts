@@ -72,18 +72,18 @@ export const imageKillPoints: ImageKillPoint[] = (
       next: again,
     },
     {
-      at: 'process:written',
-      moment: 'the cut-out is in the output folder',
-      ...{ ...begun, perhaps: all, hasOutput: true, next: again },
-    },
-    {
       at: 'process:stored',
       moment: 'the store has acknowledged all three objects',
-      ...{ ...begun, objects: all, perhaps: [], hasOutput: true, next: again },
+      ...{ ...begun, objects: all, perhaps: [], next: again },
     },
     {
       at: 'process:completed',
-      moment: 'the row is completed, nobody was told',
+      moment: 'the row is completed, the cut-out not yet in the output folder',
+      ...{ ...begun, row: 'completed', objects: all, perhaps: [], next: `${done} and restores its cut-out` },
+    },
+    {
+      at: 'process:written',
+      moment: 'the cut-out is in the output folder, nobody was told',
       ...{ ...begun, row: 'completed', objects: all, perhaps: [], hasOutput: true, next: done },
     },
     {

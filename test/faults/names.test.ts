@@ -1,6 +1,16 @@
 /** Names of files, users, tags and models, and what servers say, are text: they command no terminal and lead nowhere. */
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  realpath,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -274,14 +284,18 @@ describe('links', () => {
     expect(await readdir(outside)).toEqual(['secret.jpg'])
   })
 
-  it('in the place of a cut-out are replaced, not followed', async () => {
+  it('in the place of a cut-out stay, and with --overwrite are replaced, but never followed', async () => {
     const { folder, run } = await freshWorkspace()
     const outside = await temporaryFolder()
     const victim = join(outside, 'victim.png')
     await writeFile(victim, 'mine')
     await mkdir(join(folder, 'cutouts'))
     await symlink(victim, join(folder, 'cutouts/cup.jpg.png'))
-    expect((await run('process', 'photos', '--output', 'cutouts')).status).toBe(0)
+    const kept = await run('process', 'photos', '--output', 'cutouts')
+    expect(kept.status, kept.stderr).toBe(0)
+    expect(kept.stdout).toContain('cutouts/cup.jpg.png: not a cut-out of ours (--overwrite replaces it)')
+    expect(await readlink(join(folder, 'cutouts/cup.jpg.png'))).toBe(victim)
+    expect((await run('process', 'photos', '--output', 'cutouts', '--overwrite')).status).toBe(0)
     expect(await readFile(victim, 'utf8')).toBe('mine')
     expect(await realpath(join(folder, 'cutouts/cup.jpg.png'))).toBe(
       join(await realpath(folder), 'cutouts/cup.jpg.png'),

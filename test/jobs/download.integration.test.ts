@@ -1,4 +1,4 @@
-import { readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, expect, it } from 'vitest'
 import { findJobs, type Job } from '../../src/database/query.ts'
@@ -23,10 +23,14 @@ onBothDatabases('objects of jobs', (database) => {
     for (let index = 0; index < count; index++) ids.push(await makeJob(database().sql, { store: store() }))
     return findJobs(database().sql, ids)
   }
-  const download = async (list: readonly Job[], kinds: readonly ObjectKind[] = objectKinds) => {
+  const download = async (
+    list: readonly Job[],
+    kinds: readonly ObjectKind[] = objectKinds,
+    overwrite = false,
+  ) => {
     const told: Fetched[] = []
     const onObject = (fetched: Fetched) => told.push(fetched)
-    return { ...(await downloadJobs(store(), list, { folder, kinds, onObject })), told }
+    return { ...(await downloadJobs(store(), list, { folder, kinds, overwrite, onObject })), told }
   }
   /** Called by the job alone, whichever attempt made the object. */
   const fileOf = (key: string) => join(folder, key.replace(/\/.*\//, '/').replace(/-\d+\./, '.'))
@@ -67,15 +71,34 @@ onBothDatabases('objects of jobs', (database) => {
     expect(downloaded).toEqual(ids.map((id) => join(folder, 'mask', `${id}.png`)))
   })
 
-  it('that are there with the right content are not written again; others are replaced', async () => {
+  it('that are there with the right content are not written again', async () => {
     const [job] = await jobs(1)
-    await download([job!], ['mask', 'original'])
-    const [mask, original] = [fileOf(job!.maskPath!), fileOf(job!.originalPath)]
+    await download([job!], ['mask'])
+    const mask = fileOf(job!.maskPath!)
     const { mtimeMs } = await stat(mask)
-    await writeFile(original, 'something else')
-    await download([job!], ['mask', 'original'])
+    expect(await download([job!], ['mask'])).toMatchObject({ downloaded: [mask] })
     expect((await stat(mask)).mtimeMs).toBe(mtimeMs)
+  })
+
+  it.each<[string, (path: string) => Promise<unknown>]>([
+    ['a file that holds something else', (path) => writeFile(path, 'something else')],
+    ['an empty file', (path) => writeFile(path, '')],
+    ['a link', (path) => symlink('elsewhere', path)],
+  ])('leave %s in their place, unless it is to be replaced', async (_, make) => {
+    const [job] = await jobs(1)
+    await download([job!], ['mask'])
+    const [mask, original] = [fileOf(job!.maskPath!), fileOf(job!.originalPath)]
+    await mkdir(join(folder, 'original'))
+    await make(original)
+    const before = await lstat(original)
+    const { told, ...result } = await download([job!], ['mask', 'original'])
+    expect(result).toEqual({ downloaded: [mask], kept: [original] })
+    expect(told).toContainEqual({ key: job!.originalPath, kept: original })
+    expect((await lstat(original)).mtimeMs).toBe(before.mtimeMs)
+    expect((await lstat(original)).ino).toBe(before.ino)
+    expect(await download([job!], ['original'], true)).toMatchObject({ downloaded: [original] })
     expect(await readFile(original)).toEqual(await readFile(join(storeFolder, job!.originalPath)))
+    expect(await readdir(join(folder, 'original'))).toHaveLength(1)
   })
 
   it('that are missing or damaged keep no other from coming', async () => {

@@ -29,6 +29,19 @@ it('counts what became of each image, and lists the failed ones', () => {
   expect(tally.failures).toEqual([{ input: 'x.jpg', code: 'INPUT_EMPTY', message: 'It failed.' }])
 })
 
+it('counts inputs that are cut-outs of ours among the skipped, and files that were kept', () => {
+  const own = { ...skipped(null), reason: 'own-cutout' } as ImageEvent
+  const output = (state: string) => ({ path: '/x.png', state, reason: 'foreign' })
+  const tally = tallyOf(
+    own,
+    { ...completed(), output: output('kept') } as ImageEvent,
+    { ...skipped([]), output: output('kept') } as ImageEvent,
+    { ...planned, output: output('kept') } as ImageEvent,
+    { ...completed(), output: output('written') } as ImageEvent,
+  )
+  expect(tally).toMatchObject({ completed: 2, skipped: 2, planned: 1, ownCutouts: 1, kept: 3 })
+})
+
 it('counts what needs review among the completed and the skipped', () => {
   const tally = tallyOf(
     completed('empty', 'rules'),
@@ -54,7 +67,15 @@ it('sums up a run', () => {
   const of = { runId: 'run', images: 4, elapsedMs: 1500, isStopped: true }
   expect(summaryOf(tallyOf(completed(), completed('empty'), failed('INPUT_EMPTY')), of)).toEqual({
     ...{ type: 'summary', runId: 'run', images: 4, completed: 2, skipped: 0, failed: 1, planned: 0 },
-    ...{ needReview: 1, remaining: 1, interrupted: true, elapsedMs: 1500, imagesPerSecond: 1.33 },
+    ...{
+      ownCutouts: 0,
+      kept: 0,
+      needReview: 1,
+      remaining: 1,
+      interrupted: true,
+      elapsedMs: 1500,
+      imagesPerSecond: 1.33,
+    },
     failures: [{ input: 'x.jpg', code: 'INPUT_EMPTY', message: 'It failed.' }],
   })
 })

@@ -43,6 +43,7 @@ const important: BatchEvent = {
 }
 const summary: BatchEvent = {
   ...{ type: 'summary', runId: 'r', images: 3, completed: 2, skipped: 0, failed: 1, planned: 0 },
+  ...{ ownCutouts: 0, kept: 0 },
   ...{ needReview: 1, remaining: 0, interrupted: false, elapsedMs: 1000, imagesPerSecond: 2 },
   failures: [{ input: 'c.jpg', code: 'INPUT_EMPTY', message: 'It is empty.' }],
 }
@@ -109,6 +110,67 @@ describe('on a terminal', () => {
     print(terminalPrinter(calm), { ...start, dryRun: true }, planned)
     expect(stdout).toBe('would do   d.jpg  12 bytes\n')
     expect(stderr).toBe('3 images, model silhouette, to store\n')
+  })
+})
+
+describe('a local cut-out', () => {
+  const skipped = {
+    ...{
+      type: 'image',
+      status: 'skipped',
+      input: 'a.jpg',
+      reason: 'unchanged',
+      jobId: 'j',
+      ...paths,
+      review: null,
+    },
+  } as const
+  const written = { ...completed, output: { path: '/out/a.png', state: 'written' } } as BatchEvent
+  const restored = { ...skipped, output: { path: '/out/a.png', state: 'restored' } } as BatchEvent
+  const kept = {
+    ...completed,
+    output: { path: '/out/a.png', state: 'kept', reason: 'foreign' },
+  } as BatchEvent
+  const input = { ...skipped, output: { path: '/out/a.png', state: 'kept', reason: 'input' } } as BatchEvent
+  const foreseen = {
+    ...planned,
+    output: { path: '/out/a.png', state: 'kept', reason: 'foreign' },
+  } as BatchEvent
+
+  it('is told of, and what was kept in its place has a line of its own', () => {
+    print(linesPrinter(calm), start, written, restored, kept, input, { ...summary, kept: 2 } as BatchEvent)
+    expect(stdout.split('\n').slice(0, 6)).toEqual([
+      'completed  a.jpg -> /out/a.png  5 ms',
+      'skipped    a.jpg -> /out/a.png  done before, restored from the store',
+      'completed  a.jpg -> processed/1.png  5 ms',
+      'kept       /out/a.png: not a cut-out of ours (--overwrite replaces it)',
+      'skipped    a.jpg  done before',
+      'kept       /out/a.png: one of the inputs, which are never replaced',
+    ])
+    expect(stdout).toContain('Kept as they are: 2 files in the output folder.')
+  })
+
+  it('is told of before anything is done', () => {
+    const plan = [
+      'skipped    a.jpg -> /out/a.png  done before, would be restored from the store',
+      'would do   d.jpg  12 bytes',
+      'would keep /out/a.png: not a cut-out of ours (--overwrite replaces it)',
+      '',
+    ].join('\n')
+    for (const printer of [linesPrinter(calm), terminalPrinter(calm)]) {
+      stdout = ''
+      print(printer, { ...start, dryRun: true } as BatchEvent, restored, foreseen)
+      expect(stdout).toBe(plan)
+    }
+  })
+
+  it('that was kept is a line on a terminal too, but not with --quiet', () => {
+    print(terminalPrinter(quiet), start, kept)
+    print(linesPrinter(quiet), start, kept)
+    expect(stdout + stderr).not.toContain('kept')
+    print(terminalPrinter(calm), start, written, restored, kept)
+    expect(stderr).toContain('kept       /out/a.png: not a cut-out of ours')
+    expect(stderr).not.toMatch(/completed|skipped/)
   })
 })
 

@@ -6,6 +6,7 @@ import type {
   ImageEvent,
   ModelEvent,
   NoticeEvent,
+  Output,
   StartEvent,
   SummaryEvent,
 } from '../../process/events.ts'
@@ -15,16 +16,18 @@ import type { Printer, PrinterOptions } from './printer.ts'
 
 /** One plain line per image on stdout, for pipes, files and CI logs. */
 export function linesPrinter({ quiet, verbose }: PrinterOptions): Printer {
+  let dryRun = false
   return (event) => {
     switch (event.type) {
       case 'start':
+        dryRun = event.dryRun
         if (!quiet) process.stderr.write(startText(event, verbose))
         break
       case 'model':
         if (!quiet) process.stderr.write(`${modelText(event)}\n`)
         break
       case 'image':
-        if (!quiet || event.status === 'failed') process.stdout.write(`${imageLine(event, verbose)}\n`)
+        if (!quiet || event.status === 'failed') printImage(event, { verbose, dryRun })
         break
       case 'notice':
         if (!quiet || event.important) process.stderr.write(`${noticeText(event)}\n`)
@@ -34,6 +37,11 @@ export function linesPrinter({ quiet, verbose }: PrinterOptions): Printer {
         break
     }
   }
+}
+
+function printImage(event: ImageEvent, options: LineOptions): void {
+  process.stdout.write(`${imageLine(event, options)}\n`)
+  if (isKept(event)) process.stdout.write(`${keptLine(event.output, options.dryRun)}\n`)
 }
 
 export function startText(event: StartEvent, verbose: boolean): string {
@@ -56,10 +64,15 @@ export const modelText = ({ model, provider }: ModelEvent): string =>
 export const noticeText = ({ message, important }: NoticeEvent): string =>
   important ? `${pc.bold(pc.yellow('NOTICE:'))} ${printable(message)}` : printable(message)
 
-export function imageLine(event: ImageEvent, verbose: boolean): string {
+export interface LineOptions {
+  verbose: boolean
+  /** What a line tells of has not happened: it would. */
+  dryRun: boolean
+}
+
+export function imageLine(event: ImageEvent, { verbose, dryRun }: LineOptions): string {
   const input = printable(event.input)
-  const output =
-    event.status !== 'failed' && event.output !== undefined ? ` -> ${printable(event.output)}` : ''
+  const output = outputText(event)
   switch (event.status) {
     case 'completed': {
       const destination = output || ` -> ${event.processedPath}`
@@ -69,8 +82,8 @@ export function imageLine(event: ImageEvent, verbose: boolean): string {
       return `completed  ${input}${destination}  ${event.processingTimeMs} ms${detail}${reviewText(event.review)}`
     }
     case 'skipped': {
-      const reason = event.reason === 'unchanged' ? 'done before' : 'same content done before'
-      return `skipped    ${input}${output}  ${reason}${verbose ? ` (job ${event.jobId})` : ''}${reviewText(event.review)}`
+      const restored = event.output?.state === 'restored' ? restoredText(dryRun) : ''
+      return `skipped    ${input}${output}  ${skipReasons[event.reason]}${restored}${verbose ? ` (job ${event.jobId})` : ''}${reviewText(event.review)}`
     }
     case 'planned':
       return `would do   ${input}${output}  ${event.bytes} bytes`
@@ -78,6 +91,35 @@ export function imageLine(event: ImageEvent, verbose: boolean): string {
       return failureLine(event)
   }
 }
+
+const skipReasons = {
+  unchanged: 'done before',
+  'same-content': 'same content done before',
+  'own-cutout': 'a cut-out made by rmbg',
+}
+
+const restoredText = (dryRun: boolean): string =>
+  dryRun ? ', would be restored from the store' : ', restored from the store'
+
+/** Where the local cut-out is; a file that was kept is not it. */
+function outputText(event: ImageEvent): string {
+  if (event.status === 'failed' || event.output === undefined || isKept(event)) return ''
+  return ` -> ${printable(event.output.path)}`
+}
+
+export const isKept = (event: ImageEvent): event is ImageEvent & { output: KeptOutput } =>
+  event.status !== 'failed' && event.output?.state === 'kept'
+
+type KeptOutput = Extract<Output, { state: 'kept' }>
+
+const keptReasons = {
+  foreign: 'not a cut-out of ours (--overwrite replaces it)',
+  input: 'one of the inputs, which are never replaced',
+}
+
+/** A file in the place of a cut-out, and why it stays. */
+export const keptLine = ({ path, reason }: KeptOutput, dryRun: boolean): string =>
+  `${dryRun ? 'would keep' : 'kept      '} ${printable(path)}: ${keptReasons[reason]}`
 
 export const needsReview = (event: ImageEvent): boolean =>
   event.status === 'completed' && event.review.reasons.length > 0
@@ -109,6 +151,7 @@ export function summaryText(event: SummaryEvent): string {
   if (event.needReview > 0) {
     lines.push(`${plural(event.needReview, 'cut-out')} ${event.needReview === 1 ? 'needs' : 'need'} review.`)
   }
+  if (event.kept > 0) lines.push(`Kept as they are: ${plural(event.kept, 'file')} in the output folder.`)
   if (event.failures.length > 0) {
     lines.push(
       'Failed:',

@@ -5,6 +5,9 @@ import { barStyle } from '../progress.ts'
 import {
   failureLine,
   imageLine,
+  isKept,
+  keptLine,
+  type LineOptions,
   modelText,
   needsReview,
   noticeText,
@@ -16,9 +19,11 @@ import type { Printer, PrinterOptions } from './printer.ts'
 /** A progress bar on stderr with count, rate, time left and failures; the summary on stdout. */
 export function terminalPrinter({ quiet, verbose }: PrinterOptions): Printer {
   const bar = imageBar()
+  let dryRun = false
   return (event) => {
     switch (event.type) {
       case 'start':
+        dryRun = event.dryRun
         if (quiet) return
         process.stderr.write(startText(event, verbose))
         if (!event.dryRun) bar.start(event.images)
@@ -27,7 +32,7 @@ export function terminalPrinter({ quiet, verbose }: PrinterOptions): Printer {
         if (!quiet) above(modelText(event))
         break
       case 'image':
-        printImage(event, verbose)
+        printImage(event, { quiet, verbose, dryRun })
         bar.count(event)
         break
       case 'notice':
@@ -41,10 +46,20 @@ export function terminalPrinter({ quiet, verbose }: PrinterOptions): Printer {
   }
 }
 
-function printImage(event: ImageEvent, verbose: boolean): void {
-  if (event.status === 'planned') process.stdout.write(`${imageLine(event, verbose)}\n`)
+function printImage(event: ImageEvent, options: PrinterOptions & LineOptions): void {
+  if (isPlan(event, options.dryRun)) process.stdout.write(`${imageLine(event, options)}\n`)
   else if (event.status === 'failed') above(pc.red(failureLine(event)))
-  else if (verbose || needsReview(event)) above(imageLine(event, verbose))
+  else if (options.verbose || needsReview(event)) above(imageLine(event, options))
+  if (!options.quiet && isKept(event)) printKept(event.output, options.dryRun)
+}
+
+/** What a dry run is asked for: what would be made, or restored. */
+const isPlan = (event: ImageEvent, dryRun: boolean): boolean =>
+  event.status === 'planned' || (dryRun && event.status === 'skipped' && event.output?.state === 'restored')
+
+function printKept(output: Parameters<typeof keptLine>[0], dryRun: boolean): void {
+  if (dryRun) process.stdout.write(`${keptLine(output, dryRun)}\n`)
+  else above(pc.yellow(keptLine(output, dryRun)))
 }
 
 /** A line that stays, in the place of the bar, which is drawn again below it. */

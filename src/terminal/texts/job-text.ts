@@ -97,5 +97,8 @@ export function jobsPrinter({
 }
 
 /** What became of one object that was to be downloaded. */
-export const fetchedText = (object: Fetched): string =>
-  'path' in object ? `fetched  ${object.path}` : `failed   ${object.error.message} [${object.error.code}]`
+export function fetchedText(object: Fetched): string {
+  if ('path' in object) return `fetched  ${object.path}`
+  if ('kept' in object) return `kept     ${object.kept}: not what the store holds (--overwrite replaces it)`
+  return `failed   ${object.error.message} [${object.error.code}]`
+}
