@@ -107,7 +107,7 @@ export type NoticeEvent = {
   | { code: 'stopping' }
   /** Folders that systems keep for themselves were not searched: how many, by name. */
   | { code: 'folders-left-out'; folders: Record<string, number> }
-  /** Pictures in searched folders that cannot be read: how many, by extension. */
+  /** Pictures in searched folders that are of other kinds than we read: how many, by extension. */
   | { code: 'kinds-left-out'; files: number; kinds: Record<string, number> }
   /** A database or store is waited for; it answers again. */
   | { code: 'server-away' | 'server-back' }

@@ -115,7 +115,7 @@ function openCollection(options: InputOptions) {
     leftOut,
     /** @param from the folder that its path below `--output` starts from */
     addFile(path: string, from = dirname(path)): void {
-      base = base === undefined ? from : commonFolder(base, from)
+      if (from !== base) base = base === undefined ? from : commonFolder(base, from)
       if (excludeFolders.some((folder) => isInside(path, folder))) own = path
       else paths.add(path)
     },

@@ -111,6 +111,6 @@ describe('a folder from a NAS', () => {
     expect(status, stdout).toBe(0)
     expect(stdout).toContain('3 completed, 0 skipped, 0 failed of 3')
     expect(stderr).toContain('left out: @eaDir (1).')
-    expect(stderr).toContain('1 picture of kinds that cannot be read was left out: bmp (1).')
+    expect(stderr).toContain('1 picture of kinds that are not read from folders was left out: bmp (1).')
   })
 })

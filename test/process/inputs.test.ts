@@ -241,7 +241,7 @@ describe('what a search leaves out', () => {
     const kinds = { cr2: 2, ...{ bmp: 1, jxl: 1, psd: 1, jp2: 1, pdf: 1, pjpeg: 1, apng: 1 } }
     expect(told).toMatchObject([{ code: 'kinds-left-out', files: 9, kinds }])
     expect(told[0]?.message).toBe(
-      '9 pictures of kinds that cannot be read were left out: cr2 (2), apng (1), bmp (1), jp2 (1), jxl (1), pdf (1), pjpeg (1), psd (1).',
+      '9 pictures of kinds that are not read from folders were left out: cr2 (2), apng (1), bmp (1), jp2 (1), jxl (1), pdf (1), pjpeg (1), psd (1).',
     )
     expect((await notices(cwd, ['p'], { ignore: ['*.{bmp,jxl}', '*.psd'] })).told).toMatchObject([
       { files: 6 },

@@ -9,7 +9,7 @@ import { openPaths, type Paths } from './paths.ts'
 
 /** A folder is searched for these. HEIC is among them so that a photographer gets an error instead of silence. */
 export const imageExtensions = 'jpg jpeg jpe jfif png webp avif tif tiff gif heic heif'.split(' ')
-/** Pictures all the same. A folder's are counted, so that nobody takes them for done. */
+/** Pictures all the same, most of which nothing here can read. They are counted, so that nobody takes them for done. */
 const otherExtensions = [
   ...'bmp dib jxl jp2 j2k jpf jpx jpm j2c jxr wdp hdp jxs psd psb xcf kra pdf eps ai svg svgz'.split(' '),
   ...'dng cr2 cr3 crw nef nrw arw srf sr2 orf rw2 raf pef srw x3f 3fr fff iiq rwl erf kdc dcr mos mrw raw'.split(
@@ -149,7 +149,7 @@ export function* leftOutNotices({ folders, kinds }: LeftOut): Generator<NoticeEv
       code: 'kinds-left-out',
       files,
       kinds: Object.fromEntries(kinds),
-      message: `${files} ${files === 1 ? 'picture' : 'pictures'} of kinds that cannot be read ${files === 1 ? 'was' : 'were'} left out: ${counted(kinds)}.`,
+      message: `${files} ${files === 1 ? 'picture' : 'pictures'} of kinds that are not read from folders ${files === 1 ? 'was' : 'were'} left out: ${counted(kinds)}.`,
     }
   }
 }
