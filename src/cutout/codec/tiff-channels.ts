@@ -24,8 +24,9 @@ const colorSpaces: Readonly<Record<number, { name: string; samples: number }>> =
   6: { name: 'YCbCr', samples: 3 },
   8: { name: 'LAB', samples: 3 },
 }
-const [grey, rgb, cmyk, lab] = [[0, 1], [2], [5], [8]] as const
+const [grey, rgb, cmyk, ycbcr, lab] = [[0, 1], [2], [5], [6], [8]] as const
 
+const jpeg = 7
 /** By the tag Compression: what the libtiff in sharp reads. */
 const readableCompressions = new Set([
   ...[1, 2, 3, 4, 5, 7, 8, 32766, 32771, 32773, 32809, 32946, 34676, 34677, 50001],
@@ -75,6 +76,10 @@ export function unreadableTiff(tags: TiffTags): RmbgError | undefined {
   const numbers = numbersOf(tags)
   if (!isReadable(numbers, photometric)) return refusal(`holds ${numbers.name} in ${space.name}`, asRgb)
   if (isOneOf(cmyk, photometric) && tags.inkSet === 2) return refusal('holds inks other than CMYK', asRgb)
+  if (isOneOf(ycbcr, photometric) && tags.compression !== jpeg && tags.subsampling.join() === '1,1') {
+    // libvips would take these numbers for RGB; it converts those with fewer color samples.
+    return refusal('holds YCbCr without JPEG compression', asRgb)
+  }
   if (isOneOf(grey, photometric) && tags.samplesPerPixel > 2 && tags.extraSamples.length === 0) {
     return refusal(`has ${tags.samplesPerPixel} channels without saying what they mean`, asRgb)
   }

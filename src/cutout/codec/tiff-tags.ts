@@ -12,6 +12,8 @@ export interface TiffTags {
   /** One per sample, or one for all: 1 unsigned, 2 signed, 3 floating point, 5 and 6 complex. */
   sampleFormat: number[]
   inkSet: number
+  /** Of YCbCr: pixels per color sample, across and down. */
+  subsampling: number[]
 }
 
 /** Reads a part of a file; gives fewer bytes than asked for at its end. */
@@ -81,6 +83,7 @@ async function readFirstDirectory(readAt: ReadAt): Promise<TiffTags | undefined>
     extraSamples: await values(338),
     sampleFormat: await values(339),
     inkSet: (await first(332)) ?? 1,
+    subsampling: await values(530),
   }
 }
 

@@ -248,6 +248,29 @@ describe('gray with 16 bits', () => {
   })
 })
 
+describe('other TIFFs', () => {
+  it('are read as before: pages, palettes, YCbCr in JPEG', async () => {
+    const palette = Array(768).fill(0)
+    for (const [channel, value] of red.entries()) palette[channel * 256 + 5] = value * 257
+    const colors = { photometric: 3, shorts: { 320: palette } }
+    expect(await firstPixel(tiff({ pixel: [5], ...colors }))).toEqual(red)
+    expect(await firstPixel(tiff({ pixel: [5, selection], extraSamples: [0], ...colors }))).toEqual(red)
+    expect(await firstPixel(tiff({ pixel: [5, 128], extraSamples: [2], ...colors }))).toEqual([...red, 128])
+    const pages = sharp(Buffer.from([...Array(24).fill(red), ...Array(24).fill([0, 0, 0])].flat()), {
+      raw: { width: 6, height: 8, channels: 3, pageHeight: 4 },
+    })
+    const twoPages = await pages.tiff({ compression: 'lzw' }).toBuffer()
+    expect((await sharp(twoPages).metadata()).pages).toBe(2)
+    expect(await firstPixel(twoPages)).toEqual(red)
+    const plain = sharp(tiff({ pixel: red }))
+    const jpeg = await plain.clone().tiff({ compression: 'jpeg', quality: 100 }).toBuffer()
+    expectNear(await firstPixel(jpeg), red, 2)
+    expect(await firstPixel(await plain.clone().tiff({ tile: true, compression: 'lzw' }).toBuffer())).toEqual(
+      red,
+    )
+  })
+})
+
 describe('a TIFF that cannot be read', () => {
   const asRgb = 'Save it as RGB with 8 or 16 bits per channel.'
   it.each<[string, TiffOptions]>([
@@ -277,6 +300,10 @@ describe('a TIFF that cannot be read', () => {
     ['holds inks other than CMYK', { pixel: [...inks, 9, 9], photometric: 5, shorts: { 332: [2] } }],
     ['holds colors of an unknown kind (9)', { pixel: red, photometric: 9 }],
     ['holds colors of an unknown kind (32803)', { pixel: red, photometric: 32803 }],
+    [
+      'holds YCbCr without JPEG compression',
+      { pixel: [87, 96, 208], photometric: 6, shorts: { 530: [1, 1] } },
+    ],
     ['has 4 channels without saying what they mean', { pixel: [1, 2, 3, 4], photometric: 1 }],
     [
       'has transparency with 16-bit integers in CMYK',
