@@ -31,7 +31,6 @@ export default class Stats extends BaseCommand {
       description: 'also write a report with charts, as one HTML file',
     }),
     overwrite: Flags.boolean({
-      default: false,
       description: 'also replace a file that is not a report made by rmbg',
       dependsOn: ['html'],
     }),

@@ -39,7 +39,6 @@ export const queryFlags = {
     dependsOn: ['download'],
   }),
   overwrite: Flags.boolean({
-    default: false,
     description: 'also replace files that are not what the store holds',
     dependsOn: ['download'],
   }),

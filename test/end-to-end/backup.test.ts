@@ -318,7 +318,8 @@ describeWith('RMBG_TEST_DATABASE_URL')('the way from the embedded database to a 
     const target = await anotherDatabase()
     const { rmbg } = await import('../support/cli.ts')
     const env = { RMBG_HOME: join(folder, '.home'), DATABASE_URL: target.url }
-    const restored = await rmbg(['restore', join(folder, 'vault')], { cwd: folder, env })
+    // The folder store was that of the embedded database.
+    const restored = await rmbg(['restore', join(folder, 'vault'), '--take-over'], { cwd: folder, env })
     expect(restored.status, restored.stderr).toBe(0)
     expect((await rmbg(['migrate', '--status'], { cwd: folder, env })).status).toBe(0)
     const server = connectServer(target.url)

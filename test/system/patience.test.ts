@@ -33,7 +33,8 @@ describe('patience', () => {
 
   it('says it once for all who wait', async () => {
     const { ask, news } = withNews({ forMs: 60_000 })
-    await Promise.all([ask(after(3), awayOf), ask(after(3), awayOf), ask(after(0), awayOf)])
+    const server = after(3)
+    await Promise.all([ask(server, awayOf), ask(server, awayOf), ask(server, awayOf)])
     expect(news.filter((code) => code === 'server-away')).toHaveLength(1)
     expect(news.at(-1)).toBe('server-back')
   })
