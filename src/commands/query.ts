@@ -81,7 +81,7 @@ Each page ends with a cursor. Pass it to --cursor, with the same filters, to get
     const downloads = await downloadJobs(await context.store(), jobs, {
       folder: resolve(flags.download),
       kinds: flags.kind ?? objectKinds,
-      overwrite: flags.overwrite,
+      overwrite: flags.overwrite ?? false,
       onObject: (object) => this.logToStderr(fetchedText(object)),
     })
     if (downloads.failed) process.exitCode = exitStatus.store
