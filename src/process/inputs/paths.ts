@@ -6,6 +6,7 @@ export interface Paths extends Iterable<string> {
   readonly length: number
   /** @returns false if it is in there already */
   add(path: string): boolean
+  has(path: string): boolean
 }
 
 /** No system has paths as long as this. */
@@ -72,6 +73,7 @@ export function openPaths(): Paths {
       }
       return true
     },
+    has: (path) => places[placeOf(pathBytes(path))] !== 0,
     *[Symbol.iterator]() {
       for (const [, bytes] of stored()) yield pathOf(bytes)
     },
