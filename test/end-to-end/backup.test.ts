@@ -285,7 +285,7 @@ describeServers('rmbg backup, stopped', () => {
 describe('pg_dump', () => {
   it('that is older than the server is refused, with what to install', async () => {
     await expect(findTool('pg_dump', 99)).rejects.toMatchObject({
-      message: expect.stringMatching(/older than the server \(PostgreSQL 99\)|not installed/),
+      message: expect.stringMatching(/too old for this server \(PostgreSQL 99\)|not installed/),
       hint: expect.stringContaining('postgresql-client-99'),
     })
   })

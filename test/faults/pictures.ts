@@ -2,8 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { picture } from '../support/images.ts'
 
-/** The first ones are those of the workspace. */
-let made = 100
+let made = 0
 
 /** Small pictures that no other test of this file has. */
 export async function writePictures(folder: string, count: number): Promise<void> {
