@@ -10,7 +10,7 @@ export interface Paths extends Iterable<string> {
 }
 
 /** No system has paths as long as this. */
-const chunkBytes = 2 ** 20
+const chunkBytes = 2 ** 18
 
 /**
  * Keeps paths as bytes outside the heap: a list of a million takes as many bytes as its paths have, and 32 MiB at most.
