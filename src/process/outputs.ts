@@ -1,5 +1,6 @@
 import { posix, relative, resolve, sep } from 'node:path'
 import { RmbgError } from '../errors.ts'
+import { openPaths } from './inputs/paths.ts'
 import type { Candidate } from './inputs.ts'
 
 /** File systems take names of up to 255 bytes. */
@@ -12,27 +13,46 @@ const maxNameBytes = 255
  *
  * @param folder absolute
  * @param extension of the cut-outs, without a dot
- * @returns absolute output path by absolute input path
+ * @returns the absolute output path of each of these candidates
  */
 export function planOutputs(
-  candidates: readonly Candidate[],
+  candidates: Iterable<Candidate>,
   folder: string,
   extension: string,
-): Map<string, string> {
-  const short = (candidate: Candidate) => `${withoutExtension(candidate.relative)}.${extension}`
-  const long = (candidate: Candidate) => `${candidate.relative}.${extension}`
-  const shortNames = count(candidates.map((candidate) => sameName(short(candidate))))
-  const longNames = new Set(candidates.map((candidate) => sameName(long(candidate))))
-  const used = new Set<string>()
-  const outputs = new Map<string, string>()
+): (candidate: Candidate) => string {
+  // Of a million inputs nearly all have a plain name, which needs no memory.
+  const others = otherNames(candidates, extension)
+  return (candidate) => inside(folder, others.get(candidate.path) ?? plainName(candidate, extension))
+}
+
+const plainName = ({ relative }: Candidate, extension: string): string =>
+  `${withoutExtension(relative)}.${extension}`
+
+/** @returns by input path, where the plain name would be too long, or the cut-out of another input as well */
+function otherNames(candidates: Iterable<Candidate>, extension: string): Map<string, string> {
+  const whole = (candidate: Candidate) => `${candidate.relative}.${extension}`
+  const plain = openPaths()
+  const shared = openPaths()
   for (const candidate of candidates) {
-    const name = sameName(short(candidate))
-    const isFree = shortNames.get(name) === 1 && !longNames.has(name)
-    const chosen = fitting(isFree ? short(candidate) : long(candidate), extension, used)
-    used.add(sameName(chosen))
-    outputs.set(candidate.path, inside(folder, chosen))
+    const name = sameName(plainName(candidate, extension))
+    if (!plain.add(name)) shared.add(name)
   }
-  return outputs
+  for (const candidate of candidates) {
+    const name = sameName(whole(candidate))
+    if (plain.has(name)) shared.add(name)
+  }
+  const used = openPaths()
+  const isTaken = (name: string) => used.has(name) || (plain.has(name) && !shared.has(name))
+  const others = new Map<string, string>()
+  for (const candidate of candidates) {
+    const name = plainName(candidate, extension)
+    const isShared = shared.has(sameName(name))
+    if (!isShared && Buffer.byteLength(posix.basename(name)) <= maxNameBytes) continue
+    const chosen = fitting(isShared ? whole(candidate) : name, extension, isTaken)
+    used.add(sameName(chosen))
+    others.set(candidate.path, chosen)
+  }
+  return others
 }
 
 /** Two names with the same result are one name to some file system. */
@@ -43,20 +63,14 @@ function withoutExtension(path: string): string {
   return extension === '' ? path : path.slice(0, -extension.length)
 }
 
-function count(names: string[]): Map<string, number> {
-  const counts = new Map<string, number>()
-  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
-  return counts
-}
-
 /** A name short enough for the file system, with a number where it is taken already. */
-function fitting(path: string, extension: string, used: Set<string>): string {
+function fitting(path: string, extension: string, isTaken: (name: string) => boolean): string {
   const folder = posix.dirname(path)
   const stem = posix.basename(path).slice(0, -(extension.length + 1))
   for (let number = 1; ; number++) {
     const end = `${number === 1 ? '' : `-${number}`}.${extension}`
     const name = posix.join(folder, `${shortened(stem, maxNameBytes - Buffer.byteLength(end))}${end}`)
-    if (!used.has(sameName(name))) return name
+    if (!isTaken(sameName(name))) return name
   }
 }
 

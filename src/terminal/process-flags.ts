@@ -179,7 +179,7 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
   const { flags, settings, cutout, preset, candidates } = wish
   const { output } = settings
   const outputs =
-    output === undefined ? undefined : planOutputs([...candidates], resolve(output), cutout.extension)
+    output === undefined ? undefined : planOutputs(candidates, resolve(output), cutout.extension)
   const rules = preset && { preset: preset.name, sha256: preset.checkSha256 }
   return {
     user: settings.user,
@@ -190,7 +190,7 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
     allowSvg: settings.allowSvg ?? false,
     cutout: { ...cutout.options, rules: preset?.check },
     cutoutParams: { ...cutout.params, ...(rules && { rules }) },
-    outputOf: outputs && (({ path }) => outputs.get(path)!),
+    outputOf: outputs,
     overwrite: flags.overwrite,
     checksum: flags.checksum,
     force: flags.force,

@@ -143,6 +143,6 @@ describe('removing copies that no backup needs', () => {
     ]
     const { signal } = new AbortController()
     expect(await removeUnneeded(vault, [backups[0]!, backups[2]!], signal)).toBe(9)
-    expect((await keysOf(vault.store, 'rmbg/objects/')).sort()).toEqual([...old, ...twelfth].sort())
+    expect((await keysOf(vault.store, 'objects/')).sort()).toEqual([...old, ...twelfth].sort())
   })
 })

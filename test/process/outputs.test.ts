@@ -3,7 +3,7 @@ import { planOutputs } from '../../src/process/outputs.ts'
 
 function plan(...names: string[]): string[] {
   const candidates = names.map((relative) => ({ path: `/in/${relative}`, shown: relative, relative }))
-  return [...planOutputs(candidates, '/out', 'png').values()].map((path) => path.slice('/out/'.length))
+  return candidates.map(planOutputs(candidates, '/out', 'png')).map((path) => path.slice('/out/'.length))
 }
 
 describe('the names of cut-outs', () => {

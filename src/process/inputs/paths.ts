@@ -6,10 +6,11 @@ export interface Paths extends Iterable<string> {
   readonly length: number
   /** @returns false if it is in there already */
   add(path: string): boolean
+  has(path: string): boolean
 }
 
 /** No system has paths as long as this. */
-const chunkBytes = 2 ** 20
+const chunkBytes = 2 ** 18
 
 /**
  * Keeps paths as bytes outside the heap: a list of a million takes as many bytes as its paths have, and 32 MiB at most.
@@ -72,6 +73,7 @@ export function openPaths(): Paths {
       }
       return true
     },
+    has: (path) => places[placeOf(pathBytes(path))] !== 0,
     *[Symbol.iterator]() {
       for (const [, bytes] of stored()) yield pathOf(bytes)
     },
