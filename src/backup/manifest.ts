@@ -76,7 +76,7 @@ export async function readManifest(vault: Vault, backupId: string): Promise<Mani
   const parsed = manifestSchema.safeParse(content)
   if (parsed.success) return parsed.data
   throw new RmbgError('BACKUP_INVALID', `The manifest of the backup ${backupId} cannot be read.`, {
-    hint: 'A newer release may have written it; otherwise it is damaged, and another backup has to serve.',
+    hint: 'It is damaged, or a newer release wrote it. Use another backup.',
   })
 }
 

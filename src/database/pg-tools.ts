@@ -30,7 +30,7 @@ export async function findTool(tool: Tool, serverMajor: number): Promise<string>
   throw new RmbgError(
     'DATABASE_ERROR',
     newest
-      ? `${tool} ${newest.major} is older than the server (PostgreSQL ${serverMajor}): it could not be trusted with it.`
+      ? `${tool} ${newest.major} is too old for this server (PostgreSQL ${serverMajor}).`
       : `${tool} is not installed.`,
     {
       hint: `Install PostgreSQL's client programs ${serverMajor} or newer (Debian: postgresql-client-${serverMajor}).`,
@@ -153,7 +153,7 @@ async function outcome(tool: Tool, child: ChildProcess & { stderr: Readable }): 
     ?.replace(/^pg_\w+: (error: )?/, '')
     .trim()
   throw new RmbgError('DATABASE_ERROR', `${tool} failed: ${reason || `status ${status}`}.`, {
-    hint: 'Nothing was kept of it. The role needs to read every table of the database.',
+    hint: 'No backup was written. Grant this role SELECT on every table.',
   })
 }
 

@@ -123,6 +123,6 @@ function assertVisible(what: string, text: string, limit: number): void {
 function taken(email: string, userId: string | undefined): RmbgError {
   const whose = userId === undefined ? 'another user' : `the user ${JSON.stringify(userId)}`
   return new RmbgError('USAGE', `The address ${email} belongs to ${whose}.`, {
-    hint: 'An address belongs to one user: take it from that one first, with --email "".',
+    hint: 'Remove it from that user first: rmbg user set USER --email "".',
   })
 }

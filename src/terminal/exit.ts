@@ -1,7 +1,7 @@
 import type { HealthLevel } from '../database/health/contract.ts'
 import type { ErrorFamily } from '../errors.ts'
 
-/** Every exit status of every command, in one table; README and `rmbg --help` quote it. */
+/** Every exit status of every command, in one table; docs/ci.md and `rmbg --help` quote it. */
 export const exitStatus = {
   done: 0,
   unexpected: 1,

@@ -63,7 +63,7 @@ describeServers('rmbg backup of a server', () => {
     await makeJob(installation.sql, { store: installation.store })
     const { stdout } = await installation.run(['backup', '--objects'], { RMBG_BACKUP_TO: vault })
     expect(stdout).toMatch(/objects {3}15, .* 3 copied now/)
-    expect(stdout).toContain('not drilled')
+    expect(stdout).toContain('not done: use --drill')
     const listed = await installation.run(['backup', 'list', vault])
     expect(listed.stdout.split('\n')[2]).toMatch(/PostgreSQL \d+ .* 6 +15, .* never$/)
   })
@@ -141,7 +141,7 @@ describeServers('rmbg backup of a server', () => {
     const verified = await installation.run(['backup', 'verify', folder])
     expect(verified.stdout).toContain(`The object ${key} is missing.`)
     const again = await installation.run(['backup', '--to', folder, '--objects'])
-    expect(again.stderr).toContain(`Not what was written: 1 object of completed jobs, such as ${key}.`)
+    expect(again.stderr).toContain(`Damaged in the store: 1 object of completed jobs, such as ${key}.`)
 
     // Once more to where there is a copy from before: it stays.
     await installation.run(['backup', '--to', vault, '--objects'])
@@ -285,7 +285,7 @@ describeServers('rmbg backup, stopped', () => {
 describe('pg_dump', () => {
   it('that is older than the server is refused, with what to install', async () => {
     await expect(findTool('pg_dump', 99)).rejects.toMatchObject({
-      message: expect.stringMatching(/older than the server \(PostgreSQL 99\)|not installed/),
+      message: expect.stringMatching(/too old for this server \(PostgreSQL 99\)|not installed/),
       hint: expect.stringContaining('postgresql-client-99'),
     })
   })

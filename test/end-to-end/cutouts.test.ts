@@ -55,7 +55,7 @@ describe('rmbg process', () => {
       [['--padding', '60%'], /share below 50%/],
       [['--background', 'nothing.jpg'], /neither a color nor a file/],
       [['--preset', 'nowhere'], /no preset "nowhere"/],
-      [['--fail-on-review', '5'], /expected a share such as 5%/],
+      [['--fail-on-review', '5'], /--fail-on-review expects a share such as 5%/],
       [['--from-mask', '--model', 'backdrop'], /cannot also be provided/],
     ]
     for (const [flags, expected] of sentences) {

@@ -137,7 +137,8 @@ export async function killedAt(
 export const acknowledged = (stdout: string) =>
   jsonLines(stdout.slice(0, stdout.lastIndexOf('\n') + 1)).filter(({ status }) => status === 'completed')
 
-let pictures = 0
+/** The first ones are those of the workspace. */
+let pictures = 100
 
 /** A folder of small pictures such as no other test of this file has. */
 export async function picturesIn(variant: Variant, name: string, count: number): Promise<string> {

@@ -16,7 +16,7 @@ const archiving: Look = {
     if (mode === 'off') {
       return {
         level: 'ok',
-        summary: 'WAL is not archived: a restore goes back to a backup, not to a moment.',
+        summary: 'WAL is not archived, so you can only restore to the time of a backup.',
         details: ['rmbg wal prints the settings to add.'],
         metrics: [],
       }

@@ -221,7 +221,7 @@ const wraparound: Look = {
     const oldest = Math.max(xid, multixact)
     return {
       level: levelOf(oldest, { warn: freeze + 2e8, crit: 1.5e9 }),
-      summary: `The oldest transaction is ${Math.round(xid / 1e6)} million back, ${((100 * oldest) / 2 ** 31).toFixed(0)}% of what the server can count.`,
+      summary: `The oldest transaction is ${Math.round(xid / 1e6)} million transactions old, ${((100 * oldest) / 2 ** 31).toFixed(0)}% of what the server can count.`,
       details:
         oldest > freeze
           ? [

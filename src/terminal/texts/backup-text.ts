@@ -24,7 +24,7 @@ export function backupText(
       : 'objects   none: this backup needs the object store as it is (--objects copies them)',
     drilled
       ? `drill     restored in ${(drilled.restoreMs / 1000).toFixed(1)} s, same rows; ${plural(drilled.objectsChecked, 'object')} checked`
-      : 'drill     not drilled: it was not tried whether it restores (--drill)',
+      : 'drill     not done: use --drill to test that it restores',
     ...removed.map((id) => `removed   ${id}`),
   ].join('\n')
 }
@@ -39,7 +39,7 @@ export function backupWarnings({ missing, damaged }: Pick<BackupResult, 'missing
       : []),
     ...(damaged.length > 0
       ? [
-          `Not what was written: ${plural(damaged.length, 'object')} of completed jobs, such as ${damaged[0]}. An older backup may have them; rmbg process --force makes them anew.`,
+          `Damaged in the store: ${plural(damaged.length, 'object')} of completed jobs, such as ${damaged[0]}. Look in an older backup, or make them again with rmbg process --force.`,
         ]
       : []),
   ]

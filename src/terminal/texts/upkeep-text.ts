@@ -125,7 +125,7 @@ export function orphansDoneText({ objects, bytes, rows, left, interrupted }: Orp
     ...(objects > 0 ? [`Removed ${plural(objects, 'object')} (${sizeText(bytes)}).`] : []),
     ...(rows > 0
       ? [
-          `Failed ${plural(rows, 'job')}: the next run over the same ${rows === 1 ? 'file' : 'files'} makes them anew.`,
+          `Marked ${plural(rows, 'job')} as failed. The next run processes ${rows === 1 ? 'its file' : 'their files'} again.`,
         ]
       : []),
     ...changed(left, 'orphan'),

@@ -1,5 +1,5 @@
 /** Takes the lock of a folder, tells whether it has it, and keeps it until killed. */
-import { lockFolder } from '../../../src/database/lock.ts'
+import { lockFolder } from '../../../src/database/embedded-lock.ts'
 
 try {
   await lockFolder(process.argv[2]!)

@@ -2,7 +2,7 @@
 import { readdir, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { lockFolder } from '../../src/database/lock.ts'
+import { lockFolder } from '../../src/database/embedded-lock.ts'
 import { temporaryFolder } from '../support/cli.ts'
 import { line, startProcess } from './processes/process.ts'
 
