@@ -51,6 +51,8 @@ describe('rmbg config', () => {
   })
 })
 
+const asNobody = 'setpriv'
+
 describe.runIf(process.getuid?.() === 0)('a user id that has no name', () => {
   it.each([
     ['with a home', { HOME: 'there' }],
@@ -62,7 +64,7 @@ describe.runIf(process.getuid?.() === 0)('a user id that has no name', () => {
     await open(folder)
     await open(join(folder, 'photos'))
     const run = (args: string[], env: Record<string, string> = {}) =>
-      execa('setpriv', ['--reuid', '54321', '--clear-groups', process.execPath, program, ...args], {
+      execa(asNobody, ['--reuid', '54321', '--clear-groups', process.execPath, program, ...args], {
         cwd: folder,
         env: {
           ...cleanEnvironment(),
