@@ -50,6 +50,9 @@ export async function openEmbedded(folder: string, { migrate = true } = {}): Pro
     closers.push(async () => engine.failure ?? engine.pglite.close())
     const sql = postgres({
       max: 1, // PGlite is one session
+      // Of PGlite. Otherwise that of the system's user, who may have no name; PGlite exits when there is none.
+      username: 'postgres',
+      database: 'postgres',
       fetch_types: false, // as on a server
       onnotice: () => {},
       idle_timeout: 0,

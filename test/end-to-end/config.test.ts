@@ -51,6 +51,8 @@ describe('rmbg config', () => {
   })
 })
 
+const asNobody = 'setpriv'
+
 describe.runIf(process.getuid?.() === 0)('a user id that has no name', () => {
   it.each([
     ['with a home', { HOME: 'there' }],
@@ -62,7 +64,7 @@ describe.runIf(process.getuid?.() === 0)('a user id that has no name', () => {
     await open(folder)
     await open(join(folder, 'photos'))
     const run = (args: string[], env: Record<string, string> = {}) =>
-      execa('setpriv', ['--reuid', '54321', '--clear-groups', process.execPath, program, ...args], {
+      execa(asNobody, ['--reuid', '54321', '--clear-groups', process.execPath, program, ...args], {
         cwd: folder,
         env: {
           ...cleanEnvironment(),
@@ -79,26 +81,14 @@ describe.runIf(process.getuid?.() === 0)('a user id that has no name', () => {
       })
     const processed = await run(['process', 'photos', '--model', 'backdrop'])
     expect(processed.exitCode, processed.stderr).toBe(0)
-    await run(['process', 'photos', '--model', 'backdrop', '--force'], { RMBG_USER: 'anna' })
     await run(['process', 'photos', '--model', 'backdrop', '--force'], { USER: 'ben' })
     const users = await run(['user', 'list', '--json'])
     expect(users.exitCode, users.stderr).toBe(0)
     expect(JSON.parse(users.stdout).map(({ userId }: { userId: string }) => userId)).toEqual([
-      'anna',
       'ben',
       'uid-54321',
     ])
-    for (const args of [
-      ['query'],
-      ['stats'],
-      ['health'],
-      ['config'],
-      ['model', 'list'],
-      ['migrate', '--status'],
-      ['backup', '--to', 'kept', '--objects'],
-      ['prune', '--dry-run'],
-      ['orphans'],
-    ]) {
+    for (const args of [['health'], ['backup', '--to', 'kept', '--objects']]) {
       const { exitCode, stdout, stderr } = await run(args)
       expect(exitCode, args.join(' ') + stdout + stderr).not.toBe(1)
       expect(stdout + stderr).not.toContain('ERR_SYSTEM_ERROR')
