@@ -311,7 +311,7 @@ describe('the samples', () => {
     const images = jsonLines(stdout).filter((event) => event.type === 'image')
     expect(images.length).toBeGreaterThanOrEqual(8)
     for (const { output, input } of images) {
-      const { channels } = await sharp(output).stats()
+      const { channels } = await sharp(output.path).stats()
       expect(channels[3]!.mean, `${input}: the subject stays`).toBeGreaterThan(10)
       expect(channels[3]!.mean, `${input}: the background goes`).toBeLessThan(230)
     }
