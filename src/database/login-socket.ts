@@ -11,6 +11,9 @@ interface ParsedOptions {
   shared: { retries: number }
 }
 
+/** The first byte of what a server says before it refuses a login (PostgreSQL: Message Formats, ErrorResponse). */
+const errorResponse = 'E'.charCodeAt(0)
+
 /**
  * Makes the sockets of a client, so that a server that closes the connection during the login is an error: postgres.js
  * 3.4.9 connects again at once and for ever, 600 times a second, and tells nobody (closed() in its connection.js).
@@ -35,9 +38,13 @@ export function loginSockets(): (options: ParsedOptions) => Duplex {
     // TLS in postgres.js checks the certificate against `host`.
     const socket = Object.assign(new Socket(), place)
     unanswered.push(socket)
-    // postgres.js tells whoever asked of an error by itself.
-    socket.once('error', () => {
+    // postgres.js tells whoever asked of an error by itself, be it of the socket or said by the server.
+    const told = () => {
       unanswered = unanswered.filter((one) => one !== socket)
+    }
+    socket.once('error', told)
+    socket.on('data', (chunk) => {
+      if (chunk[0] === errorResponse) told()
     })
     return path ? socket.connect(path) : socket.connect(place.port, place.host)
   }
