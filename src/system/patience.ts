@@ -43,7 +43,8 @@ const longestPauseMs = 5_000
  * do not all ask at the same moment.
  */
 export function patience({ forMs, signal, tell = () => {} }: PatienceOptions): Patience {
-  if (signal) setMaxListeners(0, signal) // one for each who waits
+  // One for each who waits. Not 0: getMaxListeners() of Node 20, which undici calls, then takes a signal for none.
+  if (signal) setMaxListeners(Number.MAX_SAFE_INTEGER, signal)
   let waiting = 0
   let isTold = false
   // After somebody waited in vain, nobody else does until the server answers.
