@@ -1,3 +1,4 @@
+import { getMaxListeners } from 'node:events'
 /** How long a server that is away is waited for, and what is said meanwhile. */
 import { describe, expect, it } from 'vitest'
 import { type PatienceOptions, patience } from '../../src/system/patience.ts'
@@ -74,5 +75,11 @@ describe('patience', () => {
     setTimeout(() => controller.abort(), 200)
     await expect(pausing).rejects.toBe(away)
     await expect(hanging).rejects.toBe(away)
+  })
+
+  it('leaves a signal as others can still ask for its limit of listeners', () => {
+    const { signal } = new AbortController()
+    patience({ forMs: 1, signal })
+    expect(getMaxListeners(signal)).toBeGreaterThan(100)
   })
 })
