@@ -105,12 +105,11 @@ describeServers('a store that stalls', () => {
 
     for (const kind of ['stall', 'reset mid-body', 'truncated'] as const) {
       it(`reads a large object to its end: ${kind}`, async ({ expect, onTestFinished }) => {
-        const { store, proxy, installation } = await open(
-          10_000,
-          { kind, method: 'GET', every: 2 },
-          onTestFinished,
-        )
-        await installation.store.put('original/large.png', body, put)
+        const fault = { kind, method: 'GET', every: 2 } as const
+        const { store, proxy } = await open(10_000, fault, onTestFinished)
+        proxy.fault = undefined
+        await store.put('original/large.png', body, put)
+        proxy.fault = fault
         const first = await buffer(await store.get('original/large.png'))
         const second = await buffer(await store.get('original/large.png'))
         for (const read of [first, second])
