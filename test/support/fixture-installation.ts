@@ -22,7 +22,9 @@ export async function freshInstallation() {
   const bucket = await freshBucket()
   const env = { RMBG_HOME: join(folder, '.home'), DATABASE_URL: database.url, ...bucket.env }
   const connection: Database = connectServer(database.url)
-  const store: ObjectStore = ownedStore(s3Store({ bucket: bucket.bucket, endpoint: s3Endpoint! }), connection)
+  const store: ObjectStore = ownedStore(s3Store({ bucket: bucket.bucket, endpoint: s3Endpoint! }), () =>
+    connectServer(database.url),
+  )
   return {
     folder,
     env,
