@@ -1,4 +1,4 @@
-import { SingleBar } from 'cli-progress'
+import { type Options, SingleBar } from 'cli-progress'
 import { sizeText } from '../bytes.ts'
 
 export interface Progress {
@@ -13,14 +13,30 @@ export interface ByteProgress {
 }
 
 /** What all bars have in common. */
-export const barStyle = {
+const barStyle: Options = {
   barCompleteChar: '█',
   barIncompleteChar: '░',
   barsize: 30,
   hideCursor: true,
   // Whoever shows a bar decides what Ctrl-C means; the bar must not end the process.
   gracefulExit: false,
+  // The bar is cut at the width. Without this, cli-progress cuts every other line too, as long as the bar is there.
+  linewrap: true,
+  // Lines above the bar are written in its place.
+  forceRedraw: true,
   stream: process.stderr,
+}
+
+/**
+ * A bar on stderr that leaves the lines of others alone: cli-progress 3.12 ends by going back to where the cursor was when
+ * the bar began, and what is printed next would cover what was printed since (npkgz/cli-progress #142, #145).
+ */
+export function progressBar(options: Options): SingleBar {
+  const bar = new SingleBar({ ...barStyle, ...options })
+  const { terminal } = bar as unknown as { terminal: { cursorSave(): void; cursorRestore(): void } }
+  terminal.cursorSave = () => {}
+  terminal.cursorRestore = () => {}
+  return bar
 }
 
 const linesEveryMs = 10_000
@@ -30,7 +46,7 @@ export function progress(what: string, total: number, { silent = false } = {}): 
   if (silent || total === 0) return { add: () => {}, stop: () => {} }
   if (process.stderr.isTTY) {
     const format = `{bar} {value}/{total} ${what}  ETA {eta_formatted}`
-    const bar = new SingleBar({ ...barStyle, format, clearOnComplete: true })
+    const bar = progressBar({ format, clearOnComplete: true })
     bar.start(total, 0)
     return { add: (count) => bar.increment(count), stop: () => bar.stop() }
   }
@@ -56,7 +72,7 @@ export function byteProgress(what: string): ByteProgress {
     }
   }
   const format = `${what} {bar} {percentage}%  {got} of {all}  ETA {eta_formatted}`
-  const bar = new SingleBar({ ...barStyle, format })
+  const bar = progressBar({ format })
   return {
     update: (received, total) => {
       const payload = { got: sizeText(received), all: sizeText(total) || '?' }

@@ -1,7 +1,6 @@
-import { SingleBar } from 'cli-progress'
 import pc from 'picocolors'
 import type { ImageEvent } from '../../process/events.ts'
-import { barStyle } from '../progress.ts'
+import { progressBar } from '../progress.ts'
 import {
   failureLine,
   imageLine,
@@ -69,8 +68,7 @@ function above(line: string): void {
 
 /** The bar and its counters. Until it is started it draws nothing. */
 function imageBar() {
-  const bar = new SingleBar({
-    ...barStyle,
+  const bar = progressBar({
     format: `{bar} {value}/{total}  {rate}  ETA {eta_formatted}  {failed} failed`,
     emptyOnZero: true,
   })
