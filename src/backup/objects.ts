@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { createGunzip, createGzip } from 'node:zlib'
-import pLimit from 'p-limit'
+import { boundedTasks } from '../bounded-tasks.ts'
 import { type ReferredObject, referredObjects } from '../database/backups.ts'
 import type { Snapshot } from '../database/contract.ts'
 import { RmbgError } from '../errors.ts'
@@ -67,7 +67,7 @@ function copyObjects(
     }
   }
   const objects = async function* () {
-    const copies = boundedTasks()
+    const copies = boundedTasks(concurrency)
     try {
       for (const kind of kinds) {
         const steps = mergeSorted<[ReferredObject, StoredObject]>(
@@ -80,6 +80,7 @@ function copyObjects(
           if (!object) continue
           result.count++
           result.bytes += object.size
+          copies.throwFailure()
           if (present?.size !== object.size) await copies.add(() => copyOne(object))
           yield object
         }
@@ -109,33 +110,6 @@ async function copyObject(
 
 const isMissing = (error: unknown): boolean =>
   error instanceof RmbgError && error.code === 'STORE_OBJECT_MISSING'
-
-/** Runs tasks, a bounded number at a time. After one has failed, no other is begun. */
-function boundedTasks() {
-  const limit = pLimit(concurrency)
-  const running = new Set<Promise<void>>()
-  let failure: { reason: unknown } | undefined
-  const throwFailure = () => {
-    if (failure) throw failure.reason
-  }
-  return {
-    /** Waits while enough tasks are waiting already. */
-    add: async (task: () => Promise<void>): Promise<void> => {
-      throwFailure()
-      const begun: Promise<void> = limit(async () => {
-        if (!failure) await task()
-      })
-        .catch((reason) => {
-          failure ??= { reason }
-        })
-        .finally(() => running.delete(begun))
-      running.add(begun)
-      if (running.size >= concurrency * 2) await Promise.race(running)
-    },
-    settled: async () => void (await Promise.all(running)),
-    throwFailure,
-  }
-}
 
 /** Copies from the store to the vault, and lists what this backup needs; the list is written when all is there. */
 export async function backUpObjects(

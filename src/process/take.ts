@@ -1,4 +1,4 @@
-import pLimit from 'p-limit'
+import { boundedTasks } from '../bounded-tasks.ts'
 
 export interface Taking {
   /** Items in work at once. */
@@ -18,26 +18,20 @@ export async function take<Item>(
   { concurrency, signal }: Taking,
   work: (item: Item) => Promise<void>,
 ): Promise<void> {
-  const limit = pLimit(concurrency)
-  const running = new Set<Promise<void>>()
-  const errors: unknown[] = []
-  const mayTake = () => !signal.aborted && errors.length === 0
-  const workOn = async (item: Item) => {
-    if (!mayTake()) return
-    // Noted before the slot comes free, so that nothing is taken after it.
-    await work(item).catch((error) => errors.push(error))
-  }
+  const tasks = boundedTasks(concurrency)
+  /** What ended the items themselves, if nothing had failed before. */
+  let listing: { reason: unknown } | undefined
   try {
     for await (const item of items) {
-      if (!mayTake()) break
-      const task: Promise<void> = limit(workOn, item).finally(() => running.delete(task))
-      running.add(task)
-      // Looks no further ahead than one item per slot: memory stays flat however many there are.
-      if (running.size >= concurrency * 2) await Promise.race(running)
+      if (signal.aborted || tasks.hasFailed()) break
+      await tasks.add(async () => {
+        if (!signal.aborted && !listing) await work(item)
+      })
     }
-  } catch (error) {
-    errors.push(error)
+  } catch (reason) {
+    if (!tasks.hasFailed()) listing = { reason }
   }
-  await Promise.all(running)
-  if (errors.length > 0) throw errors[0]
+  await tasks.settled()
+  if (listing) throw listing.reason
+  tasks.throwFailure()
 }
