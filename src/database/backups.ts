@@ -1,6 +1,6 @@
 import type postgres from 'postgres'
 import { databaseError, withDatabase } from './errors.ts'
-import { one } from './rows.ts'
+import { one, pagesById } from './rows.ts'
 import { utc } from './sql-time.ts'
 
 /** An object that a completed job refers to. */
@@ -17,25 +17,20 @@ export interface ReferredObject {
  *
  * @param connection a session, which may be in a transaction of its own
  */
-export async function* referredObjects(
+export function referredObjects(
   connection: postgres.Sql,
   kind: 'original' | 'mask' | 'processed',
 ): AsyncGenerator<ReferredObject> {
   const path = connection(`${kind}_path`)
   const bytes = connection(`${kind}_bytes`)
   const sha256 = connection(kind === 'original' ? 'content_sha256' : `${kind}_sha256`)
-  let after = '00000000-0000-0000-0000-000000000000'
-  for (;;) {
-    const page = await connection<(ReferredObject & { jobId: string })[]>`
+  return pagesById<ReferredObject & { jobId: string }>((after) =>
+    connection<(ReferredObject & { jobId: string })[]>`
       select job_id as "jobId", ${path} as key, ${bytes}::float8 as size, encode(${sha256}, 'hex') as sha256
       from image_process_jobs
       where job_id > ${after} and status = 'completed' and ${path} is not null and ${sha256} is not null
-      order by job_id limit 2000`.catch((cause) => Promise.reject(databaseError(cause)))
-    yield* page
-    const last = page.at(-1)
-    if (!last) return
-    after = last.jobId
-  }
+      order by job_id limit 2000`.catch((cause) => Promise.reject(databaseError(cause))),
+  )
 }
 
 /** How many objects the completed jobs refer to, and their bytes. */

@@ -1,5 +1,6 @@
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
+import { pagesById } from './rows.ts'
 import { utc } from './sql-time.ts'
 
 /** A job and the keys of its objects. */
@@ -16,19 +17,13 @@ const columns = (sql: postgres.Sql) => sql`
   to_json(array_remove(array[original_path, mask_path, processed_path], null)) as keys`
 
 /** All jobs in the order of their ids, which is that of their objects' keys; flat memory. */
-export async function* loggedJobs(sql: postgres.Sql): AsyncGenerator<LoggedJob> {
-  let after = '00000000-0000-0000-0000-000000000000'
-  for (;;) {
-    const page = await withDatabase<LoggedJob>(
+export const loggedJobs = (sql: postgres.Sql): AsyncGenerator<LoggedJob> =>
+  pagesById((after) =>
+    withDatabase<LoggedJob>(
       () => sql`
         select ${columns(sql)} from image_process_jobs where job_id > ${after} order by job_id limit 2000`,
-    )
-    yield* page
-    const last = page.at(-1)
-    if (!last) return
-    after = last.jobId
-  }
-}
+    ),
+  )
 
 /** Those of these ids that have a job or a tombstone; a tombstone has the status `deleted` and names no key. */
 export async function knownJobs(
