@@ -11,6 +11,7 @@ const reason = / \(skipped: [^)]*\)/g
 
 const outcomes = new Map()
 const messages = new Map()
+const secondTries = new Map()
 for (const report of process.argv.slice(5)) {
   const times = new Map()
   const { testResults } = JSON.parse(readFileSync(report, 'utf8'))
@@ -25,6 +26,7 @@ for (const report of process.argv.slice(5)) {
         outcomes.get(test) === 'failed' || (outcomes.get(test) === 'passed' && status !== 'failed')
       if (!isBetterKnown) outcomes.set(test, status)
       if (status === 'failed') messages.set(name, failureMessages.join('\n'))
+      else if (failureMessages.length > 0) secondTries.set(name, failureMessages.join('\n'))
     }
   }
 }
@@ -39,6 +41,9 @@ const coverage = 'reports/coverage/coverage-summary.json'
 if (existsSync(coverage)) {
   const { lines, branches } = JSON.parse(readFileSync(coverage, 'utf8')).total
   console.log(`unit tests cover ${lines.pct} % of the lines and ${branches.pct} % of the branches of src/`)
+}
+for (const [name, message] of secondTries) {
+  console.log(`passed only when tried again  ${name}\n${message.slice(0, 600)}`)
 }
 for (const check of failedChecks) console.log(`failed  npm run ${check}`)
 for (const [name, message] of messages) console.log(`failed  ${name}\n${message.slice(0, 1500)}`)
