@@ -38,7 +38,7 @@ export type KeptReason = 'foreign' | 'input'
  * there and stays.
  */
 export type Output =
-  /** Absolute path. */
+  /** Absolute path, as it is shown (`shownPath`). */
   { path: string } & ({ state: 'written' | 'restored' | 'unchanged' } | { state: 'kept'; reason: KeptReason })
 
 /** Three verified objects are stored and the job's row is completed. */
