@@ -79,7 +79,11 @@ function packument(origin: string, versions: [filename: string, Published][]) {
     },
   ])
   const { name, version } = versions[0]![1].manifest
-  return { name, 'dist-tags': { latest: version }, versions: Object.fromEntries(described) }
+  // pnpm and Yarn do not take what was published a moment ago.
+  const time = Object.fromEntries(
+    versions.map(([, { manifest }]) => [manifest.version, '2020-01-01T00:00:00.000Z']),
+  )
+  return { name, 'dist-tags': { latest: version }, versions: Object.fromEntries(described), time }
 }
 
 async function manifestIn(tarball: string): Promise<Published['manifest']> {
