@@ -60,6 +60,17 @@ describe('ONNX Runtime', () => {
     })
   })
 
+  it('exists for what onnxruntime-node has, with the files where we look for them', async () => {
+    const binaries = join(root, 'node_modules', upstreamPackage, 'bin/napi-v6')
+    const systems = await readdir(binaries)
+    const platforms = await Promise.all(
+      systems.map(async (system) => (await readdir(join(binaries, system))).map((cpu) => `${system}-${cpu}`)),
+    )
+    expect(platforms.flat().sort()).toEqual([...runtimePlatforms])
+    for (const platform of runtimePlatforms)
+      expect(await readdir(join(binaries, '../..', binaryFolder(platform)))).toContain(bindingFile)
+  })
+
   it('is taken from the package of this platform first, then from onnxruntime-node', async () => {
     const folder = await temporaryFolder()
     const upstream = await install(folder, upstreamPackage)
