@@ -42,6 +42,7 @@ async function closedNetwork(folder: string, registry: string) {
   const { stdout: cache } = await execa('npm', ['config', 'get', 'cache'])
   return {
     HOME: join(folder, 'home'),
+    XDG_CACHE_HOME: join(folder, 'home/.cache'),
     npm_config_registry: registry,
     npm_config_cache: cache, // tarballs are taken from there by digest, if they are in it
     NODE_OPTIONS: `--require ${join(root, 'test/support/registry-only.cjs')}`,
@@ -119,13 +120,9 @@ describe('the package', () => {
 
       // As it is with a lock file of another platform, and with what `npm pack` alone makes.
       await rm(runtime, { recursive: true })
-      for (const expected of [['runtime-fetched'], []]) {
-        const again = await rmbg(['process', 'photos', '--force', '--json'])
-        expect(again.exitCode, again.all).toBe(0)
-        expect(jsonLines(again.stdout).flatMap(({ code }) => code ?? [])).toEqual(
-          expect.arrayContaining(expected),
-        )
-      }
+      const again = await rmbg(['process', 'photos', '--force', '--json'])
+      expect(again.exitCode, again.all).toBe(0)
+      expect(jsonLines(again.stdout).map(({ code }) => code)).toContain('runtime-fetched')
     },
     installMs,
   )

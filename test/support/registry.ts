@@ -29,22 +29,23 @@ export async function startRegistry(tarballs: readonly string[]): Promise<Regist
   const dispatcher = new EnvHttpProxyAgent()
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const origin = `http://${request.headers.host}/`
     const path = decodeURIComponent(request.url!.slice(1))
     const tarball = published.get(path.replace(/^-\/packed\//, ''))
     if (tarball) return void response.end(tarball.bytes)
     const ours = [...published].filter(([, { manifest }]) => manifest.name === path)
     if (ours.length > 0) {
       response.setHeader('content-type', 'application/json')
-      return void response.end(JSON.stringify(packument(`http://${request.headers.host}`, ours)))
+      return void response.end(JSON.stringify(packument(origin, ours)))
     }
-    const { accept, 'content-type': type } = request.headers
     const real = await fetch(new URL(request.url!.slice(1), upstream), {
       dispatcher,
-      method: request.method!,
-      headers: { ...(accept && { accept }), ...(type && { 'content-type': type }) },
-      ...(request.method === 'POST' && { body: Readable.toWeb(request), duplex: 'half' }),
-    } as Parameters<typeof fetch>[1])
-    response.writeHead(real.status, { 'content-type': real.headers.get('content-type') ?? '' })
+      headers: { accept: request.headers.accept ?? '*/*' },
+    })
+    const type = real.headers.get('content-type') ?? ''
+    response.writeHead(real.status, { 'content-type': type })
+    // As mirrors do: tarballs come from here, too.
+    if (type.includes('json')) return void response.end((await real.text()).replaceAll(upstream, origin))
     if (real.body) await pipeline(Readable.fromWeb(real.body), response)
     else response.end()
   }
@@ -73,7 +74,7 @@ function packument(origin: string, versions: [filename: string, Published][]) {
     {
       ...manifest,
       dist: {
-        tarball: `${origin}/-/packed/${filename}`,
+        tarball: `${origin}-/packed/${filename}`,
         integrity: `sha512-${createHash('sha512').update(bytes).digest('base64')}`,
       },
     },
