@@ -111,6 +111,8 @@ export type NoticeEvent = {
   | { code: 'kinds-left-out'; files: number; kinds: Record<string, number> }
   /** A database or store is waited for; it answers again. */
   | { code: 'server-away' | 'server-back' }
+  /** The library that runs models was not installed with the program, and is being fetched. */
+  | { code: 'runtime-fetched' }
 )
 
 export interface SummaryEvent {
