@@ -182,7 +182,8 @@ async function round(seed: number, tell: (line: string) => void): Promise<void> 
 describeServers('two installations on one bucket, four runs, and everything failing', () => {
   it.each(seeds)(
     'lose nothing, do nothing twice and touch nothing foreign, seed %i',
-    { timeout: 300_000 },
+    // What fails once in a while is what is looked for.
+    { timeout: 300_000, retry: 0 },
     async (seed) => {
       const startedAt = Date.now()
       const story: string[] = []
