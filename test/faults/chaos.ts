@@ -86,7 +86,7 @@ export interface Ended extends Finished {
 }
 
 /** What happened, for whoever has to find out why. */
-export type Story = (line: string) => void
+type Story = (line: string) => void
 
 interface LiveRun {
   neighbor: Neighbor
@@ -95,7 +95,7 @@ interface LiveRun {
   stoppedForMs: number
 }
 
-export interface Performance {
+interface Performance {
   script: Script
   shared: SharedBucket
   proxy: StoreProxy
