@@ -1,3 +1,5 @@
+import type { TensorStatistics } from './statistics.ts'
+
 /** How raw model output becomes an alpha in 0..1; stated per model file, never guessed from the values. */
 export type OutputActivation = 'none' | 'sigmoid'
 
@@ -52,4 +54,21 @@ export interface MatteModel {
    */
   predict(rgb: Uint8Array<ArrayBuffer>): Promise<Matte>
   close(): Promise<void>
+}
+
+/** What a model was given and gave, for whoever judges the model itself. */
+export interface Examined {
+  matte: Matte
+  /** Of the values that the model was given. */
+  input: TensorStatistics
+  /** Of the output as the model gave it, before its activation. */
+  output: TensorStatistics
+  /** Of the matte. */
+  alpha: TensorStatistics
+}
+
+/** A model in a thread of this process. */
+export interface LoadedModel extends MatteModel {
+  /** As `predict`, with the same errors. */
+  examine(rgb: Uint8Array<ArrayBuffer>): Promise<Examined>
 }

@@ -46,6 +46,10 @@ export function imagePacker(
   }
 }
 
+/** The numbers that a tensor's values stand for. */
+export const toFloats = (values: InputValues): ArrayLike<number> =>
+  values instanceof Uint16Array ? Float32Array.from(values, fromHalf) : values
+
 /**
  * Turns a model's output into alpha: the stated activation, then clamped to 0..1. It is never stretched between its own
  * extremes, which would turn the faint noise of a picture without a subject into a full mask.

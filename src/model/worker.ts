@@ -10,11 +10,12 @@ import { dirname } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import { env, InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node'
 import { type PlainError, RmbgError, toPlainError } from '../errors.ts'
-import type { Device, ModelSpec } from './contract.ts'
+import type { Device, Examined, ModelSpec } from './contract.ts'
 import { openOnDevice } from './providers.ts'
 import { sentence } from './sentence.ts'
 import { isMaskShape, readSignature } from './signature.ts'
-import { type InputValues, imagePacker, toAlpha } from './tensors.ts'
+import { statisticsOf } from './statistics.ts'
+import { imagePacker, type InputValues, toAlpha, toFloats } from './tensors.ts'
 
 export interface ThreadData {
   spec: ModelSpec
@@ -22,13 +23,25 @@ export interface ThreadData {
   device: Device
 }
 
-/** An image to run, as 8-bit interleaved RGB, or the request to end. */
-export type ThreadRequest = { rgb: Uint8Array<ArrayBuffer> } | 'close'
+export interface ImageRequest {
+  /** 8-bit, interleaved. */
+  rgb: Uint8Array<ArrayBuffer>
+  /** Whether statistics are wanted, too. */
+  examine: boolean
+}
+
+export interface ImageAnswer {
+  alpha: Float32Array<ArrayBuffer>
+  statistics?: Omit<Examined, 'matte'>
+}
+
+/** An image to run, or the request to end. */
+export type ThreadRequest = ImageRequest | 'close'
 
 /** One answer when started, one for every image. */
 export type ThreadAnswer =
   | { ready: { inputSize: { width: number; height: number }; provider: string; notice?: string } }
-  | { alpha: Float32Array<ArrayBuffer> }
+  | ImageAnswer
   | { refused: PlainError }
 
 const port = parentPort!
@@ -53,8 +66,8 @@ try {
       return
     }
     try {
-      const alpha = await model.run(request.rgb)
-      answer({ alpha }, [alpha.buffer])
+      const made = await model.run(request)
+      answer(made, [made.alpha.buffer])
     } catch (error) {
       refuse(error)
     }
@@ -73,8 +86,9 @@ async function load() {
       : [1, inputSize.height, inputSize.width, 3]
   const pack = imagePacker(signature, spec.normalisation)
 
-  async function run(rgb: Uint8Array): Promise<Float32Array<ArrayBuffer>> {
-    const feeds = { [input.name]: toTensor(input.type, pack(rgb), dimensions) }
+  async function run({ rgb, examine }: ImageRequest): Promise<ImageAnswer> {
+    const values = pack(rgb)
+    const feeds = { [input.name]: toTensor(input.type, values, dimensions) }
     const mask = (await session.run(feeds, [output.name]))[output.name]!
     if (!isMaskShape(mask.dims, inputSize)) {
       throw new RmbgError(
@@ -85,12 +99,22 @@ async function load() {
     const { buffer, byteOffset, length } = mask.data as Float32Array
     const raw =
       output.type === 'float16' ? new Uint16Array(buffer, byteOffset, length) : (mask.data as Float32Array)
-    return toAlpha(raw, spec.activation)
+    const alpha = toAlpha(raw, spec.activation)
+    if (!examine) return { alpha }
+    return {
+      alpha,
+      statistics: {
+        input: statisticsOf(toFloats(values)),
+        output: statisticsOf(toFloats(raw)),
+        alpha: statisticsOf(alpha),
+      },
+    }
   }
 
   if (!signature.fixedSize) {
     // The size is only what the description claims: one run now shows whether every image would fail later.
-    await run(new Uint8Array(inputSize.width * inputSize.height * 3)).catch((cause: Error) => {
+    const blank = new Uint8Array(inputSize.width * inputSize.height * 3)
+    await run({ rgb: blank, examine: false }).catch((cause: Error) => {
       throw new RmbgError(
         'MODEL_INVALID',
         `${spec.file} does not run at ${inputSize.width}x${inputSize.height} pixels: ${sentence(cause)}`,
