@@ -27,8 +27,18 @@ export interface ModelSpec {
   /** Name of the output that holds the mask; absent: the file's first output. */
   output?: string
   license: string
+  /** Present when `auto` took this model. */
+  choice?: ModelChoice
   /** What a person should know about the choice of this model. */
   notice?: string
+}
+
+/** Why `auto` took a model. */
+export interface ModelChoice {
+  /** A phrase, such as `the best of those installed`. */
+  reason: string
+  /** Names of the better ones, which are not installed. */
+  notInstalled: string[]
 }
 
 /** An alpha matte at model size: row-major, width * height values, each clamped to 0..1, none NaN. */

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { RmbgError } from '../../errors.ts'
 import { flush } from '../../system/files.ts'
 import { sha256Of } from '../../system/sha256.ts'
-import type { Downloaded } from './download.ts'
+import { type Downloaded, diskError } from './download.ts'
 import { digestsOfFile } from './file-digests.ts'
 
 export interface Unpacked extends Omit<Downloaded, 'source'> {
@@ -57,19 +57,20 @@ export async function unpackResource(
     const path = `package/dist/${chunk.hash}`
     missing.set(path, [...(missing.get(path) ?? []), chunk])
   }
-  const handle = await open(part, 'w')
+  const onDisk = <T>(work: Promise<T>) => work.catch((cause) => Promise.reject(diskError(cause, part)))
+  const handle = await onDisk(open(part, 'w'))
   try {
     await eachFile(tarball, options, (path) => missing.get(path) && mostChunkBytes, async (path, bytes) => {
       for (const { hash, offsets } of missing.get(path) ?? []) {
         const [start, end] = offsets
         const isRight = bytes.byteLength === end - start && sha256Of(bytes) === hash
         if (!isRight) throw damaged(`the chunk ${hash} is another one`)
-        await handle.write(bytes, 0, bytes.byteLength, start)
+        await onDisk(handle.write(bytes, 0, bytes.byteLength, start))
       }
       missing.delete(path)
     })
     if (missing.size > 0) throw damaged(`${missing.size} of its chunks are missing`)
-    await flush(handle)
+    await onDisk(flush(handle))
   } finally {
     await handle.close()
   }
