@@ -8,6 +8,7 @@ import { sizeText } from '../../bytes.ts'
 import { RmbgError } from '../../errors.ts'
 import { diskProblem, flush } from '../../system/files.ts'
 import { addFile } from './file-digests.ts'
+import { networkReason } from './head.ts'
 import { gateError, gateProblem } from './hugging-face.ts'
 
 export interface DownloadSource {
@@ -317,10 +318,4 @@ export function diskError(cause: NodeJS.ErrnoException, file: string): RmbgError
     isFull ? refused.sentence : `${file} cannot be written (${cause.code}).`,
     { hint: isFull ? 'Make room there, or choose another RMBG_HOME.' : 'Check its permissions.', cause },
   )
-}
-
-/** undici wraps the system's error. */
-function networkReason(error: Error): string {
-  const { cause } = error as { cause?: NodeJS.ErrnoException }
-  return cause?.code ?? cause?.message ?? error.message
 }

@@ -2,8 +2,9 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { EnvHttpProxyAgent, fetch, type Headers } from 'undici'
+import type { Headers } from 'undici'
 import { RmbgError } from '../../errors.ts'
+import { askForHead, refusalOf, type Unreachable } from './head.ts'
 import { type HuggingFaceSource, urlOf } from './sources.ts'
 
 /** Where its tools keep what they keep; the variables are theirs. */
@@ -89,56 +90,28 @@ export function gateError(
   return new RmbgError('MODEL_GATED', message, { hint })
 }
 
-/** What a server answers when it is asked for a file's head alone. */
-export type Access =
-  | { state: 'granted'; /** Of the file, where the server says. */ bytes?: number }
-  | { state: 'refused'; error: RmbgError }
-  | { state: 'unreachable'; reason: string }
-
-const answerWithinMs = 10_000
-
 /**
- * Asks whether a file would be handed out, by HEAD, before a gigabyte is fetched. The redirect to where the bytes are is not
- * followed: that it is given is the answer.
+ * Asks whether a file would be handed out, before a gigabyte is fetched.
+ *
+ * @returns undefined when it would
  */
-export async function checkAccess(
+export async function gateOf(
   source: HuggingFaceSource,
-  { endpoint, token, termsPage, signal }: {
+  options: {
     endpoint: string
     token?: string | undefined
     termsPage: string
     signal?: AbortSignal | undefined
   },
-): Promise<Access> {
+): Promise<RmbgError | Unreachable | undefined> {
+  const { endpoint, token, termsPage } = options
   const url = urlOf(source, endpoint)
-  const { host } = new URL(url)
-  const timeout = AbortSignal.timeout(answerWithinMs)
-  const dispatcher = new EnvHttpProxyAgent()
-  try {
-    const { status, headers } = await fetch(url, {
-      method: 'HEAD',
-      redirect: 'manual',
-      dispatcher,
-      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-      headers: { 'user-agent': 'rmbg-batch', ...(token !== undefined && { authorization: `Bearer ${token}` }) },
-    })
-    if (status === 401 || status === 403) {
-      const problem = gateProblem(status, headers, token !== undefined)
-      return { state: 'refused', error: gateError(problem, { host, status, termsPage }) }
-    }
-    if (status >= 400) return { state: 'unreachable', reason: `${host} answers with HTTP ${status}` }
-    const size = Number(headers.get('x-linked-size') ?? headers.get('content-length') ?? Number.NaN)
-    return { state: 'granted', ...(Number.isInteger(size) && { bytes: size }) }
-  } catch (cause) {
-    signal?.throwIfAborted()
-    return { state: 'unreachable', reason: `${host} cannot be reached (${reasonOf(cause as Error)})` }
-  } finally {
-    await dispatcher.destroy()
+  const answer = await askForHead(url, options)
+  if ('reason' in answer) return answer
+  const { status, headers } = answer
+  if (status === 401 || status === 403) {
+    const problem = gateProblem(status, headers, token !== undefined)
+    return gateError(problem, { host: new URL(url).host, status, termsPage })
   }
-}
-
-/** undici wraps the system's error. */
-function reasonOf(error: Error): string {
-  const { cause } = error as { cause?: NodeJS.ErrnoException }
-  return cause?.code ?? cause?.message ?? (error.name === 'TimeoutError' ? 'no answer' : error.message)
+  return refusalOf(url, status)
 }

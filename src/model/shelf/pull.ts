@@ -56,7 +56,7 @@ export async function installModel({ name, model, variant }: Wanted, options: Pu
 
   if (needsAcceptance(model) && !(await options.acceptsLicense(model, name))) {
     throw new RmbgError('MODEL_LICENSE', `The license of ${name} (${model.license}) was not accepted.`, {
-      hint: 'Accept it with --accept-license.',
+      hint: 'Accept it with --accept-license, or with --yes for rmbg setup.',
     })
   }
   await mkdir(folder, { recursive: true }).catch((cause) => Promise.reject(diskError(cause, folder)))
