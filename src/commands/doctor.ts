@@ -31,10 +31,13 @@ Exit status, that of the worst finding: ${exitStatus.done} OK, ${exitStatus.heal
     const findings = await this.#examine().catch((error) => {
       if (!(error instanceof RmbgError)) throw error
       const { message: summary, hint } = error
-      return [{ name: 'settings', level: 'crit', summary, ...(hint !== undefined && { remedy: hint }) } as Finding]
+      return [
+        { name: 'settings', level: 'crit', summary, ...(hint !== undefined && { remedy: hint }) } as Finding,
+      ]
     })
     this.log(doctorText(findings, process.stdout.columns ?? Number.POSITIVE_INFINITY))
-    const level = (['crit', 'warn'] as const).find((each) => findings.some((found) => found.level === each)) ?? 'ok'
+    const level =
+      (['crit', 'warn'] as const).find((each) => findings.some((found) => found.level === each)) ?? 'ok'
     process.exitCode = statusOf[level]
     return { level, findings }
   }

@@ -1,6 +1,6 @@
 import * as Flags from '@oclif/core/flags'
-import { type SetUp, uses } from '../setup/set-up.ts'
 import { environmentVariable as env, modelsFolder, type ResolvedSettings } from '../settings/settings.ts'
+import { type SetUp, uses } from '../setup/set-up.ts'
 import { BaseCommand } from '../terminal/command.ts'
 import { isTerminal } from '../terminal/confirm.ts'
 import { exitStatus } from '../terminal/exit.ts'
@@ -31,7 +31,8 @@ Without a terminal nothing is asked: name the model with --model, or let --yes t
     }),
     use: Flags.string({
       options: [...uses],
-      description: 'what the cut-outs are for; commercial leaves out models whose licenses forbid that (default with --yes: commercial)',
+      description:
+        'what the cut-outs are for; commercial leaves out models whose licenses forbid that (default with --yes: commercial)',
     }),
     picture: Flags.string({
       helpValue: 'FILE',

@@ -5,10 +5,7 @@ import { tryModel } from '../model/trial.ts'
 import type { ResolvedSettings } from '../settings/settings.ts'
 import { type Finding, failed, ok } from './finding.ts'
 
-export async function examineModel(
-  context: Context,
-  settings: ResolvedSettings,
-): Promise<Finding[]> {
+export async function examineModel(context: Context, settings: ResolvedSettings): Promise<Finding[]> {
   let spec: ModelSpec
   try {
     spec = await context.modelSpec()
@@ -22,10 +19,16 @@ function described({ name, variant, choice, notice, license }: ModelSpec): Findi
   const shown = variant === undefined ? name : `${name}:${variant}`
   const why = choice === undefined ? 'named by a setting' : `auto: ${choice.reason}`
   const better = choice?.notInstalled ?? []
-  const missing = better.length > 0 && notice === undefined ? ` Better, but not installed: ${better.join(', ')}.` : ''
+  const missing =
+    better.length > 0 && notice === undefined ? ` Better, but not installed: ${better.join(', ')}.` : ''
   const summary = `${shown} (${why}), license ${license}.${missing}`
   if (notice === undefined) return ok('model', summary)
-  return { name: 'model', level: 'warn', summary, remedy: choice ? 'Set up a better one: rmbg setup' : notice }
+  return {
+    name: 'model',
+    level: 'warn',
+    summary,
+    remedy: choice ? 'Set up a better one: rmbg setup' : notice,
+  }
 }
 
 async function examineDevice(
@@ -36,7 +39,10 @@ async function examineDevice(
     const { provider, secondsPerImage, loadSeconds, inputSize } = await tryModel(spec, { device, threads })
     const size = `${inputSize.width}x${inputSize.height}`
     const found = device === 'auto' ? `${provider} (auto)` : provider
-    return ok('device', `${found}: ${secondsPerImage} s for one inference at ${size}, ${loadSeconds} s to load.`)
+    return ok(
+      'device',
+      `${found}: ${secondsPerImage} s for one inference at ${size}, ${loadSeconds} s to load.`,
+    )
   } catch (error) {
     return failed('device', error)
   }

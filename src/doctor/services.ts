@@ -50,7 +50,10 @@ async function examineFolder(name: string, folder: string): Promise<Finding> {
   return { name, level: 'crit', summary: `The folder ${folder} may not be written to (${denied}).`, remedy }
 }
 
-export async function examineCache({ redisUrl: url, cacheTtl: ttlSeconds }: ResolvedSettings): Promise<Finding> {
+export async function examineCache({
+  redisUrl: url,
+  cacheTtl: ttlSeconds,
+}: ResolvedSettings): Promise<Finding> {
   const name = 'cache'
   if (url === undefined) return ok(name, 'None is set; statistics come from the database.')
   let warning: string | undefined

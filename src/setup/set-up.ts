@@ -1,7 +1,7 @@
 /** From a name to a model that works: fetched, tried, and shown on a picture. */
 import { RmbgError } from '../errors.ts'
 import type { FetchableModel } from '../model/shelf/known.ts'
-import { type Offer, offerOf, offers } from '../model/shelf/offers.ts'
+import { type Offer, type offerOf, offers } from '../model/shelf/offers.ts'
 import { pullModel } from '../model/shelf/pull.ts'
 import { tryModel } from '../model/trial.ts'
 import { modelsFolder, type ResolvedSettings } from '../settings/settings.ts'
@@ -101,7 +101,8 @@ async function withWayOut(
   model: string,
   options: Parameters<typeof offerOf>[1],
 ): Promise<unknown> {
-  if (!(error instanceof RmbgError) || error.code !== 'MODEL_DOWNLOAD' || options.signal?.aborted) return error
+  if (!(error instanceof RmbgError) || error.code !== 'MODEL_DOWNLOAD' || options.signal?.aborted)
+    return error
   const others = (await offers(options)).filter((offer) => offer.name !== model.split(':')[0])
   const instead = others.flatMap(({ name, availability }) =>
     availability.state === 'reachable'

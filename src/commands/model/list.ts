@@ -4,7 +4,8 @@ import { BaseCommand } from '../../terminal/command.ts'
 import { modelListText } from '../../terminal/texts/model-text.ts'
 
 export default class ModelList extends BaseCommand {
-  static override summary = 'List the models that are built in, in the models folder, or available for download.'
+  static override summary =
+    'List the models that are built in, in the models folder, or available for download.'
   static override baseFlags = {}
   static override examples = ['<%= config.bin %> model list', '<%= config.bin %> model list --json']
   static override enableJsonFlag = true

@@ -29,7 +29,8 @@ export async function bestInstalled(modelsFolder: string): Promise<Best | undefi
   const notInstalled: string[] = []
   for (const name of autoOrder) {
     for (const variant of Object.keys(fetchableModels[name]!.variants)) {
-      if (await readOrigin(modelsFolder, name, variant)) return { name, variant, choice: { reason: reasonFor(notInstalled), notInstalled } }
+      if (await readOrigin(modelsFolder, name, variant))
+        return { name, variant, choice: { reason: reasonFor(notInstalled), notInstalled } }
     }
     notInstalled.push(name)
   }

@@ -24,7 +24,10 @@ export async function askForHead(
       redirect: 'manual',
       dispatcher,
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-      headers: { 'user-agent': 'rmbg-batch', ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+      headers: {
+        'user-agent': 'rmbg-batch',
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      },
     })
     return { status, headers }
   } catch (cause) {

@@ -63,7 +63,11 @@ export function gateProblem(status: number, headers: Headers, hasToken: boolean)
 }
 
 /** One line of a header that a server may fill with anything. */
-const printableLine = (text: string): string => text.replace(/\p{Cc}+/gu, ' ').trim().slice(0, 300)
+const printableLine = (text: string): string =>
+  text
+    .replace(/\p{Cc}+/gu, ' ')
+    .trim()
+    .slice(0, 300)
 
 /** Where an account's tokens are made. */
 const tokenPage = 'https://huggingface.co/settings/tokens'

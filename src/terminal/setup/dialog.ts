@@ -2,9 +2,8 @@
 import { confirm, password, select } from '@inquirer/prompts'
 import { sizeText } from '../../bytes.ts'
 import { type Offer, offerOf, offers } from '../../model/shelf/offers.ts'
-import { isAtHand, offerOptions, offersFor, reasonOf, type Use } from '../../setup/set-up.ts'
 import type { ResolvedSettings } from '../../settings/settings.ts'
-import { plural } from '../plural.ts'
+import { isAtHand, offerOptions, offersFor, reasonOf, type Use } from '../../setup/set-up.ts'
 import { printable } from '../printable.ts'
 
 const screen = { output: process.stderr }
@@ -105,7 +104,8 @@ export const askLicense = (): Promise<boolean> =>
 export const askToSetUp = (): Promise<boolean> =>
   confirm(
     {
-      message: 'Only the small built-in model is installed, good for one clear subject. Set up a better one now?',
+      message:
+        'Only the small built-in model is installed, good for one clear subject. Set up a better one now?',
       default: true,
     },
     screen,
