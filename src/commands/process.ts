@@ -10,6 +10,8 @@ import { printable } from '../terminal/printable.ts'
 import { choosePrinter } from '../terminal/printers/choose.ts'
 import type { Printer } from '../terminal/printers/printer.ts'
 import { type ProcessFlags, processFlags, toBatchOptions, toInputOptions } from '../terminal/process-flags.ts'
+import { offerBetterModel } from '../terminal/setup/first-run.ts'
+import type { StopSignals } from '../terminal/signals.ts'
 import { ownershipOf } from '../terminal/take-over.ts'
 
 export default class Process extends BaseCommand {
@@ -66,6 +68,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
       const inputs = toInputOptions(flags, settings, patterns)
       const candidates = await collectInputs({ ...inputs, onNotice: print })
       const options = toBatchOptions({ flags, settings, cutout, preset, candidates })
+      await this.#offerBetterModel(flags, settings, stop)
       const [masks, store] = await Promise.all([
         flags['from-mask']
           ? ('from-store' as const)
@@ -84,6 +87,15 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
         process.stdout.write(`${printable(JSON.stringify({ type: 'error', ...describeError(error) }))}\n`)
       throw error
     }
+  }
+
+  async #offerBetterModel(flags: ProcessFlags, settings: ResolvedSettings, { signal }: StopSignals) {
+    const tell = (message: string) => this.logToStderr(message)
+    await offerBetterModel(flags, settings, { signal, tell }).catch((error) => {
+      // Somebody left a question with Ctrl-C.
+      if (error instanceof Error && error.name === 'ExitPromptError') this.exit(exitStatus.interrupted)
+      throw error
+    })
   }
 
   #assertFewReviews(

@@ -50,8 +50,18 @@ export interface ModelSpec {
   /** Nobody vouches for these settings: the model has to be tried before it is used. */
   unproven?: true
   license: string
+  /** Present when `auto` took this model. */
+  choice?: ModelChoice
   /** What a person should know about the choice of this model. */
   notice?: string
+}
+
+/** Why `auto` took a model. */
+export interface ModelChoice {
+  /** A phrase, such as `the best of those installed`. */
+  reason: string
+  /** Names of the better ones, which are not installed. */
+  notInstalled: string[]
 }
 
 /** An alpha matte at model size: row-major, width * height values, each clamped to 0..1, none NaN. */

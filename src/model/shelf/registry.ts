@@ -3,6 +3,7 @@ import { join, parse, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { RmbgError } from '../../errors.ts'
 import type { ModelSpec } from '../contract.ts'
+import { autoOrder, bestInstalled } from './auto.ts'
 import { type ModelDescription, readDescription } from './description.ts'
 import { sha256OfModel } from './digest.ts'
 import { currentSha256, modelPaths, readOrigin } from './installed.ts'
@@ -52,11 +53,8 @@ export const builtinModels: Readonly<Record<string, BuiltinModel>> = {
   },
 }
 
-/** What `auto` uses when RMBG-2.0 is not installed. */
+/** What `auto` uses when no better model is installed. */
 export const builtinDefault = 'silhouette'
-/** What `auto` looks for first. */
-const best = 'rmbg-2.0'
-
 /** For a model given by path: what the JSON file beside it does not state. */
 const defaults = {
   mean: [0.485, 0.456, 0.406],
@@ -101,26 +99,28 @@ async function resolveBuiltin(name: string, builtin: BuiltinModel): Promise<Mode
 }
 
 async function resolveAuto(modelsFolder: string): Promise<ModelSpec> {
-  for (const variant of Object.keys(fetchableModels[best]!.variants)) {
-    if (await readOrigin(modelsFolder, best, variant)) {
-      return (await resolveFetched(`${best}:${variant}`, modelsFolder))!
-    }
+  const best = await bestInstalled(modelsFolder)
+  if (best) {
+    const spec = await resolveFetched(`${best.name}:${best.variant}`, modelsFolder)
+    if (spec) return { ...spec, choice: best.choice }
   }
   return {
     ...(await resolveModel(builtinDefault, { modelsFolder })),
+    choice: { reason: 'no better one is installed', notInstalled: [...autoOrder] },
     notice:
-      `RMBG-2.0 is not installed, so the small built-in model "${builtinDefault}" is used. It is good for one clear subject, ` +
-      `not for much else. Install RMBG-2.0 with: rmbg model pull ${best}`,
+      `No better model is installed, so the small built-in "${builtinDefault}" is used. It is good for one clear subject, ` +
+      'not for much else. For good cut-outs, run this first: rmbg setup --model isnet --yes (or rmbg setup, to choose), and then the same command again.',
   }
 }
 
-/** @returns undefined for an unknown name */
+/** @returns undefined for an unknown name, and for one that is not installed while a file of that name lies in the folder */
 async function resolveFetched(nameAndVariant: string, modelsFolder: string): Promise<ModelSpec | undefined> {
   const found = findFetchable(nameAndVariant)
   if (!found) return undefined
   const { name, model, variant } = found
   const origin = await readOrigin(modelsFolder, name, variant)
   if (!origin) {
+    if (await isFile(join(modelsFolder, `${nameAndVariant}.onnx`))) return undefined
     throw new RmbgError('MODEL_MISSING', `The model ${nameAndVariant} is not installed.`, {
       hint: `Get it with: rmbg model pull ${nameAndVariant}`,
     })
@@ -134,6 +134,12 @@ async function resolveFetched(nameAndVariant: string, modelsFolder: string): Pro
   }
   return { ...toSpec(name, file, sha256, model), variant }
 }
+
+const isFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  )
 
 async function resolveFile(nameOrPath: string, isPath: boolean, modelsFolder: string): Promise<ModelSpec> {
   const file = isPath ? resolve(nameOrPath) : join(modelsFolder, `${nameOrPath}.onnx`)
@@ -185,7 +191,8 @@ async function specOfFile(file: string): Promise<ModelSpec> {
 type Described = Omit<ModelDescription, keyof typeof defaults> &
   Required<Pick<ModelDescription, keyof typeof defaults>>
 
-function toSpec(name: string, file: string, sha256: string, described: Described): ModelSpec {
+/** A described file as a session takes it. */
+export function toSpec(name: string, file: string, sha256: string, described: Described): ModelSpec {
   const { inputSize, mean, std, channelOrder, activation, output, outputChannel, invert, license } = described
   return {
     name,
