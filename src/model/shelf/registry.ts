@@ -63,6 +63,9 @@ const defaults = {
   license: 'unknown',
 } satisfies ModelDescription
 
+/** Whether a model is named by the path of its file. */
+export const isModelPath = (nameOrPath: string): boolean => /[\\/]|\.onnx$/i.test(nameOrPath)
+
 /**
  * Finds a model without loading it: `auto`, the name of a built-in or installed model (`rmbg-2.0`, `rmbg-2.0:q4f16`), the
  * path of an .onnx file (anything that ends in .onnx or contains a slash), or the bare name of a file that somebody
@@ -80,7 +83,7 @@ export async function resolveModel(
   options: { modelsFolder: string },
 ): Promise<ModelSpec> {
   if (nameOrPath === 'auto') return resolveAuto(options.modelsFolder)
-  const isPath = /[\\/]|\.onnx$/i.test(nameOrPath)
+  const isPath = isModelPath(nameOrPath)
   const builtin = Object.hasOwn(builtinModels, nameOrPath) ? builtinModels[nameOrPath] : undefined
   if (builtin && !isPath) return resolveBuiltin(nameOrPath, builtin)
   const fetched = isPath ? undefined : await resolveFetched(nameOrPath, options.modelsFolder)
