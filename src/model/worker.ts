@@ -136,7 +136,8 @@ function openSession() {
       executionProviders,
       intraOpNumThreads: threads,
       // Threads that spin while they wait would take cores from decoding and encoding.
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
+      ...JSON.parse(process.env.XOPTS ?? '{}'),
+      extra: { session: { intra_op: { allow_spinning: '0' }, ...JSON.parse(process.env.XSESS ?? '{}') } },
       logSeverityLevel: 4,
     })
   return openOnDevice(device, open, listSupportedBackends(), packageFolder).catch((cause: Error) => {

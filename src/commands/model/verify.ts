@@ -6,6 +6,12 @@ import { BaseCommand } from '../../terminal/command.ts'
 import { exitStatus } from '../../terminal/exit.ts'
 import { trialText } from '../../terminal/texts/trial.ts'
 
+/** With what the trial showed, where there was one. */
+type Checked = VerifiedModel | (VerifiedModel & TriedModel)
+
+const hasFailed = (model: Checked): boolean =>
+  'problem' in model || ('comparison' in model && model.comparison.state === 'differs')
+
 export default class ModelVerify extends BaseCommand {
   static override summary = 'Check the files of built-in and installed models against their SHA-256 digests.'
   static override description =
@@ -24,12 +30,12 @@ export default class ModelVerify extends BaseCommand {
     try: Flags.boolean({ description: 'run each model on three rendered pictures, too' }),
   }
 
-  async run(): Promise<(VerifiedModel & Partial<TriedModel>)[]> {
+  async run(): Promise<Checked[]> {
     const { args, flags } = await this.parse(ModelVerify)
     const { home, threads, device } = await resolveSettings({})
     const { verifyModels, tryVerified } = await import('../../model/shelf/verify.ts')
     const options = { modelsFolder: modelsFolder(home), threads, device }
-    const models: (VerifiedModel & Partial<TriedModel>)[] = []
+    const models: Checked[] = []
     for (const model of await verifyModels(options.modelsFolder, args.name)) {
       const { name, state, sha256 } = model
       this.log(`${state.padEnd(7)}  ${name}  ${sha256}`)
@@ -45,7 +51,7 @@ export default class ModelVerify extends BaseCommand {
           : `Fetch it again: rmbg model remove ${name} && rmbg model pull ${name}`
       this.logToStderr(`${name} is damaged. ${remedy}`)
     }
-    const failed = models.filter((model) => 'problem' in model || model.comparison?.state === 'differs')
+    const failed = models.filter(hasFailed)
     if (damaged.length + failed.length > 0) process.exitCode = exitStatus.model
     return models
   }

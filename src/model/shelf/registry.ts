@@ -17,6 +17,8 @@ export interface BuiltinModel
   summary: string
   /** Its matte is enlarged along the picture's edges. */
   guided: boolean
+  /** See `ModelSpec`. */
+  leastExpectedIou?: number
   file: URL
   /** Bytes. */
   size: number
@@ -32,6 +34,7 @@ export const builtinModels: Readonly<Record<string, BuiltinModel>> = {
     size: 4_092_730,
     sha256: '3ad1706a7c076c3a131f95ff0dfeeef87eb833535ba99eb0ea465fdab6de7344',
     guided: true,
+    leastExpectedIou: 0.7,
     inputSize: [384, 384],
     mean: [0, 0, 0],
     std: [1, 1, 1],
@@ -98,7 +101,12 @@ async function resolveBuiltin(name: string, builtin: BuiltinModel): Promise<Mode
       hint: 'Install rmbg-batch again.',
     })
   }
-  return { ...toSpec(name, file, sha256, builtin), guided: builtin.guided }
+  const { guided, leastExpectedIou } = builtin
+  return {
+    ...toSpec(name, file, sha256, builtin),
+    guided,
+    ...(leastExpectedIou !== undefined && { leastExpectedIou }),
+  }
 }
 
 async function resolveAuto(modelsFolder: string): Promise<ModelSpec> {
