@@ -49,7 +49,10 @@ export async function openModel(
     }
   }
 
-  async function ask(rgb: Uint8Array<ArrayBuffer>, examine: boolean): Promise<ImageAnswer & { matte: Matte }> {
+  async function ask(
+    rgb: Uint8Array<ArrayBuffer>,
+    examine: boolean,
+  ): Promise<ImageAnswer & { matte: Matte }> {
     const bytes = inputSize.width * inputSize.height * 3
     if (rgb.byteLength !== bytes)
       throw new RangeError(`Expected ${bytes} bytes of RGB but received ${rgb.byteLength}`)

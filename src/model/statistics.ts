@@ -18,7 +18,12 @@ export function statisticsOf(values: ArrayLike<number>): TensorStatistics {
   }
   const mean = sum / values.length
   const variance = Math.max(squares / values.length - mean * mean, 0)
-  return { min: rounded(min), max: rounded(max), mean: rounded(mean), standardDeviation: rounded(Math.sqrt(variance)) }
+  return {
+    min: rounded(min),
+    max: rounded(max),
+    mean: rounded(mean),
+    standardDeviation: rounded(Math.sqrt(variance)),
+  }
 }
 
 /** Six digits: single precision has no more. */

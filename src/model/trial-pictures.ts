@@ -63,7 +63,8 @@ const turned =
 const ballColor =
   (cx: number, cy: number, radius: number, [r, g, b]: Color) =>
   (x: number, y: number): Color => {
-    const light = 1.1 - 0.75 * Math.min(Math.hypot(x - cx + radius * 0.35, y - cy + radius * 0.4) / radius, 1.4)
+    const light =
+      1.1 - 0.75 * Math.min(Math.hypot(x - cx + radius * 0.35, y - cy + radius * 0.4) / radius, 1.4)
     return [r * light, g * light, b * light]
   }
 
@@ -116,6 +117,9 @@ const scenes: Record<TrialPictureName, Scene> = {
   },
 }
 
+/** No light burns out. */
+const brightest = 0.98
+
 /**
  * Renders a trial picture at a model's input size.
  *
@@ -138,7 +142,7 @@ export function renderTrialPicture(
       seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
       const noise = (seed / 2 ** 32 - 0.5) * 0.02
       for (let channel = 0; channel < 3; channel++) {
-        rgb[at * 3 + channel] = Math.round(255 * Math.min(Math.max(color[channel]! + noise, 0), 1))
+        rgb[at * 3 + channel] = Math.round(255 * Math.min(Math.max(color[channel]! + noise, 0), brightest))
       }
     }
   }

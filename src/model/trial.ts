@@ -5,10 +5,14 @@ import { openModel } from './session.ts'
 import type { TensorStatistics } from './statistics.ts'
 import { renderTrialPicture, type TrialPictureName, trialPictures } from './trial-pictures.ts'
 
-/** What a model made of one trial picture. */
-export interface TriedPicture {
+/** Whether a model found a subject on one trial picture, or what its mask is instead. */
+export interface Judgement {
   picture: TrialPictureName
   verdict: 'found' | 'empty' | 'full' | 'flat'
+}
+
+/** What a model made of one trial picture. */
+export interface TriedPicture extends Judgement {
   /** Intersection over union with the exact mask, both cut at alpha 0.5; 0..1. */
   iou: number
   /** Of one inference. */
@@ -39,8 +43,8 @@ export interface Trial {
  *
  * @param options as for `openModel`
  * @throws RmbgError MODEL_INVALID when the file does not load, takes or gives other shapes than an image and a mask,
- *   gives values that are no numbers, or a mask that is empty, full or all the same on every picture; DEVICE_UNAVAILABLE;
- *   MODEL_CRASHED
+ *   gives values that are no numbers, fails while it runs, or gives a mask that is empty, full or all the same on every
+ *   picture; DEVICE_UNAVAILABLE
  */
 export async function tryModel(
   spec: ModelSpec,
@@ -62,26 +66,28 @@ export async function tryModel(
 }
 
 /**
- * The same for a model that is loaded already, as short as can be: it ends with the first picture on which the model
- * finds something.
+ * As short as a trial of a loaded model can be: it ends with the first picture on which something is found.
  *
- * @throws RmbgError as `tryModel`
+ * @throws RmbgError as `tryModel`, except for masks that are unusable: `assertUsable` judges them
  */
-export async function tryLoaded(model: LoadedModel): Promise<void> {
-  const pictures: TriedPicture[] = []
-  for (const name of trialPictures) {
-    const tried = await tryOn(model, name)
-    if (tried.verdict === 'found') return
-    pictures.push(tried)
+export async function judgeLoaded(model: LoadedModel): Promise<Judgement[]> {
+  const judgements: Judgement[] = []
+  for (const picture of trialPictures) {
+    const { verdict } = await tryOn(model, picture)
+    judgements.push({ picture, verdict })
+    if (verdict === 'found') break
   }
-  assertUsable(model.spec, pictures)
+  return judgements
 }
 
-async function tryOn({ spec, inputSize, examine }: LoadedModel, name: TrialPictureName): Promise<TriedPicture> {
+async function tryOn(
+  { spec, inputSize, examine }: LoadedModel,
+  name: TrialPictureName,
+): Promise<TriedPicture> {
   const { rgb, alpha: exact } = renderTrialPicture(name, inputSize)
   const startedAt = performance.now()
   const { matte, input, output, alpha } = await examine(rgb).catch((cause) => {
-    if (!(cause instanceof RmbgError && cause.code === 'MODEL_OUTPUT')) throw cause
+    if (!(cause instanceof RmbgError)) throw cause
     throw new RmbgError('MODEL_INVALID', `${spec.file} failed its trial: ${cause.message}`, {
       ...(cause.hint !== undefined && { hint: cause.hint }),
       cause,
@@ -111,9 +117,10 @@ function verdictOn(alpha: Float32Array, { min, max }: TensorStatistics): TriedPi
 
 const descriptions = { empty: 'empty', full: 'full', flat: 'the same everywhere' } as const
 
-function assertUsable({ file }: ModelSpec, pictures: readonly TriedPicture[]): void {
+/** @throws RmbgError MODEL_INVALID when nothing was found on any picture, of at least one */
+export function assertUsable({ file }: Pick<ModelSpec, 'file'>, pictures: readonly Judgement[]): void {
   const bad = pictures.flatMap(({ verdict }) => (verdict === 'found' ? [] : [descriptions[verdict]]))
-  if (bad.length < pictures.length) return
+  if (bad.length < pictures.length || pictures.length === 0) return
   const [first] = bad
   const same = bad.every((each) => each === first)
   const masks = same ? `every mask is ${first}` : `every mask is ${[...new Set(bad)].join(' or ')}`

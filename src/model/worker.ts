@@ -13,9 +13,9 @@ import { type PlainError, RmbgError, toPlainError } from '../errors.ts'
 import type { Device, Examined, ModelSpec } from './contract.ts'
 import { openOnDevice } from './providers.ts'
 import { sentence } from './sentence.ts'
-import { isMaskShape, readSignature } from './signature.ts'
+import { maskLayout, readSignature } from './signature.ts'
 import { statisticsOf } from './statistics.ts'
-import { imagePacker, type InputValues, toAlpha, toFloats } from './tensors.ts'
+import { channelOf, type InputValues, imagePacker, softmaxOf, toAlpha, toFloats } from './tensors.ts'
 
 export interface ThreadData {
   spec: ModelSpec
@@ -84,22 +84,26 @@ async function load() {
     input.layout === 'nchw'
       ? [1, 3, inputSize.height, inputSize.width]
       : [1, inputSize.height, inputSize.width, 3]
-  const pack = imagePacker(signature, spec.normalisation)
+  const pack = imagePacker(signature, spec)
+  const { outputChannel, activation } = spec
 
   async function run({ rgb, examine }: ImageRequest): Promise<ImageAnswer> {
     const values = pack(rgb)
     const feeds = { [input.name]: toTensor(input.type, values, dimensions) }
     const mask = (await session.run(feeds, [output.name]))[output.name]!
-    if (!isMaskShape(mask.dims, inputSize)) {
+    const layout = maskLayout(mask.dims, inputSize, outputChannel)
+    if (!layout) {
       throw new RmbgError(
         'MODEL_OUTPUT',
         `The model gave a mask of shape ${mask.dims.join('x')} for an image of ${inputSize.width}x${inputSize.height} pixels.`,
       )
     }
     const { buffer, byteOffset, length } = mask.data as Float32Array
-    const raw =
+    const all =
       output.type === 'float16' ? new Uint16Array(buffer, byteOffset, length) : (mask.data as Float32Array)
-    const alpha = toAlpha(raw, spec.activation)
+    const raw = channelOf(all, layout, outputChannel ?? 0)
+    const shares = activation === 'softmax' ? softmaxOf(all, layout, outputChannel ?? 0) : raw
+    const alpha = toAlpha(shares, spec)
     if (!examine) return { alpha }
     return {
       alpha,

@@ -8,11 +8,11 @@ import { type ModelDescription, readDescription } from './description.ts'
 import { sha256OfModel } from './digest.ts'
 import { currentSha256, modelPaths, readOrigin } from './installed.ts'
 import { fetchableModels, findFetchable } from './known.ts'
+import { recognize } from './recognize.ts'
 
 /** A model that ships with the package. */
 export interface BuiltinModel
-  extends Required<Omit<ModelDescription, 'output'>>,
-    Pick<ModelDescription, 'output'> {
+  extends Required<Pick<ModelDescription, 'inputSize' | 'mean' | 'std' | 'activation' | 'license'>> {
   /** One line for people. */
   summary: string
   /** Its matte is enlarged along the picture's edges. */
@@ -66,8 +66,9 @@ const defaults = {
 /**
  * Finds a model without loading it: `auto`, the name of a built-in or installed model (`rmbg-2.0`, `rmbg-2.0:q4f16`), the
  * path of an .onnx file (anything that ends in .onnx or contains a slash), or the bare name of a file that somebody
- * put into the models folder. A file may have a JSON file of the same name beside it (`description.ts`). Without one,
- * ImageNet's normalization is assumed, and that the output is alpha as it is.
+ * put into the models folder. A file that is one of the known models by its digest has that model's name and settings. Any
+ * file may have a JSON file of the same name beside it (`description.ts`), which goes before. Without either, ImageNet's
+ * normalization is assumed, and that the output is alpha as it is.
  *
  * Only `auto` chooses: a model that is named is used or refused.
  *
@@ -163,9 +164,28 @@ async function resolveFile(nameOrPath: string, isPath: boolean, modelsFolder: st
       hint: 'Only ONNX models can be run.',
     })
   }
+  return specOfFile(file)
+}
+
+async function specOfFile(file: string): Promise<ModelSpec> {
   const { dir, name } = parse(file)
-  const description = { ...defaults, ...(await readDescription(join(dir, `${name}.json`))) }
-  return toSpec(name, file, await sha256OfModel(file), description)
+  const json = `${name}.json`
+  const stated = await readDescription(join(dir, json))
+  const sha256 = await sha256OfModel(file)
+  const known = recognize(sha256)
+  if (known) {
+    const { variant, model } = known
+    return { ...toSpec(known.name, file, sha256, { ...model, ...stated }), variant }
+  }
+  const spec = toSpec(name, file, sha256, { ...defaults, ...stated })
+  if (stated) return { ...spec, unproven: true }
+  return {
+    ...spec,
+    unproven: true,
+    notice:
+      `${file} is no model that rmbg knows, and there is no ${json} beside it: ImageNet's mean and std and an output of ` +
+      '0..1 are assumed. If its masks are wrong, state there what it was trained with.',
+  }
 }
 
 type Described = Omit<ModelDescription, keyof typeof defaults> &
@@ -173,15 +193,24 @@ type Described = Omit<ModelDescription, keyof typeof defaults> &
 
 /** A described file as a session takes it. */
 export function toSpec(name: string, file: string, sha256: string, described: Described): ModelSpec {
-  const { inputSize, mean, std, activation, output, license } = described
+  const { inputSize, mean, std, channelOrder, activation, output, outputChannel, invert, license } = described
   return {
     name,
     file,
     sha256,
     ...(inputSize && { inputSize: { width: inputSize[0], height: inputSize[1] } }),
     normalisation: { mean, std },
+    ...(channelOrder === 'BGR' && { channelOrder }),
+    ...letterboxOf(described),
     activation,
     ...(output !== undefined && { output }),
+    ...(outputChannel !== undefined && { outputChannel }),
+    ...(invert && { invert }),
     license,
   }
+}
+
+function letterboxOf({ resize, padColor, padPosition }: Described): Pick<ModelSpec, 'letterbox'> {
+  if (resize !== 'letterbox') return {}
+  return { letterbox: { padColor: padColor ?? [0, 0, 0], padPosition: padPosition ?? 'center' } }
 }
