@@ -11,7 +11,6 @@ import { choosePrinter } from '../terminal/printers/choose.ts'
 import type { Printer } from '../terminal/printers/printer.ts'
 import { type ProcessFlags, processFlags, toBatchOptions, toInputOptions } from '../terminal/process-flags.ts'
 import { offerBetterModel } from '../terminal/setup/first-run.ts'
-import type { StopSignals } from '../terminal/signals.ts'
 import { ownershipOf } from '../terminal/take-over.ts'
 
 export default class Process extends BaseCommand {
@@ -42,6 +41,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     const print = choosePrinter(flags)
     await this.withContext(
       async (frame) => {
+        await this.#offerBetterModel(flags, frame)
         const summary = await this.#process(frame, argv as string[], flags, print)
         if (summary.interrupted) this.exit(frame.stop.status())
         if (summary.failed > 0) this.exit(exitStatus.imagesFailed)
@@ -68,7 +68,6 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
       const inputs = toInputOptions(flags, settings, patterns)
       const candidates = await collectInputs({ ...inputs, onNotice: print })
       const options = toBatchOptions({ flags, settings, cutout, preset, candidates })
-      await this.#offerBetterModel(flags, settings, stop)
       const [masks, store] = await Promise.all([
         flags['from-mask']
           ? ('from-store' as const)
@@ -89,9 +88,9 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     }
   }
 
-  async #offerBetterModel(flags: ProcessFlags, settings: ResolvedSettings, { signal }: StopSignals) {
+  async #offerBetterModel(flags: ProcessFlags, { settings, stop }: Frame) {
     const tell = (message: string) => this.logToStderr(message)
-    await offerBetterModel(flags, settings, { signal, tell }).catch((error) => {
+    await offerBetterModel(flags, settings, { signal: stop.signal, tell }).catch((error) => {
       // Somebody left a question with Ctrl-C.
       if (error instanceof Error && error.name === 'ExitPromptError') this.exit(exitStatus.interrupted)
       throw error

@@ -22,6 +22,8 @@ export interface Sample {
 
 /** The rendered one. */
 const renderedName = 'portrait'
+/** Seconds. */
+const showsBelow = 3
 const renderedSize = { width: 1200, height: 1200 }
 
 /**
@@ -43,18 +45,24 @@ export async function makeSample(
     const model = await context.model()
     const { options } = await resolveCutout({})
     const recipe = { ...options, depth: 8 as const, rules: undefined }
-    // The first one of a session takes longer: memory is set aside, kernels are chosen.
-    await cutOut(file, model, recipe)
-    const startedAt = performance.now()
-    const { processed } = await cutOut(file, model, recipe)
-    const secondsPerImage = Math.round((performance.now() - startedAt) / 10) / 100
+    const first = await timed(() => cutOut(file, model, recipe))
+    // The first one of a session takes longer: memory is set aside. Where that would not show, it is the only one.
+    const { seconds, value } =
+      first.seconds < showsBelow ? await timed(() => cutOut(file, model, recipe)) : first
+    const { processed } = value
     const cutout = resolve(folder, `${parse(picture).name}-${name.replace(':', '-')}.png`)
     if (given === undefined) await writeAtomically(picture, file, { what: 'sample' })
     await writeAtomically(cutout, processed.bytes, { what: 'cut-out' })
-    return { picture, cutout, provider: model.provider, secondsPerImage }
+    return { picture, cutout, provider: model.provider, secondsPerImage: seconds }
   } finally {
     await context.close()
   }
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<{ seconds: number; value: T }> {
+  const startedAt = performance.now()
+  const value = await work()
+  return { seconds: Math.round((performance.now() - startedAt) / 10) / 100, value }
 }
 
 const render = (): Promise<Uint8Array> =>

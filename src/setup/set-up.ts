@@ -1,4 +1,5 @@
 /** From a name to a model that works: fetched, tried, and shown on a picture. */
+import { sizeText } from '../bytes.ts'
 import { RmbgError } from '../errors.ts'
 import type { FetchableModel } from '../model/shelf/known.ts'
 import { type Offer, type offerOf, offers } from '../model/shelf/offers.ts'
@@ -41,9 +42,15 @@ export interface SetUp extends Sample {
 export async function setUp(settings: ResolvedSettings, options: SetUpOptions): Promise<SetUp> {
   const { model, picture, signal, acceptsLicense, onProgress, tell } = options
   const token = options.token ?? settings.hfToken
+  let isFetching = false
   const pulled = await pullModel(model, {
     ...{ modelsFolder: modelsFolder(settings.home), endpoint: settings.hfEndpoint, token },
-    ...{ signal, acceptsLicense, onProgress },
+    ...{ signal, acceptsLicense },
+    onProgress: (received, total) => {
+      if (!isFetching) tell(`Fetching ${model}${total === undefined ? '' : ` (${sizeText(total)})`}.`)
+      isFetching = true
+      onProgress?.(received, total)
+    },
     tryIt: (spec) => {
       tell('Trying it on three rendered pictures.')
       return tryModel(spec)

@@ -115,10 +115,13 @@ async function fromNpm(
 export const npmFolder = (part: string): string => `${part}.npm`
 
 async function copied(from: string, part: string): Promise<Fetched> {
-  await copyFile(from, part).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') throw new RmbgError('MODEL_MISSING', `There is no file ${from}.`, { cause })
-    throw diskError(cause, part)
+  const found = await stat(from).catch((cause: NodeJS.ErrnoException) => {
+    const problem = cause.code === 'ENOENT' ? `There is no file ${from}.` : `${from} cannot be read (${cause.code}).`
+    throw new RmbgError('MODEL_MISSING', problem, { cause })
   })
+  if (!found.isFile()) throw new RmbgError('MODEL_INVALID', `${from} is not a file.`)
+  await assertRoom(part, found.size)
+  await copyFile(from, part).catch((cause) => Promise.reject(diskError(cause, part)))
   await sync(part)
   return { source: from, size: (await stat(part)).size, ...(await digestsOfFile(part)) }
 }
