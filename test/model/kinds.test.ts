@@ -60,13 +60,17 @@ const weights = process.env.RMBG_TEST_WEIGHTS ?? '/nowhere'
 describe.each(['isnet-medium', 'isnet-small'])('the real %s', (name) => {
   const file = join(weights, `${name}.onnx`)
 
-  it.skipIf(!existsSync(file))('is known by its digest and finds what it should', {
-    timeout: 300_000,
-  }, async () => {
-    const spec = await resolveModel(file, { modelsFolder: '/nowhere' })
-    expect(spec).toMatchObject({ name: 'isnet', normalisation: { mean: [0.5, 0.5, 0.5], std: [1, 1, 1] } })
-    expect(spec.unproven).toBeUndefined()
-    const trial = await tryModel(spec)
-    expect(compareWithPublished(trial)).toEqual({ state: 'as-expected' })
-  })
+  it.skipIf(!existsSync(file))(
+    'is known by its digest and finds what it should',
+    {
+      timeout: 300_000,
+    },
+    async () => {
+      const spec = await resolveModel(file, { modelsFolder: '/nowhere' })
+      expect(spec).toMatchObject({ name: 'isnet', normalisation: { mean: [0.5, 0.5, 0.5], std: [1, 1, 1] } })
+      expect(spec.unproven).toBeUndefined()
+      const trial = await tryModel(spec)
+      expect(compareWithPublished(trial)).toEqual({ state: 'as-expected' })
+    },
+  )
 })

@@ -84,10 +84,7 @@ export function review(reviewed: Reviewed): Review {
  * The limits were chosen by looking at samples and photographs. For the halo: a cut-out that keeps its old background's
  * color scores 0.5 on an even edge. The figures are stored with the job, so that anyone can apply other limits.
  */
-function conspicuous(
-  figures: Omit<Review, 'reasons'>,
-  leastExpectedIou: number | undefined,
-): ReviewReason[] {
+function conspicuous(figures: Omit<Review, 'reasons'>, leastExpectedIou: number | undefined): ReviewReason[] {
   const { subjectArea, softShare, touches, islands, holes, haloScore } = figures
   const { expectedIou } = figures
   if (subjectArea < 0.001) return ['empty-mask']
