@@ -95,6 +95,12 @@ describe('the overlap that a matte promises', () => {
     expect(reasons(0.1, undefined)).toEqual([])
     expect(reasons(null, 0.7)).toEqual([])
   })
+
+  it('says more than that the mask is soft', () => {
+    const soft = scene(disc(60, 90))
+    expect(review(soft).reasons).toContain('soft-mask')
+    expect(review({ ...soft, expectedIou: 0.8, leastExpectedIou: 0.7 }).reasons).not.toContain('soft-mask')
+  })
 })
 
 describe('the halo score', () => {
