@@ -1,6 +1,7 @@
 /** What a batch reports while it runs. Printers (terminal, lines, NDJSON) listen; these objects are the NDJSON schema. */
 import type { JobReview } from '../database/jobs.ts'
 import type { ErrorCode } from '../errors.ts'
+import type { ModelChoice } from '../model/contract.ts'
 
 export type BatchEvent = StartEvent | ModelEvent | ImageEvent | NoticeEvent | SummaryEvent
 
@@ -10,6 +11,8 @@ export interface StartEvent {
   images: number
   dryRun: boolean
   model: string
+  /** Present when `auto` took the model: why, and which better ones are not installed. */
+  modelChoice?: ModelChoice
   store: string
   database: string
   concurrency: number
