@@ -116,7 +116,8 @@ export const npmFolder = (part: string): string => `${part}.npm`
 
 async function copied(from: string, part: string): Promise<Fetched> {
   const found = await stat(from).catch((cause: NodeJS.ErrnoException) => {
-    const problem = cause.code === 'ENOENT' ? `There is no file ${from}.` : `${from} cannot be read (${cause.code}).`
+    const problem =
+      cause.code === 'ENOENT' ? `There is no file ${from}.` : `${from} cannot be read (${cause.code}).`
     throw new RmbgError('MODEL_MISSING', problem, { cause })
   })
   if (!found.isFile()) throw new RmbgError('MODEL_INVALID', `${from} is not a file.`)

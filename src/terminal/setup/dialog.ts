@@ -103,10 +103,6 @@ export const askLicense = (): Promise<boolean> =>
 
 export const askToSetUp = (): Promise<boolean> =>
   confirm(
-    {
-      message:
-        'Only the small built-in model is installed, good for one clear subject. Set up a better one now?',
-      default: true,
-    },
+    { message: 'Only the small built-in model is installed. Set up a better one now?', default: true },
     screen,
   )
