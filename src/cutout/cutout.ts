@@ -15,7 +15,7 @@ import { checkPicture, type RuleViolation } from './rules.ts'
 export type Subject = SubjectModel | { mask: Uint8Array }
 
 export type SubjectModel = Pick<MatteModel, 'inputSize' | 'predict'> & {
-  spec: Pick<ModelSpec, 'guided' | 'letterbox'>
+  spec: Pick<ModelSpec, 'guided' | 'letterbox' | 'leastExpectedIou'>
 }
 
 /** The finished files, and what is known about them. */
@@ -45,7 +45,7 @@ export async function cutOut(file: Uint8Array, subject: Subject, recipe: CutoutR
 }
 
 /** Where the subject is, as `composite` takes it. */
-export type Found = Pick<CompositeTask, 'matte' | 'guided'>
+export type Found = Pick<CompositeTask, 'matte' | 'guided' | 'leastExpectedIou'>
 
 async function givenMask(mask: Uint8Array, picture: DecodedImage): Promise<Found> {
   return { matte: await decodeMask(mask, picture), guided: false }
@@ -57,11 +57,11 @@ async function givenMask(mask: Uint8Array, picture: DecodedImage): Promise<Found
  * @throws RmbgError what the model throws
  */
 export async function askModel(model: SubjectModel, picture: DecodedImage): Promise<Found> {
-  const { guided = false, letterbox } = model.spec
+  const { guided = false, letterbox, leastExpectedIou } = model.spec
   const matte = letterbox
     ? await askInLetterbox(model, picture, letterbox)
     : await ask(model, await toModelInput(picture, model.inputSize))
-  return { matte, guided }
+  return { matte, guided, leastExpectedIou }
 }
 
 async function askInLetterbox(model: SubjectModel, picture: DecodedImage, letterbox: Letterbox) {

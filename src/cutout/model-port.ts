@@ -33,8 +33,12 @@ export function serveModel({ inputSize, spec, predict }: SubjectModel) {
     }
     here.postMessage(answer, answer ? [answer.alpha.buffer] : [])
   })
-  const { guided, letterbox } = spec
-  const cutoutSpec = { ...(guided && { guided }), ...(letterbox && { letterbox }) }
+  const { guided, letterbox, leastExpectedIou } = spec
+  const cutoutSpec = {
+    ...(guided && { guided }),
+    ...(letterbox && { letterbox }),
+    ...(leastExpectedIou !== undefined && { leastExpectedIou }),
+  }
   const model: PortedModel = { inputSize, spec: cutoutSpec, port }
   return Object.assign(served, { model })
 }

@@ -41,6 +41,8 @@ export interface ModelSpec {
   activation: OutputActivation
   /** The matte is so small that it has to be enlarged along the picture's own edges. */
   guided?: boolean
+  /** A mask whose matte promises a smaller overlap with the subject (0..1) is doubtful; absent: nobody has measured that. */
+  leastExpectedIou?: number
   /** Name of the output that holds the mask; absent: the file's first output. */
   output?: string
   /** Index of the mask among the channels of the output, from 0; absent: the output has one channel. */

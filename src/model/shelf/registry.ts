@@ -17,6 +17,8 @@ export interface BuiltinModel
   summary: string
   /** Its matte is enlarged along the picture's edges. */
   guided: boolean
+  /** See `ModelSpec`. */
+  leastExpectedIou?: number
   file: URL
   /** Bytes. */
   size: number
@@ -32,6 +34,7 @@ export const builtinModels: Readonly<Record<string, BuiltinModel>> = {
     size: 4_092_730,
     sha256: '3ad1706a7c076c3a131f95ff0dfeeef87eb833535ba99eb0ea465fdab6de7344',
     guided: true,
+    leastExpectedIou: 0.7,
     inputSize: [384, 384],
     mean: [0, 0, 0],
     std: [1, 1, 1],
@@ -63,6 +66,9 @@ const defaults = {
   license: 'unknown',
 } satisfies ModelDescription
 
+/** Whether a model is named by the path of its file. */
+export const isModelPath = (nameOrPath: string): boolean => /[\\/]|\.onnx$/i.test(nameOrPath)
+
 /**
  * Finds a model without loading it: `auto`, the name of a built-in or installed model (`rmbg-2.0`, `rmbg-2.0:q4f16`), the
  * path of an .onnx file (anything that ends in .onnx or contains a slash), or the bare name of a file that somebody
@@ -80,7 +86,7 @@ export async function resolveModel(
   options: { modelsFolder: string },
 ): Promise<ModelSpec> {
   if (nameOrPath === 'auto') return resolveAuto(options.modelsFolder)
-  const isPath = /[\\/]|\.onnx$/i.test(nameOrPath)
+  const isPath = isModelPath(nameOrPath)
   const builtin = Object.hasOwn(builtinModels, nameOrPath) ? builtinModels[nameOrPath] : undefined
   if (builtin && !isPath) return resolveBuiltin(nameOrPath, builtin)
   const fetched = isPath ? undefined : await resolveFetched(nameOrPath, options.modelsFolder)
@@ -95,7 +101,12 @@ async function resolveBuiltin(name: string, builtin: BuiltinModel): Promise<Mode
       hint: 'Install rmbg-batch again.',
     })
   }
-  return { ...toSpec(name, file, sha256, builtin), guided: builtin.guided }
+  const { guided, leastExpectedIou } = builtin
+  return {
+    ...toSpec(name, file, sha256, builtin),
+    guided,
+    ...(leastExpectedIou !== undefined && { leastExpectedIou }),
+  }
 }
 
 async function resolveAuto(modelsFolder: string): Promise<ModelSpec> {

@@ -20,7 +20,7 @@ export const sharedPhotos = fileURLToPath(new URL('../../../../shared/photos/', 
 export async function photographs(folder: string): Promise<Sample[]> {
   if (!existsSync(folder)) return []
   const names = await readdir(folder)
-  const files = names.filter((file) => /\.(jpg|png)$/.test(file) && names.includes(maskOf(file)))
+  const files = names.filter((file) => /\.(jpg|png|webp)$/.test(file) && names.includes(maskOf(file)))
   return files.sort().map((file) => ({
     name: file.replace(/\.\w+$/, ''),
     image: async () => decode(await readFile(join(folder, file))),
