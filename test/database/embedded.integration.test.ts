@@ -19,9 +19,9 @@ describe('the embedded database', () => {
   afterAll(() => rm(home, { recursive: true }))
 
   it('is whole or not there when its creation is killed', async () => {
-    const creator = startProcess('insert.ts', folder)
-    while (!existsSync(join(folder, 'cluster.new', 'PG_VERSION'))) await sleep(5)
-    await creator.kill()
+    const creator = startProcess('insert.ts', [folder], { RMBG_FAIL_POINT: 'database:made' })
+    await creator.child
+    expect(existsSync(join(folder, 'cluster.new', 'PG_VERSION'))).toBe(true)
     expect(existsSync(join(folder, 'cluster'))).toBe(false)
     await (await openEmbedded(folder)).close()
     expect(existsSync(join(folder, 'cluster.new'))).toBe(false)
@@ -119,7 +119,7 @@ describe('the embedded database', () => {
 
   it('loses no acknowledged row when its process is killed in the middle of writes', async () => {
     for (let round = 0; round < 2; round++) {
-      const writer = startProcess('insert.ts', folder)
+      const writer = startProcess('insert.ts', [folder])
       expect(await line(writer)).toBe('open')
       const stopAt = Date.now() + 200 + round * 300
       let acknowledged = 0
@@ -140,7 +140,7 @@ describe('the embedded database', () => {
       join(migrations, '9999_long.sql'),
       'create table long (n integer); insert into long select generate_series(1, 20000000);',
     )
-    const migrator = startProcess('migrate.ts', folder, migrations)
+    const migrator = startProcess('migrate.ts', [folder, migrations])
     expect(await line(migrator)).toBe('open')
     await sleep(300)
     await migrator.kill()
