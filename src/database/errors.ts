@@ -1,7 +1,7 @@
 import pRetry from 'p-retry'
 import { type ErrorCode, RmbgError } from '../errors.ts'
-import { holderEnded } from './holder-socket.ts'
 import { type Away, type Patience, patience } from '../system/patience.ts'
+import { holderEnded } from './holder-socket.ts'
 
 interface Cause {
   code?: string

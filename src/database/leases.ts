@@ -31,7 +31,9 @@ const absurdLeaseMs = 24 * 60 * 60 * 1000
  */
 export async function releaseJobsOfTheDead(sql: postgres.Sql): Promise<void> {
   const owners = await withDatabase(() => sql<{ owner: string }[]>`select distinct owner from job_leases`)
-  const dead = owners.map(({ owner }) => owner).filter((owner) => ownerIsDead(owner) || ownerIsOfEarlierBoot(owner))
+  const dead = owners
+    .map(({ owner }) => owner)
+    .filter((owner) => ownerIsDead(owner) || ownerIsOfEarlierBoot(owner))
   await releaseWhere(
     sql,
     () => sql`

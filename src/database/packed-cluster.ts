@@ -1,6 +1,6 @@
 /** The empty, migrated cluster that the package brings: making one takes seconds, unpacking one does not. */
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative, sep } from 'node:path'
 import { promisify } from 'node:util'
 import { brotliCompress, brotliDecompress, constants } from 'node:zlib'
 import { type Migration, shippedMigrations } from './migrate.ts'
@@ -60,10 +60,13 @@ export async function packCluster(folder: string, pglite: string): Promise<void>
   const paths = (isWanted: (entry: (typeof entries)[number]) => boolean) =>
     entries
       .filter(isWanted)
-      .map(({ parentPath, name }) => join(parentPath, name).slice(folder.length + 1).replaceAll('\\', '/'))
+      .map(({ parentPath, name }) => relative(folder, join(parentPath, name)).replaceAll(sep, '/'))
       .sort()
   const files = await Promise.all(
-    paths((entry) => entry.isFile()).map(async (path) => ({ path, content: await readFile(join(folder, path)) })),
+    paths((entry) => entry.isFile()).map(async (path) => ({
+      path,
+      content: await readFile(join(folder, path)),
+    })),
   )
   const contents: Contents = {
     pglite,

@@ -157,7 +157,9 @@ export function withSql(part: Buffer, sql: string): Buffer {
 /** What the session is in the middle of after an answer; undefined where the answer does not end with that. */
 export function statusAfter(answer: readonly Buffer[]): TransactionStatus | undefined {
   const last = answer.at(-1)
-  return last?.[0] === readyForQuery ? (String.fromCharCode(last.readUInt8(5)) as TransactionStatus) : undefined
+  return last?.[0] === readyForQuery
+    ? (String.fromCharCode(last.readUInt8(5)) as TransactionStatus)
+    : undefined
 }
 
 /**

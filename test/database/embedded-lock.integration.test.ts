@@ -40,7 +40,9 @@ describe('the lock of a folder', () => {
     const dead = startProcess('lock.ts', [folder])
     await line(dead)
     await dead.kill()
-    const answers = await Promise.all(Array.from({ length: 6 }, () => line(startProcess('lock.ts', [folder]))))
+    const answers = await Promise.all(
+      Array.from({ length: 6 }, () => line(startProcess('lock.ts', [folder]))),
+    )
     expect(answers.sort()).toEqual([...Array(5).fill('DATABASE_LOCKED'), 'held'])
   })
 

@@ -37,7 +37,8 @@ describe('the cluster in the package', () => {
     expect(await sql`select name, sha256 from schema_migrations order by name`).toEqual(
       shipped.map(({ name, sha256 }) => ({ name, sha256 })),
     )
-    const tables = await sql`select relname as name from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace`
+    const tables =
+      await sql`select relname as name from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace`
     const filled: string[] = []
     for (const { name } of tables) {
       if ((await sql`select 1 from ${sql(name)} limit 1`).length > 0) filled.push(name)
