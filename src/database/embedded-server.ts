@@ -4,8 +4,9 @@ import { chmod, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { RmbgError } from '../errors.ts'
 import type { ServerAddress } from '../system/lock.ts'
-import { askForPassword, fatal, Incoming, isStartup, passwordMessage, terminate } from './pg-protocol.ts'
+import { askForPassword, failure, Incoming, isStartup, passwordMessage, terminate } from './pg-protocol.ts'
 import type { PgliteSession, PgliteSessions } from './pglite-session.ts'
 
 /** How long transactions of others may go on when the holder wants to end. */
@@ -156,8 +157,9 @@ class Client {
           if (isOver || (this.#isEnding && this.#isIdle)) return
         }
       }
-    } catch {
-      // The connection is lost, or the database has stopped: its holder says so and ends.
+    } catch (error) {
+      // Otherwise the connection is lost.
+      if (error instanceof RmbgError) await this.#send(failure('58030', error.message)).catch(() => {})
     } finally {
       await this.#session?.close()
       this.#socket.destroySoon()
@@ -175,7 +177,7 @@ class Client {
       return undefined
     }
     if (exchange[0] !== passwordMessage || !this.#isToken(exchange.subarray(5, -1))) {
-      await this.#send(fatal('28P01', 'this is not the password in the lock of the embedded database'))
+      await this.#send(failure('28P01', 'this is not the password in the lock of the embedded database'))
       return 'over'
     }
     const { sessions, greeting } = await served

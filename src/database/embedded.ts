@@ -6,7 +6,7 @@ import { takeLock } from '../system/lock.ts'
 import type { EmbeddedDatabase, LockName, Snapshot } from './contract.ts'
 import { EmbeddedAccess, folderError, login } from './embedded-access.ts'
 import { clusterIn, syncTree } from './embedded-cluster.ts'
-import { databaseError, patiently } from './errors.ts'
+import { patiently } from './errors.ts'
 import { releaseJobsOfTheDead } from './leases.ts'
 import { applyMigrations } from './migrate.ts'
 import { plainDump, restorePlain } from './plain-dump.ts'
@@ -73,12 +73,8 @@ function databaseOf(
     origin: async () => `embedded/${(await stat(cluster, { bigint: true })).ino}`,
     restores: ['plain'],
     flush: async () => {
-      try {
-        await tidy(sql)
-        await sql`checkpoint`
-      } catch (cause) {
-        throw databaseError(cause)
-      }
+      await patiently(() => tidy(sql))
+      await patiently(() => sql`checkpoint`)
       await syncTree(cluster).catch((cause) => Promise.reject(folderError(folder, cause)))
     },
     tryLock: (name) => tryLock(folder, name),

@@ -56,9 +56,12 @@ export const closeStatements = (names: readonly string[]): Buffer =>
 /** Asks for a password, in a private place: as it is. */
 export const askForPassword = message('R', Buffer.from([0, 0, 0, 3]))
 
-/** An error after which the connection ends. */
-export const fatal = (code: string, sentence: string): Buffer =>
-  message('E', `SFATAL\0VFATAL\0C${code}\0M${sentence}\0\0`)
+/**
+ * An error before the connection ends. PostgreSQL would not be ready after it, but postgres.js 3.4.9 only tells of errors
+ * that a server was ready after.
+ */
+export const failure = (code: string, sentence: string): Buffer =>
+  Buffer.concat([message('E', `SFATAL\0VFATAL\0C${code}\0M${sentence}\0\0`), message('Z', 'I')])
 
 /** The messages in a buffer that holds whole ones. */
 export function split(buffer: Buffer): Buffer[] {

@@ -105,8 +105,14 @@ async function liveOthers(
   for (const file of await readdir(folder)) {
     if (file === name || file === `${name}.held`) continue
     const path = join(folder, file)
-    const content = await readFile(path, 'utf8').catch(() => undefined)
-    if (content === undefined) continue // withdrawn this moment
+    const content = await readFile(path, 'utf8').catch(({ code }: NodeJS.ErrnoException) =>
+      code === 'ENOENT' ? 'withdrawn' : 'unreadable',
+    )
+    if (content === 'withdrawn') continue // this moment
+    if (content === 'unreadable') {
+      others.push({ holder: undefined, isHeld: file.endsWith('.held') }) // of another user
+      continue
+    }
     const holder = parse(content)
     const dead = holder
       ? ownerIsDead(holder.owner) || ownerIsOfEarlierBoot(holder.owner)
