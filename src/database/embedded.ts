@@ -5,7 +5,7 @@ import postgres from 'postgres'
 import { takeLock } from '../system/lock.ts'
 import type { EmbeddedDatabase, LockName, Snapshot } from './contract.ts'
 import { EmbeddedAccess, folderError, login } from './embedded-access.ts'
-import { clusterIn, syncTree } from './embedded-cluster.ts'
+import { clusterIn, noteMigrated, syncTree } from './embedded-cluster.ts'
 import { patiently } from './errors.ts'
 import { releaseJobsOfTheDead } from './leases.ts'
 import { applyMigrations } from './migrate.ts'
@@ -47,7 +47,10 @@ export async function openEmbedded(folder: string, { migrate = true } = {}): Pro
     await patiently(() => sql`select 1`)
     if (migrate) {
       await applyMigrations(database)
-      if (access.isHolder) await releaseJobsOfTheDead(sql)
+      if (access.isHolder) {
+        await noteMigrated(folder)
+        await releaseJobsOfTheDead(sql)
+      }
       access.serve()
     }
     return database

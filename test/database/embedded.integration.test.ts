@@ -80,6 +80,17 @@ describe('the embedded database', () => {
     await close()
   })
 
+  it('loads pgcrypto for migrations and restores alone, as nothing else needs it', async () => {
+    const digest = async (migrate: boolean) => {
+      const { sql, close } = await openEmbedded(folder, { migrate })
+      return sql`select encode(digest('', 'md5'), 'hex') as md5`.finally(close)
+    }
+    await expect(digest(true)).rejects.toMatchObject({ message: expect.stringContaining('pgcrypto') })
+    expect(await digest(false)).toEqual([{ md5: 'd41d8cd98f00b204e9800998ecf8427e' }])
+    await rm(join(folder, 'migrated'))
+    expect(await digest(true)).toHaveLength(1)
+  })
+
   it('written by another release of PGlite is refused', async () => {
     const version = join(folder, 'pglite-version')
     await writeFile(version, '0.9.9\n')
