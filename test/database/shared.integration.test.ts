@@ -1,8 +1,9 @@
 /** An embedded database that several processes use: one has it, and the others ask that one. */
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { createConnection } from 'node:net'
+import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { openEmbedded } from '../../src/database/embedded.ts'
 import { folderHolder } from '../../src/database/embedded-lock.ts'
 import { withDatabase } from '../../src/database/errors.ts'
@@ -27,20 +28,28 @@ async function freshFolder(): Promise<string> {
   return fresh
 }
 
-beforeEach(async () => {
-  folder = await freshFolder()
+async function openBoth(): Promise<void> {
+  folder = await mkdtemp(join(tmpdir(), 'rmbg-shared-'))
+  await copyEmbeddedDatabase(folder)
   first = await openEmbedded(folder)
   second = await openEmbedded(folder)
-})
-afterEach(async () => {
+}
+
+async function closeBoth(): Promise<void> {
   await second.close()
   await first.close()
-})
+  await rm(folder, { recursive: true })
+  await rm(`${folder}.lock`, { recursive: true })
+}
 
 const names = async ({ sql }: Opened) =>
   (await sql`select name from tags order by name`).map(({ name }) => name)
 
 describe('two sessions on the embedded database', () => {
+  beforeAll(openBoth)
+  afterEach(() => first.sql`delete from tags`)
+  afterAll(closeBoth)
+
   it('see what the other one wrote', async () => {
     await first.sql`insert into tags (name) values ('of the first')`
     await second.sql`insert into tags (name) values ('of the second')`
@@ -98,6 +107,9 @@ describe('two sessions on the embedded database', () => {
 })
 
 describe('the process that has the embedded database', () => {
+  beforeEach(openBoth)
+  afterEach(closeBoth)
+
   it('leaves it to the other one when it ends, which notices nothing', async () => {
     const insert = (n: number) =>
       withDatabase(() => second.sql`insert into tags (name) values (${`tag ${n}`}) on conflict do nothing`)
@@ -118,8 +130,8 @@ describe('the process that has the embedded database', () => {
     const closing = first.close()
     await session`insert into tags (name) values ('as well')`
     await session`commit`
-    await closing
     session.release()
+    await closing
     expect(await withDatabase(() => second.sql`select name from tags`)).toHaveLength(2)
   })
 
@@ -130,7 +142,7 @@ describe('the process that has the embedded database', () => {
     await client.kill()
     expect(await waiting).toEqual([])
     const prepared =
-      await first.sql`select name from pg_prepared_statements where statement like '%of the killed%'`
+      await first.sql`select name from pg_prepared_statements where statement like 'insert into tags%'`
     expect(prepared).toEqual([])
   })
 
@@ -164,6 +176,9 @@ describe('the process that has the embedded database', () => {
 })
 
 describe('what needs the embedded database alone', () => {
+  beforeEach(openBoth)
+  afterEach(closeBoth)
+
   const locked = { code: 'DATABASE_LOCKED', message: expect.stringContaining('needs it alone') }
 
   it('is refused while others use it: a backup, a restore, a migration', async () => {
@@ -187,6 +202,9 @@ describe('what needs the embedded database alone', () => {
 })
 
 describe('the socket of an embedded database', () => {
+  beforeEach(openBoth)
+  afterEach(closeBoth)
+
   const modeOf = async (path: string) => (await stat(path)).mode & 0o777
   const addressIn = async (place: string) => (await folderHolder(place))!.server!
 
