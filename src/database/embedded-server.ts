@@ -75,7 +75,9 @@ export async function listen(folder: string): Promise<EmbeddedServer> {
       await closed
       clearTimeout(timer)
       // Node has removed the socket itself.
-      if (isElsewhere(path, folder)) await rmdir(dirname(path)).catch(() => {})
+      if (!isElsewhere(path, folder)) return
+      await rmdir(dirname(path)).catch(() => {})
+      await rm(noteIn(folder), { force: true })
     },
   }
 }
