@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { RmbgError } from '../errors.ts'
 import { diskProblem } from '../system/files.ts'
 import type { LockHolder } from '../system/lock.ts'
-import { clusterIn, isMigrated, openCluster, prepareCluster } from './embedded-cluster.ts'
+import { clusterIn, forgetMigrated, isMigrated, openCluster, prepareCluster } from './embedded-cluster.ts'
 import { folderHolder, folderLocked, lockFolder } from './embedded-lock.ts'
 import { type EmbeddedServer, listen, removeStaleSockets } from './embedded-server.ts'
 import { connectTo, HolderSocket } from './holder-socket.ts'
@@ -110,7 +110,9 @@ export class EmbeddedAccess {
       undo.push(release)
       if (server) await removeStaleSockets(folder, server.address.path)
       await prepareCluster(folder, this.#options)
-      const onlyAsked = this.#options.migrated && (await isMigrated(folder))
+      const { migrated } = this.#options
+      if (!migrated) await forgetMigrated(folder) // a restore may bring fewer migrations
+      const onlyAsked = migrated && (await isMigrated(folder))
       const engine = new PgliteEngine(await openCluster(clusterIn(folder), { onlyAsked }))
       undo.push(() => engine.close())
       const greeting = Buffer.concat(await engine.execute(startupMessage(login)))

@@ -67,7 +67,10 @@ export async function noteMigrated(folder: string): Promise<void> {
   if (!(await isMigrated(folder))) await writeFile(noteIn(folder), await migrationsDigest(), { mode: 0o600 })
 }
 
-/** Whether that was noted, and of these migrations. It may be true where `false` is said. */
+/** Takes that back. */
+export const forgetMigrated = (folder: string): Promise<void> => rm(noteIn(folder), { force: true })
+
+/** Whether that was noted, and of these migrations. */
 export async function isMigrated(folder: string): Promise<boolean> {
   const noted = await readFile(noteIn(folder), 'utf8').catch(() => undefined)
   return noted !== undefined && noted === (await migrationsDigest())
