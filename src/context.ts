@@ -169,7 +169,7 @@ async function openDatabase(
 
 async function databaseExists({ databaseUrl, home }: ResolvedSettings): Promise<boolean> {
   if (databaseUrl !== undefined) return true
-  const { embeddedExists } = await import('./database/embedded.ts')
+  const { embeddedExists } = await import('./database/embedded-cluster.ts')
   return embeddedExists(databaseFolder(home))
 }
 
