@@ -11,12 +11,12 @@ import type { ModelSpec } from '../model/contract.ts'
 import { processOwner } from '../system/owner.ts'
 import type { Batch, BatchOptions, BatchServices, Image, Masks } from './contract.ts'
 import type { FailedEvent, ImageEvent, PlannedEvent, StartEvent, SummaryEvent } from './events.ts'
-import { failedEvent } from './failure.ts'
+import { failedEvent, imageFailure } from './failure.ts'
 import { mebibytes, processOne } from './image.ts'
 import { inputTest } from './input-files.ts'
 import type { Candidates } from './inputs.ts'
 import { leaseMs, letGo, startHeartbeat, untilNoneIsHeld } from './leases.ts'
-import { foreseeOutput } from './output-file.ts'
+import { foreseeFiles } from './local-files.ts'
 import { take } from './take.ts'
 import { count, emptyTally, storeKeepsFailing, summaryOf, type Tally } from './tally.ts'
 import { unfinishedImages } from './unfinished.ts'
@@ -177,13 +177,11 @@ async function endRun({ database, run }: Batch, failure: unknown): Promise<void>
 async function plan(batch: Batch, image: Image): Promise<PlannedEvent | FailedEvent> {
   const { candidate } = image
   if ('failure' in image) return failedEvent(candidate.shown, image.failure)
-  const path = batch.outputOf?.(candidate)
-  return {
-    type: 'image',
-    status: 'planned',
-    input: candidate.shown,
-    bytes: image.source.size,
-    ...(path !== undefined && { output: await foreseeOutput(batch, path) }),
+  try {
+    const files = await foreseeFiles(batch, candidate)
+    return { type: 'image', status: 'planned', input: candidate.shown, bytes: image.source.size, ...files }
+  } catch (cause) {
+    return failedEvent(candidate.shown, imageFailure(cause))
   }
 }
 
@@ -218,7 +216,7 @@ const ownCutoutsNotice = (images: number) => ({
   type: 'notice' as const,
   code: 'own-cutouts' as const,
   images,
-  message: `${images} of the inputs ${images === 1 ? 'is a cut-out' : 'are cut-outs'} made by rmbg, and a cut-out is never the input of another. To make new cut-outs of the same pictures, process the originals.`,
+  message: `${images} of the inputs ${images === 1 ? 'is a cut-out or mask' : 'are cut-outs or masks'} made by rmbg, which are never inputs. To make new cut-outs of the same pictures, process the originals.`,
 })
 
 const nameOf = ({ name, variant }: ModelSpec): string => (variant === undefined ? name : `${name}:${variant}`)

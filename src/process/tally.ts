@@ -33,8 +33,9 @@ export const emptyTally = (): Tally => ({
 export function count(tally: Tally, event: ImageEvent): void {
   tally[event.status]++
   if (event.status === 'completed') tally.storeFailuresInARow = 0
-  if (event.status === 'skipped' && event.reason === 'own-cutout') tally.ownCutouts++
+  if (event.status === 'skipped' && ['own-cutout', 'own-mask'].includes(event.reason)) tally.ownCutouts++
   if ('output' in event && event.output?.state === 'kept') tally.kept++
+  if ('maskOutput' in event && event.maskOutput?.state === 'kept') tally.kept++
   if ('review' in event && event.review && event.review.reasons.length > 0) tally.needReview++
   if (event.status !== 'failed') return
   const { input, code, message } = event

@@ -12,15 +12,15 @@ const samples = join(root, 'samples/photos')
 describe('a list', () => {
   it('that is a picture is refused, as an event too: no row, no folder searched', async () => {
     const { folder, home, rows } = await freshWorkspace()
-    for (const name of await readdir(samples)) {
-      // As 3 of 12 photographs did, it holds a line that names all of the disk.
-      const input = Buffer.concat([await readFile(join(samples, name)), Buffer.from('\n/\n.\n')])
-      const options = { cwd: folder, env: { RMBG_HOME: home }, input, stdin: 'pipe' } as const
-      const { status, stdout, stderr } = await rmbg(['process', '-', '--json'], options)
-      expect(status, stderr).toBe(2)
-      expect(stderr).toMatch(/a picture \(\w+\), not a list of paths\..*\nSave it as a file/)
-      expect(jsonLines(stdout)).toMatchObject([{ type: 'error', code: 'USAGE' }])
-    }
+    const [name = ''] = await readdir(samples)
+    // As 3 of 12 photographs did, it holds a line that names all of the disk.
+    const content = Buffer.concat([await readFile(join(samples, name)), Buffer.from('\n/\n.\n')])
+    await writeFile(join(folder, 'list'), content)
+    const options = { cwd: folder, env: { RMBG_HOME: home } }
+    const { status, stdout, stderr } = await rmbg(['process', '--from-file', 'list', '--json'], options)
+    expect(status, stderr).toBe(2)
+    expect(stderr).toMatch(/list is a picture \(\w+\), not a list of paths\./)
+    expect(jsonLines(stdout)).toMatchObject([{ type: 'error', code: 'USAGE' }])
     expect(await rows()).toEqual([])
   })
 
