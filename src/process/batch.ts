@@ -43,7 +43,9 @@ export async function runBatch(
     await (options.dryRun ? planAll(progress, candidates) : processAll(progress, candidates))
   } finally {
     // Also when an error ends the run: what was done until then is done.
-    if (progress.tally.ownCutouts > 0) options.onEvent(ownCutoutsNotice(progress.tally.ownCutouts))
+    const { ownCutouts, firstFrames } = progress.tally
+    if (ownCutouts > 0) options.onEvent(ownCutoutsNotice(ownCutouts))
+    if (firstFrames > 0) options.onEvent(firstFramesNotice(firstFrames))
     summary = summaryOf(progress.tally, {
       runId: batch.run.id,
       images: candidates.length,
@@ -217,6 +219,13 @@ const ownCutoutsNotice = (images: number) => ({
   code: 'own-cutouts' as const,
   images,
   message: `${images} of the inputs ${images === 1 ? 'is a cut-out or mask' : 'are cut-outs or masks'} made by rmbg, which are never inputs. To make new cut-outs of the same pictures, process the originals.`,
+})
+
+const firstFramesNotice = (images: number) => ({
+  type: 'notice' as const,
+  code: 'first-frames' as const,
+  images,
+  message: `${images} of the pictures ${images === 1 ? 'is an animation or document' : 'are animations or documents'} with several frames or pages. The first was taken.`,
 })
 
 const nameOf = ({ name, variant }: ModelSpec): string => (variant === undefined ? name : `${name}:${variant}`)

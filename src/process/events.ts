@@ -49,6 +49,8 @@ export interface CompletedEvent extends ImageBase {
   attempt: number
   width: number
   height: number
+  /** Of an animation or a document with more than one frame or page; the first was taken. */
+  frames?: number
   provider: string
   processingTimeMs: number
   originalPath: string
@@ -108,6 +110,8 @@ export type NoticeEvent = {
   | { code: 'device-fallback' }
   /** Inputs were left out because they are cut-outs or masks of ours. */
   | { code: 'own-cutouts'; images: number }
+  /** Of so many animations and documents the first frame or page was taken. */
+  | { code: 'first-frames'; images: number }
   | { code: 'stopping' }
   /** Folders that systems keep for themselves were not searched: how many, by name. */
   | { code: 'folders-left-out'; folders: Record<string, number> }

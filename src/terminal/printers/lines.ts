@@ -79,7 +79,8 @@ export function imageLine(event: ImageEvent, { verbose, dryRun }: LineOptions): 
       const detail = verbose
         ? ` (${event.width}x${event.height}, ${event.provider}, job ${event.jobId}, attempt ${event.attempt})`
         : ''
-      return `completed  ${input}${destination}  ${event.processingTimeMs} ms${detail}${reviewText(event.review)}`
+      const frames = event.frames === undefined ? '' : `  [first of ${event.frames} frames]`
+      return `completed  ${input}${destination}  ${event.processingTimeMs} ms${detail}${frames}${reviewText(event.review)}`
     }
     case 'skipped': {
       const restored = event.output?.state === 'restored' ? restoredText(dryRun) : ''
