@@ -1,6 +1,7 @@
 import * as Args from '@oclif/core/args'
 import { formatFor } from '../process/destination.ts'
 import type { SummaryEvent } from '../process/events.ts'
+import { type RemoteInputs, remoteInputs } from '../process/inputs/remote.ts'
 import { collectInputs } from '../process/inputs.ts'
 import { resolveCutout } from '../settings/cutout-settings.ts'
 import { loadPreset } from '../settings/presets.ts'
@@ -70,8 +71,9 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     print: Printer,
   ): Promise<SummaryEvent> {
     const spill = openSpill()
+    const remote = remoteInputs({ bucket: context.inputBucket, spill, signal: stop.signal })
     try {
-      const { candidates, options } = await plan({ settings, flags, patterns, spill, print })
+      const { candidates, options } = await plan({ settings, flags, patterns, spill, remote, print })
       const [masks, store] = await Promise.all([
         flags['from-mask']
           ? ('from-store' as const)
@@ -90,6 +92,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
         process.stdout.write(`${printable(JSON.stringify({ type: 'error', ...describeError(error) }))}\n`)
       throw error
     } finally {
+      await remote.close()
       await spill.close()
     }
   }
@@ -110,11 +113,12 @@ interface Plan {
   flags: ProcessFlags
   patterns: readonly string[]
   spill: Spill
+  remote: RemoteInputs
   print: Printer
 }
 
 /** Finds the inputs, and names what is to become of them. */
-async function plan({ settings, flags, patterns, spill, print }: Plan) {
+async function plan({ settings, flags, patterns, spill, remote, print }: Plan) {
   const wish = toLocalWish(settings, {
     suffix: flags.suffix,
     json: flags.json,
@@ -124,7 +128,8 @@ async function plan({ settings, flags, patterns, spill, print }: Plan) {
   const preset = settings.preset === undefined ? undefined : await loadPreset(settings.preset)
   const format = formatFor(wish.destination, { flag: flags.format, preset: preset?.cutout.format })
   const cutout = await resolveCutout({ ...preset?.cutout, ...settings, ...(format && { format }) })
-  const inputs = toInputOptions(flags, settings, patterns, { wish, extension: cutout.extension, spill })
+  const { extension } = cutout
+  const inputs = toInputOptions(flags, settings, patterns, { wish, extension, spill, remote })
   const candidates = await collectInputs({ ...inputs, onNotice: print })
   return { candidates, options: toBatchOptions({ flags, wish, settings, cutout, preset, candidates }) }
 }

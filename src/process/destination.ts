@@ -15,7 +15,7 @@ export type Destination =
   | { to: 'standard output' }
   | { to: 'store' }
 
-export interface DestinationWish {
+interface DestinationWish {
   /** As typed: a folder, a file, or `-` for standard output. */
   output?: string | undefined
   /** Put before the extension of the cut-outs' names. */
@@ -85,9 +85,3 @@ export function formatFor(
     { hint: `Let the name end in .${other === 'jpeg' ? 'jpg' : other}, or leave ${source} out.` },
   )
 }
-
-/** Absolute folders that a run writes cut-outs or masks to. */
-export const foldersOf = (destination: Destination, masks: string | undefined): string[] => [
-  ...(destination.to === 'folder' ? [destination.folder] : []),
-  ...(masks === undefined ? [] : [masks]),
-]

@@ -60,6 +60,8 @@ export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
   } catch (cause) {
     await Promise.all([begun.uploads.settled(), begun.tidied])
     return fail(batch, image, cause, begun)
+  } finally {
+    if ('source' in image) await image.source.release?.()
   }
 }
 
@@ -223,6 +225,7 @@ function completedEvent(
     attempt,
     width: header.width,
     height: header.height,
+    ...(header.frames > 1 && { frames: header.frames }),
     provider,
     processingTimeMs,
     originalPath: original.key,
@@ -262,7 +265,7 @@ function claimRequest(
     source: image.source,
     contentSha256: content.sha256,
     fingerprint,
-    params,
+    params: { ...params, ...factsOf(image, header) },
     userId: batch.user,
     originalPath: (id, attempt) => objectKey('original', id, attempt, header.extension),
     imageWidth: header.width,
@@ -270,6 +273,15 @@ function claimRequest(
     fileSizeKb: Math.ceil(image.source.size / 1024),
     run: batch.run,
     force: batch.force,
+  }
+}
+
+/** What the row says of the picture besides what changes the result. */
+function factsOf({ source }: ReadableImage, { frames }: ImageHeader): Record<string, unknown> {
+  const details = source.details?.() ?? {}
+  return {
+    ...(frames > 1 && { frames }),
+    ...(Object.keys(details).length > 0 && { source: details }),
   }
 }
 

@@ -7,6 +7,7 @@ import { validate as isUuid } from 'uuid'
 import { RmbgError } from '../errors.ts'
 import { isText, shownPath, systemPath, unshownPath } from '../system/file-names.ts'
 import type { NoticeEvent } from './events.ts'
+import { isAddress, isWebAddress, shownAddress } from './inputs/addresses.ts'
 import { kindOf } from './inputs/beginnings.ts'
 import {
   imageExtensions,
@@ -18,6 +19,8 @@ import {
 } from './inputs/folders.ts'
 import { type ListOrigin, listEntries, notAList, withWholeHead } from './inputs/lists.ts'
 import { openPaths, type Paths } from './inputs/paths.ts'
+import type { Listing, RemoteInputs } from './inputs/remote.ts'
+import type { Source } from './source.ts'
 
 /** One file to process. */
 export interface Candidate {
@@ -31,6 +34,8 @@ export interface Candidate {
   jobId?: string
   /** How the log knows it, where that is not its path. */
   loggedPath?: string
+  /** Present where it is no file of this machine; `path` may then hold credentials, and is shown to nobody. */
+  inspect?: () => Promise<Source>
 }
 
 /** Candidates are made as they are asked for: of a million, none is kept. */
@@ -59,6 +64,8 @@ export interface InputOptions {
   maskFolders?: readonly string[]
   /** How the names of cut-outs end, where they lie among the inputs: `-cutout.png`. No such file of an input is one. */
   cutoutEnding?: string | undefined
+  /** Takes addresses. Without it, they are refused. */
+  remote?: RemoteInputs
   /** Takes a picture that comes from standard input. Without it, such a picture is refused. */
   pictureOnStdin?: PictureOnStdin
   cwd: string
@@ -66,7 +73,7 @@ export interface InputOptions {
   onNotice: (notice: NoticeEvent) => void
 }
 
-export interface PictureOnStdin {
+interface PictureOnStdin {
   /** What the picture is called, in the log too. */
   name: string
   /** Brings it to disk. @returns the absolute path */
@@ -97,6 +104,8 @@ export async function collectInputs(options: InputOptions): Promise<Candidates> 
   for (const pattern of patterns) {
     if (pattern === '-') {
       await addStandardInput(collection)
+    } else if (isAddress(pattern)) {
+      if (!(await addAddress(pattern, collection))) unmatched.push(pattern)
     } else if (options.takesJobs && isUuid(pattern)) {
       collection.addJob(pattern)
     } else if (!(await addArgument(pattern, collection))) {
@@ -126,6 +135,7 @@ function openCollection(options: InputOptions) {
   /** The picture from standard input, by its path. */
   let piped: { path: string; name: string } | undefined
   const candidate = (path: string): Candidate => {
+    if (isAddress(path)) return typedAddresses.get(path) ?? listedAddress(path)
     if (path === piped?.path) {
       const { name } = piped
       return { path, shown: name, relative: basename(name), loggedPath: name }
@@ -137,6 +147,8 @@ function openCollection(options: InputOptions) {
       relative: toSlashes(shownPath(relative(base ?? cwd, path))),
     }
   }
+  const typedAddresses = new Map<string, Candidate>()
+  const listings: Listing[] = []
   /** Files that were named, and lie in an output folder. */
   const namedInOutput = openPaths()
   let isSearchedInPlace = false
@@ -169,6 +181,13 @@ function openCollection(options: InputOptions) {
       piped = { path, name }
       paths.add(path)
     },
+    addAddress(address: string, typed?: Candidate): void {
+      if (typed) typedAddresses.set(address, typed)
+      paths.add(address)
+    },
+    addListing(listing: Listing): void {
+      listings.push(listing)
+    },
     addJob(id: string): void {
       paths.add(id.toLowerCase())
     },
@@ -176,12 +195,13 @@ function openCollection(options: InputOptions) {
     candidates(names: string[]): Candidates {
       // Beside inputs that lie elsewhere, what is in the output folder is what was put there.
       if (paths.length === 0 || isSearchedInPlace) for (const path of namedInOutput) paths.add(path)
-      if (paths.length === 0 && own === undefined) throw noMatch(names)
-      if (paths.length === 0 && own !== undefined) throw onlyOurs(shownFrom(cwd, dirname(own)))
+      const length = listings.reduce((sum, listing) => sum + listing.length, paths.length)
+      if (length === 0) throw own === undefined ? noMatch(names) : onlyOurs(shownFrom(cwd, dirname(own)))
       return {
-        length: paths.length,
+        length,
         *[Symbol.iterator]() {
           for (const path of paths) yield candidate(path)
+          for (const listing of listings) yield* listing
         },
       }
     },
@@ -200,6 +220,31 @@ async function addArgument(pattern: string, collection: Collection): Promise<boo
   const found = existing ? await inFolder(path, collection) : await matched(pattern, collection)
   collection.addFound(found)
   return found.files.length > 0
+}
+
+/** @returns whether it stands for anything */
+async function addAddress(address: string, collection: Collection): Promise<boolean> {
+  const { remote, ignore } = collection.options
+  if (!URL.canParse(address)) throw new RmbgError('USAGE', 'An input begins like an address, and is none.')
+  if (!remote) throw new RmbgError('USAGE', 'Addresses are inputs of rmbg process only.')
+  if (isWebAddress(address)) {
+    collection.addAddress(address, remote.webCandidate(address))
+    return true
+  }
+  const listing = await remote.bucketCandidates(address, ignore)
+  collection.addListing(listing)
+  return listing.length > 0
+}
+
+/** A list may have come with somebody else's files, and must not make this machine ask servers. */
+function listedAddress(address: string): Candidate {
+  const shown = shownAddress(address)
+  const inspect = async () => {
+    throw new RmbgError('INPUT_UNSUPPORTED', 'Addresses are not taken from lists.', {
+      hint: `If you trust the list, name them as arguments: xargs rmbg process < list.txt`,
+    })
+  }
+  return { path: address, shown, loggedPath: shown, relative: shown, inspect }
 }
 
 /** How cut-outs beside these files are called, by the rules of `outputs.ts`. */
@@ -251,12 +296,21 @@ async function* startingWith(head: Buffer, rest: AsyncIterable<Buffer>): AsyncGe
 /** Names that are not UTF-8 after which a list in which none of them exists is given up. */
 const maxStrangeNames = 1000
 
+/** @returns whether an entry of a list was taken for something else than the path of a file */
+function isNoPath(entry: string, collection: Collection): boolean {
+  const isJob = collection.options.takesJobs && isUuid(entry.trim())
+  if (isJob) collection.addJob(entry.trim())
+  else if (isAddress(entry) && URL.canParse(entry)) collection.addAddress(entry)
+  else return false
+  return true
+}
+
 async function addList(
   content: AsyncIterable<Buffer>,
   origin: ListOrigin,
   collection: Collection,
 ): Promise<void> {
-  const { cwd, takesJobs } = collection.options
+  const { cwd } = collection.options
   let strange = 0
   let isKnown = false
   const assertText = () => {
@@ -266,10 +320,7 @@ async function addList(
   try {
     for await (const entries of listEntries(content, origin)) {
       for (const entry of entries) {
-        if (takesJobs && isUuid(entry.trim())) {
-          collection.addJob(entry.trim())
-          continue
-        }
+        if (isNoPath(entry, collection)) continue
         const path = await typedPath(entry, cwd)
         collection.addFile(path)
         if (isText(entry)) continue
@@ -317,7 +368,7 @@ function commonFolder(one: string, other: string): string {
 
 const onlyOurs = (folder: string): RmbgError =>
   new RmbgError('USAGE', `All inputs lie in a folder that rmbg writes to (${folder}).`, {
-    hint: 'Choose an --output folder that does not hold the inputs, or add --suffix=-cutout.',
+    hint: 'Choose an --output folder that does not hold the inputs, or add --suffix -cutout.',
   })
 
 const noMatch = (patterns: string[]): RmbgError =>

@@ -11,7 +11,7 @@ export interface LocalFiles {
   maskOutput?: Output
 }
 
-export interface FilesToPlace {
+interface FilesToPlace {
   job: CompletedJob
   /** The bytes of the files; asked only when they are needed. */
   read: { cutout: () => Promise<Uint8Array>; mask: () => Promise<Uint8Array> }

@@ -23,7 +23,7 @@ type Verdict =
   | { state: 'unchanged' }
   | { state: 'kept'; reason: KeptReason }
 
-export interface Placing {
+interface Placing {
   job: CompletedJob
   /** The bytes of the file; asked only when they are needed. */
   read: () => Promise<Uint8Array>

@@ -13,6 +13,10 @@ export interface Source extends SourceFile {
   header(limits: HeaderLimits): Promise<ImageHeader>
   /** Byte for byte. */
   read(): Promise<Uint8Array>
+  /** Gives back what was kept of it to read it. It may be read again. */
+  release?(): Promise<void>
+  /** What else tells it from others, for the `params` of its job; complete when it is read. */
+  details?(): Record<string, string>
 }
 
 /** Node reads at most this many bytes into one buffer. */

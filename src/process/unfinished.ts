@@ -52,6 +52,7 @@ function* chunksOf(candidates: Candidates): Generator<Candidate[]> {
 
 async function inspect(batch: Batch, candidate: Candidate): Promise<Image> {
   try {
+    if (candidate.inspect) return { candidate, source: await candidate.inspect() }
     if (candidate.jobId === undefined)
       return { candidate, source: await inspectSource(candidate.path, candidate.loggedPath) }
     const job = await findMaskedJob(batch.database.sql, candidate.jobId)

@@ -115,7 +115,7 @@ function folderAndItsTarget(folder: string): string[] {
 }
 
 /** Where each local file goes. */
-export interface LocalPlan {
+interface LocalPlan {
   outputOf: LocalPath | undefined
   maskOf: LocalPath | undefined
 }

@@ -2,6 +2,7 @@ import * as Flags from '@oclif/core/flags'
 import type * as Interfaces from '@oclif/core/interfaces'
 import { devices } from '../model/contract.ts'
 import type { runBatch } from '../process/batch.ts'
+import type { RemoteInputs } from '../process/inputs/remote.ts'
 import type { Candidates, InputOptions } from '../process/inputs.ts'
 import { maxFileBytes } from '../process/source.ts'
 import type { ResolvedCutout } from '../settings/cutout-settings.ts'
@@ -139,12 +140,20 @@ export const processFlags = {
 
 export type ProcessFlags = Interfaces.InferredFlags<typeof processFlags>
 
+interface InputWish {
+  wish: LocalWish
+  /** Of the cut-outs, without a dot. */
+  extension: string
+  spill: Spill
+  remote: RemoteInputs
+}
+
 /** Where a run finds its images. What it wrote itself is never taken as input. */
 export const toInputOptions = (
   flags: ProcessFlags,
   { ignore, home }: ResolvedSettings,
   patterns: readonly string[],
-  { wish, extension, spill }: { wish: LocalWish; extension: string; spill: Spill },
+  { wish, extension, spill, remote }: InputWish,
 ): Omit<InputOptions, 'onNotice'> => ({
   patterns: typedArguments(patterns),
   ...(flags['from-file'] !== undefined && { fromFile: flags['from-file'] }),
@@ -153,6 +162,7 @@ export const toInputOptions = (
     name: flags['stdin-name'] ?? 'stdin',
     keep: (content) => spill.keep(content, maxFileBytes),
   },
+  remote,
   takesJobs: flags['from-mask'],
   ignore,
   excludeFolders: [storeFolder(home)],

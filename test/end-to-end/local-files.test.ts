@@ -95,16 +95,6 @@ describe('a pipe', () => {
     expect(Buffer.from(stderr).toString()).toMatch(/failed {5}stdin .*\[INPUT_CORRUPT\]/)
     expect(await workspace.rows()).toMatchObject([{ source_path: 'stdin', status: 'failed' }])
   })
-
-  it.each<[string[], string]>([
-    [['-', '-o', '-', '--json'], '--json and --output - both want standard output.'],
-    [['photos', '-o', '-'], 'Standard output takes one cut-out, and there are 3 inputs.'],
-    [['photos/cup.jpg', '-o', '-', '--suffix', '-x'], '--suffix has no meaning'],
-  ])('is refused: %s', async (args, sentence) => {
-    const { exitCode, stderr } = await piped(Buffer.from('photos/cup.jpg'), 'process', ...args)
-    expect(Buffer.from(stderr).toString()).toContain(sentence)
-    expect(exitCode).toBe(2)
-  })
 })
 
 describe('--suffix and --masks', () => {

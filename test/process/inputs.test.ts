@@ -198,7 +198,7 @@ describe.skipIf(process.platform !== 'linux')('names that are not UTF-8', () => 
   const strange = (text: string) => Buffer.from(text, 'latin1')
   const withStrangeFiles = async () => {
     const cwd = await tree('p/a.jpg', 'p/caf%E8.jpg')
-    for (const name of ['p/caf\xe9.jpg', 'p/caf\xe8.jpg', 'p/caf\xe9.bmp'])
+    for (const name of ['p/caf\xe9.jpg', 'p/caf\xe8.jpg', 'p/caf\xe9.dds'])
       await writeFile(Buffer.concat([Buffer.from(`${cwd}/`), strange(name)]), name)
     await mkdir(Buffer.concat([Buffer.from(`${cwd}/`), strange('d\xff')]))
     await writeFile(Buffer.concat([Buffer.from(`${cwd}/`), strange('d\xff/\x80.png')]), 'x')
@@ -271,29 +271,29 @@ describe('what a search leaves out', () => {
   })
 
   it('is told of once: pictures that cannot be read, by kind, and not where a glob chose', async () => {
-    const files = 'a.bmp b.jxl c.psd d.CR2 e.cr2 f.jp2 g.pdf h.pjpeg i.apng'.split(' ')
+    const files = 'a.dds b.jxl c.psd d.CR2 e.cr2 f.jp2 g.pdf h.pjpeg i.apng'.split(' ')
     const cwd = await tree(
       'p/x.jpg',
       'p/notes.txt',
-      'p/.y.bmp',
+      'p/.y.dds',
       'p/bag.pdf/',
       ...files.map((name) => `p/s/${name}`),
     )
     const { found, told } = await notices(cwd, ['p', 'p/x.jpg'])
     expect(found).toEqual(['p/x.jpg'])
-    const kinds = { cr2: 2, ...{ bmp: 1, jxl: 1, psd: 1, jp2: 1, pdf: 1, pjpeg: 1, apng: 1 } }
+    const kinds = { cr2: 2, ...{ dds: 1, jxl: 1, psd: 1, jp2: 1, pdf: 1, pjpeg: 1, apng: 1 } }
     expect(told).toMatchObject([{ code: 'kinds-left-out', files: 9, kinds }])
     expect(told[0]?.message).toBe(
-      '9 pictures of kinds that are not read from folders were left out: cr2 (2), apng (1), bmp (1), jp2 (1), jxl (1), pdf (1), pjpeg (1), psd (1).',
+      '9 pictures of kinds that are not read from folders were left out: cr2 (2), apng (1), dds (1), jp2 (1), jxl (1), pdf (1), pjpeg (1), psd (1).',
     )
-    expect((await notices(cwd, ['p'], { ignore: ['*.{bmp,jxl}', '*.psd'] })).told).toMatchObject([
+    expect((await notices(cwd, ['p'], { ignore: ['*.{dds,jxl}', '*.psd'] })).told).toMatchObject([
       { files: 6 },
     ])
     expect((await notices(cwd, ['p/*.jpg'])).told).toEqual([])
   })
 
   it('is told of where nothing else is there', async () => {
-    const cwd = await tree('p/a.bmp')
+    const cwd = await tree('p/a.dds')
     const told: NoticeEvent[] = []
     await expect(collect(cwd, ['p'], { onNotice: (notice) => told.push(notice) })).rejects.toMatchObject({
       code: 'NO_MATCH',
