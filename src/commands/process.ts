@@ -15,6 +15,7 @@ import { choosePrinter } from '../terminal/printers/choose.ts'
 import { pipedPrinter } from '../terminal/printers/piped.ts'
 import type { Printer } from '../terminal/printers/printer.ts'
 import { type ProcessFlags, processFlags, toBatchOptions, toInputOptions } from '../terminal/process-flags.ts'
+import { offerBetterModel } from '../terminal/setup/first-run.ts'
 import { ownershipOf } from '../terminal/take-over.ts'
 
 export default class Process extends BaseCommand {
@@ -48,6 +49,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     const print = isPiped ? pipedPrinter(flags) : choosePrinter(flags)
     await this.withContext(
       async (frame) => {
+        await this.#offerBetterModel(flags, frame)
         const summary = await this.#process(frame, argv as string[], flags, print)
         if (summary.interrupted) this.exit(frame.stop.status())
         // Who pipes a picture expects one.
@@ -59,7 +61,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
         flags,
         onStop: 'images in work are finished first',
         tell: (message) => print({ type: 'notice', code: 'stopping', message }),
-        tellOfServer: (news) => print({ type: 'notice', ...news }),
+        tellOfWaiting: (news) => print({ type: 'notice', ...news }),
       },
     )
   }
@@ -95,6 +97,15 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
       await remote.close()
       await spill.close()
     }
+  }
+
+  async #offerBetterModel(flags: ProcessFlags, { settings, stop }: Frame) {
+    const tell = (message: string) => this.logToStderr(message)
+    await offerBetterModel(flags, settings, { signal: stop.signal, tell }).catch((error) => {
+      // Somebody left a question with Ctrl-C.
+      if (error instanceof Error && error.name === 'ExitPromptError') this.exit(exitStatus.interrupted)
+      throw error
+    })
   }
 
   #assertFewReviews(
