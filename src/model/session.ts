@@ -4,12 +4,22 @@ import { Worker } from 'node:worker_threads'
 import pLimit from 'p-limit'
 import { fromPlainError, RmbgError } from '../errors.ts'
 import type { Device, LoadedModel, Matte, ModelSpec } from './contract.ts'
+import { provideRuntime, type RuntimeNews } from './runtime/provide.ts'
 import { sentence } from './sentence.ts'
 import type { ImageAnswer, ImageRequest, ThreadAnswer, ThreadData, ThreadRequest } from './worker.ts'
 
 // The published builds of ONNX Runtime (1.29 and newer) report to Microsoft which models run on which machine, and keep a
 // database of that in the user's home. The variable is read once, when a thread loads the library.
 process.env.ORT_DISABLE_TELEMETRY ||= '1'
+
+export interface OpenOptions {
+  /** That ONNX Runtime uses within one image; default: all cores. */
+  threads?: number | undefined
+  /** Default: `auto`. */
+  device?: Device | undefined
+  /** Told when ONNX Runtime has to be fetched first. */
+  tell?: ((news: RuntimeNews) => void) | undefined
+}
 
 /**
  * Loads a model into a thread of its own.
@@ -18,18 +28,15 @@ process.env.ORT_DISABLE_TELEMETRY ||= '1'
  * once more. An idle model does not keep the process alive. A model at work must be closed before `process.exit`, which
  * would abort the process while a thread is in native code (signals that kill the process are fine).
  *
- * @param options.threads threads that ONNX Runtime uses within one image; default: all cores. One model with all cores
- *   beats several with a share each. Measured on 2 cores, per image: 25 against 26 ms for a network of 4 GFLOP, 480
- *   against 750 ms for one of 81 GFLOP.
- * @param options.device where to run; `auto` unless given
- * @throws RmbgError MODEL_INVALID or DEVICE_UNAVAILABLE
+ * One model with all cores beats several with a share each. Measured on 2 cores, per image: 25 against 26 ms for a network
+ * of 4 GFLOP, 480 against 750 ms for one of 81 GFLOP.
+ *
+ * @throws RmbgError MODEL_INVALID, DEVICE_UNAVAILABLE or RUNTIME_UNAVAILABLE
  */
-export async function openModel(
-  spec: ModelSpec,
-  options: { threads?: number | undefined; device?: Device | undefined } = {},
-): Promise<LoadedModel> {
-  const { threads = availableParallelism(), device = 'auto' } = options
-  const start = () => startThread({ spec, threads, device })
+export async function openModel(spec: ModelSpec, options: OpenOptions = {}): Promise<LoadedModel> {
+  const { threads = availableParallelism(), device = 'auto', tell } = options
+  const runtime = await provideRuntime({ tell })
+  const start = () => startThread({ spec, threads, device, runtime })
   // One at a time, so that it is known whose image killed the thread.
   const queue = pLimit(1)
   let thread: InferenceThread | undefined = await start().catch((cause: Error) => {

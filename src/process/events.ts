@@ -41,7 +41,7 @@ export type KeptReason = 'foreign' | 'input'
  * there and stays.
  */
 export type Output =
-  /** Absolute path. */
+  /** Absolute path, as it is shown (`shownPath`). */
   { path: string } & ({ state: 'written' | 'restored' | 'unchanged' } | { state: 'kept'; reason: KeptReason })
 
 /** Three verified objects are stored and the job's row is completed. */
@@ -114,6 +114,8 @@ export type NoticeEvent = {
   | { code: 'kinds-left-out'; files: number; kinds: Record<string, number> }
   /** A database or store is waited for; it answers again. */
   | { code: 'server-away' | 'server-back' }
+  /** The library that runs models was not installed with the program, and is being fetched. */
+  | { code: 'runtime-fetched' }
 )
 
 export interface SummaryEvent {
