@@ -41,7 +41,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     const print = choosePrinter(flags)
     await this.withContext(
       async (frame) => {
-        await this.#offerBetterModel(flags, frame)
+        await offerBetterModel(flags, frame)
         const summary = await this.#process(frame, argv as string[], flags, print)
         if (summary.interrupted) this.exit(frame.stop.status())
         if (summary.failed > 0) this.exit(exitStatus.imagesFailed)
@@ -86,15 +86,6 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
         process.stdout.write(`${printable(JSON.stringify({ type: 'error', ...describeError(error) }))}\n`)
       throw error
     }
-  }
-
-  async #offerBetterModel(flags: ProcessFlags, { settings, stop }: Frame) {
-    const tell = (message: string) => this.logToStderr(message)
-    await offerBetterModel(flags, settings, { signal: stop.signal, tell }).catch((error) => {
-      // Somebody left a question with Ctrl-C.
-      if (error instanceof Error && error.name === 'ExitPromptError') this.exit(exitStatus.interrupted)
-      throw error
-    })
   }
 
   #assertFewReviews(
