@@ -1,15 +1,21 @@
 import * as Args from '@oclif/core/args'
+import { formatFor } from '../process/destination.ts'
 import type { SummaryEvent } from '../process/events.ts'
+import { type RemoteInputs, remoteInputs } from '../process/inputs/remote.ts'
 import { collectInputs } from '../process/inputs.ts'
 import { resolveCutout } from '../settings/cutout-settings.ts'
 import { loadPreset } from '../settings/presets.ts'
 import type { ResolvedSettings } from '../settings/settings.ts'
+import { openSpill, type Spill } from '../system/spill.ts'
 import { BaseCommand, describeError, type Frame } from '../terminal/command.ts'
 import { exitStatus } from '../terminal/exit.ts'
+import { guardSuffix, toLocalWish } from '../terminal/output-flags.ts'
 import { printable } from '../terminal/printable.ts'
 import { choosePrinter } from '../terminal/printers/choose.ts'
+import { pipedPrinter } from '../terminal/printers/piped.ts'
 import type { Printer } from '../terminal/printers/printer.ts'
 import { type ProcessFlags, processFlags, toBatchOptions, toInputOptions } from '../terminal/process-flags.ts'
+import { offerBetterModel } from '../terminal/setup/first-run.ts'
 import { ownershipOf } from '../terminal/take-over.ts'
 
 export default class Process extends BaseCommand {
@@ -18,10 +24,12 @@ export default class Process extends BaseCommand {
     `Stores three objects per image (original/, mask/, processed/) and logs every image as a job in the database.
 Running the same command again processes only what is not done yet.
 
-Inputs are globs (quoted or not), files, folders (with all subfolders), or - for a list on standard input.
+Inputs are globs (quoted or not), files, folders (with all subfolders), or - for a picture or a list on standard input.
 
 Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed, 4 database, 5 object store, 6 model, 8 too many cut-outs need review, 130 stopped by Ctrl-C, 143 by SIGTERM.`
   static override examples = [
+    '<%= config.bin %> process photo.jpg --output cutout.png',
+    'cat photo.jpg | <%= config.bin %> process - --output - > cutout.png',
     '<%= config.bin %> process photos --output cutouts',
     "<%= config.bin %> process 'photos/**/*.jpg' --tag spring --user anna",
     'find . -name "*.png" -print0 | <%= config.bin %> process - --json',
@@ -30,19 +38,23 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
   static override args = {
     inputs: Args.string({
       ignoreStdin: true,
-      description: 'globs, files, folders, or - for a list on standard input',
+      description: 'globs, files, folders, or - for a picture or a list on standard input',
     }),
   }
   static override flags = processFlags
 
   async run(): Promise<void> {
-    const { flags, argv } = await this.parse(Process)
-    const print = choosePrinter(flags)
+    const { flags, argv } = await this.parse(Process, guardSuffix(this.argv))
+    const isPiped = flags.output === '-'
+    const print = isPiped ? pipedPrinter(flags) : choosePrinter(flags)
     await this.withContext(
       async (frame) => {
+        await offerBetterModel(flags, frame)
         const summary = await this.#process(frame, argv as string[], flags, print)
         if (summary.interrupted) this.exit(frame.stop.status())
-        if (summary.failed > 0) this.exit(exitStatus.imagesFailed)
+        // Who pipes a picture expects one.
+        const isMissing = isPiped && summary.ownCutouts > 0
+        if (summary.failed > 0 || isMissing) this.exit(exitStatus.imagesFailed)
         this.#assertFewReviews(summary, frame.settings)
       },
       {
@@ -60,12 +72,10 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     flags: ProcessFlags,
     print: Printer,
   ): Promise<SummaryEvent> {
+    const spill = openSpill()
+    const remote = remoteInputs({ bucket: context.inputBucket, spill, signal: stop.signal })
     try {
-      const preset = settings.preset === undefined ? undefined : await loadPreset(settings.preset)
-      const cutout = await resolveCutout({ ...preset?.cutout, ...settings })
-      const inputs = toInputOptions(flags, settings, patterns)
-      const candidates = await collectInputs({ ...inputs, onNotice: print })
-      const options = toBatchOptions({ flags, settings, cutout, preset, candidates })
+      const { candidates, options } = await plan({ settings, flags, patterns, spill, remote, print })
       const [masks, store] = await Promise.all([
         flags['from-mask']
           ? ('from-store' as const)
@@ -83,6 +93,9 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
       if (flags.json)
         process.stdout.write(`${printable(JSON.stringify({ type: 'error', ...describeError(error) }))}\n`)
       throw error
+    } finally {
+      await remote.close()
+      await spill.close()
     }
   }
 
@@ -95,4 +108,30 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     this.logToStderr(`${needReview} of ${cutouts} cut-outs need review, more than ${failOnReview}%.`)
     this.exit(exitStatus.reviewNeeded)
   }
+}
+
+interface Plan {
+  settings: ResolvedSettings
+  flags: ProcessFlags
+  patterns: readonly string[]
+  spill: Spill
+  remote: RemoteInputs
+  print: Printer
+}
+
+/** Finds the inputs, and names what is to become of them. */
+async function plan({ settings, flags, patterns, spill, remote, print }: Plan) {
+  const wish = toLocalWish(settings, {
+    suffix: flags.suffix,
+    json: flags.json,
+    isTyped: flags.output !== undefined,
+    isTerminal: process.stdout.isTTY,
+  })
+  const preset = settings.preset === undefined ? undefined : await loadPreset(settings.preset)
+  const format = formatFor(wish.destination, { flag: flags.format, preset: preset?.cutout.format })
+  const cutout = await resolveCutout({ ...preset?.cutout, ...settings, ...(format && { format }) })
+  const { extension } = cutout
+  const inputs = toInputOptions(flags, settings, patterns, { wish, extension, spill, remote })
+  const candidates = await collectInputs({ ...inputs, onNotice: print })
+  return { candidates, options: toBatchOptions({ flags, wish, settings, cutout, preset, candidates }) }
 }

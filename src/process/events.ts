@@ -1,6 +1,7 @@
 /** What a batch reports while it runs. Printers (terminal, lines, NDJSON) listen; these objects are the NDJSON schema. */
 import type { JobReview } from '../database/jobs.ts'
 import type { ErrorCode } from '../errors.ts'
+import type { ModelChoice } from '../model/contract.ts'
 
 export type BatchEvent = StartEvent | ModelEvent | ImageEvent | NoticeEvent | SummaryEvent
 
@@ -10,6 +11,8 @@ export interface StartEvent {
   images: number
   dryRun: boolean
   model: string
+  /** Present when `auto` took the model: why, and which better ones are not installed. */
+  modelChoice?: ModelChoice
   store: string
   database: string
   concurrency: number
@@ -33,7 +36,7 @@ interface ImageBase {
 export type KeptReason = 'foreign' | 'input'
 
 /**
- * What became of the local cut-out, with `--output`; in a dry run, what would. `written` is a new one, `restored` one
+ * What became of the local cut-out or mask; in a dry run, what would. `written` is a new one, `restored` one
  * of an earlier run that was missing or older, and `unchanged` was there already. `kept` means that something else is
  * there and stays.
  */
@@ -49,6 +52,8 @@ export interface CompletedEvent extends ImageBase {
   attempt: number
   width: number
   height: number
+  /** Of an animation or a document with more than one frame or page; the first was taken. */
+  frames?: number
   provider: string
   processingTimeMs: number
   originalPath: string
@@ -56,15 +61,17 @@ export interface CompletedEvent extends ImageBase {
   processedPath: string
   review: JobReview
   output?: Output
+  /** With `--masks`. */
+  maskOutput?: Output
 }
 
 /**
  * Nothing to do. `unchanged` and `same-content`: it was completed before, with the same model and parameters.
- * `own-cutout`: it is itself a cut-out of ours, made by the job that is named.
+ * `own-cutout` and `own-mask`: it is itself a cut-out or mask of ours, made by the job that is named.
  */
 export interface SkippedEvent extends ImageBase {
   status: 'skipped'
-  reason: 'unchanged' | 'same-content' | 'own-cutout'
+  reason: 'unchanged' | 'same-content' | 'own-cutout' | 'own-mask'
   jobId: string
   originalPath: string
   maskPath: string
@@ -72,6 +79,7 @@ export interface SkippedEvent extends ImageBase {
   /** Null for jobs of early versions, and for a cut-out that is no picture to review again. */
   review: JobReview | null
   output?: Output
+  maskOutput?: Output
 }
 
 export interface FailedEvent extends ImageBase {
@@ -87,6 +95,7 @@ export interface PlannedEvent extends ImageBase {
   status: 'planned'
   bytes: number
   output?: Output
+  maskOutput?: Output
 }
 
 export type ImageEvent = CompletedEvent | SkippedEvent | FailedEvent | PlannedEvent
@@ -102,8 +111,10 @@ export type NoticeEvent = {
   /** The model that the run chose by itself may not be what the person expects. */
   | { code: 'model-chosen' }
   | { code: 'device-fallback' }
-  /** Inputs were left out because they are cut-outs of ours. */
+  /** Inputs were left out because they are cut-outs or masks of ours. */
   | { code: 'own-cutouts'; images: number }
+  /** Of so many animations and documents the first frame or page was taken. */
+  | { code: 'first-frames'; images: number }
   | { code: 'stopping' }
   /** Folders that systems keep for themselves were not searched: how many, by name. */
   | { code: 'folders-left-out'; folders: Record<string, number> }
@@ -123,9 +134,9 @@ export interface SummaryEvent {
   skipped: number
   failed: number
   planned: number
-  /** How many of the skipped ones are themselves cut-outs of ours. */
+  /** How many of the skipped ones are themselves cut-outs or masks of ours. */
   ownCutouts: number
-  /** Files in the output folder that stay as they are, because they are not cut-outs of ours or are inputs. */
+  /** Files in the place of cut-outs and masks that stay as they are, because they are not ours or are inputs. */
   kept: number
   /** How many of the completed and skipped ones a person should look at. */
   needReview: number
