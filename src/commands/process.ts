@@ -1,13 +1,14 @@
 import * as Args from '@oclif/core/args'
-import type { SummaryEvent } from '../process/events.ts'
+import type { Context } from '../context.ts'
+import type { PhaseEvent, SummaryEvent } from '../process/events.ts'
 import { collectInputs } from '../process/inputs.ts'
 import { resolveCutout } from '../settings/cutout-settings.ts'
 import { loadPreset } from '../settings/presets.ts'
 import type { ResolvedSettings } from '../settings/settings.ts'
-import { BaseCommand, describeError, type Frame } from '../terminal/command.ts'
+import { BaseCommand, type Frame } from '../terminal/command.ts'
+import { asksForJson, errorEventText } from '../terminal/end.ts'
 import { exitStatus } from '../terminal/exit.ts'
-import { printable } from '../terminal/printable.ts'
-import { choosePrinter } from '../terminal/printers/choose.ts'
+import { type Listeners, listeners } from '../terminal/printers/choose.ts'
 import type { Printer } from '../terminal/printers/printer.ts'
 import { type ProcessFlags, processFlags, toBatchOptions, toInputOptions } from '../terminal/process-flags.ts'
 import { ownershipOf } from '../terminal/take-over.ts'
@@ -35,9 +36,12 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
   }
   static override flags = processFlags
 
+  #listeners: Listeners | undefined
+
   async run(): Promise<void> {
     const { flags, argv } = await this.parse(Process)
-    const print = choosePrinter(flags)
+    this.#listeners = listeners(flags)
+    const { tell: print } = this.#listeners
     await this.withContext(
       async (frame) => {
         const summary = await this.#process(frame, argv as string[], flags, print)
@@ -60,30 +64,32 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     flags: ProcessFlags,
     print: Printer,
   ): Promise<SummaryEvent> {
-    try {
-      const preset = settings.preset === undefined ? undefined : await loadPreset(settings.preset)
-      const cutout = await resolveCutout({ ...preset?.cutout, ...settings })
-      const inputs = toInputOptions(flags, settings, patterns)
-      const candidates = await collectInputs({ ...inputs, onNotice: print })
-      const options = toBatchOptions({ flags, settings, cutout, preset, candidates })
-      const [masks, store] = await Promise.all([
-        flags['from-mask']
-          ? ('from-store' as const)
-          : context.modelSpec().then((spec) => ({ spec, model: context.model })),
-        context.store(),
-      ])
-      if (!flags['dry-run']) await store.check(stop.signal)
-      const database = await context.database()
-      // Cut-outs from masks are new objects too.
-      if (!flags['dry-run']) await context.ownStore(database, ownershipOf(flags, { claims: true }))
-      const { runBatch } = await import('../process/batch.ts')
-      const services = { store, database, masks }
-      return await runBatch(candidates, services, { ...options, signal: stop.signal, onEvent: print })
-    } catch (error) {
-      if (flags.json)
-        process.stdout.write(`${printable(JSON.stringify({ type: 'error', ...describeError(error) }))}\n`)
-      throw error
-    }
+    print({ type: 'phase', phase: 'inputs', message: 'Looking for pictures' })
+    const preset = settings.preset === undefined ? undefined : await loadPreset(settings.preset)
+    const cutout = await resolveCutout({ ...preset?.cutout, ...settings })
+    const inputs = toInputOptions(flags, settings, patterns)
+    const candidates = await collectInputs({ ...inputs, onNotice: print })
+    const options = toBatchOptions({ flags, settings, cutout, preset, candidates })
+    print({ type: 'phase', phase: 'store', message: 'Opening the store' })
+    const [masks, store] = await Promise.all([
+      flags['from-mask']
+        ? ('from-store' as const)
+        : context.modelSpec().then((spec) => ({ spec, model: context.model })),
+      context.store(),
+    ])
+    if (!flags['dry-run']) await store.check(stop.signal)
+    print(await databasePhase(context))
+    const database = await context.database()
+    // Cut-outs from masks are new objects too.
+    if (!flags['dry-run']) await context.ownStore(database, ownershipOf(flags, { claims: true }))
+    const { runBatch } = await import('../process/batch.ts')
+    const services = { store, database, masks }
+    return await runBatch(candidates, services, { ...options, signal: stop.signal, onEvent: print })
+  }
+
+  protected override onFailure(error: unknown): void {
+    if (this.#listeners) this.#listeners.fail(error)
+    else if (asksForJson(this.argv)) process.stdout.write(`${errorEventText(error)}\n`)
   }
 
   #assertFewReviews(
@@ -95,4 +101,10 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     this.logToStderr(`${needReview} of ${cutouts} cut-outs need review, more than ${failOnReview}%.`)
     this.exit(exitStatus.reviewNeeded)
   }
+}
+
+async function databasePhase(context: Context): Promise<PhaseEvent> {
+  if (await context.databaseExists())
+    return { type: 'phase', phase: 'database', message: 'Opening the database' }
+  return { type: 'phase', phase: 'new-database', message: 'Creating the embedded database, once' }
 }

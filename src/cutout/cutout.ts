@@ -1,6 +1,7 @@
 /** What this program is for: one picture, from its file to the files of its mask and its cut-out. */
 import { failPoint } from '../fail-point.ts'
 import type { MatteModel, ModelSpec } from '../model/contract.ts'
+import { stopwatch } from '../stopwatch.ts'
 import { type DecodedImage, decode, decodeMask } from './codec/decode.ts'
 import { type EncodedCutout, type EncodedImage, encodeCutout, encodeMask } from './codec/encode.ts'
 import { toModelInput } from './codec/model-input.ts'
@@ -21,6 +22,15 @@ export interface Cutout {
   review: Review
   /** Why a catalogue would refuse the cut-out; absent without its rules. */
   violations: RuleViolation[] | undefined
+  stages: CutoutStages
+}
+
+/** Milliseconds of each stage, without waiting for the model. */
+export interface CutoutStages {
+  decode: number
+  model: number
+  composite: number
+  encode: number
 }
 
 /**
@@ -30,27 +40,40 @@ export interface Cutout {
  * @throws RmbgError INPUT_CORRUPT, MASK_MISSING for a mask of another size, OUTPUT_TOO_LARGE, or what the model throws
  */
 export async function cutOut(file: Uint8Array, subject: Subject, recipe: CutoutRecipe): Promise<Cutout> {
+  const lap = stopwatch()
   const picture = await decode(file, recipe)
+  const decoded = lap()
   await failPoint('process:decoded')
-  const found = 'mask' in subject ? await givenMask(subject.mask, picture) : await askModel(subject, picture)
+  const { modelMs, ...found } =
+    'mask' in subject ? await givenMask(subject.mask, picture) : await askModel(subject, picture)
+  lap()
   const pixels = composite({ picture, ...found, ...recipe })
+  const composited = lap()
   const [mask, processed] = await Promise.all([encodeMask(pixels), encodeCutout(pixels, picture, recipe)])
   const violations = await check(processed, pixels.review, recipe)
   await failPoint('process:encoded')
-  return { mask, processed, review: pixels.review, violations }
+  const stages = { decode: decoded, model: modelMs, composite: composited, encode: lap() }
+  return { mask, processed, review: pixels.review, violations, stages }
 }
 
-/** Where the subject is, as `composite` takes it. */
-type Found = Pick<CompositeTask, 'matte' | 'guided'>
+/** Where the subject is, as `composite` takes it, and what it took the model to tell. */
+type Found = Pick<CompositeTask, 'matte' | 'guided'> & { modelMs: number }
 
 async function givenMask(mask: Uint8Array, picture: DecodedImage): Promise<Found> {
-  return { matte: await decodeMask(mask, picture), guided: false }
+  return { matte: await decodeMask(mask, picture), guided: false, modelMs: 0 }
 }
 
 async function askModel({ inputSize, spec, predict }: SubjectModel, picture: DecodedImage): Promise<Found> {
-  const { alpha, width, height } = await predict(await toModelInput(picture, inputSize))
+  const lap = stopwatch()
+  const question = await toModelInput(picture, inputSize)
+  const prepared = lap()
+  const { alpha, width, height, inferenceMs = lap() } = await predict(question)
   await failPoint('process:matte')
-  return { matte: { values: alpha, width, height }, guided: spec.guided ?? false }
+  return {
+    matte: { values: alpha, width, height },
+    guided: spec.guided ?? false,
+    modelMs: prepared + inferenceMs,
+  }
 }
 
 async function check(processed: EncodedCutout, { touches }: Review, { rules }: CutoutRecipe) {

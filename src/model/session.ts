@@ -3,6 +3,7 @@ import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import pLimit from 'p-limit'
 import { fromPlainError, RmbgError } from '../errors.ts'
+import { stopwatch } from '../stopwatch.ts'
 import type { Device, MatteModel, ModelSpec } from './contract.ts'
 import { sentence } from './sentence.ts'
 import type { ThreadAnswer, ThreadData, ThreadRequest } from './worker.ts'
@@ -39,10 +40,12 @@ export async function openModel(
   let closing: Promise<void> | undefined
   const { inputSize, provider, notice } = thread
 
-  async function attempt(rgb: Uint8Array<ArrayBuffer>): Promise<Float32Array<ArrayBuffer>> {
+  async function attempt(rgb: Uint8Array<ArrayBuffer>) {
     thread ??= await start()
+    const lap = stopwatch()
     try {
-      return await thread.run(rgb)
+      const alpha = await thread.run(rgb)
+      return { alpha, inferenceMs: lap() }
     } catch (error) {
       if (!isRefusal(error)) thread = undefined
       throw error
@@ -55,7 +58,7 @@ export async function openModel(
       throw new RangeError(`Expected ${bytes} bytes of RGB but received ${rgb.byteLength}`)
     if (closing) throw new Error('The model is closed')
     // The first try gets a copy, because bytes that were transferred to a thread are lost with it.
-    const alpha = await queue(() =>
+    const matte = await queue(() =>
       attempt(rgb.slice()).catch((error) => {
         if (isRefusal(error)) throw error
         return attempt(rgb)
@@ -67,7 +70,7 @@ export async function openModel(
         cause,
       })
     })
-    return { alpha, ...inputSize }
+    return { ...matte, ...inputSize }
   }
 
   return {

@@ -36,6 +36,8 @@ export interface BatchOptions {
   cutout: Omit<CutoutRecipe, 'depth'>
   /** The same settings, as kept in the `params` of a job. */
   cutoutParams: Record<string, unknown>
+  /** The folder of `--output`, as an absolute path. */
+  output?: string | undefined
   /** With `--output`: where the local cut-out of a candidate goes, as an absolute path. */
   outputOf: ((candidate: Candidate) => string) | undefined
   /** Replace what is in the place of a local cut-out and is not a cut-out of ours; never an input. */

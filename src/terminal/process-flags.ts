@@ -123,6 +123,10 @@ const printFlags = {
     exclusive: ['verbose'],
   }),
   verbose: Flags.boolean({ default: false, description: 'print details of every image' }),
+  'log-file': Flags.string({
+    helpValue: 'FILE',
+    description: 'also append every event to this file, one JSON object per line with its time',
+  }),
 }
 
 /** Flags of `rmbg process`; those of settings stay text until the settings are resolved. */
@@ -190,6 +194,7 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
     allowSvg: settings.allowSvg ?? false,
     cutout: { ...cutout.options, rules: preset?.check },
     cutoutParams: { ...cutout.params, ...(rules && { rules }) },
+    output: output === undefined ? undefined : resolve(output),
     outputOf: outputs,
     overwrite: flags.overwrite,
     checksum: flags.checksum,
