@@ -74,6 +74,10 @@ function sentence(message: string): string {
     .replace(/\nSee more help with --help\s*$/, '')
     .replace(/^The following errors? occurred:\s*/, '')
     .replace(/^Parsing (--\S+)\s+/, '$1: ')
+    .replace(
+      /^Command (\S+) not found/,
+      (_, id: string) => `There is no command "${id.replaceAll(':', ' ')}"`,
+    )
     .replaceAll(/(--[\w-]+)=true\b/g, '$1')
     .replaceAll(/\s+/g, ' ')
     .trim()

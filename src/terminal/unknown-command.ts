@@ -25,6 +25,11 @@ export function unknownCommand(
   if (isFile(first) && !first.startsWith('-')) {
     return new RmbgError('USAGE', `There is no command "${first}".`, { hint: hint(`process ${first}`) })
   }
+  if (known.includes(first)) {
+    return new RmbgError('USAGE', `Unexpected argument "${words[1] ?? ''}".`, {
+      hint: `See ${bin} ${first} --help.`,
+    })
+  }
   const topic = known.some((command) => command.startsWith(`${first} `))
   const typed = topic ? words.slice(0, 2).join(' ') : first
   const candidates = topic ? known.filter((command) => command.startsWith(`${first} `)) : known

@@ -2,6 +2,7 @@ import { sizeText } from '../../bytes.ts'
 import type { ListedModel } from '../../model/shelf/list.ts'
 import { modelsFolder, resolveSettings } from '../../settings/settings.ts'
 import { BaseCommand } from '../../terminal/command.ts'
+import { outputWidth, wrapped } from '../../terminal/table.ts'
 
 export default class ModelList extends BaseCommand {
   static override summary = 'List the models that are built in, installed or available for download.'
@@ -17,7 +18,10 @@ export default class ModelList extends BaseCommand {
     const width = Math.max(...models.map(({ name }) => name.length))
     for (const { name, state, size, license, summary } of models) {
       const columns = [name.padEnd(width), state.padEnd(9), sizeText(size).padStart(7), license]
-      this.log(`${columns.join('  ')}${summary ? `\n${' '.repeat(width + 2)}${summary}` : ''}`)
+      this.log(columns.join('  '))
+      const indent = ' '.repeat(Math.min(width + 2, outputWidth() / 4))
+      for (const line of summary ? wrapped(summary, outputWidth() - indent.length) : [])
+        this.log(`${indent}${line}`)
     }
     return models
   }

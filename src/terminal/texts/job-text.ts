@@ -4,7 +4,7 @@ import { sizeText } from '../../bytes.ts'
 import type { Fetched } from '../../jobs/download.ts'
 import { type Column, columnName, jobColumns, pickColumns, type ShownJob } from '../job-columns.ts'
 import { printable, printableLines } from '../printable.ts'
-import { type Cell, table } from '../table.ts'
+import { type Cell, outputWidth, table } from '../table.ts'
 
 /** The columns to show; undefined for those that suit the format. */
 type Chosen = readonly Column[] | undefined
@@ -28,7 +28,7 @@ function inLine(value: ShownJob[Column]): Cell {
 /** For people: by default the columns that fit a terminal. Nothing for no jobs. */
 function jobsTable(jobs: readonly ShownJob[], columns: Chosen): string {
   if (jobs.length === 0) return ''
-  const chosen = columns ?? [...tableColumns, ...(jobs.some((job) => job.processedUrl) ? urls : [])]
+  const chosen = columns ?? defaultColumns(jobs)
   const cell = (job: ShownJob, column: Column) =>
     !columns && column === 'createdAt' ? job.createdAt.slice(0, 19).replace('T', ' ') : inLine(job[column])
   return table(
@@ -36,6 +36,13 @@ function jobsTable(jobs: readonly ShownJob[], columns: Chosen): string {
     jobs.map((job) => chosen.map((column) => cell(job, column))),
     { expendable: columns ? [] : expendable.map((column) => columnName(column).toUpperCase()) },
   )
+}
+
+/** On a terminal, where room is short, without columns that are empty. */
+function defaultColumns(jobs: readonly ShownJob[]): readonly Column[] {
+  const withUrls = [...tableColumns, ...(jobs.some((job) => job.processedUrl) ? urls : [])]
+  if (!Number.isFinite(outputWidth())) return withUrls
+  return withUrls.filter((column) => jobs.some((job) => (inLine(job[column]) ?? '') !== ''))
 }
 
 /** For people who have to look at pictures: which, why, and where the cut-out is. */
