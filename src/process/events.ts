@@ -21,7 +21,7 @@ const phaseEvent = z
     phase: z.enum(['inputs', 'store', 'database', 'new-database', 'model']),
     message: z.string(),
   })
-  .describe('What a person waits for before the first image.')
+  .describe('What a person waits for before the first image. In log files only.')
 
 const startEvent = z
   .object({

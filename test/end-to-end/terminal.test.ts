@@ -29,6 +29,7 @@ describe('rmbg process in a terminal', () => {
     const events = jsonLines(await readFile(join(folder, 'run.log'), 'utf8'))
     const types = events.map(({ type }) => type)
     expect(types.filter((type) => type === 'image')).toHaveLength(4)
+    expect(types[0]).toBe('phase')
     expect(types.at(-1)).toBe('summary')
     const { stages, processingTimeMs } = events.find(({ status }) => status === 'completed')!
     const sum = Object.values<number>(stages).reduce((total, ms) => total + ms, 0)
@@ -48,7 +49,7 @@ describe('rmbg process --json', () => {
     const second = await run('process', 'photos', 'cutouts/cup.jpg.png', '--json')
     const events = [...jsonLines(first.stdout), ...jsonLines(second.stdout)]
     const kinds = new Set(events.map(({ type, status }) => status ?? type))
-    for (const kind of ['phase', 'start', 'model', 'completed', 'failed', 'skipped', 'notice', 'summary'])
+    for (const kind of ['start', 'model', 'completed', 'failed', 'skipped', 'notice', 'summary'])
       expect(kinds).toContain(kind)
     for (const event of events) {
       expect(isEvent(event), JSON.stringify({ event, errors: isEvent.errors })).toBe(true)
@@ -67,6 +68,7 @@ describe('rmbg process --json', () => {
     expect(status).toBe(2)
     const events = jsonLines(stdout)
     expect(events.at(-1)).toMatchObject({ type: 'error', code })
+    expect(events).toHaveLength(1)
     expect(stderr).toMatch(/^Error: [^\n]+\n?$/)
   })
 })

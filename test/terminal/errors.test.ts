@@ -18,18 +18,16 @@ const config = {
 async function lineOf(command: typeof Process | typeof Query, ...argv: string[]): Promise<string> {
   class Failing extends (command as typeof Process) {
     static override id = command === Query ? 'query' : 'process'
-    text = ''
     override logToStderr(text = '') {
-      this.text += text
+      throw new Error(text)
     }
-    override exit(): never {
-      throw new Error(this.text)
+    line(): Promise<string> {
+      return this.run()
+        .catch((error) => this.catch(error))
+        .catch((error: Error) => error.message)
     }
   }
-  return new Failing(argv, config)._run().then(
-    () => 'no error',
-    (error: Error) => error.message,
-  )
+  return new Failing(argv, config).line()
 }
 
 describe('a wrong command line', () => {

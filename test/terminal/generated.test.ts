@@ -33,7 +33,7 @@ it('the man page is one that man reads without a warning', async () => {
   if (exitCode === undefined) return // no groff here
   expect(stderr).toBe('')
   // biome-ignore lint/suspicious/noControlCharactersInRegex: that is how bold begins
-  const text = stdout.replace(/\u001b\[\d*m/g, '')
+  const text = stdout.replace(/.\u0008|\u001b\[\d*m/g, '')
   expect(text).toMatch(/rmbg - remove the background of images/)
   expect(text).toMatch(/-o, --output DIR/)
   expect(text).toMatch(/EXIT STATUS\n\s+0\s+all done/)
