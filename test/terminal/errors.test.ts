@@ -1,10 +1,10 @@
 /** Every error is one line, and what was meant is told. */
 import { CLIError } from '@oclif/core/errors'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import Process from '../../src/commands/process.ts'
 import Query from '../../src/commands/query.ts'
 import { RmbgError } from '../../src/errors.ts'
-import { asksForJson } from '../../src/terminal/end.ts'
+import { asksForJson, endWith } from '../../src/terminal/end.ts'
 import { errorText, usageError } from '../../src/terminal/error-text.ts'
 import { unknownCommand } from '../../src/terminal/unknown-command.ts'
 
@@ -113,4 +113,25 @@ it('an error of ours has its hint in the same line, and one that is none says ho
 it('JSON is asked for by --json, but not behind --', () => {
   expect(asksForJson(['process', '--json', '--outptu'])).toBe(true)
   expect(asksForJson(['process', '--', '--json'])).toBe(false)
+})
+
+it('a defect outside of any command is an error event for programs, and one line for people', () => {
+  const written = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    vi.spyOn(process[name], 'write').mockImplementation((text) => {
+      written[name] += text
+      return true
+    })
+  }
+  vi.spyOn(process, 'exit').mockImplementation((status) => {
+    throw new Error(`status ${status}`)
+  })
+  try {
+    expect(() => endWith(new TypeError('x is undefined'), ['process', '--json'])).toThrow('status 1')
+    expect(() => endWith(new RmbgError('USAGE', 'No.'), ['process'])).toThrow('status 2')
+  } finally {
+    vi.restoreAllMocks()
+  }
+  expect(JSON.parse(written.stdout)).toEqual({ type: 'error', code: 'UNEXPECTED', message: 'x is undefined' })
+  expect(written.stderr).toMatch(/^Error: x is undefined This is unexpected[^\n]*\nError: No\. \[USAGE\]\n$/)
 })
