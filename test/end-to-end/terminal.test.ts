@@ -14,18 +14,30 @@ const steady = (text: string, folder: string) =>
     .replaceAll(folder, '/home/anna')
     .replace(/\d+\.\d s\b/g, '1.2 s')
     .replace(/[\d.]+ images\/s/g, '2.5 images/s')
+    .replace(/^NOTICE: [^]*?(?=^model )/m, 'NOTICE: …\n')
 
 describe('rmbg process in a terminal', () => {
   it('ends in a screen that can be read, and tells a log of every stage', async () => {
     const { folder, home } = await freshWorkspace()
     await writeFile(join(folder, 'photos/empty.jpg'), '')
     const screen = openScreen(
-      [process.execPath, program, 'process', 'photos', '-o', 'cutouts', '--log-file', 'run.log'],
+      [process.execPath, program, 'process', 'photos', '-c', '1', '-o', 'cutouts', '--log-file', 'run.log'],
       { columns: 80, rows: 24, cwd: folder, env: { RMBG_HOME: home } },
     )
     await screen.ended()
     expect(screen.isCursorShown()).toBe(true)
-    expect(steady(screen.text(), folder)).toMatchInlineSnapshot()
+    expect(steady(screen.text(), folder)).toMatchInlineSnapshot(`
+      "$ rmbg
+      4 images, model silhouette, to /home/anna/.home/store
+      NOTICE: …
+      model silhouette runs on cpu
+      failed     photos/empty.jpg  The file is empty (0 bytes). [INPUT_EMPTY]
+      3 completed, 0 skipped, 1 failed of 4 in 1.2 s, 2.5 images/s
+      Failed:
+        photos/empty.jpg: The file is empty (0 bytes). [INPUT_EMPTY]
+      The cut-outs are in cutouts
+      $"
+    `)
     const events = jsonLines(await readFile(join(folder, 'run.log'), 'utf8'))
     const types = events.map(({ type }) => type)
     expect(types.filter((type) => type === 'image')).toHaveLength(4)

@@ -235,7 +235,20 @@ describe('five hundred images', () => {
     `)
     screen.type(' ')
     await screen.ended()
-    expect(screen.text()).toMatchInlineSnapshot()
+    expect(screen.text()).toMatchInlineSnapshot(`
+      "ytes). [INPUT_EMPTY]
+        photos/349.jpg: The file is empty (0 b
+      ytes). [INPUT_EMPTY]
+        photos/399.jpg: The file is empty (0 b
+      ytes). [INPUT_EMPTY]
+        photos/449.jpg: The file is empty (0 b
+      ytes). [INPUT_EMPTY]
+        photos/499.jpg: The file is empty (0 b
+      ytes). [INPUT_EMPTY]
+      The cut-outs are in /home/anna/shop/cuto
+      uts
+      $"
+    `)
     expect(screen.all()).not.toMatch(/[█░]/)
   })
 

@@ -18,5 +18,15 @@ it('jobs to review say which picture, why, and where its cut-out is', () => {
     placeToReview: (key) => `/store/${key}`,
   })
   const early = { ...job, review: null, sourcePath: '/home/anna/a\u001b.jpg' } as ShownJob
-  expect(print([job, early])).toMatchInlineSnapshot()
+  expect(print([job, early])).toMatchInlineSnapshot(`
+    "/home/anna/photos/mug.jpg
+      why      soft-mask; It is too small.
+      cut-out  /store/processed/2026/11/26/1.png
+      job      019a6b7e-0000-7000-8000-000000000000
+
+    /home/anna/a\\u001b.jpg
+      why      not known
+      cut-out  /store/processed/2026/11/26/1.png
+      job      019a6b7e-0000-7000-8000-000000000000"
+  `)
 })

@@ -19,7 +19,15 @@ const lately = days(...Array(18).fill(0), 5, 3)
 
 describe('rmbg stats', () => {
   it('begins with what matters, and lists no day without jobs', () => {
-    expect(statisticsText(lately)).toMatchInlineSnapshot()
+    expect(statisticsText(lately)).toMatchInlineSnapshot(`
+      "2026-11-01 to 2026-11-20 (UTC): 8 jobs, 100.0% succeeded, 0 failed, 0 need review; mean 100 ms, p50 90 ms, p95 200 ms
+      Now: 0 pending, 1 in work
+      Store: 1.0 MB originals, 200 KB masks, 3.0 MB cut-outs
+
+      DAY         VOLUME                    JOBS  FAILED  ERRORS  MEAN MS  P50  P95
+      2026-11-19  ████████████████████████     5       0  0.0%        100   90  200
+      2026-11-20  ██████████████               3       0  0.0%        100   90  200"
+    `)
     expect(statisticsText({ ...days(0, 0), total: day('', 0) }).split('\n')).toHaveLength(3)
   })
 })
