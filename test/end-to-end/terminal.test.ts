@@ -14,7 +14,7 @@ const steady = (text: string, folder: string) =>
     .replaceAll(folder, '/home/anna')
     .replace(/\d+\.\d s\b/g, '1.2 s')
     .replace(/[\d.]+ images\/s/g, '2.5 images/s')
-    .replace(/^NOTICE: [^]*?(?=^model )/m, 'NOTICE: …\n')
+    .replace(/^NOTICE: .*?(?=^model )/ms, 'NOTICE: …\n')
 
 describe('rmbg process in a terminal', () => {
   it('ends in a screen that can be read, and tells a log of every stage', async () => {
