@@ -53,7 +53,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
         flags,
         onStop: 'images in work are finished first',
         tell: (message) => print({ type: 'notice', code: 'stopping', message }),
-        tellOfServer: (news) => print({ type: 'notice', ...news }),
+        tellOfWaiting: (news) => print({ type: 'notice', ...news }),
       },
     )
   }

@@ -5,6 +5,7 @@ import pLimit from 'p-limit'
 import { fromPlainError, RmbgError } from '../errors.ts'
 import { stopwatch } from '../stopwatch.ts'
 import type { Device, MatteModel, ModelSpec } from './contract.ts'
+import { provideRuntime, type RuntimeNews } from './runtime/provide.ts'
 import { sentence } from './sentence.ts'
 import type { ThreadAnswer, ThreadData, ThreadRequest } from './worker.ts'
 
@@ -23,14 +24,20 @@ process.env.ORT_DISABLE_TELEMETRY ||= '1'
  *   beats several with a share each. Measured on 2 cores, per image: 25 against 26 ms for a network of 4 GFLOP, 480
  *   against 750 ms for one of 81 GFLOP.
  * @param options.device where to run; `auto` unless given
- * @throws RmbgError MODEL_INVALID or DEVICE_UNAVAILABLE
+ * @param options.tell told when ONNX Runtime has to be fetched first
+ * @throws RmbgError MODEL_INVALID, DEVICE_UNAVAILABLE or RUNTIME_UNAVAILABLE
  */
 export async function openModel(
   spec: ModelSpec,
-  options: { threads?: number | undefined; device?: Device | undefined } = {},
+  options: {
+    threads?: number | undefined
+    device?: Device | undefined
+    tell?: ((news: RuntimeNews) => void) | undefined
+  } = {},
 ): Promise<MatteModel> {
-  const { threads = availableParallelism(), device = 'auto' } = options
-  const start = () => startThread({ spec, threads, device })
+  const { threads = availableParallelism(), device = 'auto', tell } = options
+  const runtime = await provideRuntime({ tell })
+  const start = () => startThread({ spec, threads, device, runtime })
   // One at a time, so that it is known whose image killed the thread.
   const queue = pLimit(1)
   let thread: InferenceThread | undefined = await start().catch((cause: Error) => {

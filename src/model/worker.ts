@@ -1,14 +1,12 @@
 /**
- * The thread that runs inference, and the only importer of onnxruntime-node, whose `run` blocks the calling thread for
+ * The thread that runs inference, and the only one that loads onnxruntime-node, whose `run` blocks the calling thread for
  * the whole inference (microsoft/onnxruntime #19611). `session.ts` starts one for each model.
  *
  * An error that is not about the model file or the image ends the thread, because a session cannot be relied on after
  * a failed allocation.
  */
 import { createRequire } from 'node:module'
-import { dirname } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
-import { env, InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node'
 import { type PlainError, RmbgError, toPlainError } from '../errors.ts'
 import type { Device, ModelSpec } from './contract.ts'
 import { openOnDevice } from './providers.ts'
@@ -20,6 +18,8 @@ export interface ThreadData {
   spec: ModelSpec
   threads: number
   device: Device
+  /** The folder of the package that is ONNX Runtime. */
+  runtime: string
 }
 
 /** An image to run, as 8-bit interleaved RGB, or the request to end. */
@@ -32,7 +32,7 @@ export type ThreadAnswer =
   | { refused: PlainError }
 
 const port = parentPort!
-const { spec, threads, device } = workerData as ThreadData
+const { spec, threads, device, runtime } = workerData as ThreadData
 
 const answer = (message: ThreadAnswer, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer)
 const refuse = (error: unknown) => {
@@ -40,10 +40,10 @@ const refuse = (error: unknown) => {
   answer({ refused: toPlainError(error) })
 }
 
-// ONNX Runtime writes its warnings straight to stderr, past our printers.
-env.logLevel = 'fatal'
+let ort: Runtime
 
 try {
+  ort = loadRuntime()
   const model = await load()
   answer({ ready: model.ready })
   port.on('message', async (request: ThreadRequest) => {
@@ -61,6 +61,23 @@ try {
   })
 } catch (error) {
   refuse(error)
+}
+
+type Runtime = typeof import('onnxruntime-node')
+
+function loadRuntime(): Runtime {
+  let loaded: Runtime
+  try {
+    loaded = createRequire(import.meta.url)(runtime)
+  } catch (cause) {
+    throw new RmbgError('RUNTIME_UNAVAILABLE', `ONNX Runtime cannot be loaded: ${sentence(cause)}`, {
+      hint: 'docs/install.md names the systems that it runs on.',
+      cause,
+    })
+  }
+  // ONNX Runtime writes its warnings straight to stderr, past our printers.
+  loaded.env.logLevel = 'fatal'
+  return loaded
 }
 
 async function load() {
@@ -102,16 +119,15 @@ async function load() {
 }
 
 function openSession() {
-  const packageFolder = dirname(dirname(createRequire(import.meta.url).resolve('onnxruntime-node')))
   const open = (executionProviders: string[]) =>
-    InferenceSession.create(spec.file, {
+    ort.InferenceSession.create(spec.file, {
       executionProviders,
       intraOpNumThreads: threads,
       // Threads that spin while they wait would take cores from decoding and encoding.
       extra: { session: { intra_op: { allow_spinning: '0' } } },
       logSeverityLevel: 4,
     })
-  return openOnDevice(device, open, listSupportedBackends(), packageFolder).catch((cause: Error) => {
+  return openOnDevice(device, open, ort.listSupportedBackends(), runtime).catch((cause: Error) => {
     if (cause instanceof RmbgError) throw cause
     throw new RmbgError(
       'MODEL_INVALID',
@@ -124,7 +140,8 @@ function openSession() {
   })
 }
 
-function toTensor(type: 'float32' | 'float16' | 'uint8', values: InputValues, dimensions: number[]): Tensor {
+function toTensor(type: 'float32' | 'float16' | 'uint8', values: InputValues, dimensions: number[]) {
+  const { Tensor } = ort
   if (type === 'float32') return new Tensor(type, values as Float32Array, dimensions)
   if (type === 'float16') return new Tensor(type, values as Uint16Array, dimensions)
   return new Tensor(type, values as Uint8Array, dimensions)

@@ -8,6 +8,7 @@ import { upsertUser } from '../database/users.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import type { ModelSpec } from '../model/contract.ts'
+import { shownPath } from '../system/file-names.ts'
 import { processOwner } from '../system/owner.ts'
 import type { Batch, BatchOptions, BatchServices, Image, Masks } from './contract.ts'
 import {
@@ -94,7 +95,7 @@ function announce({ onEvent, masks, run, store, database, ...batch }: Batch, ima
     model: masks === 'from-store' ? 'stored masks' : nameOf(masks.spec),
     store: store.location,
     database: database.location,
-    ...(batch.output !== undefined && { output: batch.output }),
+    ...(batch.output !== undefined && { output: shownPath(batch.output) }),
     concurrency: batch.concurrency,
     maxMemoryBytes: batch.maxMemory,
   }

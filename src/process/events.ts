@@ -48,11 +48,11 @@ const modelEvent = z
 const output = z
   .union([
     z.object({
-      path: z.string().describe('Absolute.'),
+      path: z.string().describe('Absolute, as it is shown: bytes that are not UTF-8 as in a URL.'),
       state: z.enum(['written', 'restored', 'unchanged']),
     }),
     z.object({
-      path: z.string().describe('Absolute.'),
+      path: z.string().describe('Absolute, as it is shown: bytes that are not UTF-8 as in a URL.'),
       state: z.literal('kept'),
       reason: z
         .enum(['foreign', 'input'])
@@ -181,6 +181,9 @@ const noticeEvent = z
     z
       .object({ ...notice, code: z.enum(['server-away', 'server-back']) })
       .describe('A database or store is waited for; it answers again.'),
+    z
+      .object({ ...notice, code: z.literal('runtime-fetched') })
+      .describe('The library that runs models was not installed with the program, and is being fetched.'),
   ])
   .describe('Something worth knowing that fails nothing. Programs switch on `code`; people read `message`.')
 

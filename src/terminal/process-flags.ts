@@ -9,7 +9,7 @@ import { planOutputs } from '../process/outputs.ts'
 import type { ResolvedCutout } from '../settings/cutout-settings.ts'
 import type { Preset } from '../settings/presets.ts'
 import { environmentVariable as env, type ResolvedSettings, storeFolder } from '../settings/settings.ts'
-import { typedArguments, workingDirectory } from '../system/file-names.ts'
+import { pathOf, systemPath, typedArguments, typedValue, workingDirectory } from '../system/file-names.ts'
 import { cutoutFlags } from './cutout-flags.ts'
 import { takeOverFlag } from './take-over.ts'
 
@@ -153,22 +153,28 @@ export const toInputOptions = (
   patterns: readonly string[],
 ): Omit<InputOptions, 'onNotice'> => ({
   patterns: typedArguments(patterns),
-  ...(flags['from-file'] !== undefined && { fromFile: flags['from-file'] }),
+  ...(flags['from-file'] !== undefined && { fromFile: typedValue(flags['from-file']) }),
   stdin: process.stdin,
   takesJobs: flags['from-mask'],
   ignore,
-  excludeFolders: [storeFolder(home), ...(output === undefined ? [] : folderAndItsTarget(output))],
+  excludeFolders: [
+    storeFolder(home),
+    ...(output === undefined ? [] : folderAndItsTarget(outputFolder(output))),
+  ],
   cwd: workingDirectory(),
 })
 
 /** A folder that is reached through a link is found under its real path as well. */
 function folderAndItsTarget(folder: string): string[] {
   try {
-    return [resolve(folder), realpathSync(folder)]
+    return [folder, pathOf(realpathSync(systemPath(folder), 'buffer'))]
   } catch {
-    return [resolve(folder)] // not there yet
+    return [folder] // not there yet
   }
 }
+
+/** Absolute. */
+const outputFolder = (output: string): string => resolve(workingDirectory(), typedValue(output))
 
 interface BatchWish {
   flags: ProcessFlags
@@ -183,7 +189,7 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
   const { flags, settings, cutout, preset, candidates } = wish
   const { output } = settings
   const outputs =
-    output === undefined ? undefined : planOutputs(candidates, resolve(output), cutout.extension)
+    output === undefined ? undefined : planOutputs(candidates, outputFolder(output), cutout.extension)
   const rules = preset && { preset: preset.name, sha256: preset.checkSha256 }
   return {
     user: settings.user,
@@ -194,7 +200,7 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
     allowSvg: settings.allowSvg ?? false,
     cutout: { ...cutout.options, rules: preset?.check },
     cutoutParams: { ...cutout.params, ...(rules && { rules }) },
-    output: output === undefined ? undefined : resolve(output),
+    output: output === undefined ? undefined : outputFolder(output),
     outputOf: outputs,
     overwrite: flags.overwrite,
     checksum: flags.checksum,

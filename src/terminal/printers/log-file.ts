@@ -1,7 +1,9 @@
 /** `--log-file`: every event of a run as a line of NDJSON, for afterwards. */
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { RmbgError } from '../../errors.ts'
 import type { BatchEvent, ErrorEvent } from '../../process/events.ts'
+import { systemPath, typedValue, workingDirectory } from '../../system/file-names.ts'
 import { above } from '../live-line.ts'
 import { printable } from '../printable.ts'
 
@@ -36,9 +38,10 @@ export function openLogFile(path: string): LogFile {
 }
 
 function openToAppend(path: string): number {
+  const place = systemPath(resolve(workingDirectory(), typedValue(path)))
   let file: number
   try {
-    file = openSync(path, 'a+', 0o600)
+    file = openSync(place, 'a+', 0o600)
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code
     throw new RmbgError('USAGE', `The log file ${path} cannot be opened (${reason}).`, { cause })
