@@ -194,12 +194,12 @@ async function openCache(
 }
 
 async function openModel(
-  { threads, device }: ResolvedSettings,
+  { threads, device, home }: ResolvedSettings,
   spec: () => Promise<ModelSpec>,
   { tell }: Waiting,
 ): Promise<MatteModel> {
-  const { openModel } = await import('./model/session.ts')
-  return openModel(await spec(), { threads, device, tell })
+  const { openTriedModel } = await import('./model/tried.ts')
+  return openTriedModel(await spec(), { threads, device, tell, modelsFolder: modelsFolder(home) })
 }
 
 /** Per kind of object; undefined where no bucket is set. */

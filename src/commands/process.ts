@@ -11,6 +11,7 @@ import { exitStatus } from '../terminal/exit.ts'
 import { type Listeners, listeners } from '../terminal/printers/choose.ts'
 import type { Printer } from '../terminal/printers/printer.ts'
 import { type ProcessFlags, processFlags, toBatchOptions, toInputOptions } from '../terminal/process-flags.ts'
+import { offerBetterModel } from '../terminal/setup/first-run.ts'
 import { ownershipOf } from '../terminal/take-over.ts'
 
 export default class Process extends BaseCommand {
@@ -44,6 +45,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     const { tell: print } = this.#listeners
     await this.withContext(
       async (frame) => {
+        await this.#offerBetterModel(flags, frame)
         const summary = await this.#process(frame, argv as string[], flags, print)
         if (summary.interrupted) this.exit(frame.stop.status())
         if (summary.failed > 0) this.exit(exitStatus.imagesFailed)
@@ -90,6 +92,15 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
   protected override onFailure(error: unknown): void {
     if (this.#listeners) this.#listeners.fail(error)
     else if (asksForJson(this.argv)) process.stdout.write(`${errorEventText(error)}\n`)
+  }
+
+  async #offerBetterModel(flags: ProcessFlags, { settings, stop }: Frame) {
+    const tell = (message: string) => this.logToStderr(message)
+    await offerBetterModel(flags, settings, { signal: stop.signal, tell }).catch((error) => {
+      // Somebody left a question with Ctrl-C.
+      if (error instanceof Error && error.name === 'ExitPromptError') this.exit(exitStatus.interrupted)
+      throw error
+    })
   }
 
   #assertFewReviews(

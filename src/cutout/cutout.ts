@@ -1,19 +1,23 @@
 /** What this program is for: one picture, from its file to the files of its mask and its cut-out. */
 import { failPoint } from '../fail-point.ts'
-import type { MatteModel, ModelSpec } from '../model/contract.ts'
+import type { Letterbox, MatteModel, ModelSpec } from '../model/contract.ts'
 import { stopwatch } from '../stopwatch.ts'
 import { type DecodedImage, decode, decodeMask } from './codec/decode.ts'
 import { type EncodedCutout, type EncodedImage, encodeCutout, encodeMask } from './codec/encode.ts'
 import { toModelInput } from './codec/model-input.ts'
+import { cropMatte, letterboxOf, pad } from './letterbox.ts'
 import type { CutoutRecipe } from './options.ts'
 import { type CompositeTask, composite } from './pixels/composite.ts'
+import type { MattePlane } from './pixels/matte.ts'
 import type { Review } from './pixels/review.ts'
 import { checkPicture, type RuleViolation } from './rules.ts'
 
 /** What tells the subject from the background: a model to ask, or the file of a finished mask. */
 export type Subject = SubjectModel | { mask: Uint8Array }
 
-export type SubjectModel = Pick<MatteModel, 'inputSize' | 'predict'> & { spec: Pick<ModelSpec, 'guided'> }
+export type SubjectModel = Pick<MatteModel, 'inputSize' | 'predict'> & {
+  spec: Pick<ModelSpec, 'guided' | 'letterbox' | 'leastExpectedIou'>
+}
 
 /** The finished files, and what is known about them. */
 export interface Cutout {
@@ -42,38 +46,65 @@ export interface CutoutStages {
 export async function cutOut(file: Uint8Array, subject: Subject, recipe: CutoutRecipe): Promise<Cutout> {
   const lap = stopwatch()
   const picture = await decode(file, recipe)
-  const decoded = lap()
+  const decodeMs = lap()
   await failPoint('process:decoded')
-  const { modelMs, ...found } =
-    'mask' in subject ? await givenMask(subject.mask, picture) : await askModel(subject, picture)
+  const { found, modelMs } = await find(subject, picture)
   lap()
   const pixels = composite({ picture, ...found, ...recipe })
-  const composited = lap()
+  const compositeMs = lap()
   const [mask, processed] = await Promise.all([encodeMask(pixels), encodeCutout(pixels, picture, recipe)])
   const violations = await check(processed, pixels.review, recipe)
   await failPoint('process:encoded')
-  const stages = { decode: decoded, model: modelMs, composite: composited, encode: lap() }
+  const stages = { decode: decodeMs, model: modelMs, composite: compositeMs, encode: lap() }
   return { mask, processed, review: pixels.review, violations, stages }
 }
 
-/** Where the subject is, as `composite` takes it, and what it took the model to tell. */
-type Found = Pick<CompositeTask, 'matte' | 'guided'> & { modelMs: number }
-
-async function givenMask(mask: Uint8Array, picture: DecodedImage): Promise<Found> {
-  return { matte: await decodeMask(mask, picture), guided: false, modelMs: 0 }
+/** Finds the subject, and tells how long the model worked on that, without waiting for its turn. */
+async function find(subject: Subject, picture: DecodedImage): Promise<{ found: Found; modelMs: number }> {
+  if ('mask' in subject) return { found: await givenMask(subject.mask, picture), modelMs: 0 }
+  const lap = stopwatch()
+  let waitedMs = 0
+  const predict: SubjectModel['predict'] = async (rgb) => {
+    const answered = stopwatch()
+    const matte = await subject.predict(rgb)
+    const ms = answered()
+    waitedMs += ms - (matte.inferenceMs ?? ms)
+    return matte
+  }
+  const found = await askModel({ ...subject, predict }, picture)
+  return { found, modelMs: lap() - waitedMs }
 }
 
-async function askModel({ inputSize, spec, predict }: SubjectModel, picture: DecodedImage): Promise<Found> {
-  const lap = stopwatch()
-  const question = await toModelInput(picture, inputSize)
-  const prepared = lap()
-  const { alpha, width, height, inferenceMs = lap() } = await predict(question)
+/** Where the subject is, as `composite` takes it. */
+export type Found = Pick<CompositeTask, 'matte' | 'guided' | 'leastExpectedIou'>
+
+async function givenMask(mask: Uint8Array, picture: DecodedImage): Promise<Found> {
+  return { matte: await decodeMask(mask, picture), guided: false }
+}
+
+/**
+ * Shows a picture to a model as it was trained to see them.
+ *
+ * @throws RmbgError what the model throws
+ */
+export async function askModel(model: SubjectModel, picture: DecodedImage): Promise<Found> {
+  const { guided = false, letterbox, leastExpectedIou } = model.spec
+  const matte = letterbox
+    ? await askInLetterbox(model, picture, letterbox)
+    : await ask(model, await toModelInput(picture, model.inputSize))
+  return { matte, guided, leastExpectedIou }
+}
+
+async function askInLetterbox(model: SubjectModel, picture: DecodedImage, letterbox: Letterbox) {
+  const box = letterboxOf(picture, model.inputSize, letterbox)
+  const rgb = pad(await toModelInput(picture, box), box, model.inputSize, letterbox)
+  return cropMatte(await ask(model, rgb), box)
+}
+
+async function ask({ predict }: SubjectModel, rgb: Uint8Array<ArrayBuffer>): Promise<MattePlane> {
+  const { alpha, width, height } = await predict(rgb)
   await failPoint('process:matte')
-  return {
-    matte: { values: alpha, width, height },
-    guided: spec.guided ?? false,
-    modelMs: prepared + inferenceMs,
-  }
+  return { values: alpha, width, height }
 }
 
 async function check(processed: EncodedCutout, { touches }: Review, { rules }: CutoutRecipe) {

@@ -33,6 +33,13 @@ const startEvent = z
     images: count,
     dryRun: z.boolean(),
     model: z.string(),
+    modelChoice: z
+      .object({
+        reason: z.string(),
+        notInstalled: z.array(z.string()).describe('Better models, which are not installed.'),
+      })
+      .optional()
+      .describe('Why "auto" took the model.'),
     store: z.string(),
     database: z.string(),
     output: z.string().optional().describe('Absolute path of the folder of --output.'),

@@ -48,7 +48,7 @@ const modelFlags = {
   model: Flags.string({
     char: 'm',
     helpValue: 'NAME|FILE.onnx',
-    description: `model to use; auto is RMBG-2.0 if installed, else the built-in model; see "rmbg model list" (default: auto) [env: ${env('model')}]`,
+    description: `model to use; auto is the best that is installed; see "rmbg model list" (default: auto) [env: ${env('model')}]`,
   }),
   device: Flags.string({
     options: [...devices],

@@ -57,11 +57,14 @@ export function startText(
   event: StartEvent,
   { verbose, leftOut }: { verbose: boolean; leftOut: number },
 ): string {
+  const { modelChoice } = event
   const others = leftOut > 0 ? ` (${leftOut} of other kinds left out)` : ''
   const lines = [
-    `${plural(event.images, 'image')}${others}, model ${printable(event.model)}, to ${printable(event.store)}`,
+    `${plural(event.images, 'image')}${others}, model ${printable(event.model)}${choiceText(event)}, to ${printable(event.store)}`,
   ]
   if (verbose) {
+    if (modelChoice !== undefined && modelChoice.notInstalled.length > 0)
+      lines.push(`better models, not installed: ${modelChoice.notInstalled.join(', ')}`)
     lines.push(
       `run ${event.runId}, database ${printable(event.database)}`,
       `${event.concurrency} images at a time within ${sizeText(event.maxMemoryBytes)}`,
@@ -69,6 +72,10 @@ export function startText(
   }
   return lines.join('\n')
 }
+
+/** Why `auto` took the model. */
+const choiceText = ({ modelChoice }: StartEvent): string =>
+  modelChoice === undefined ? '' : ` (auto: ${modelChoice.reason})`
 
 export const modelText = ({ model, provider }: ModelEvent): string =>
   `model ${printable(model)} runs on ${provider}`
