@@ -1,5 +1,6 @@
 import * as Args from '@oclif/core/args'
 import type { Context } from '../context.ts'
+import type { BatchServices } from '../process/contract.ts'
 import type { PhaseEvent, SummaryEvent } from '../process/events.ts'
 import { collectInputs } from '../process/inputs.ts'
 import { resolveCutout } from '../settings/cutout-settings.ts'
@@ -72,20 +73,8 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     const inputs = toInputOptions(flags, settings, patterns)
     const candidates = await collectInputs({ ...inputs, onNotice: print })
     const options = toBatchOptions({ flags, settings, cutout, preset, candidates })
-    print({ type: 'phase', phase: 'store', message: 'Opening the store' })
-    const [masks, store] = await Promise.all([
-      flags['from-mask']
-        ? ('from-store' as const)
-        : context.modelSpec().then((spec) => ({ spec, model: context.model })),
-      context.store(),
-    ])
-    if (!flags['dry-run']) await store.check(stop.signal)
-    print(await databasePhase(context))
-    const database = await context.database()
-    // Cut-outs from masks are new objects too.
-    if (!flags['dry-run']) await context.ownStore(database, ownershipOf(flags, { claims: true }))
+    const services = await openServices({ context, stop }, flags, print)
     const { runBatch } = await import('../process/batch.ts')
-    const services = { store, database, masks }
     return await runBatch(candidates, services, { ...options, signal: stop.signal, onEvent: print })
   }
 
@@ -112,6 +101,27 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     this.logToStderr(`${needReview} of ${cutouts} cut-outs need review, more than ${failOnReview}%.`)
     this.exit(exitStatus.reviewNeeded)
   }
+}
+
+/** Store, database and masks, in the order in which what is wrong with them is found soonest. */
+async function openServices(
+  { context, stop }: Pick<Frame, 'context' | 'stop'>,
+  flags: ProcessFlags,
+  print: Printer,
+): Promise<BatchServices> {
+  print({ type: 'phase', phase: 'store', message: 'Opening the store' })
+  const [masks, store] = await Promise.all([
+    flags['from-mask']
+      ? ('from-store' as const)
+      : context.modelSpec().then((spec) => ({ spec, model: context.model })),
+    context.store(),
+  ])
+  if (!flags['dry-run']) await store.check(stop.signal)
+  print(await databasePhase(context))
+  const database = await context.database()
+  // Cut-outs from masks are new objects too.
+  if (!flags['dry-run']) await context.ownStore(database, ownershipOf(flags, { claims: true }))
+  return { store, database, masks }
 }
 
 async function databasePhase(context: Context): Promise<PhaseEvent> {

@@ -13,6 +13,7 @@ const steady = (text: string, folder: string) =>
   text
     .replaceAll(folder, '/home/anna')
     .replace(/\d+\.\d s\b/g, '1.2 s')
+    .replace(/\d+ ms\b/g, '12 ms')
     .replace(/[\d.]+ images\/s/g, '2.5 images/s')
     .replace(/^NOTICE: .*?(?=^model )/ms, 'NOTICE: …\n')
 
@@ -22,20 +23,22 @@ describe('rmbg process in a terminal', () => {
     await writeFile(join(folder, 'photos/empty.jpg'), '')
     const screen = openScreen(
       [process.execPath, program, 'process', 'photos', '-c', '1', '-o', 'cutouts', '--log-file', 'run.log'],
-      { columns: 80, rows: 24, cwd: folder, env: { RMBG_HOME: home } },
+      { columns: 160, rows: 24, cwd: folder, env: { RMBG_HOME: home } },
     )
     await screen.ended()
     expect(screen.isCursorShown()).toBe(true)
     expect(steady(screen.text(), folder)).toMatchInlineSnapshot(`
       "$ rmbg
-      4 images, model silhouette, to /home/anna/.home/store
+      4 images, model silhouette (auto: no better one is installed), to /home/anna/.home/store
       NOTICE: …
       model silhouette runs on cpu
+      completed  photos/cup.jpg -> /home/anna/cutouts/cup.jpg.png  12 ms  [review: halo]
       failed     photos/empty.jpg  The file is empty (0 bytes). [INPUT_EMPTY]
       3 completed, 0 skipped, 1 failed of 4 in 1.2 s, 2.5 images/s
       Failed:
         photos/empty.jpg: The file is empty (0 bytes). [INPUT_EMPTY]
       The cut-outs are in cutouts
+      1 cut-out needs review. See why: rmbg query --needs-review
       $"
     `)
     const events = jsonLines(await readFile(join(folder, 'run.log'), 'utf8'))

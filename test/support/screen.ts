@@ -20,8 +20,9 @@ export const prompt = '$ '
  */
 export function openScreen(command: readonly string[], { columns, rows, cwd, env }: ScreenOptions) {
   const terminal = new xterm.Terminal({ cols: columns, rows, scrollback: 10_000, allowProposedApi: true })
-  // The shell only waits and shows its prompt; `trap` keeps it alive when Ctrl-C ends the program.
-  const shell = `trap : INT; printf '${prompt}rmbg\\n'; "$@"; printf '${prompt}'`
+  // The shell only waits and shows its prompt; `trap` keeps it alive when Ctrl-C ends the program. `cat` holds the terminal
+  // open behind it: what was written last may be lost when it is closed.
+  const shell = `trap : INT; printf '${prompt}rmbg\\n'; "$@"; printf '${prompt}'; exec cat`
   const pty = spawn('/bin/sh', ['-c', shell, 'sh', ...command], {
     name: 'xterm-256color',
     ...{ cols: columns, rows, cwd: cwd ?? process.cwd() },

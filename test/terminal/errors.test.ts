@@ -21,10 +21,13 @@ async function lineOf(command: typeof Process | typeof Query, ...argv: string[])
     override logToStderr(text = '') {
       throw new Error(text)
     }
-    line(): Promise<string> {
-      return this.run()
-        .catch((error) => this.catch(error))
-        .catch((error: Error) => error.message)
+    async line(): Promise<string> {
+      try {
+        await this.run().catch((error) => this.catch(error))
+        return 'no error'
+      } catch (error) {
+        return (error as Error).message
+      }
     }
   }
   return new Failing(argv, config).line()
