@@ -12,7 +12,7 @@ export interface ScreenOptions {
 }
 
 /** What is on the screen when the program has ended: the shell shows it again. */
-export const prompt = '$ '
+const prompt = '$ '
 
 /**
  * Runs a program in a terminal, from a shell that shows its prompt before and after it. The environment is clean and

@@ -8,8 +8,6 @@ const rateWindow = 30
 /** What takes no longer than this is not told how long it takes. */
 const patientForMs = 2000
 
-export type ImageBar = ReturnType<typeof imageBar>
-
 /** Draws nothing until something is told of. */
 export function imageBar() {
   /** What a person waits for, since when. */
