@@ -22,6 +22,7 @@ export async function restoreBackup(vault: Vault, manifest: Manifest, database: 
       hint: 'Set DATABASE_URL.',
     })
   }
+  await database.useAlone()
   const state = await stateOf(database, manifest)
   if (state === 'restored') return false
   if (state === 'occupied') throw notEmpty(database)

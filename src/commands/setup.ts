@@ -3,7 +3,7 @@ import { environmentVariable as env, modelsFolder, type ResolvedSettings } from 
 import { type SetUp, uses } from '../setup/set-up.ts'
 import { BaseCommand } from '../terminal/command.ts'
 import { isTerminal } from '../terminal/confirm.ts'
-import { exitStatus } from '../terminal/exit.ts'
+import { printableOutput } from '../terminal/printable.ts'
 
 export interface SetupReport extends SetUp {
   /** `rmbg process` takes it without being told to. */
@@ -44,19 +44,16 @@ Without a terminal nothing is asked: name the model with --model, or let --yes t
   async run(): Promise<SetupReport | { kept: 'built-in' }> {
     const { flags } = await this.parse(Setup)
     const { guide } = await import('../terminal/setup/guide.ts')
-    const { isLeft } = await import('../terminal/setup/dialog.ts')
     const use = uses.find((each) => each === flags.use)
     return this.withContext(
       async ({ settings, stop }) => {
         const { model, picture, yes } = flags
         const interactive = isTerminal() && !yes && !this.jsonEnabled()
-        const tell = (message: string) => this.logToStderr(message)
+        // Also with --json, which silences logToStderr: what a license says has to be seen.
+        const tell = (message: string) => void process.stderr.write(`${printableOutput(message)}\n`)
         const done = await guide(settings, {
           ...{ model, use, picture, yes, interactive, tell },
           signal: stop.signal,
-        }).catch((error) => {
-          if (isLeft(error)) this.exit(exitStatus.interrupted)
-          throw error
         })
         if (done === undefined) return { kept: 'built-in' as const }
         return this.#report(done, settings)

@@ -13,6 +13,15 @@ import type { ImageAnswer, ImageRequest, ThreadAnswer, ThreadData, ThreadRequest
 // database of that in the user's home. The variable is read once, when a thread loads the library.
 process.env.ORT_DISABLE_TELEMETRY ||= '1'
 
+export interface OpenOptions {
+  /** That ONNX Runtime uses within one image; default: all cores. */
+  threads?: number | undefined
+  /** Default: `auto`. */
+  device?: Device | undefined
+  /** Told when ONNX Runtime has to be fetched first. */
+  tell?: ((news: RuntimeNews) => void) | undefined
+}
+
 /**
  * Loads a model into a thread of its own.
  *
@@ -20,21 +29,12 @@ process.env.ORT_DISABLE_TELEMETRY ||= '1'
  * once more. An idle model does not keep the process alive. A model at work must be closed before `process.exit`, which
  * would abort the process while a thread is in native code (signals that kill the process are fine).
  *
- * @param options.threads threads that ONNX Runtime uses within one image; default: all cores. One model with all cores
- *   beats several with a share each. Measured on 2 cores, per image: 25 against 26 ms for a network of 4 GFLOP, 480
- *   against 750 ms for one of 81 GFLOP.
- * @param options.device where to run; `auto` unless given
- * @param options.tell told when ONNX Runtime has to be fetched first
+ * One model with all cores beats several with a share each. Measured on 2 cores, per image: 25 against 26 ms for a network
+ * of 4 GFLOP, 480 against 750 ms for one of 81 GFLOP.
+ *
  * @throws RmbgError MODEL_INVALID, DEVICE_UNAVAILABLE or RUNTIME_UNAVAILABLE
  */
-export async function openModel(
-  spec: ModelSpec,
-  options: {
-    threads?: number | undefined
-    device?: Device | undefined
-    tell?: ((news: RuntimeNews) => void) | undefined
-  } = {},
-): Promise<LoadedModel> {
+export async function openModel(spec: ModelSpec, options: OpenOptions = {}): Promise<LoadedModel> {
   const { threads = availableParallelism(), device = 'auto', tell } = options
   const runtime = await provideRuntime({ tell })
   const start = () => startThread({ spec, threads, device, runtime })

@@ -1,7 +1,7 @@
 /** A model is tried before anybody relies on it: whether it loads, runs, and finds a subject where there is one. */
 import { RmbgError } from '../errors.ts'
-import type { Device, LoadedModel, ModelSpec } from './contract.ts'
-import { openModel } from './session.ts'
+import type { LoadedModel, ModelSpec } from './contract.ts'
+import { type OpenOptions, openModel } from './session.ts'
 import type { TensorStatistics } from './statistics.ts'
 import { renderTrialPicture, type TrialPictureName, trialPictures } from './trial-pictures.ts'
 
@@ -46,10 +46,7 @@ export interface Trial {
  *   gives values that are no numbers, fails while it runs, or gives a mask that is empty, full or all the same on every
  *   picture; DEVICE_UNAVAILABLE
  */
-export async function tryModel(
-  spec: ModelSpec,
-  options: { threads?: number | undefined; device?: Device | undefined } = {},
-): Promise<Trial> {
+export async function tryModel(spec: ModelSpec, options: OpenOptions = {}): Promise<Trial> {
   const startedAt = performance.now()
   const model = await openModel(spec, options)
   try {

@@ -3,9 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeAtomically } from '../system/files.ts'
 import { sha256Of } from '../system/sha256.ts'
-import type { Device, LoadedModel, ModelSpec } from './contract.ts'
-import type { RuntimeNews } from './runtime/provide.ts'
-import { openModel } from './session.ts'
+import type { LoadedModel, ModelSpec } from './contract.ts'
+import { type OpenOptions, openModel } from './session.ts'
 import { assertUsable, type Judgement, judgeLoaded } from './trial.ts'
 
 /** Goes up when a trial judges differently, so that kept outcomes of earlier releases no longer count. */
@@ -19,12 +18,7 @@ const trialVersion = 1
  */
 export async function openTriedModel(
   spec: ModelSpec,
-  options: {
-    threads?: number | undefined
-    device?: Device | undefined
-    tell?: ((news: RuntimeNews) => void) | undefined
-    modelsFolder: string
-  },
+  options: OpenOptions & { modelsFolder: string },
 ): Promise<LoadedModel> {
   const record = join(options.modelsFolder, '.trials', `${trialKey(spec)}.json`)
   const kept = spec.unproven ? await readJudgements(record) : []

@@ -19,12 +19,12 @@ import {
   type SummaryEvent,
   schemaVersion,
 } from './events.ts'
-import { failedEvent } from './failure.ts'
+import { failedEvent, imageFailure } from './failure.ts'
 import { mebibytes, processOne } from './image.ts'
 import { inputTest } from './input-files.ts'
 import type { Candidates } from './inputs.ts'
 import { leaseMs, letGo, startHeartbeat, untilNoneIsHeld } from './leases.ts'
-import { foreseeOutput } from './output-file.ts'
+import { foreseeFiles } from './local-files.ts'
 import { take } from './take.ts'
 import { count, emptyTally, storeKeepsFailing, summaryOf, type Tally } from './tally.ts'
 import { unfinishedImages } from './unfinished.ts'
@@ -51,7 +51,9 @@ export async function runBatch(
     await (options.dryRun ? planAll(progress, candidates) : processAll(progress, candidates))
   } finally {
     // Also when an error ends the run: what was done until then is done.
-    if (progress.tally.ownCutouts > 0) options.onEvent(ownCutoutsNotice(progress.tally.ownCutouts))
+    const { ownCutouts, firstFrames } = progress.tally
+    if (ownCutouts > 0) options.onEvent(ownCutoutsNotice(ownCutouts))
+    if (firstFrames > 0) options.onEvent(firstFramesNotice(firstFrames))
     summary = summaryOf(progress.tally, {
       runId: batch.run.id,
       images: candidates.length,
@@ -97,6 +99,7 @@ function announce({ onEvent, masks, run, store, database, ...batch }: Batch, ima
     store: store.location,
     database: database.location,
     ...(batch.output !== undefined && { output: shownPath(batch.output) }),
+    ...(batch.besideInputs && { besideInputs: true }),
     concurrency: batch.concurrency,
     maxMemoryBytes: batch.maxMemory,
   }
@@ -188,13 +191,11 @@ async function endRun({ database, run }: Batch, failure: unknown): Promise<void>
 async function plan(batch: Batch, image: Image): Promise<PlannedEvent | FailedEvent> {
   const { candidate } = image
   if ('failure' in image) return failedEvent(candidate.shown, image.failure)
-  const path = batch.outputOf?.(candidate)
-  return {
-    type: 'image',
-    status: 'planned',
-    input: candidate.shown,
-    bytes: image.source.size,
-    ...(path !== undefined && { output: await foreseeOutput(batch, path) }),
+  try {
+    const files = await foreseeFiles(batch, candidate)
+    return { type: 'image', status: 'planned', input: candidate.shown, bytes: image.source.size, ...files }
+  } catch (cause) {
+    return failedEvent(candidate.shown, imageFailure(cause))
   }
 }
 
@@ -230,7 +231,14 @@ const ownCutoutsNotice = (images: number) => ({
   type: 'notice' as const,
   code: 'own-cutouts' as const,
   images,
-  message: `${images} of the inputs ${images === 1 ? 'is a cut-out' : 'are cut-outs'} made by rmbg, and a cut-out is never the input of another. To make new cut-outs of the same pictures, process the originals.`,
+  message: `${images} of the inputs ${images === 1 ? 'is a cut-out or mask' : 'are cut-outs or masks'} made by rmbg, which are never inputs. To make new cut-outs of the same pictures, process the originals.`,
+})
+
+const firstFramesNotice = (images: number) => ({
+  type: 'notice' as const,
+  code: 'first-frames' as const,
+  images,
+  message: `${images} of the pictures ${images === 1 ? 'is an animation or document' : 'are animations or documents'} with several frames or pages. The first was taken.`,
 })
 
 const nameOf = ({ name, variant }: ModelSpec): string => (variant === undefined ? name : `${name}:${variant}`)

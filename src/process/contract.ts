@@ -9,6 +9,7 @@ import type { MatteModel, ModelSpec } from '../model/contract.ts'
 import type { ObjectStore } from '../store/contract.ts'
 import type { BatchEvent, CompletedEvent, FailedEvent, SkippedEvent } from './events.ts'
 import type { Candidate } from './inputs.ts'
+import type { LocalPath } from './outputs.ts'
 import type { Source } from './source.ts'
 import type { Work } from './work.ts'
 
@@ -36,10 +37,16 @@ export interface BatchOptions {
   cutout: Omit<CutoutRecipe, 'depth'>
   /** The same settings, as kept in the `params` of a job. */
   cutoutParams: Record<string, unknown>
-  /** The folder of `--output`, as an absolute path. */
+  /** The folder or file that cut-outs go to besides the store, as an absolute path; undefined where there is no such place. */
   output?: string | undefined
-  /** With `--output`: where the local cut-out of a candidate goes, as an absolute path. */
-  outputOf: ((candidate: Candidate) => string) | undefined
+  /** Cut-outs go to the folders of their inputs. */
+  besideInputs?: boolean | undefined
+  /** Where the local cut-out of a candidate goes, as an absolute path; undefined where there is none. */
+  outputOf: LocalPath | undefined
+  /** The same of the local mask. */
+  maskOf?: LocalPath | undefined
+  /** Gets the bytes of the cut-out of a completed job. */
+  deliver?: ((cutout: Uint8Array) => Promise<void>) | undefined
   /** Replace what is in the place of a local cut-out and is not a cut-out of ours; never an input. */
   overwrite: boolean
   /** Compare contents instead of trusting path, size and time. */

@@ -42,7 +42,11 @@ const startEvent = z
       .describe('Why "auto" took the model.'),
     store: z.string(),
     database: z.string(),
-    output: z.string().optional().describe('Absolute path of the folder of --output.'),
+    output: z
+      .string()
+      .optional()
+      .describe('Absolute path of the folder or file that cut-outs go to, besides the store.'),
+    besideInputs: z.boolean().optional().describe('Cut-outs go to the folders of their inputs.'),
     concurrency: z.int().min(1).describe('Images in work at once.'),
     maxMemoryBytes: z.number().min(0),
   })
@@ -67,7 +71,7 @@ const output = z
     }),
   ])
   .describe(
-    'What became of the local cut-out, with --output; in a dry run, what would. "written" is a new one, "restored" one of an earlier run that was missing or older, and "unchanged" was there already. "kept" means that something else is there and stays.',
+    'What became of the local cut-out or mask; in a dry run, what would. "written" is a new one, "restored" one of an earlier run that was missing or older, and "unchanged" was there already. "kept" means that something else is there and stays.',
   )
 
 /** Rows keep it as JSON; those of early versions lack figures. */
@@ -113,12 +117,18 @@ const completedEvent = z
     attempt: z.int().min(1).describe('1 for a first try; more when an earlier run failed at it or died.'),
     width: z.int().min(1).describe('Pixels.'),
     height: z.int().min(1).describe('Pixels.'),
+    frames: z
+      .int()
+      .min(2)
+      .optional()
+      .describe('Of an animation or a document with more than one frame or page; the first was taken.'),
     provider: z.string(),
     processingTimeMs: count.describe('Work on this image: the sum of its stages.'),
     stages,
     ...objectPaths,
     review,
     output: output.optional(),
+    maskOutput: output.optional().describe('With --masks.'),
   })
   .describe('Three verified objects are stored, and the row of the job is completed.')
 
@@ -128,9 +138,9 @@ const skippedEvent = z
     status: z.literal('skipped'),
     input,
     reason: z
-      .enum(['unchanged', 'same-content', 'own-cutout'])
+      .enum(['unchanged', 'same-content', 'own-cutout', 'own-mask'])
       .describe(
-        '"unchanged" and "same-content": completed before, with the same model and parameters. "own-cutout": it is itself a cut-out of ours, made by the job that is named.',
+        '"unchanged" and "same-content": completed before, with the same model and parameters. "own-cutout" and "own-mask": it is itself a cut-out or mask of ours, made by the job that is named.',
       ),
     jobId,
     ...objectPaths,
@@ -138,6 +148,7 @@ const skippedEvent = z
       .nullable()
       .describe('Null for jobs of early versions, and for a cut-out that is no picture to review again.'),
     output: output.optional(),
+    maskOutput: output.optional().describe('With --masks.'),
   })
   .describe('Nothing to do.')
 
@@ -158,6 +169,7 @@ const plannedEvent = z
     input,
     bytes: z.number().min(0),
     output: output.optional(),
+    maskOutput: output.optional().describe('With --masks.'),
   })
   .describe('With --dry-run: this image would be processed.')
 
@@ -177,7 +189,10 @@ const noticeEvent = z
     z.object({ ...notice, code: z.literal('device-fallback') }),
     z
       .object({ ...notice, code: z.literal('own-cutouts'), images: count })
-      .describe('Inputs were left out because they are cut-outs of ours.'),
+      .describe('Inputs were left out because they are cut-outs or masks of ours.'),
+    z
+      .object({ ...notice, code: z.literal('first-frames'), images: count })
+      .describe('Of so many animations and documents the first frame or page was taken.'),
     z.object({ ...notice, code: z.literal('stopping') }),
     z
       .object({ ...notice, code: z.literal('folders-left-out'), folders: counts })
@@ -203,9 +218,9 @@ const summaryEvent = z
     skipped: count,
     failed: count,
     planned: count,
-    ownCutouts: count.describe('How many of the skipped ones are themselves cut-outs of ours.'),
+    ownCutouts: count.describe('How many of the skipped ones are themselves cut-outs or masks of ours.'),
     kept: count.describe(
-      'Files in the output folder that stay as they are: they are not cut-outs of ours, or are inputs.',
+      'Files in the place of cut-outs and masks that stay as they are: they are not ours, or are inputs.',
     ),
     needReview: count.describe('How many of the completed and skipped ones a person should look at.'),
     remaining: count.describe('Images that were not begun because the run was stopped.'),

@@ -13,7 +13,7 @@ import {
   claimJob,
   completeJob,
   findCompletedJob,
-  findJobOfCutout,
+  findJobOfFile,
   findMaskedContent,
   type JobReview,
   type MaskedJob,
@@ -27,11 +27,11 @@ import { contentTypeOf, objectKey } from '../store/keys.ts'
 import { readVerified } from '../store/verified.ts'
 import { sha256Of } from '../system/sha256.ts'
 import type { Batch, Image, Outcome, ReadableImage } from './contract.ts'
-import type { CompletedEvent, FailedEvent, Output, Stages } from './events.ts'
+import type { CompletedEvent, FailedEvent, Stages } from './events.ts'
 import { type Begun, fail, failedEvent, imageFailure, isCutShort } from './failure.ts'
 import { removeEarlier, removeOwn } from './leftovers.ts'
-import { placeCutout } from './output-file.ts'
-import { skip, skipOwnCutout } from './skip.ts'
+import { hasLocalFiles, placeFiles } from './local-files.ts'
+import { skip, skipOwnFile } from './skip.ts'
 import { type SentObject, uploadsTo } from './uploads.ts'
 import { type Work, workOf } from './work.ts'
 
@@ -51,7 +51,7 @@ export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
     return await batch.memory.runExclusive(async (): Promise<Outcome> => {
       if (batch.signal.aborted) return 'untaken'
       const work = await claim(batch, picture, begun)
-      if (work.state === 'own-cutout') return skipOwnCutout(image.candidate, work.job)
+      if (work.state === 'own-file') return skipOwnFile(image.candidate, work)
       if (work.state === 'held') return 'held'
       if (work.state === 'completed') return skip(batch, image.candidate, work.job, 'same-content')
       const made = await make(batch, work)
@@ -63,6 +63,8 @@ export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
     // Its job is let go of when the run ends.
     if (isCutShort(batch, cause)) return 'untaken'
     return fail(batch, image, cause, begun)
+  } finally {
+    if ('source' in image) await image.source.release?.()
   }
 }
 
@@ -108,8 +110,8 @@ async function claim(batch: Batch, picture: Picture, begun: Begun) {
   const read = lap()
   await failPoint('process:read')
   // A job that is named by its id is meant, whatever its original is.
-  const cutoutOf = picture.image.job ? undefined : await findJobOfCutout(batch.database.sql, content.sha256)
-  if (cutoutOf) return { state: 'own-cutout' as const, job: cutoutOf }
+  const own = picture.image.job ? undefined : await findJobOfFile(batch.database.sql, content.sha256)
+  if (own) return { state: 'own-file' as const, ...own }
   const mask = await maskOrigin(batch, picture.image, content)
   const claimed = await claimJob(batch.database.sql, claimRequest(batch, picture, content, mask.work))
   if (claimed.state !== 'claimed') return claimed
@@ -191,7 +193,7 @@ async function complete(batch: Batch, work: ClaimedWork, made: Made, stored: Sto
     return 'held'
   }
   await failPoint('process:completed')
-  return withOutput(
+  return withLocalFiles(
     batch,
     work,
     made,
@@ -200,24 +202,23 @@ async function complete(batch: Batch, work: ClaimedWork, made: Made, stored: Sto
 }
 
 /**
- * Last, with `--output`, the local file: only what a completed row names is known as ours later on. Where it cannot be
- * written the job stays completed, and the next run fetches the file from the store.
+ * Last the local files: only what a completed row names is known as ours later on. Where one cannot be written the job
+ * stays completed, and the next run fetches the file from the store.
  */
-async function withOutput(
+async function withLocalFiles(
   batch: Batch,
   { image: { candidate }, jobId }: ClaimedWork,
-  { processed }: Made,
+  { mask, processed }: Made,
   event: CompletedEvent,
 ): Promise<CompletedEvent | FailedEvent> {
-  const path = batch.outputOf?.(candidate)
-  if (path === undefined) return event
+  if (!hasLocalFiles(batch)) return event
   try {
     const job = await findCompletedJob(batch.database.sql, jobId)
     if (!job) return event // deleted a moment ago
-    const read = async () => processed.bytes
-    const output: Output = await placeCutout(batch, path, { job, read, state: 'written' })
+    const read = { cutout: async () => processed.bytes, mask: async () => mask.bytes }
+    const files = await placeFiles(batch, candidate, { job, read, state: 'written' })
     await failPoint('process:written')
-    return { ...event, output }
+    return { ...event, ...files }
   } catch (cause) {
     return failedEvent(candidate.shown, imageFailure(cause), jobId)
   }
@@ -237,6 +238,7 @@ function completedEvent(
     attempt,
     width: header.width,
     height: header.height,
+    ...(header.frames > 1 && { frames: header.frames }),
     provider,
     processingTimeMs,
     stages,
@@ -292,7 +294,7 @@ function claimRequest(
     source: image.source,
     contentSha256: content.sha256,
     fingerprint,
-    params,
+    params: { ...params, ...factsOf(image, header) },
     userId: batch.user,
     originalPath: (id, attempt) => objectKey('original', id, attempt, header.extension),
     imageWidth: header.width,
@@ -300,6 +302,15 @@ function claimRequest(
     fileSizeKb: Math.ceil(image.source.size / 1024),
     run: batch.run,
     force: batch.force,
+  }
+}
+
+/** What the row says of the picture besides what changes the result. */
+function factsOf({ source }: ReadableImage, { frames }: ImageHeader): Record<string, unknown> {
+  const details = source.details?.() ?? {}
+  return {
+    ...(frames > 1 && { frames }),
+    ...(Object.keys(details).length > 0 && { source: details }),
   }
 }
 

@@ -2,10 +2,10 @@ import type { CompletedJob } from '../database/jobs.ts'
 import { tagJobs } from '../database/tags.ts'
 import { readVerified } from '../store/verified.ts'
 import type { Batch } from './contract.ts'
-import type { FailedEvent, Output, SkippedEvent } from './events.ts'
+import type { FailedEvent, SkippedEvent } from './events.ts'
 import { failedEvent, imageFailure, isCutShort } from './failure.ts'
 import type { Candidate } from './inputs.ts'
-import { placeCutout } from './output-file.ts'
+import { type LocalFiles, placeFiles } from './local-files.ts'
 
 /**
  * An image that was completed before: it gets the tags of this run, and its local cut-out if that is missing.
@@ -18,21 +18,23 @@ export async function skip(
   job: CompletedJob,
   reason: 'unchanged' | 'same-content',
 ): Promise<SkippedEvent | FailedEvent | 'untaken'> {
-  let output: Output | undefined
   try {
     if (!batch.dryRun) await tagJobs(batch.database.sql, [job.jobId], batch.tags)
-    output = await restoreOutput(batch, candidate, job)
+    const files = await restoreFiles(batch, candidate, job)
+    return { ...skipped(candidate, job), reason, review: job.review, ...files }
   } catch (cause) {
     if (isCutShort(batch, cause)) return 'untaken'
     return failedEvent(candidate.shown, imageFailure(cause), job.jobId)
   }
-  return { ...skipped(candidate, job), reason, review: job.review, ...(output && { output }) }
 }
 
-/** An input that is itself a cut-out of ours: there is nothing to do with it, and no output of it. */
-export const skipOwnCutout = (candidate: Candidate, job: CompletedJob): SkippedEvent => ({
+/** An input that is itself a cut-out or mask of ours: there is nothing to do with it, and no output of it. */
+export const skipOwnFile = (
+  candidate: Candidate,
+  { job, made }: { job: CompletedJob; made: 'cut-out' | 'mask' },
+): SkippedEvent => ({
   ...skipped(candidate, job),
-  reason: 'own-cutout',
+  reason: made === 'mask' ? 'own-mask' : 'own-cutout',
   review: null,
 })
 
@@ -49,13 +51,10 @@ const skipped = (
   processedPath,
 })
 
-async function restoreOutput(
-  batch: Batch,
-  candidate: Candidate,
-  job: CompletedJob,
-): Promise<Output | undefined> {
-  const path = batch.outputOf?.(candidate)
-  if (path === undefined) return undefined
-  const read = () => readVerified(batch.store, job.processedPath, job.processedSha256)
-  return placeCutout(batch, path, { job, read, state: 'restored' })
+function restoreFiles(batch: Batch, candidate: Candidate, job: CompletedJob): Promise<LocalFiles> {
+  const read = {
+    cutout: () => readVerified(batch.store, job.processedPath, job.processedSha256),
+    mask: () => readVerified(batch.store, job.maskPath, job.maskSha256),
+  }
+  return placeFiles(batch, candidate, { job, read, state: 'restored' })
 }

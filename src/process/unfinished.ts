@@ -57,7 +57,9 @@ function* chunksOf(candidates: Candidates): Generator<Candidate[]> {
 
 async function inspect(batch: Batch, candidate: Candidate): Promise<Image> {
   try {
-    if (candidate.jobId === undefined) return { candidate, source: await inspectSource(candidate.path) }
+    if (candidate.inspect) return { candidate, source: await candidate.inspect() }
+    if (candidate.jobId === undefined)
+      return { candidate, source: await inspectSource(candidate.path, candidate.loggedPath) }
     const job = await findMaskedJob(batch.database.sql, candidate.jobId)
     if (job) return { candidate, source: originalInStore(job, batch.store), job }
     throw new RmbgError('MASK_MISSING', 'There is no completed job of this id.')

@@ -78,6 +78,7 @@ export const settings = {
   failOnReview: { env: 'RMBG_FAIL_ON_REVIEW', schema: percent },
   ignore: { env: 'RMBG_IGNORE', schema: list },
   output: { env: 'RMBG_OUTPUT', schema: text },
+  masks: { env: 'RMBG_MASKS', schema: text },
   user: { env: 'RMBG_USER', schema: text.max(64).regex(/^\P{Cc}*$/u, 'expected visible characters') },
   tag: { env: 'RMBG_TAG', schema: list },
 } as const

@@ -52,6 +52,7 @@ const named: Record<SettingName, Names> = {
   failOnReview: 'nothing',
   ignore: 'nothing',
   output: 'a place',
+  masks: 'a place',
   user: 'nothing',
   tag: 'nothing',
 }

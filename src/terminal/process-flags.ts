@@ -1,16 +1,19 @@
-import { realpathSync } from 'node:fs'
-import { resolve } from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import type * as Interfaces from '@oclif/core/interfaces'
 import { devices } from '../model/contract.ts'
 import type { runBatch } from '../process/batch.ts'
+import type { Destination } from '../process/destination.ts'
+import type { RemoteInputs } from '../process/inputs/remote.ts'
 import type { Candidates, InputOptions } from '../process/inputs.ts'
-import { planOutputs } from '../process/outputs.ts'
+import { maxFileBytes } from '../process/source.ts'
 import type { ResolvedCutout } from '../settings/cutout-settings.ts'
 import type { Preset } from '../settings/presets.ts'
 import { environmentVariable as env, type ResolvedSettings, storeFolder } from '../settings/settings.ts'
-import { pathOf, systemPath, typedArguments, typedValue, workingDirectory } from '../system/file-names.ts'
+import { typedArguments, typedValue, workingDirectory } from '../system/file-names.ts'
+import type { Spill } from '../system/spill.ts'
 import { cutoutFlags } from './cutout-flags.ts'
+import { type LocalWish, outputFlags, planLocalFiles, toOutputFolders } from './output-flags.ts'
+import { toStandardOutput } from './standard-output.ts'
 import { takeOverFlag } from './take-over.ts'
 
 type BatchOptions = Parameters<typeof runBatch>[2]
@@ -26,15 +29,11 @@ const inputFlags = {
     helpValue: 'GLOB',
     description: `skip inputs that match; repeatable [env: ${env('ignore')}]`,
   }),
-  output: Flags.string({
-    char: 'o',
-    helpValue: 'DIR',
-    description: `also write the cut-outs into this folder, in the same subfolders as the inputs [env: ${env('output')}]`,
+  'stdin-name': Flags.string({
+    helpValue: 'FILE',
+    description: 'what a picture from standard input is called in the log and as a cut-out (default: stdin)',
   }),
-  overwrite: Flags.boolean({
-    default: false,
-    description: 'in --output, also replace files that are not cut-outs made by rmbg; never an input',
-  }),
+  ...outputFlags,
   checksum: Flags.boolean({
     default: false,
     description: 'compare contents to find what is already done, instead of path, size and time',
@@ -146,38 +145,39 @@ export const processFlags = {
 
 export type ProcessFlags = Interfaces.InferredFlags<typeof processFlags>
 
+interface InputWish {
+  wish: LocalWish
+  /** Of the cut-outs, without a dot. */
+  extension: string
+  spill: Spill
+  remote: RemoteInputs
+}
+
 /** Where a run finds its images. What it wrote itself is never taken as input. */
 export const toInputOptions = (
   flags: ProcessFlags,
-  { ignore, home, output }: ResolvedSettings,
+  { ignore, home }: ResolvedSettings,
   patterns: readonly string[],
+  { wish, extension, spill, remote }: InputWish,
 ): Omit<InputOptions, 'onNotice'> => ({
   patterns: typedArguments(patterns),
   ...(flags['from-file'] !== undefined && { fromFile: typedValue(flags['from-file']) }),
   stdin: process.stdin,
+  pictureOnStdin: {
+    name: flags['stdin-name'] ?? 'stdin',
+    keep: (content) => spill.keep(content, maxFileBytes),
+  },
+  remote,
   takesJobs: flags['from-mask'],
   ignore,
-  excludeFolders: [
-    storeFolder(home),
-    ...(output === undefined ? [] : folderAndItsTarget(outputFolder(output))),
-  ],
+  excludeFolders: [storeFolder(home)],
+  ...toOutputFolders(wish, extension),
   cwd: workingDirectory(),
 })
 
-/** A folder that is reached through a link is found under its real path as well. */
-function folderAndItsTarget(folder: string): string[] {
-  try {
-    return [folder, pathOf(realpathSync(systemPath(folder), 'buffer'))]
-  } catch {
-    return [folder] // not there yet
-  }
-}
-
-/** Absolute. */
-const outputFolder = (output: string): string => resolve(workingDirectory(), typedValue(output))
-
 interface BatchWish {
   flags: ProcessFlags
+  wish: LocalWish
   settings: ResolvedSettings
   cutout: ResolvedCutout
   preset: Preset | undefined
@@ -186,10 +186,7 @@ interface BatchWish {
 
 /** What a batch is to do; not what stops it, nor who listens. */
 export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | 'onEvent'> {
-  const { flags, settings, cutout, preset, candidates } = wish
-  const { output } = settings
-  const outputs =
-    output === undefined ? undefined : planOutputs(candidates, outputFolder(output), cutout.extension)
+  const { flags, wish: local, settings, cutout, preset, candidates } = wish
   const rules = preset && { preset: preset.name, sha256: preset.checkSha256 }
   return {
     user: settings.user,
@@ -200,12 +197,20 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
     allowSvg: settings.allowSvg ?? false,
     cutout: { ...cutout.options, rules: preset?.check },
     cutoutParams: { ...cutout.params, ...(rules && { rules }) },
-    output: output === undefined ? undefined : outputFolder(output),
-    outputOf: outputs,
+    ...namedPlace(local.destination),
+    ...planLocalFiles(candidates, local, cutout.extension),
+    ...(local.destination.to === 'standard output' && { deliver: toStandardOutput }),
     overwrite: flags.overwrite,
     checksum: flags.checksum,
     force: flags.force,
     dryRun: flags['dry-run'],
     maxFailures: flags['fail-fast'] ? 1 : (flags['max-failures'] ?? Number.POSITIVE_INFINITY),
   }
+}
+
+/** Where a person looks for the cut-outs. */
+function namedPlace(destination: Destination): Pick<BatchOptions, 'output' | 'besideInputs'> {
+  if (destination.to === 'folder') return { output: destination.folder }
+  if (destination.to === 'file') return { output: destination.path }
+  return destination.to === 'inputs' ? { besideInputs: true } : {}
 }

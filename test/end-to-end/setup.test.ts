@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
+import { spawn } from '@lydell/node-pty'
 import { expect, it, onTestFinished } from 'vitest'
 import { createGraph } from '../../training/graph.ts'
-import { jsonLines, rmbg, temporaryFolder } from '../support/cli.ts'
+import { cleanEnvironment, jsonLines, program, rmbg, temporaryFolder } from '../support/cli.ts'
 import { freshWorkspace } from '../support/fixture-workspace.ts'
 
 /** A model that takes what is darker than the backdrop for the subject. */
@@ -48,9 +49,6 @@ it('a fresh machine gets from the built-in model to a good one, by flags alone',
   const stranger = await setup(['--model', 'rmbg-2.0:int8', '--yes'], 'stranger')
   expect(stranger).toMatchObject({ status: 6, stderr: expect.stringContaining('It is restricted') })
   expect(stranger.stderr).toContain('has not accepted the terms')
-  const unaccepted = await setup(['--model', 'rmbg-2.0:int8'], 'friend')
-  expect(unaccepted).toMatchObject({ status: 6, stderr: expect.stringContaining('--yes') })
-
   const done = await setup(
     ['--model', 'rmbg-2.0:int8', '--yes', '--json', '--picture', 'photos/cup.png'],
     'friend',
@@ -72,6 +70,46 @@ it('a fresh machine gets from the built-in model to a good one, by flags alone',
     model: 'rmbg-2.0:int8',
     modelChoice: { reason: 'the best there is', notInstalled: [] },
   })
+})
+
+/** Runs the program on a terminal, and types an answer when it asks. */
+function onTerminal(
+  args: string[],
+  cwd: string,
+  env: Record<string, string>,
+  answer: [question: RegExp, keys: string],
+) {
+  const [question, keys] = answer
+  return new Promise<{ status: number; text: string }>((resolve) => {
+    const pty = spawn(process.execPath, [program, ...args], {
+      ...{ cols: 120, rows: 40, cwd },
+      env: { ...cleanEnvironment(), CI: '', NO_COLOR: '1', ...env } as Record<string, string>,
+    })
+    let text = ''
+    let isAnswered = false
+    pty.onData((data) => {
+      text += data
+      if (isAnswered || !question.test(text)) return
+      isAnswered = true
+      pty.write(keys)
+    })
+    pty.onExit(({ exitCode }) => resolve({ status: exitCode, text }))
+  })
+}
+
+it('a first run on a terminal offers a better model; "not now" and Ctrl-C are understood', async () => {
+  const { folder, home } = await freshWorkspace()
+  const question = /Set up a better one now\?/
+  const run = (keys: string) =>
+    onTerminal(['process', 'photos/cup.jpg'], folder, { RMBG_HOME: home }, [question, keys])
+  const left = await run('\u0003')
+  expect(left.status).toBe(130)
+  const declined = await run('n\r')
+  expect(declined.text).toMatch(question)
+  expect(declined.status, declined.text).toBe(0)
+  const later = await run('')
+  expect(later.text).not.toMatch(question)
+  expect(later.status, later.text).toBe(0)
 })
 
 it('doctor looks without touching anything, and ends with the worst that it found', async () => {

@@ -126,7 +126,11 @@ async function settle(
   await untilAlone(neighbor.sql)
   const rows = await expectWhole(neighbor.sql, without(foreign, neighbor))
   expect(rows.map(({ status }) => status)).toEqual(Array(images).fill('completed'))
-  expectAcknowledged(rows, [...ours.map(({ stdout }) => stdout), calm.stdout])
+  const works = ours.filter(({ command }) => command === 'process')
+  expectAcknowledged(
+    rows,
+    [...works, calm].map(({ stdout }) => stdout),
+  )
   await expectLocalCutouts(join(folder, `cut-${neighbor.name}`), rows)
   await expectCountedOnce(neighbor)
   return rows.flatMap((row) =>
@@ -178,7 +182,8 @@ async function round(seed: number, tell: (line: string) => void): Promise<void> 
 describeServers('two installations on one bucket, four runs, and everything failing', () => {
   it.each(seeds)(
     'lose nothing, do nothing twice and touch nothing foreign, seed %i',
-    { timeout: 300_000 },
+    // What fails once in a while is what is looked for.
+    { timeout: 300_000, retry: 0 },
     async (seed) => {
       const startedAt = Date.now()
       const story: string[] = []

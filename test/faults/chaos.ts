@@ -86,7 +86,7 @@ export interface Ended extends Finished {
 }
 
 /** What happened, for whoever has to find out why. */
-export type Story = (line: string) => void
+type Story = (line: string) => void
 
 interface LiveRun {
   neighbor: Neighbor
@@ -95,7 +95,7 @@ interface LiveRun {
   stoppedForMs: number
 }
 
-export interface Performance {
+interface Performance {
   script: Script
   shared: SharedBucket
   proxy: StoreProxy
@@ -181,10 +181,16 @@ export async function perform({
   }
 
   try {
-    const works = [first, first].map((neighbor, index) => beginWork(neighbor, script.stops[index]))
-    await said(works, '"type":"start"')
-    works.push(...[second, second].map((neighbor, index) => beginWork(neighbor, script.stops[index + 2])))
-    if (!script.isMistaken) await said(works.slice(2), '"type":"start"')
+    const beginTwo = (neighbor: Neighbor, stops: readonly (FailPoint | undefined)[]) =>
+      said(
+        stops.map((stop) => beginWork(neighbor, stop)),
+        '"type":"start"',
+      )
+    const firstBegun = beginTwo(first, script.stops.slice(0, 2))
+    // Who comes to a store that has no owner becomes its owner.
+    if (script.isMistaken) await firstBegun
+    const secondBegun = beginTwo(second, script.stops.slice(2))
+    await (script.isMistaken || Promise.all([firstBegun, secondBegun]))
     await begun()
     for (const each of script.strikes) {
       await sleep(each.afterMs)

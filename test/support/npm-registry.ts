@@ -14,7 +14,7 @@ export const packageVersion = '1.0.0'
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
 /** A model in chunks, as a package lists it. */
-export function chunked(model: Uint8Array, chunkBytes: number) {
+function chunked(model: Uint8Array, chunkBytes: number) {
   const chunks = []
   for (let start = 0; start < model.length; start += chunkBytes) {
     const bytes = model.subarray(start, start + chunkBytes)

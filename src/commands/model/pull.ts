@@ -5,6 +5,7 @@ import type { Pulled } from '../../model/shelf/pull.ts'
 import { environmentVariable as env, modelsFolder } from '../../settings/settings.ts'
 import { BaseCommand } from '../../terminal/command.ts'
 import { ask } from '../../terminal/confirm.ts'
+import { printableOutput } from '../../terminal/printable.ts'
 import { byteProgress } from '../../terminal/progress.ts'
 
 export default class ModelPull extends BaseCommand {
@@ -57,7 +58,8 @@ A license that restricts use is shown and has to be accepted. Who accepted it, a
             return tryModel(spec)
           },
           acceptsLicense: async (model, name) => {
-            this.logToStderr(licenseSentence(name, model))
+            // Also with --json, which silences logToStderr: what a license says has to be seen.
+            process.stderr.write(`${printableOutput(licenseSentence(name, model))}\n`)
             return flags['accept-license'] || (await ask('Do you accept it?'))
           },
         }).finally(progress.stop),

@@ -8,7 +8,7 @@ import { npmOffers } from './npm.ts'
 import { type Source, urlOf } from './sources.ts'
 
 /** Best first. */
-export const offered = ['rmbg-2.0', 'birefnet-general-lite', 'isnet'] as const
+const offered = ['rmbg-2.0', 'birefnet-general-lite', 'isnet'] as const
 
 export interface Offer {
   name: string

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { RmbgError } from '../../errors.ts'
-import type { Device } from '../contract.ts'
 import { type Comparison, compareWithPublished } from '../expected.ts'
+import type { OpenOptions } from '../session.ts'
 import { type Trial, tryModel } from '../trial.ts'
 import { sha256OfModel } from './digest.ts'
 import { installedVariants, modelPaths, notInstalled } from './installed.ts'
@@ -58,7 +58,7 @@ export type TriedModel = { trial: Trial; comparison: Comparison } | { problem: s
  */
 export async function tryVerified(
   { name, file, origin }: VerifiedModel,
-  options: { modelsFolder: string; threads?: number | undefined; device?: Device | undefined },
+  options: OpenOptions & { modelsFolder: string },
 ): Promise<TriedModel> {
   try {
     const trial = await tryModel(await resolveModel(origin === 'file' ? file : name, options), options)

@@ -3,6 +3,7 @@ import { describeError } from '../error-text.ts'
 import { linesPrinter } from './lines.ts'
 import { openLogFile } from './log-file.ts'
 import { ndjsonPrinter } from './ndjson.ts'
+import { pipedPrinter } from './piped.ts'
 import type { Printer, PrinterOptions } from './printer.ts'
 import { terminalPrinter } from './terminal.ts'
 
@@ -15,7 +16,7 @@ export interface Listeners {
 
 /** @throws RmbgError USAGE when the log file cannot be used */
 export function listeners(
-  options: PrinterOptions & { json: boolean; 'log-file'?: string | undefined },
+  options: PrinterOptions & { json: boolean; output?: string | undefined; 'log-file'?: string | undefined },
 ): Listeners {
   const print = choosePrinter(options)
   const path = options['log-file']
@@ -33,7 +34,8 @@ export function listeners(
 }
 
 /** NDJSON where it is asked for, a progress bar where a person watches, plain lines elsewhere. */
-function choosePrinter(options: PrinterOptions & { json: boolean }): Printer {
+function choosePrinter(options: PrinterOptions & { json: boolean; output?: string | undefined }): Printer {
+  if (options.output === '-') return pipedPrinter(options)
   if (options.json) return ndjsonPrinter(options)
   return process.stdout.isTTY && process.stderr.isTTY ? terminalPrinter(options) : linesPrinter(options)
 }

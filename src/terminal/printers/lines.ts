@@ -21,15 +21,15 @@ import type { Printer, PrinterOptions } from './printer.ts'
 /** One plain line per image on stdout, for pipes, files and CI logs. */
 export function linesPrinter({ quiet, verbose }: PrinterOptions): Printer {
   let dryRun = false
-  let output: string | undefined
+  let place: Place = {}
   let leftOut = 0
   const toldQuietly: Printer = (event) => {
     if (event.type === 'image') printImage(event, { verbose, dryRun })
     if (event.type === 'notice') process.stderr.write(`${noticeText(event)}\n`)
-    if (event.type === 'summary') process.stdout.write(summaryText(event, { output }))
+    if (event.type === 'summary') process.stdout.write(summaryText(event, { place }))
   }
   return (event) => {
-    if (event.type === 'start') ({ dryRun, output } = event)
+    if (event.type === 'start') [dryRun, place] = [event.dryRun, event]
     if (event.type === 'notice' && event.code === 'kinds-left-out') leftOut += event.files
     if (quiet && !isToldQuietly(event)) return
     // The other phases take no time worth a line in a log.
@@ -49,7 +49,7 @@ export function isToldQuietly(event: BatchEvent): boolean {
 
 function printImage(event: ImageEvent, options: LineOptions): void {
   process.stdout.write(`${imageLine(event, options)}\n`)
-  if (isKept(event)) process.stdout.write(`${keptLine(event.output, options.dryRun)}\n`)
+  for (const kept of keptLines(event, options.dryRun)) process.stdout.write(`${kept}\n`)
 }
 
 /** @param options.leftOut pictures that were found and are not among the images */
@@ -99,7 +99,8 @@ export function imageLine(event: ImageEvent, { verbose, dryRun }: LineOptions): 
       const detail = verbose
         ? ` (${stagesText(event.stages)}; ${event.width}x${event.height}, ${event.provider}, job ${event.jobId}, attempt ${event.attempt})`
         : ''
-      return `completed  ${input}${destination}  ${event.processingTimeMs} ms${detail}${reviewText(event.review)}`
+      const frames = event.frames === undefined ? '' : `  [first of ${event.frames} frames]`
+      return `completed  ${input}${destination}  ${event.processingTimeMs} ms${detail}${frames}${reviewText(event.review)}`
     }
     case 'skipped': {
       const restored = event.output?.state === 'restored' ? restoredText(dryRun) : ''
@@ -122,6 +123,7 @@ const skipReasons = {
   unchanged: 'done before',
   'same-content': 'same content done before',
   'own-cutout': 'a cut-out made by rmbg',
+  'own-mask': 'a mask made by rmbg',
 }
 
 const restoredText = (dryRun: boolean): string =>
@@ -133,19 +135,28 @@ function outputText(event: ImageEvent): string {
   return ` -> ${printable(event.output.path)}`
 }
 
-export const isKept = (event: ImageEvent): event is ImageEvent & { output: KeptOutput } =>
+const isKept = (event: ImageEvent): event is ImageEvent & { output: KeptOutput } =>
   event.status !== 'failed' && event.output?.state === 'kept'
 
 type KeptOutput = Extract<Output, { state: 'kept' }>
 
 const keptReasons = {
-  foreign: 'not a cut-out of ours (--overwrite replaces it)',
-  input: 'one of the inputs, which are never replaced',
+  foreign: (wanted: string) => `not ${wanted} of ours (--overwrite replaces it)`,
+  input: () => 'one of the inputs, which are never replaced',
 }
 
-/** A file in the place of a cut-out, and why it stays. */
-export const keptLine = ({ path, reason }: KeptOutput, dryRun: boolean): string =>
-  `${dryRun ? 'would keep' : 'kept      '} ${printable(path)}: ${keptReasons[reason]}`
+/** Files in the place of a cut-out and a mask, and why they stay. */
+export function keptLines(event: ImageEvent, dryRun: boolean): string[] {
+  if (event.status === 'failed') return []
+  const { output, maskOutput } = event
+  return [
+    ...(output?.state === 'kept' ? [keptLine(output, 'a cut-out', dryRun)] : []),
+    ...(maskOutput?.state === 'kept' ? [keptLine(maskOutput, 'a mask', dryRun)] : []),
+  ]
+}
+
+const keptLine = ({ path, reason }: KeptOutput, wanted: string, dryRun: boolean): string =>
+  `${dryRun ? 'would keep' : 'kept      '} ${printable(path)}: ${keptReasons[reason](wanted)}`
 
 export const needsReview = (event: ImageEvent): boolean =>
   event.status === 'completed' && event.review.reasons.length > 0
@@ -163,9 +174,11 @@ export function failureLine(event: FailedEvent): string {
   return `failed     ${printable(event.input)}  ${printable(event.message)}${hint} [${event.code}]`
 }
 
+/** Where the local cut-outs are, if anywhere. */
+export type Place = Pick<StartEvent, 'output' | 'besideInputs'>
+
 export interface SummaryOptions {
-  /** Where the local cut-outs are, if anywhere. */
-  output: string | undefined
+  place: Place
   /** Failures to name, of those that the summary holds; all of them by default. */
   failuresNamed?: number
 }
@@ -173,11 +186,11 @@ export interface SummaryOptions {
 /** Counts, failed files with their reasons, where the cut-outs are, and what to type next. */
 export function summaryText(
   event: SummaryEvent,
-  { output, failuresNamed = Number.POSITIVE_INFINITY }: SummaryOptions,
+  { place, failuresNamed = Number.POSITIVE_INFINITY }: SummaryOptions,
 ): string {
   const lines = [countsText(event), ...failureTexts(event, failuresNamed)]
   if (event.kept > 0) lines.push(`Kept as they are: ${plural(event.kept, 'file')} in the output folder.`)
-  if (event.completed + event.skipped > event.ownCutouts && event.planned === 0) lines.push(placeText(output))
+  if (event.completed + event.skipped > event.ownCutouts && event.planned === 0) lines.push(placeText(place))
   if (event.needReview > 0) {
     lines.push(
       `${plural(event.needReview, 'cut-out')} ${event.needReview === 1 ? 'needs' : 'need'} review. See why: rmbg query --needs-review`,
@@ -210,10 +223,12 @@ function failureTexts({ failed, failures }: SummaryEvent, failuresNamed: number)
   ]
 }
 
-const placeText = (output: string | undefined): string =>
-  output === undefined
+function placeText({ output, besideInputs }: Place): string {
+  if (besideInputs) return 'The cut-outs are beside their pictures.'
+  return output === undefined
     ? 'The cut-outs are in the store. To get them as files, run the same command with --output FOLDER.'
     : `The cut-outs are in ${printable(shownFolder(output))}`
+}
 
 /** As a person would type it: from the working directory, where it is inside of that. */
 function shownFolder(path: string): string {

@@ -5,13 +5,13 @@ import { imageBar } from './image-bar.ts'
 import {
   failureLine,
   imageLine,
-  isKept,
   isToldQuietly,
-  keptLine,
+  keptLines,
   type LineOptions,
   modelText,
   needsReview,
   noticeText,
+  type Place,
   startText,
   summaryText,
 } from './lines.ts'
@@ -24,7 +24,7 @@ const failuresNamed = 10
 export function terminalPrinter({ quiet, verbose }: PrinterOptions): Printer {
   const bar = imageBar()
   let dryRun = false
-  let output: string | undefined
+  let place: Place = {}
   let leftOut = 0
   const onStart = (event: StartEvent) => {
     if (dryRun) bar.stop()
@@ -36,7 +36,7 @@ export function terminalPrinter({ quiet, verbose }: PrinterOptions): Printer {
     printImage(event, { verbose, dryRun })
   }
   return (event) => {
-    if (event.type === 'start') ({ dryRun, output } = event)
+    if (event.type === 'start') [dryRun, place] = [event.dryRun, event]
     if (event.type === 'notice' && event.code === 'kinds-left-out') leftOut += event.files
     if (quiet && !isToldQuietly(event)) return
     switch (event.type) {
@@ -54,7 +54,7 @@ export function terminalPrinter({ quiet, verbose }: PrinterOptions): Printer {
         return say(pc.yellow(noticeText(event)))
       case 'summary':
         bar.stop()
-        process.stdout.write(summaryText(event, { output, failuresNamed }))
+        process.stdout.write(summaryText(event, { place, failuresNamed }))
     }
   }
 }
@@ -63,16 +63,16 @@ function printImage(event: ImageEvent, options: LineOptions): void {
   if (isPlan(event, options.dryRun)) process.stdout.write(`${imageLine(event, options)}\n`)
   else if (event.status === 'failed') say(pc.red(failureLine(event)))
   else if (options.verbose || needsReview(event)) say(imageLine(event, options))
-  if (isKept(event)) printKept(event.output, options.dryRun)
+  for (const line of keptLines(event, options.dryRun)) printKept(line, options.dryRun)
 }
 
 /** What a dry run is asked for: what would be made, or restored. */
 const isPlan = (event: ImageEvent, dryRun: boolean): boolean =>
   event.status === 'planned' || (dryRun && event.status === 'skipped' && event.output?.state === 'restored')
 
-function printKept(output: Parameters<typeof keptLine>[0], dryRun: boolean): void {
-  if (dryRun) process.stdout.write(`${keptLine(output, dryRun)}\n`)
-  else say(pc.yellow(keptLine(output, dryRun)))
+function printKept(line: string, dryRun: boolean): void {
+  if (dryRun) process.stdout.write(`${line}\n`)
+  else say(pc.yellow(line))
 }
 
 /** A line that stays, in the place of the bar, which is drawn again below it. */

@@ -1,16 +1,29 @@
 /** The questions of `rmbg setup`. They go to stderr, because stdout is for the result. */
 import { confirm, password, select } from '@inquirer/prompts'
+import { exit } from '@oclif/core/errors'
 import { sizeText } from '../../bytes.ts'
 import { type Offer, offerOf, offers } from '../../model/shelf/offers.ts'
 import type { ResolvedSettings } from '../../settings/settings.ts'
 import { isAtHand, offerOptions, offersFor, reasonOf, type Use } from '../../setup/set-up.ts'
+import { exitStatus } from '../exit.ts'
 import { printable } from '../printable.ts'
 
 const screen = { output: process.stderr }
 const tell = (message: string) => process.stderr.write(`${printable(message)}\n`)
 
-/** Whether somebody left a question with Ctrl-C. */
-export const isLeft = (error: unknown): boolean => error instanceof Error && error.name === 'ExitPromptError'
+/**
+ * Asks, and ends the program as Ctrl-C does when somebody leaves a question that way.
+ *
+ * @throws what oclif ends a command with
+ */
+export async function asking<T>(questions: () => Promise<T>): Promise<T> {
+  try {
+    return await questions()
+  } catch (error) {
+    if (error instanceof Error && error.name === 'ExitPromptError') exit(exitStatus.interrupted)
+    throw error
+  }
+}
 
 export const askUse = (): Promise<Use> =>
   select<Use>(
@@ -103,10 +116,6 @@ export const askLicense = (): Promise<boolean> =>
 
 export const askToSetUp = (): Promise<boolean> =>
   confirm(
-    {
-      message:
-        'Only the small built-in model is installed, good for one clear subject. Set up a better one now?',
-      default: true,
-    },
+    { message: 'Only the small built-in model is installed. Set up a better one now?', default: true },
     screen,
   )

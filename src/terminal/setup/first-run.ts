@@ -1,12 +1,8 @@
 import { RmbgError } from '../../errors.ts'
-import type { ResolvedSettings } from '../../settings/settings.ts'
+import type { Frame } from '../command.ts'
 import { isTerminal } from '../confirm.ts'
+import { printableOutput } from '../printable.ts'
 import type { ProcessFlags } from '../process-flags.ts'
-
-export interface FirstRunOptions {
-  signal: AbortSignal
-  tell: (message: string) => void
-}
 
 /** Whether somebody watches who wants to be talked to: a script, and `--quiet`, do not. */
 function isConversation(flags: ProcessFlags, env: NodeJS.ProcessEnv): boolean {
@@ -19,18 +15,18 @@ function isConversation(flags: ProcessFlags, env: NodeJS.ProcessEnv): boolean {
  * Before a first run on a terminal: offers a better model than the built-in one, if there is none yet. "Not now" is
  * remembered for this home. A model that cannot be set up stops nothing: the built-in one is used then.
  *
- * @throws the prompt's own error when the person leaves with Ctrl-C
+ * @throws what oclif ends a command with, when the person leaves with Ctrl-C
  */
 export async function offerBetterModel(
   flags: ProcessFlags,
-  settings: ResolvedSettings,
-  { signal, tell }: FirstRunOptions,
+  { settings, stop: { signal } }: Frame,
 ): Promise<void> {
   if (!isConversation(flags, process.env)) return
   const { mayOffer, rememberNotNow } = await import('../../setup/first-run.ts')
   if (!(await mayOffer(settings))) return
-  const { askToSetUp } = await import('./dialog.ts')
-  if (!(await askToSetUp())) return rememberNotNow(settings)
+  const { askToSetUp, asking } = await import('./dialog.ts')
+  if (!(await asking(askToSetUp))) return rememberNotNow(settings)
+  const tell = (message: string) => void process.stderr.write(`${printableOutput(message)}\n`)
   const { guide } = await import('./guide.ts')
   try {
     const done = await guide(settings, { yes: false, interactive: true, signal, tell })

@@ -7,7 +7,7 @@ import { licenseSentence } from '../../model/shelf/pull.ts'
 import type { ResolvedSettings } from '../../settings/settings.ts'
 import { bestOf, offerOptions, type SetUp, setUp, type Use } from '../../setup/set-up.ts'
 import { byteProgress } from '../progress.ts'
-import { askLicense, askOffer, askUse, passGate } from './dialog.ts'
+import { asking, askLicense, askOffer, askUse, passGate } from './dialog.ts'
 
 export interface GuideOptions {
   /** What is given is not asked. */
@@ -30,7 +30,7 @@ export interface GuideOptions {
  */
 export async function guide(settings: ResolvedSettings, options: GuideOptions): Promise<SetUp | undefined> {
   const { picture, yes, interactive, signal, tell } = options
-  const chosen = await choose(settings, options)
+  const chosen = await asking(() => choose(settings, options))
   if (chosen === undefined) return undefined
   const progress = byteProgress(chosen.model)
   return setUp(settings, {
@@ -42,7 +42,7 @@ export async function guide(settings: ResolvedSettings, options: GuideOptions): 
     },
     acceptsLicense: async (model, name) => {
       tell(licenseSentence(name, model))
-      return yes || (interactive && (await askLicense()))
+      return yes || (interactive && (await asking(askLicense)))
     },
   }).finally(progress.stop)
 }

@@ -1,0 +1,55 @@
+/** What a run gives a person besides the store: the local cut-out and mask of an image, or bytes on standard output. */
+import type { CompletedJob } from '../database/jobs.ts'
+import type { Batch } from './contract.ts'
+import type { Output } from './events.ts'
+import type { Candidate } from './inputs.ts'
+import { foreseeOutput, placeCutout, placeMask } from './output-file.ts'
+
+/** As the events of an image name them. */
+export interface LocalFiles {
+  output?: Output
+  maskOutput?: Output
+}
+
+interface FilesToPlace {
+  job: CompletedJob
+  /** The bytes of the files; asked only when they are needed. */
+  read: { cutout: () => Promise<Uint8Array>; mask: () => Promise<Uint8Array> }
+  /** What written files are called. */
+  state: 'written' | 'restored'
+}
+
+/** Whether a run has local files at all. */
+export const hasLocalFiles = ({ outputOf, maskOf, deliver }: Batch): boolean =>
+  outputOf !== undefined || maskOf !== undefined || deliver !== undefined
+
+/**
+ * Brings the local files of a completed job to their places. In a dry run it only tells.
+ *
+ * @throws RmbgError OUTPUT_UNWRITABLE, or what `read` throws
+ */
+export async function placeFiles(
+  batch: Batch,
+  candidate: Candidate,
+  { job, read, state }: FilesToPlace,
+): Promise<LocalFiles> {
+  const { outputOf, maskOf, deliver } = batch
+  if (deliver && !batch.dryRun) await deliver(await read.cutout())
+  const output =
+    outputOf && (await placeCutout(batch, outputOf(candidate), { job, state, read: read.cutout }))
+  const maskOutput = maskOf && (await placeMask(batch, maskOf(candidate), { job, state, read: read.mask }))
+  return named(output, maskOutput)
+}
+
+/** What would become of the local files of an image that is not made yet. */
+export async function foreseeFiles(batch: Batch, candidate: Candidate): Promise<LocalFiles> {
+  const { outputOf, maskOf } = batch
+  const output = outputOf && (await foreseeOutput(batch, outputOf(candidate)))
+  const maskOutput = maskOf && (await foreseeOutput(batch, maskOf(candidate), 'mask'))
+  return named(output, maskOutput)
+}
+
+const named = (output: Output | undefined, maskOutput: Output | undefined): LocalFiles => ({
+  ...(output && { output }),
+  ...(maskOutput && { maskOutput }),
+})
