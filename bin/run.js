@@ -2,9 +2,8 @@
 import '../dist/system/home.js' // before the libraries
 import { availableParallelism } from 'node:os'
 import { flush } from '@oclif/core/flush'
-import { handle } from '@oclif/core/handle'
 import { run } from '@oclif/core/run'
-import { printableLines } from '../dist/terminal/printable.js'
+import { endWith } from '../dist/terminal/end.js'
 
 // libvips and the file system share this pool: four threads, its default, keep no more than four cores busy. Node 20 has
 // started it by now and only heeds the variable when it comes from outside.
@@ -14,12 +13,12 @@ process.env.UV_THREADPOOL_SIZE ??= String(Math.max(4, availableParallelism() + 2
 // Node 22.13 on it can be told to leave it out.
 if (process.report) process.report.excludeEnv = true
 
+const argv = process.argv.slice(2)
+process.on('uncaughtException', (error) => endWith(error, argv))
+
 try {
-  await run(process.argv.slice(2), import.meta.url)
+  await run(argv, import.meta.url)
   await flush()
 } catch (error) {
-  // oclif repeats arguments, and a shell may have made them of file names: they command no terminal.
-  error.message = printableLines(error.message)
-  error.stack = printableLines(error.stack)
-  await handle(error)
+  endWith(error, argv)
 }

@@ -2,6 +2,7 @@ import type { Finding, FindingLevel } from '../doctor/finding.ts'
 import { RmbgError } from '../errors.ts'
 import { BaseCommand } from '../terminal/command.ts'
 import { exitStatus } from '../terminal/exit.ts'
+import { outputWidth } from '../terminal/table.ts'
 import { doctorText } from '../terminal/texts/doctor-text.ts'
 
 export interface DoctorReport {
@@ -35,7 +36,7 @@ Exit status, that of the worst finding: ${exitStatus.done} OK, ${exitStatus.heal
         { name: 'settings', level: 'crit', summary, ...(hint !== undefined && { remedy: hint }) } as Finding,
       ]
     })
-    this.log(doctorText(findings, process.stdout.columns ?? Number.POSITIVE_INFINITY))
+    this.log(doctorText(findings, outputWidth()))
     const level =
       (['crit', 'warn'] as const).find((each) => findings.some((found) => found.level === each)) ?? 'ok'
     process.exitCode = statusOf[level]

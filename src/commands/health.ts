@@ -1,6 +1,7 @@
 import * as Flags from '@oclif/core/flags'
 import type { HealthCheck, HealthLevel } from '../database/health/contract.ts'
-import { BaseCommand, describeError } from '../terminal/command.ts'
+import { BaseCommand } from '../terminal/command.ts'
+import { describeError } from '../terminal/error-text.ts'
 import { exitStatus, healthStatus } from '../terminal/exit.ts'
 import { cacheCheck, healthText, openMetrics, overallLevel } from '../terminal/texts/health-text.ts'
 

@@ -1,18 +1,19 @@
 import * as Args from '@oclif/core/args'
+import type { Context } from '../context.ts'
+import type { BatchServices } from '../process/contract.ts'
 import { formatFor } from '../process/destination.ts'
-import type { SummaryEvent } from '../process/events.ts'
+import type { PhaseEvent, SummaryEvent } from '../process/events.ts'
 import { type RemoteInputs, remoteInputs } from '../process/inputs/remote.ts'
 import { collectInputs } from '../process/inputs.ts'
 import { resolveCutout } from '../settings/cutout-settings.ts'
 import { loadPreset } from '../settings/presets.ts'
 import type { ResolvedSettings } from '../settings/settings.ts'
 import { openSpill, type Spill } from '../system/spill.ts'
-import { BaseCommand, describeError, type Frame } from '../terminal/command.ts'
+import { BaseCommand, type Frame } from '../terminal/command.ts'
+import { asksForJson, errorEventText } from '../terminal/end.ts'
 import { exitStatus } from '../terminal/exit.ts'
 import { guardSuffix, toLocalWish } from '../terminal/output-flags.ts'
-import { printable } from '../terminal/printable.ts'
-import { choosePrinter } from '../terminal/printers/choose.ts'
-import { pipedPrinter } from '../terminal/printers/piped.ts'
+import { type Listeners, listeners } from '../terminal/printers/choose.ts'
 import type { Printer } from '../terminal/printers/printer.ts'
 import { type ProcessFlags, processFlags, toBatchOptions, toInputOptions } from '../terminal/process-flags.ts'
 import { offerBetterModel } from '../terminal/setup/first-run.ts'
@@ -43,10 +44,13 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
   }
   static override flags = processFlags
 
+  #listeners: Listeners | undefined
+
   async run(): Promise<void> {
     const { flags, argv } = await this.parse(Process, guardSuffix(this.argv))
     const isPiped = flags.output === '-'
-    const print = isPiped ? pipedPrinter(flags) : choosePrinter(flags)
+    this.#listeners = listeners(flags)
+    const { tell: print } = this.#listeners
     await this.withContext(
       async (frame) => {
         await offerBetterModel(flags, frame)
@@ -75,28 +79,20 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     const spill = openSpill()
     const remote = remoteInputs({ bucket: context.inputBucket, spill, signal: stop.signal })
     try {
+      print({ type: 'phase', phase: 'inputs', message: 'Looking for pictures' })
       const { candidates, options } = await plan({ settings, flags, patterns, spill, remote, print })
-      const [masks, store] = await Promise.all([
-        flags['from-mask']
-          ? ('from-store' as const)
-          : context.modelSpec().then((spec) => ({ spec, model: context.model })),
-        context.store(),
-      ])
-      if (!flags['dry-run']) await store.check(stop.signal)
-      const database = await context.database()
-      // Cut-outs from masks are new objects too.
-      if (!flags['dry-run']) await context.ownStore(database, ownershipOf(flags, { claims: true }))
+      const services = await openServices({ context, stop }, flags, print)
       const { runBatch } = await import('../process/batch.ts')
-      const services = { store, database, masks }
       return await runBatch(candidates, services, { ...options, signal: stop.signal, onEvent: print })
-    } catch (error) {
-      if (flags.json)
-        process.stdout.write(`${printable(JSON.stringify({ type: 'error', ...describeError(error) }))}\n`)
-      throw error
     } finally {
       await remote.close()
       await spill.close()
     }
+  }
+
+  protected override onFailure(error: unknown): void {
+    if (this.#listeners) this.#listeners.fail(error)
+    else if (asksForJson(this.argv)) process.stdout.write(`${errorEventText(error)}\n`)
   }
 
   #assertFewReviews(
@@ -108,6 +104,33 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     this.logToStderr(`${needReview} of ${cutouts} cut-outs need review, more than ${failOnReview}%.`)
     this.exit(exitStatus.reviewNeeded)
   }
+}
+
+/** Store, database and masks, in the order in which what is wrong with them is found soonest. */
+async function openServices(
+  { context, stop }: Pick<Frame, 'context' | 'stop'>,
+  flags: ProcessFlags,
+  print: Printer,
+): Promise<BatchServices> {
+  print({ type: 'phase', phase: 'store', message: 'Opening the store' })
+  const [masks, store] = await Promise.all([
+    flags['from-mask']
+      ? ('from-store' as const)
+      : context.modelSpec().then((spec) => ({ spec, model: context.model })),
+    context.store(),
+  ])
+  if (!flags['dry-run']) await store.check(stop.signal)
+  print(await databasePhase(context))
+  const database = await context.database()
+  // Cut-outs from masks are new objects too.
+  if (!flags['dry-run']) await context.ownStore(database, ownershipOf(flags, { claims: true }))
+  return { store, database, masks }
+}
+
+async function databasePhase(context: Context): Promise<PhaseEvent> {
+  if (await context.databaseExists())
+    return { type: 'phase', phase: 'database', message: 'Opening the database' }
+  return { type: 'phase', phase: 'new-database', message: 'Creating the embedded database, once' }
 }
 
 interface Plan {

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import * as Args from '@oclif/core/args'
 import type * as Interfaces from '@oclif/core/interfaces'
 import type { Context } from '../context.ts'
@@ -57,7 +57,11 @@ Each page ends with a cursor. Pass it to --cursor, with the same filters, to get
     const cache = () => context.cache((message) => this.logToStderr(message))
     const pages =
       ids.length > 0 ? pageOfIds(database, await cache(), ids) : jobPages(database, toFilter(flags), flags)
-    const print = jobsPrinter({ ...flags, facts: ids.length > 0 })
+    const print = jobsPrinter({
+      ...flags,
+      facts: ids.length > 0,
+      placeToReview: flags['needs-review'] && !flags.urls ? await this.#places(context) : undefined,
+    })
     let result: QueryResult = { jobs: [] }
     let count = 0
     for await (const { jobs, ...next } of pages) {
@@ -73,6 +77,12 @@ Each page ends with a cursor. Pass it to --cursor, with the same filters, to get
     }
     if (count === 0) this.logToStderr('No job matches.')
     return result
+  }
+
+  /** Where the objects of keys are, as a person names them. */
+  async #places(context: Context): Promise<(key: string) => string> {
+    const { location } = await context.store()
+    return (key) => (context.buckets().length === 0 ? join(location, key) : `${key} in ${location}`)
   }
 
   async #download(context: Context, jobs: readonly Job[], flags: QueryFlags): Promise<Partial<Downloads>> {

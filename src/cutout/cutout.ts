@@ -1,6 +1,7 @@
 /** What this program is for: one picture, from its file to the files of its mask and its cut-out. */
 import { failPoint } from '../fail-point.ts'
 import type { Letterbox, MatteModel, ModelSpec } from '../model/contract.ts'
+import { stopwatch } from '../stopwatch.ts'
 import { type DecodedImage, decode, decodeMask } from './codec/decode.ts'
 import { type EncodedCutout, type EncodedImage, encodeCutout, encodeMask } from './codec/encode.ts'
 import { toModelInput } from './codec/model-input.ts'
@@ -25,6 +26,15 @@ export interface Cutout {
   review: Review
   /** Why a catalogue would refuse the cut-out; absent without its rules. */
   violations: RuleViolation[] | undefined
+  stages: CutoutStages
+}
+
+/** Milliseconds of each stage, without waiting for the model. */
+export interface CutoutStages {
+  decode: number
+  model: number
+  composite: number
+  encode: number
 }
 
 /**
@@ -34,14 +44,35 @@ export interface Cutout {
  * @throws RmbgError INPUT_CORRUPT, MASK_MISSING for a mask of another size, OUTPUT_TOO_LARGE, or what the model throws
  */
 export async function cutOut(file: Uint8Array, subject: Subject, recipe: CutoutRecipe): Promise<Cutout> {
+  const lap = stopwatch()
   const picture = await decode(file, recipe)
+  const decodeMs = lap()
   await failPoint('process:decoded')
-  const found = 'mask' in subject ? await givenMask(subject.mask, picture) : await askModel(subject, picture)
+  const { found, modelMs } = await find(subject, picture)
+  lap()
   const pixels = composite({ picture, ...found, ...recipe })
+  const compositeMs = lap()
   const [mask, processed] = await Promise.all([encodeMask(pixels), encodeCutout(pixels, picture, recipe)])
   const violations = await check(processed, pixels.review, recipe)
   await failPoint('process:encoded')
-  return { mask, processed, review: pixels.review, violations }
+  const stages = { decode: decodeMs, model: modelMs, composite: compositeMs, encode: lap() }
+  return { mask, processed, review: pixels.review, violations, stages }
+}
+
+/** Finds the subject, and tells how long the model worked on that, without waiting for its turn. */
+async function find(subject: Subject, picture: DecodedImage): Promise<{ found: Found; modelMs: number }> {
+  if ('mask' in subject) return { found: await givenMask(subject.mask, picture), modelMs: 0 }
+  const lap = stopwatch()
+  let waitedMs = 0
+  const predict: SubjectModel['predict'] = async (rgb) => {
+    const answered = stopwatch()
+    const matte = await subject.predict(rgb)
+    const ms = answered()
+    waitedMs += ms - (matte.inferenceMs ?? ms)
+    return matte
+  }
+  const found = await askModel({ ...subject, predict }, picture)
+  return { found, modelMs: lap() - waitedMs }
 }
 
 /** Where the subject is, as `composite` takes it. */

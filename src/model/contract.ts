@@ -71,6 +71,8 @@ export interface Matte {
   alpha: Float32Array<ArrayBuffer>
   width: number
   height: number
+  /** Milliseconds of the inference itself, without waiting for its turn; absent where that is not known. */
+  inferenceMs?: number
 }
 
 /** A loaded model. `predict` may be called concurrently; calls queue, because inference blocks its thread. */

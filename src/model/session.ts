@@ -3,6 +3,7 @@ import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import pLimit from 'p-limit'
 import { fromPlainError, RmbgError } from '../errors.ts'
+import { stopwatch } from '../stopwatch.ts'
 import type { Device, LoadedModel, Matte, ModelSpec } from './contract.ts'
 import { provideRuntime, type RuntimeNews } from './runtime/provide.ts'
 import { sentence } from './sentence.ts'
@@ -46,10 +47,12 @@ export async function openModel(spec: ModelSpec, options: OpenOptions = {}): Pro
   let closing: Promise<void> | undefined
   const { inputSize, provider, notice } = thread
 
-  async function attempt(request: ImageRequest): Promise<ImageAnswer> {
+  async function attempt(request: ImageRequest): Promise<ImageAnswer & { inferenceMs: number }> {
     thread ??= await start()
+    const lap = stopwatch()
     try {
-      return await thread.run(request)
+      const answer = await thread.run(request)
+      return { ...answer, inferenceMs: lap() }
     } catch (error) {
       if (!isRefusal(error)) thread = undefined
       throw error
@@ -77,7 +80,8 @@ export async function openModel(spec: ModelSpec, options: OpenOptions = {}): Pro
         cause,
       })
     })
-    return { ...answer, matte: { alpha: answer.alpha, ...inputSize } }
+    const { alpha, inferenceMs } = answer
+    return { ...answer, matte: { alpha, inferenceMs, ...inputSize } }
   }
 
   return {

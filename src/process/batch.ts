@@ -8,9 +8,17 @@ import { upsertUser } from '../database/users.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import type { ModelSpec } from '../model/contract.ts'
+import { shownPath } from '../system/file-names.ts'
 import { processOwner } from '../system/owner.ts'
 import type { Batch, BatchOptions, BatchServices, Image, Masks } from './contract.ts'
-import type { FailedEvent, ImageEvent, PlannedEvent, StartEvent, SummaryEvent } from './events.ts'
+import {
+  type FailedEvent,
+  type ImageEvent,
+  type PlannedEvent,
+  type StartEvent,
+  type SummaryEvent,
+  schemaVersion,
+} from './events.ts'
 import { failedEvent, imageFailure } from './failure.ts'
 import { mebibytes, processOne } from './image.ts'
 import { inputTest } from './input-files.ts'
@@ -82,6 +90,7 @@ function openBatch(candidates: Candidates, services: BatchServices, options: Bat
 function announce({ onEvent, masks, run, store, database, ...batch }: Batch, images: number): void {
   const start: StartEvent = {
     type: 'start',
+    schemaVersion,
     runId: run.id,
     images,
     dryRun: batch.dryRun,
@@ -89,6 +98,8 @@ function announce({ onEvent, masks, run, store, database, ...batch }: Batch, ima
     ...(masks !== 'from-store' && masks.spec.choice && { modelChoice: masks.spec.choice }),
     store: store.location,
     database: database.location,
+    ...(batch.output !== undefined && { output: shownPath(batch.output) }),
+    ...(batch.besideInputs && { besideInputs: true }),
     concurrency: batch.concurrency,
     maxMemoryBytes: batch.maxMemory,
   }
@@ -193,6 +204,7 @@ function announced({ spec, model }: Exclude<Masks, 'from-store'>, { onEvent }: B
   let opening: ReturnType<typeof model> | undefined
   const open = async () => {
     startPixelThreads() // while the model loads
+    onEvent({ type: 'phase', phase: 'model', message: `Loading the model ${nameOf(spec)}` })
     const opened = await model()
     onEvent({ type: 'model', model: nameOf(opened.spec), provider: opened.provider })
     const { notice: message } = opened

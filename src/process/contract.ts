@@ -37,6 +37,10 @@ export interface BatchOptions {
   cutout: Omit<CutoutRecipe, 'depth'>
   /** The same settings, as kept in the `params` of a job. */
   cutoutParams: Record<string, unknown>
+  /** The folder or file that cut-outs go to besides the store, as an absolute path; undefined where there is no such place. */
+  output?: string | undefined
+  /** Cut-outs go to the folders of their inputs. */
+  besideInputs?: boolean | undefined
   /** Where the local cut-out of a candidate goes, as an absolute path; undefined where there is none. */
   outputOf: LocalPath | undefined
   /** The same of the local mask. */

@@ -22,11 +22,12 @@ import { tagJobs } from '../database/tags.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import type { MatteModel } from '../model/contract.ts'
+import { stopwatch } from '../stopwatch.ts'
 import { contentTypeOf, objectKey } from '../store/keys.ts'
 import { readVerified } from '../store/verified.ts'
 import { sha256Of } from '../system/sha256.ts'
 import type { Batch, Image, Outcome, ReadableImage } from './contract.ts'
-import type { CompletedEvent, FailedEvent } from './events.ts'
+import type { CompletedEvent, FailedEvent, Stages } from './events.ts'
 import { type Begun, fail, failedEvent, imageFailure, isCutShort } from './failure.ts'
 import { removeEarlier, removeOwn } from './leftovers.ts'
 import { hasLocalFiles, placeFiles } from './local-files.ts'
@@ -88,8 +89,8 @@ async function measure(batch: Batch, image: ReadableImage): Promise<Picture> {
 /** A job that this run holds, and all that is needed to do it. */
 type ClaimedWork = Extract<Claim, { state: 'claimed' }> &
   Picture & {
-    /** `performance.now()` when the work began. */
-    startedAt: number
+    /** Milliseconds until the job was claimed. */
+    spent: Pick<Stages, 'read' | 'database'>
     content: Content
     mask: MaskOrigin
     begun: Begun
@@ -103,9 +104,10 @@ interface Content {
 
 /** 1. Claim: what the file holds decides whether there is work to do, and the database decides who does it. */
 async function claim(batch: Batch, picture: Picture, begun: Begun) {
-  const startedAt = performance.now()
+  const lap = stopwatch()
   const bytes = await picture.image.source.read()
   const content = { bytes, sha256: sha256Of(bytes) }
+  const read = lap()
   await failPoint('process:read')
   // A job that is named by its id is meant, whatever its original is.
   const own = picture.image.job ? undefined : await findJobOfFile(batch.database.sql, content.sha256)
@@ -118,7 +120,8 @@ async function claim(batch: Batch, picture: Picture, begun: Begun) {
   begun.tidied = removeEarlier(batch.store, claimed)
   await tagJobs(batch.database.sql, [claimed.jobId], batch.tags)
   await failPoint('process:tagged')
-  return { ...claimed, ...picture, startedAt, content, mask, begun } satisfies ClaimedWork
+  const spent = { read, database: lap() }
+  return { ...claimed, ...picture, spent, content, mask, begun } satisfies ClaimedWork
 }
 
 interface Made extends Cutout {
@@ -145,25 +148,28 @@ async function make(batch: Batch, work: ClaimedWork): Promise<Made> {
 interface Stored {
   mask: SentObject
   processed: SentObject
+  storeMs: number
 }
 
 /** 3. Store: send mask and cut-out, and wait for all three objects. */
 async function store(work: ClaimedWork, made: Made): Promise<Stored> {
   const { uploads } = work.begun
+  const lap = stopwatch()
   const mask = uploads.send('mask', work, made.mask)
   const processed = uploads.send('processed', work, made.processed)
   await failPoint('process:uploading')
   await uploads.acknowledged()
   await work.begun.tidied
   await failPoint('process:stored')
-  return { mask, processed }
+  return { mask, processed, storeMs: lap() }
 }
 
 /** 4. Complete: the row says so, in the one statement that also records keys and checksums and ends the lease. */
 async function complete(batch: Batch, work: ClaimedWork, made: Made, stored: Stored): Promise<Outcome> {
   const { original, provider } = made
   const { mask, processed } = stored
-  const processingTimeMs = Math.round(performance.now() - work.startedAt)
+  const stages = stagesOf(work, made, stored)
+  const processingTimeMs = Object.values(stages).reduce((sum, ms) => sum + ms, 0)
   const review = reviewOf(made)
   const isOurs = await completeJob(batch.database.sql, {
     jobId: work.jobId,
@@ -187,7 +193,12 @@ async function complete(batch: Batch, work: ClaimedWork, made: Made, stored: Sto
     return 'held'
   }
   await failPoint('process:completed')
-  return withLocalFiles(batch, work, made, completedEvent(work, made, stored, { processingTimeMs, review }))
+  return withLocalFiles(
+    batch,
+    work,
+    made,
+    completedEvent(work, made, stored, { processingTimeMs, stages, review }),
+  )
 }
 
 /**
@@ -217,7 +228,7 @@ function completedEvent(
   { image, header, jobId, attempt }: ClaimedWork,
   { original, provider }: Made,
   { mask, processed }: Stored,
-  { processingTimeMs, review }: Pick<CompletedEvent, 'processingTimeMs' | 'review'>,
+  { processingTimeMs, stages, review }: Pick<CompletedEvent, 'processingTimeMs' | 'stages' | 'review'>,
 ): CompletedEvent {
   return {
     type: 'image',
@@ -230,11 +241,27 @@ function completedEvent(
     ...(header.frames > 1 && { frames: header.frames }),
     provider,
     processingTimeMs,
+    stages,
     originalPath: original.key,
     maskPath: mask.key,
     processedPath: processed.key,
     review,
   }
+}
+
+/** Work only: an image that waits for a thread, the model or memory is not being worked on. Whole milliseconds. */
+function stagesOf({ spent }: ClaimedWork, made: Made, { storeMs }: Stored): Stages {
+  const { decode, model, composite, encode } = made.stages
+  const exact = {
+    read: spent.read,
+    decode,
+    model,
+    composite,
+    encode,
+    store: storeMs,
+    database: spent.database,
+  }
+  return Object.fromEntries(Object.entries(exact).map(([stage, ms]) => [stage, Math.round(ms)])) as Stages
 }
 
 /** Where the mask of an image comes from, and the parameters that follow from that. */

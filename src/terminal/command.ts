@@ -1,14 +1,15 @@
 import { Command } from '@oclif/core/command'
-import { CLIError } from '@oclif/core/errors'
+import { ExitError } from '@oclif/core/errors'
 import type * as Interfaces from '@oclif/core/interfaces'
 import * as ux from '@oclif/core/ux'
-import pc from 'picocolors'
 import { type Context, openContext, type WaitingNews } from '../context.ts'
 import { RmbgError } from '../errors.ts'
 import { type ResolvedSettings, resolveSettings } from '../settings/settings.ts'
-import { exitStatus, exitStatusOfFamily } from './exit.ts'
+import { describeError, errorText, statusOf, usageError } from './error-text.ts'
+import { exitStatus } from './exit.ts'
 import { patienceFlag } from './flags.ts'
-import { printable, printableLines, printableOutput } from './printable.ts'
+import { above, leaveLiveLines } from './live-line.ts'
+import { printableLines, printableOutput } from './printable.ts'
 import { onStopSignals, type StopSignals } from './signals.ts'
 
 /** What a command works with while `withContext` runs it. */
@@ -85,43 +86,47 @@ export abstract class BaseCommand extends Command {
 
   // What comes from files, databases and servers may hold what a terminal would obey.
   override log(message = ''): void {
-    super.log(printableOutput(message))
+    above(() => super.log(printableOutput(message)))
   }
 
   override logToStderr(message = ''): void {
-    super.logToStderr(printableOutput(message))
+    above(() => super.logToStderr(printableOutput(message)))
   }
 
   override logJson(json: unknown): void {
     ux.stdout(printableLines(JSON.stringify(json, undefined, 2)))
   }
 
-  /** One sentence and one hint on stderr; the stack only with DEBUG. */
-  protected override async catch(
-    error: Error & { exitCode?: number; oclif?: { exit?: number } },
-  ): Promise<never> {
-    // oclif's own errors (bad flags, this.exit) already know their sentence and status.
-    if (error instanceof CLIError) throw error
+  /** One line on stderr, the last one, whoever found the error; the stack before it, only with DEBUG. */
+  protected override async catch(thrown: unknown): Promise<never> {
+    leaveLiveLines()
+    if (thrown instanceof ExitError) throw thrown
+    const error = usageError(thrown, this.#knownWords())
+    this.onFailure(error)
+    if (process.env.DEBUG && thrown instanceof Error) this.logToStderr(thrown.stack ?? '')
     if (this.jsonEnabled()) this.logJson(this.toErrorJson(error))
-    else this.#report(error)
-    if (process.env.DEBUG) this.logToStderr(error.stack ?? '')
+    else this.logToStderr(errorText(error))
     this.exit(statusOf(error))
   }
 
-  #report(error: Error): void {
-    const known = error instanceof RmbgError ? error : undefined
-    this.logToStderr(
-      `${pc.red('Error:')} ${printable(error.message)}${known ? pc.dim(` [${known.code}]`) : ''}`,
-    )
-    if (known?.hint) this.logToStderr(printable(known.hint))
-    if (!known && !process.env.DEBUG)
-      this.logToStderr('This is unexpected. Set DEBUG=* to see where it comes from.')
+  /** For a command that tells of an error in a way of its own, besides the line on stderr. */
+  protected onFailure(_error: unknown): void {}
+
+  #knownWords() {
+    const { id, flags, baseFlags, enableJsonFlag } = this.ctor
+    const names = Object.keys({ ...baseFlags, ...flags, ...(enableJsonFlag && { json: true }), help: true })
+    return {
+      command: `${this.config.bin} ${(id ?? '').replaceAll(':', ' ')}`.trim(),
+      flags: names.map((name) => `--${name}`),
+    }
   }
 
   /** The abort itself is no error to report; one that a person can act on is. */
   protected stopped(stop: StopSignals, error?: unknown): never {
-    if (error instanceof CLIError) throw error
-    if (error instanceof RmbgError && !this.jsonEnabled()) this.#report(error)
+    leaveLiveLines()
+    if (error instanceof ExitError) throw error
+    if (error !== undefined) this.onFailure(error)
+    if (error instanceof RmbgError && !this.jsonEnabled()) this.logToStderr(errorText(error))
     this.logToStderr('Stopped. Run the same command again to continue.')
     this.exit(stop.status())
   }
@@ -137,15 +142,4 @@ const neverStopped: StopSignals = {
   signal: new AbortController().signal,
   status: () => exitStatus.interrupted,
   release: () => {},
-}
-
-export function describeError(error: unknown): { code: string; message: string; hint?: string } {
-  if (error instanceof RmbgError) {
-    return { code: error.code, message: error.message, ...(error.hint !== undefined && { hint: error.hint }) }
-  }
-  return { code: 'UNEXPECTED', message: error instanceof Error ? error.message : String(error) }
-}
-
-function statusOf(error: unknown): number {
-  return error instanceof RmbgError ? exitStatusOfFamily[error.family] : exitStatus.unexpected
 }

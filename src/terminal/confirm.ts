@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises'
 import { RmbgError } from '../errors.ts'
+import { leaveLiveLines } from './live-line.ts'
 
 /** Whether there is a person to ask. */
 export const isTerminal = (): boolean => Boolean(process.stdin.isTTY && process.stderr.isTTY)
@@ -7,6 +8,7 @@ export const isTerminal = (): boolean => Boolean(process.stdin.isTTY && process.
 /** Asks on a terminal. Elsewhere, and for any answer but yes, it is no. */
 export async function ask(question: string): Promise<boolean> {
   if (!isTerminal()) return false
+  leaveLiveLines()
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   try {
     return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim())

@@ -2,6 +2,7 @@ import * as Flags from '@oclif/core/flags'
 import type * as Interfaces from '@oclif/core/interfaces'
 import { devices } from '../model/contract.ts'
 import type { runBatch } from '../process/batch.ts'
+import type { Destination } from '../process/destination.ts'
 import type { RemoteInputs } from '../process/inputs/remote.ts'
 import type { Candidates, InputOptions } from '../process/inputs.ts'
 import { maxFileBytes } from '../process/source.ts'
@@ -121,6 +122,10 @@ const printFlags = {
     exclusive: ['verbose'],
   }),
   verbose: Flags.boolean({ default: false, description: 'print details of every image' }),
+  'log-file': Flags.string({
+    helpValue: 'FILE',
+    description: 'also append every event to this file, one JSON object per line with its time',
+  }),
 }
 
 /** Flags of `rmbg process`; those of settings stay text until the settings are resolved. */
@@ -192,6 +197,7 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
     allowSvg: settings.allowSvg ?? false,
     cutout: { ...cutout.options, rules: preset?.check },
     cutoutParams: { ...cutout.params, ...(rules && { rules }) },
+    ...namedPlace(local.destination),
     ...planLocalFiles(candidates, local, cutout.extension),
     ...(local.destination.to === 'standard output' && { deliver: toStandardOutput }),
     overwrite: flags.overwrite,
@@ -200,4 +206,11 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
     dryRun: flags['dry-run'],
     maxFailures: flags['fail-fast'] ? 1 : (flags['max-failures'] ?? Number.POSITIVE_INFINITY),
   }
+}
+
+/** Where a person looks for the cut-outs. */
+function namedPlace(destination: Destination): Pick<BatchOptions, 'output' | 'besideInputs'> {
+  if (destination.to === 'folder') return { output: destination.folder }
+  if (destination.to === 'file') return { output: destination.path }
+  return destination.to === 'inputs' ? { besideInputs: true } : {}
 }

@@ -1,5 +1,6 @@
-import { type Options, SingleBar } from 'cli-progress'
 import { sizeText } from '../bytes.ts'
+import { liveLine } from './live-line.ts'
+import { etaText, progressLine } from './progress-line.ts'
 
 export interface Progress {
   add(count: number): void
@@ -12,41 +13,21 @@ export interface ByteProgress {
   stop(): void
 }
 
-/** What all bars have in common. */
-const barStyle: Options = {
-  barCompleteChar: '█',
-  barIncompleteChar: '░',
-  barsize: 30,
-  hideCursor: true,
-  // Whoever shows a bar decides what Ctrl-C means; the bar must not end the process.
-  gracefulExit: false,
-  // The bar is cut at the width. Without this, cli-progress cuts every other line too, as long as the bar is there.
-  linewrap: true,
-  // Lines above the bar are written in its place.
-  forceRedraw: true,
-  stream: process.stderr,
-}
-
-/**
- * A bar on stderr that leaves the lines of others alone: cli-progress 3.12 ends by going back to where the cursor was when
- * the bar began, and what is printed next would cover what was printed since (npkgz/cli-progress #142, #145).
- */
-export function progressBar(options: Options): SingleBar {
-  const bar = new SingleBar({ ...barStyle, ...options })
-  const { terminal } = bar as unknown as { terminal: { cursorSave(): void; cursorRestore(): void } }
-  terminal.cursorSave = () => {}
-  terminal.cursorRestore = () => {}
-  return bar
-}
-
 const linesEveryMs = 10_000
 
 /** Progress on stderr: a bar on a terminal, now and then a line elsewhere, nothing when `silent`. */
 export function progress(what: string, total: number, { silent = false } = {}): Progress {
   if (silent || total === 0) return { add: () => {}, stop: () => {} }
   if (process.stderr.isTTY) {
-    const format = `{bar} {value}/{total} ${what}  ETA {eta_formatted}`
-    const bar = progressBar({ format, clearOnComplete: true })
+    const bar = liveLine(({ progress, value, total, eta }, width) =>
+      progressLine(
+        [
+          { text: `${value}/${total} ${what}`, rank: 1 },
+          { text: etaText(eta), rank: 2 },
+        ],
+        { width, progress },
+      ),
+    )
     bar.start(total, 0)
     return { add: (count) => bar.increment(count), stop: () => bar.stop() }
   }
@@ -71,13 +52,23 @@ export function byteProgress(what: string): ByteProgress {
       stop: () => {},
     }
   }
-  const format = `${what} {bar} {percentage}%  {got} of {all}  ETA {eta_formatted}`
-  const bar = progressBar({ format })
+  let all: number | undefined
+  const bar = liveLine(({ progress, value, eta }, width) =>
+    progressLine(
+      [
+        { text: all === undefined ? '' : `${Math.floor(progress * 100)}%`, rank: 1 },
+        { text: what, rank: 4 },
+        { text: `${sizeText(value)} of ${sizeText(all) || '?'}`, rank: 2 },
+        { text: all === undefined ? '' : etaText(eta), rank: 3 },
+      ],
+      { width, progress: all === undefined ? 0 : progress },
+    ),
+  )
   return {
     update: (received, total) => {
-      const payload = { got: sizeText(received), all: sizeText(total) || '?' }
-      if (bar.isActive) bar.update(received, payload)
-      else bar.start(total ?? received, received, payload)
+      all = total
+      if (bar.isActive) bar.update(received)
+      else bar.start(total ?? received, received)
     },
     stop: () => bar.stop(),
   }

@@ -1,4 +1,5 @@
 import { exitStatus } from './exit.ts'
+import { leaveLiveLines } from './live-line.ts'
 
 export interface StopSignals {
   /** Aborted by the first Ctrl-C or SIGTERM: take no new work, finish what is in flight. */
@@ -17,6 +18,7 @@ export function onStopSignals(tell: (message: string) => void, whatHappens: stri
     if (controller.signal.aborted) {
       // Not process.exit: that aborts with a core dump while a thread is in native code.
       release()
+      leaveLiveLines()
       process.kill(process.pid, name)
     }
     tell(`Stopping: ${whatHappens}. Press Ctrl-C again to leave at once; nothing is lost either way.`)

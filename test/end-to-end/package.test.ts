@@ -77,9 +77,11 @@ describe('the package', () => {
         'README.md',
         'bin',
         'dist',
+        'man',
         'migrations',
         'oclif.manifest.json',
         'package.json',
+        'schema',
         'src',
       ])
       expect(

@@ -32,6 +32,7 @@ export function ending(finished: Finished): string {
   const error = eventsOf(finished).at(-1)!
   expect(error.type, finished.stderr).toBe('error')
   const lines = finished.stderr.split('\n').filter((line) => line.startsWith('Error:'))
-  expect(lines).toEqual([`Error: ${error.message} [${error.code}]`])
+  const hint = error.hint === undefined ? '' : ` ${error.hint}`
+  expect(lines).toEqual([`Error: ${error.message} [${error.code}]${hint}`])
   return `${error.message} [${error.code}]`
 }

@@ -4,9 +4,10 @@ import type { ImageEvent } from '../../src/process/events.ts'
 import { count, emptyTally, storeKeepsFailing, summaryOf } from '../../src/process/tally.ts'
 
 const paths = { originalPath: 'original/x.jpg', maskPath: 'mask/x.png', processedPath: 'processed/x.png' }
+const stages = { read: 0, decode: 0, model: 1, composite: 0, encode: 0, store: 0, database: 0 }
 const completed = (...reasons: string[]): ImageEvent => ({
   ...{ type: 'image', status: 'completed', input: 'x.jpg', jobId: 'id', attempt: 1, ...paths },
-  ...{ width: 4, height: 3, provider: 'cpu', processingTimeMs: 1, review: { reasons } },
+  ...{ width: 4, height: 3, provider: 'cpu', processingTimeMs: 1, stages, review: { reasons } },
 })
 const skipped = (reasons: string[] | null): ImageEvent => ({
   ...{ type: 'image', status: 'skipped', input: 'x.jpg', reason: 'unchanged', jobId: 'id', ...paths },

@@ -1,6 +1,6 @@
 /** What the printers say of a batch, and on which stream. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { BatchEvent } from '../../src/process/events.ts'
+import type { BatchEvent, StartEvent } from '../../src/process/events.ts'
 import { linesPrinter } from '../../src/terminal/printers/lines.ts'
 import { ndjsonPrinter } from '../../src/terminal/printers/ndjson.ts'
 import type { Printer } from '../../src/terminal/printers/printer.ts'
@@ -11,8 +11,9 @@ const review = { reasons: [], needsReview: false } as unknown as Extract<
   { status: 'completed' }
 >['review']
 const paths = { originalPath: 'original/1.jpg', maskPath: 'mask/1.png', processedPath: 'processed/1.png' }
-const start: BatchEvent = {
+const start: StartEvent = {
   type: 'start',
+  schemaVersion: 1,
   runId: 'r',
   images: 3,
   dryRun: false,
@@ -25,6 +26,7 @@ const start: BatchEvent = {
 const completed: BatchEvent = {
   ...{ type: 'image', status: 'completed', input: 'a.jpg', jobId: 'j', attempt: 1, width: 10, height: 10 },
   ...{ provider: 'cpu', processingTimeMs: 5, ...paths, review },
+  stages: { read: 0, decode: 1, model: 2, composite: 0, encode: 1, store: 1, database: 0 },
 }
 const flagged: BatchEvent = {
   ...completed,

@@ -1,6 +1,7 @@
 import type { ListedModel } from '../../model/shelf/list.ts'
 import { modelsFolder, resolveSettings } from '../../settings/settings.ts'
 import { BaseCommand } from '../../terminal/command.ts'
+import { outputWidth } from '../../terminal/table.ts'
 import { modelListText } from '../../terminal/texts/model-text.ts'
 
 export default class ModelList extends BaseCommand {
@@ -15,7 +16,7 @@ export default class ModelList extends BaseCommand {
     const { home } = await resolveSettings({})
     const { listModels } = await import('../../model/shelf/list.ts')
     const models = await listModels(modelsFolder(home))
-    this.log(modelListText(models, process.stdout.columns ?? Number.POSITIVE_INFINITY))
+    this.log(modelListText(models, outputWidth()))
     return models
   }
 }

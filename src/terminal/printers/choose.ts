@@ -1,10 +1,41 @@
+import { errorEventText } from '../end.ts'
+import { describeError } from '../error-text.ts'
 import { linesPrinter } from './lines.ts'
+import { openLogFile } from './log-file.ts'
 import { ndjsonPrinter } from './ndjson.ts'
+import { pipedPrinter } from './piped.ts'
 import type { Printer, PrinterOptions } from './printer.ts'
 import { terminalPrinter } from './terminal.ts'
 
+/** Everybody who listens to a run: one printer, and the log file where one is named. */
+export interface Listeners {
+  tell: Printer
+  /** An error ended the run. A person is told of it by the command; programs and the log get an event. */
+  fail(error: unknown): void
+}
+
+/** @throws RmbgError USAGE when the log file cannot be used */
+export function listeners(
+  options: PrinterOptions & { json: boolean; output?: string | undefined; 'log-file'?: string | undefined },
+): Listeners {
+  const print = choosePrinter(options)
+  const path = options['log-file']
+  const log = path === undefined ? undefined : openLogFile(path)
+  return {
+    tell: (event) => {
+      log?.write(event)
+      print(event)
+    },
+    fail: (error) => {
+      log?.write({ type: 'error', ...describeError(error) })
+      if (options.json) process.stdout.write(`${errorEventText(error)}\n`)
+    },
+  }
+}
+
 /** NDJSON where it is asked for, a progress bar where a person watches, plain lines elsewhere. */
-export function choosePrinter(options: PrinterOptions & { json: boolean }): Printer {
+function choosePrinter(options: PrinterOptions & { json: boolean; output?: string | undefined }): Printer {
+  if (options.output === '-') return pipedPrinter(options)
   if (options.json) return ndjsonPrinter(options)
   return process.stdout.isTTY && process.stderr.isTTY ? terminalPrinter(options) : linesPrinter(options)
 }

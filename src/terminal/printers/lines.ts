@@ -1,15 +1,19 @@
+import { isAbsolute, relative } from 'node:path'
 import pc from 'picocolors'
 import { sizeText } from '../../bytes.ts'
 import type { JobReview } from '../../database/jobs.ts'
 import type {
+  BatchEvent,
   FailedEvent,
   ImageEvent,
   ModelEvent,
   NoticeEvent,
   Output,
+  Stages,
   StartEvent,
   SummaryEvent,
 } from '../../process/events.ts'
+import { workingDirectory } from '../../system/file-names.ts'
 import { plural } from '../plural.ts'
 import { printable } from '../printable.ts'
 import type { Printer, PrinterOptions } from './printer.ts'
@@ -17,26 +21,30 @@ import type { Printer, PrinterOptions } from './printer.ts'
 /** One plain line per image on stdout, for pipes, files and CI logs. */
 export function linesPrinter({ quiet, verbose }: PrinterOptions): Printer {
   let dryRun = false
-  return (event) => {
-    switch (event.type) {
-      case 'start':
-        dryRun = event.dryRun
-        if (!quiet) process.stderr.write(startText(event, verbose))
-        break
-      case 'model':
-        if (!quiet) process.stderr.write(`${modelText(event)}\n`)
-        break
-      case 'image':
-        if (!quiet || event.status === 'failed') printImage(event, { verbose, dryRun })
-        break
-      case 'notice':
-        if (!quiet || event.important) process.stderr.write(`${noticeText(event)}\n`)
-        break
-      case 'summary':
-        if (!quiet || event.failed > 0) process.stdout.write(summaryText(event))
-        break
-    }
+  let place: Place = {}
+  let leftOut = 0
+  const toldQuietly: Printer = (event) => {
+    if (event.type === 'image') printImage(event, { verbose, dryRun })
+    if (event.type === 'notice') process.stderr.write(`${noticeText(event)}\n`)
+    if (event.type === 'summary') process.stdout.write(summaryText(event, { place }))
   }
+  return (event) => {
+    if (event.type === 'start') [dryRun, place] = [event.dryRun, event]
+    if (event.type === 'notice' && event.code === 'kinds-left-out') leftOut += event.files
+    if (quiet && !isToldQuietly(event)) return
+    // The other phases take no time worth a line in a log.
+    if (event.type === 'phase' && event.phase === 'new-database') process.stderr.write(`${event.message}\n`)
+    if (event.type === 'start') process.stderr.write(`${startText(event, { verbose, leftOut })}\n`)
+    if (event.type === 'model') process.stderr.write(`${modelText(event)}\n`)
+    toldQuietly(event)
+  }
+}
+
+/** What is told of with `--quiet`. */
+export function isToldQuietly(event: BatchEvent): boolean {
+  if (event.type === 'image') return event.status === 'failed'
+  if (event.type === 'notice') return event.important ?? false
+  return event.type === 'summary' && event.failed > 0
 }
 
 function printImage(event: ImageEvent, options: LineOptions): void {
@@ -44,10 +52,15 @@ function printImage(event: ImageEvent, options: LineOptions): void {
   for (const kept of keptLines(event, options.dryRun)) process.stdout.write(`${kept}\n`)
 }
 
-export function startText(event: StartEvent, verbose: boolean): string {
+/** @param options.leftOut pictures that were found and are not among the images */
+export function startText(
+  event: StartEvent,
+  { verbose, leftOut }: { verbose: boolean; leftOut: number },
+): string {
   const { modelChoice } = event
+  const others = leftOut > 0 ? ` (${leftOut} of other kinds left out)` : ''
   const lines = [
-    `${plural(event.images, 'image')}, model ${printable(event.model)}${choiceText(event)}, to ${printable(event.store)}`,
+    `${plural(event.images, 'image')}${others}, model ${printable(event.model)}${choiceText(event)}, to ${printable(event.store)}`,
   ]
   if (verbose) {
     if (modelChoice !== undefined && modelChoice.notInstalled.length > 0)
@@ -57,7 +70,7 @@ export function startText(event: StartEvent, verbose: boolean): string {
       `${event.concurrency} images at a time within ${sizeText(event.maxMemoryBytes)}`,
     )
   }
-  return `${lines.join('\n')}\n`
+  return lines.join('\n')
 }
 
 /** Why `auto` took the model. */
@@ -84,7 +97,7 @@ export function imageLine(event: ImageEvent, { verbose, dryRun }: LineOptions): 
     case 'completed': {
       const destination = output || ` -> ${event.processedPath}`
       const detail = verbose
-        ? ` (${event.width}x${event.height}, ${event.provider}, job ${event.jobId}, attempt ${event.attempt})`
+        ? ` (${stagesText(event.stages)}; ${event.width}x${event.height}, ${event.provider}, job ${event.jobId}, attempt ${event.attempt})`
         : ''
       const frames = event.frames === undefined ? '' : `  [first of ${event.frames} frames]`
       return `completed  ${input}${destination}  ${event.processingTimeMs} ms${detail}${frames}${reviewText(event.review)}`
@@ -99,6 +112,12 @@ export function imageLine(event: ImageEvent, { verbose, dryRun }: LineOptions): 
       return failureLine(event)
   }
 }
+
+/** `read 2, decode 31, model 180, …`: milliseconds. */
+const stagesText = (stages: Stages): string =>
+  Object.entries(stages)
+    .map(([stage, ms]) => `${stage} ${ms}`)
+    .join(', ')
 
 const skipReasons = {
   unchanged: 'done before',
@@ -155,8 +174,33 @@ export function failureLine(event: FailedEvent): string {
   return `failed     ${printable(event.input)}  ${printable(event.message)}${hint} [${event.code}]`
 }
 
-/** Counts, and every failed file with its reason. */
-export function summaryText(event: SummaryEvent): string {
+/** Where the local cut-outs are, if anywhere. */
+export type Place = Pick<StartEvent, 'output' | 'besideInputs'>
+
+export interface SummaryOptions {
+  place: Place
+  /** Failures to name, of those that the summary holds; all of them by default. */
+  failuresNamed?: number
+}
+
+/** Counts, failed files with their reasons, where the cut-outs are, and what to type next. */
+export function summaryText(
+  event: SummaryEvent,
+  { place, failuresNamed = Number.POSITIVE_INFINITY }: SummaryOptions,
+): string {
+  const lines = [countsText(event), ...failureTexts(event, failuresNamed)]
+  if (event.kept > 0) lines.push(`Kept as they are: ${plural(event.kept, 'file')} in the output folder.`)
+  if (event.completed + event.skipped > event.ownCutouts && event.planned === 0) lines.push(placeText(place))
+  if (event.needReview > 0) {
+    lines.push(
+      `${plural(event.needReview, 'cut-out')} ${event.needReview === 1 ? 'needs' : 'need'} review. See why: rmbg query --needs-review`,
+    )
+  }
+  if (event.interrupted) lines.push('Stopped before the end. Run the same command again to continue.')
+  return `${lines.join('\n')}\n`
+}
+
+function countsText(event: SummaryEvent): string {
   const counts = [
     event.planned > 0 ? `${event.planned} would be processed` : `${event.completed} completed`,
     `${event.skipped} skipped`,
@@ -165,21 +209,29 @@ export function summaryText(event: SummaryEvent): string {
   if (event.remaining > 0) counts.push(`${event.remaining} not started`)
   const seconds = (event.elapsedMs / 1000).toFixed(1)
   const rate = event.completed > 0 ? `, ${event.imagesPerSecond} images/s` : ''
-  const lines = [`${counts.join(', ')} of ${event.images} in ${seconds} s${rate}`]
-  if (event.needReview > 0) {
-    lines.push(`${plural(event.needReview, 'cut-out')} ${event.needReview === 1 ? 'needs' : 'need'} review.`)
-  }
-  if (event.kept > 0) lines.push(`Kept as they are: ${plural(event.kept, 'file')} in the output folder.`)
-  if (event.failures.length > 0) {
-    lines.push(
-      'Failed:',
-      ...event.failures.map(
-        ({ input, code, message }) => `  ${printable(input)}: ${printable(message)} [${code}]`,
-      ),
-    )
-    const others = event.failed - event.failures.length
-    if (others > 0) lines.push(`  and ${others} more`)
-  }
-  if (event.interrupted) lines.push('Stopped before the end. Run the same command again to continue.')
-  return `${lines.join('\n')}\n`
+  return `${counts.join(', ')} of ${event.images} in ${seconds} s${rate}`
+}
+
+function failureTexts({ failed, failures }: SummaryEvent, failuresNamed: number): string[] {
+  if (failed === 0) return []
+  const named = failures.slice(0, failuresNamed)
+  const others = failed - named.length
+  return [
+    'Failed:',
+    ...named.map(({ input, code, message }) => `  ${printable(input)}: ${printable(message)} [${code}]`),
+    ...(others > 0 ? [`  and ${others} more: rmbg query --status failed`] : []),
+  ]
+}
+
+function placeText({ output, besideInputs }: Place): string {
+  if (besideInputs) return 'The cut-outs are beside their pictures.'
+  return output === undefined
+    ? 'The cut-outs are in the store. To get them as files, run the same command with --output FOLDER.'
+    : `The cut-outs are in ${printable(shownFolder(output))}`
+}
+
+/** As a person would type it: from the working directory, where it is inside of that. */
+function shownFolder(path: string): string {
+  const shown = relative(workingDirectory(), path)
+  return shown === '' || shown.startsWith('..') || isAbsolute(shown) ? path : shown
 }

@@ -1,54 +1,69 @@
 import pc from 'picocolors'
-import type { ImageEvent } from '../../process/events.ts'
-import { progressBar } from '../progress.ts'
+import type { ImageEvent, StartEvent } from '../../process/events.ts'
+import { above } from '../live-line.ts'
+import { imageBar } from './image-bar.ts'
 import {
   failureLine,
   imageLine,
+  isToldQuietly,
   keptLines,
   type LineOptions,
   modelText,
   needsReview,
   noticeText,
+  type Place,
   startText,
   summaryText,
 } from './lines.ts'
 import type { Printer, PrinterOptions } from './printer.ts'
 
+/** Failures named again at the end: what comes after them must stay on the screen. */
+const failuresNamed = 10
+
 /** A progress bar on stderr with count, rate, time left and failures; the summary on stdout. */
 export function terminalPrinter({ quiet, verbose }: PrinterOptions): Printer {
   const bar = imageBar()
   let dryRun = false
+  let place: Place = {}
+  let leftOut = 0
+  const onStart = (event: StartEvent) => {
+    if (dryRun) bar.stop()
+    say(startText(event, { verbose, leftOut }))
+    if (!dryRun) bar.start(event.images)
+  }
+  const onImage = (event: ImageEvent) => {
+    bar.count(event)
+    printImage(event, { verbose, dryRun })
+  }
   return (event) => {
+    if (event.type === 'start') [dryRun, place] = [event.dryRun, event]
+    if (event.type === 'notice' && event.code === 'kinds-left-out') leftOut += event.files
+    if (quiet && !isToldQuietly(event)) return
     switch (event.type) {
+      case 'phase':
+        if (event.phase === 'new-database') say(event.message)
+        return bar.wait(event.message)
       case 'start':
-        dryRun = event.dryRun
-        if (quiet) return
-        process.stderr.write(startText(event, verbose))
-        if (!event.dryRun) bar.start(event.images)
-        break
+        return onStart(event)
       case 'model':
-        if (!quiet) above(modelText(event))
-        break
+        bar.go()
+        return say(modelText(event))
       case 'image':
-        printImage(event, { quiet, verbose, dryRun })
-        bar.count(event)
-        break
+        return onImage(event)
       case 'notice':
-        if (!quiet || event.important) above(pc.yellow(noticeText(event)))
-        break
+        return say(pc.yellow(noticeText(event)))
       case 'summary':
         bar.stop()
-        if (!quiet || event.failed > 0) process.stdout.write(summaryText(event))
-        break
+        process.stdout.write(summaryText(event, { place, failuresNamed }))
     }
   }
 }
 
-function printImage(event: ImageEvent, options: PrinterOptions & LineOptions): void {
+function printImage(event: ImageEvent, options: LineOptions): void {
   if (isPlan(event, options.dryRun)) process.stdout.write(`${imageLine(event, options)}\n`)
-  else if (event.status === 'failed') above(pc.red(failureLine(event)))
-  else if (options.verbose || needsReview(event)) above(imageLine(event, options))
-  if (!options.quiet) for (const line of keptLines(event, options.dryRun)) printKept(line, options.dryRun)
+  else if (event.status === 'failed') say(pc.red(failureLine(event)))
+  else if (options.verbose || needsReview(event)) say(imageLine(event, options))
+  for (const line of keptLines(event, options.dryRun)) printKept(line, options.dryRun)
 }
 
 /** What a dry run is asked for: what would be made, or restored. */
@@ -57,38 +72,8 @@ const isPlan = (event: ImageEvent, dryRun: boolean): boolean =>
 
 function printKept(line: string, dryRun: boolean): void {
   if (dryRun) process.stdout.write(`${line}\n`)
-  else above(pc.yellow(line))
+  else say(pc.yellow(line))
 }
 
 /** A line that stays, in the place of the bar, which is drawn again below it. */
-function above(line: string): void {
-  process.stderr.write(`\r\u001b[K${line}\n`)
-}
-
-/** The bar and its counters. Until it is started it draws nothing. */
-function imageBar() {
-  const bar = progressBar({
-    format: `{bar} {value}/{total}  {rate}  ETA {eta_formatted}  {failed} failed`,
-    emptyOnZero: true,
-  })
-  const startedAt = performance.now()
-  let isDrawn = false
-  let completed = 0
-  let failed = 0
-  return {
-    start(images: number): void {
-      isDrawn = true
-      bar.start(images, 0, { rate: '', failed })
-    },
-    count({ status }: ImageEvent): void {
-      if (status === 'completed') completed++
-      if (status === 'failed') failed++
-      if (!isDrawn) return
-      const perSecond = completed / ((performance.now() - startedAt) / 1000)
-      bar.increment(1, { rate: `${perSecond.toFixed(1)} images/s`, failed })
-    },
-    stop(): void {
-      if (isDrawn) bar.stop()
-    },
-  }
-}
+const say = (line: string): void => above(() => process.stderr.write(`${line}\n`))

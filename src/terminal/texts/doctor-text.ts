@@ -1,7 +1,7 @@
 import pc from 'picocolors'
 import type { Finding, FindingLevel } from '../../doctor/finding.ts'
 import { printable } from '../printable.ts'
-import { wrapped } from './model-text.ts'
+import { wrapped } from '../table.ts'
 
 const shown: Record<FindingLevel, string> = {
   ok: pc.green('OK  '),

@@ -2,6 +2,7 @@ import stringWidth from 'string-width'
 import { sizeText } from '../../bytes.ts'
 import type { ListedModel } from '../../model/shelf/list.ts'
 import { printable } from '../printable.ts'
+import { wrapped } from '../table.ts'
 
 /**
  * A line for each model, and one more where it says what it is. What does not fit beside it goes below, indented.
@@ -23,18 +24,4 @@ export function modelListText(models: readonly ListedModel[], columns: number): 
       return [...first, ...lines.map((text) => `${indent}${text}`)]
     })
     .join('\n')
-}
-
-/** Lines of whole words; a word that is longer than a line has one of its own. */
-export function wrapped(text: string, columns: number): string[] {
-  const lines: string[] = []
-  let line = ''
-  for (const word of text.split(' ')) {
-    const longer = line === '' ? word : `${line} ${word}`
-    if (line !== '' && stringWidth(longer) > columns) {
-      lines.push(line)
-      line = word
-    } else line = longer
-  }
-  return [...lines, line]
 }

@@ -6,10 +6,17 @@ import { printable } from '../printable.ts'
 const escaped = (text: string): string =>
   printable(text).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 
-const width = 960
-const height = 220
+/** A chart is drawn twice, because text in it shrinks with it: for wide windows, and for those of telephones. */
+const sizes = [
+  { name: 'wide', width: 960, height: 220, dates: 8 },
+  { name: 'narrow', width: 380, height: 200, dates: 4 },
+] as const
+type Size = (typeof sizes)[number]
+
 const left = 56
 const bottom = 24
+/** Days that a chart has at least, however few had jobs. */
+const fewestDays = 7
 
 /** Round figures for an axis: 0 and up to five more. */
 function ticks(most: number): number[] {
@@ -21,16 +28,31 @@ function ticks(most: number): number[] {
 
 interface Series {
   name: string
-  color: string
+  /** A custom property of the page, which is another color in the dark. */
+  color: `var(--${string})`
   /** One per day; null where there is nothing to show. */
   values: (number | null)[]
 }
 
-/** An SVG with a value axis, a few dates, and whatever `draw` puts between them. */
-function plot(
-  title: string,
-  { days, series, most, draw }: { days: string[]; series: Series[]; most: number; draw: Draw },
-): string {
+/** A heading, a legend, and a chart in every size. */
+function plot(title: string, chart: Chart): string {
+  const legend = chart.series.map(
+    ({ name, color }) => `<span><i style="background:${color}"></i>${name}</span>`,
+  )
+  return `<h2>${title}</h2><p class="legend">${legend.join('')}</p>
+${sizes.map((size) => svg(title, chart, size)).join('\n')}`
+}
+
+interface Chart {
+  days: string[]
+  series: Series[]
+  most: number
+  draw: Draw
+}
+
+/** A value axis, a few dates, and whatever `draw` puts between them. */
+function svg(title: string, { days, most, draw }: Chart, size: Size): string {
+  const { width, height } = size
   const top = ticks(most).at(-1)!
   const x = (index: number) => left + ((index + 0.5) * (width - left)) / days.length
   const y = (value: number) => height - bottom - (value / top) * (height - bottom - 12)
@@ -38,25 +60,26 @@ function plot(
     (value) =>
       `<line x1="${left}" x2="${width}" y1="${y(value)}" y2="${y(value)}"/><text x="${left - 8}" y="${y(value) + 4}" text-anchor="end">${value.toLocaleString('en')}</text>`,
   )
-  const every = Math.ceil(days.length / 8)
+  const every = Math.ceil(days.length / size.dates)
   const dates = days.flatMap((day, index) =>
-    index % every === 0 ? `<text x="${x(index)}" y="${height - 6}" text-anchor="middle">${day}</text>` : [],
+    index % every === 0
+      ? `<text x="${x(index)}" y="${height - 6}" text-anchor="middle">${size.name === 'wide' ? day : day.slice(5)}</text>`
+      : [],
   )
-  const legend = series.map(({ name, color }) => `<span><i style="background:${color}"></i>${name}</span>`)
-  return `<h2>${title}</h2><p class="legend">${legend.join('')}</p>
-<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}"><g class="grid">${grid.join('')}</g>${draw(x, y)}<g>${dates.join('')}</g></svg>`
+  const thickness = Math.max(1, ((width - left) / days.length) * 0.8)
+  return `<svg class="${size.name}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}"><g class="grid">${grid.join('')}</g>${draw({ x, y, thickness })}<g>${dates.join('')}</g></svg>`
 }
 
-type Draw = (x: (index: number) => number, y: (value: number) => number) => string
+/** @param of.thickness of a bar */
+type Draw = (of: { x: (index: number) => number; y: (value: number) => number; thickness: number }) => string
 
 function bars(title: string, days: string[], series: Series[]): string {
   const totals = days.map((_, day) => series.reduce((sum, { values }) => sum + (values[day] ?? 0), 0))
-  const thickness = Math.max(1, ((width - left) / days.length) * 0.8)
   return plot(title, {
     days,
     series,
     most: Math.max(...totals, 1),
-    draw: (x, y) =>
+    draw: ({ x, y, thickness }) =>
       days
         .map((day, index) => {
           let below = 0
@@ -80,7 +103,7 @@ function lines(title: string, days: string[], series: Series[]): string {
     days,
     series,
     most,
-    draw: (x, y) =>
+    draw: ({ x, y }) =>
       series
         .map(({ name, color, values }) => {
           // A day without jobs breaks the line: nothing is known of it.
@@ -100,6 +123,12 @@ function lines(title: string, days: string[], series: Series[]): string {
         })
         .join(''),
   })
+}
+
+/** The days from the first one with jobs on: a new log would otherwise be an empty chart with a bar at its end. */
+function daysWithJobs(groups: readonly Usage[]): Usage[] {
+  const first = groups.findIndex(({ jobs }) => jobs > 0)
+  return groups.slice(Math.max(0, Math.min(first, groups.length - fewestDays)))
 }
 
 const figure = (value: number | null, digits = 0): string =>
@@ -130,14 +159,15 @@ function groupTable({ by, groups }: Statistics): string {
     'p95 ms',
     by === 'user' ? 'quartile' : '',
   ]
-  return `<h2>By ${by}</h2><table><tr>${head.map((name) => `<th>${name}</th>`).join('')}</tr>${rows.join('')}</table>`
+  return `<h2>By ${by}</h2><div class="scroll"><table><tr>${head.map((name) => `<th>${name}</th>`).join('')}</tr>${rows.join('')}</table></div>`
 }
 
 /** A page that needs nothing but itself: no script, no request. */
 export function statisticsHtml({ daily, others }: Report): string {
   const { from, to, total, groups, unfinished, store } = daily
-  const days = groups.map(({ value }) => value)
-  const of = (pick: (usage: Usage) => number | null) => groups.map(pick)
+  const shown = daysWithJobs(groups)
+  const days = shown.map(({ value }) => value)
+  const of = (pick: (usage: Usage) => number | null) => shown.map(pick)
   const facts: [string, string][] = [
     ['jobs', figure(total.jobs)],
     ['succeeded', total.errorRate === null ? '' : `${figure(100 - total.errorRate, 1)} %`],
@@ -152,27 +182,30 @@ export function statisticsHtml({ daily, others }: Report): string {
     ['cut-outs', sizeText(store.processed)],
   ]
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>rmbg ${from} to ${to}</title>
 <style>
-body{font:15px/1.5 system-ui,sans-serif;max-width:${width}px;margin:2rem auto;padding:0 1rem;color:#1c2430;background:#fff}
+:root{color-scheme:light dark;--text:#1c2430;--page:#fff;--faint:#5b6675;--line:#e3e7ec;--blue:#3b7dd8;--red:#d8503b;--gray:#7a869a;--amber:#d88a3b}
+@media (prefers-color-scheme:dark){:root{--text:#e4e8ee;--page:#14181e;--faint:#9aa5b4;--line:#2b323c;--blue:#6aa3f0;--red:#f07a66;--gray:#8d99ac;--amber:#f0ab66}}
+body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;color:var(--text);background:var(--page)}
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}
-svg{width:100%;height:auto}svg text{font-size:11px;fill:#5b6675}.grid line{stroke:#e3e7ec}
-dl{display:flex;flex-wrap:wrap;gap:.5rem 2rem}dt{color:#5b6675;font-size:.85rem}dd{margin:0;font-size:1.2rem}
-.legend{margin:0}.legend span{margin-right:1.2rem;color:#5b6675}.legend i{display:inline-block;width:.8em;height:.8em;margin-right:.4em}
-table{border-collapse:collapse;width:100%}th,td{text-align:right;padding:.25rem .6rem;border-bottom:1px solid #e3e7ec}
-th:first-child,td:first-child{text-align:left;word-break:break-word}
+svg{width:100%;height:auto}svg text{font-size:11px;fill:var(--faint)}.grid line{stroke:var(--line)}
+svg.narrow{display:none}@media (max-width:640px){svg.narrow{display:block}svg.wide{display:none}body{margin:1rem auto}}
+dl{display:flex;flex-wrap:wrap;gap:.5rem 2rem}dt{color:var(--faint);font-size:.85rem}dd{margin:0;font-size:1.2rem}
+.legend{margin:0}.legend span{margin-right:1.2rem;color:var(--faint)}.legend i{display:inline-block;width:.8em;height:.8em;margin-right:.4em}
+.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}th,td{text-align:right;padding:.25rem .6rem;border-bottom:1px solid var(--line)}
+th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere;min-width:6rem}
 </style></head><body>
 <h1>Background removal, ${from} to ${to} (UTC)</h1>
 <dl>${facts.map(([name, value]) => `<div><dt>${name}</dt><dd>${value}</dd></div>`).join('')}</dl>
 ${bars('Jobs per day', days, [
-  { name: 'completed', color: '#3b7dd8', values: of(({ completed }) => completed) },
-  { name: 'failed', color: '#d8503b', values: of(({ failed }) => failed) },
+  { name: 'completed', color: 'var(--blue)', values: of(({ completed }) => completed) },
+  { name: 'failed', color: 'var(--red)', values: of(({ failed }) => failed) },
 ])}
 ${lines('Processing time per day, ms', days, [
-  { name: 'p50', color: '#3b7dd8', values: of(({ p50Ms }) => p50Ms) },
-  { name: 'mean', color: '#7a869a', values: of(({ meanMs }) => meanMs) },
-  { name: 'p95', color: '#d88a3b', values: of(({ p95Ms }) => p95Ms) },
+  { name: 'p50', color: 'var(--blue)', values: of(({ p50Ms }) => p50Ms) },
+  { name: 'mean', color: 'var(--gray)', values: of(({ meanMs }) => meanMs) },
+  { name: 'p95', color: 'var(--amber)', values: of(({ p95Ms }) => p95Ms) },
 ])}
 ${others.map(groupTable).join('\n')}
 </body></html>

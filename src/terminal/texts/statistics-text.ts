@@ -2,14 +2,18 @@ import { sizeText } from '../../bytes.ts'
 import type { Usage } from '../../database/usage.ts'
 import type { Statistics } from '../../jobs/statistics.ts'
 import { plural } from '../plural.ts'
-import { type Cell, table } from '../table.ts'
+import { type Cell, outputWidth, table } from '../table.ts'
 
-const barWidth = 24
+/** Of a screen that has room for it. */
+const widestBar = 24
+/** What the other columns take. */
+const figuresWidth = 60
 const milliseconds = (value: number | null): Cell => (value === null ? null : Math.round(value))
 const percent = (value: number | null): Cell => (value === null ? null : `${value.toFixed(1)}%`)
 
-/** A chart and a table in one: a line per day, user and so on, with a bar for its volume. */
+/** What matters first; then a chart and a table in one: a line per day, user and so on, with a bar for its volume. */
 export function statisticsText({ from, to, by, total, groups, unfinished, store }: Statistics): string {
+  const barWidth = Math.max(6, Math.min(widestBar, outputWidth() - figuresWidth))
   const most = Math.max(...groups.map(({ jobs }) => jobs), 1)
   const bar = (jobs: number) => '█'.repeat(Math.round((jobs / most) * barWidth)) || (jobs > 0 ? '▏' : '')
   const isUser = by === 'user'
@@ -35,11 +39,13 @@ export function statisticsText({ from, to, by, total, groups, unfinished, store 
     ['p95', total.p95Ms],
   ].flatMap(([name, value]) => (value === null ? [] : `${name} ${Math.round(value as number)} ms`))
   const success = total.errorRate === null ? '' : `, ${(100 - total.errorRate).toFixed(1)}% succeeded`
-  return [
-    table(head, groups.map(row)),
-    '',
+  const summary = [
     `${from} to ${to} (UTC): ${plural(total.jobs, 'job')}${success}, ${total.failed} failed, ${total.needReview} need review${times.length > 0 ? `; ${times.join(', ')}` : ''}`,
     `Now: ${unfinished.pending} pending, ${unfinished.processing} in work`,
     `Store: ${sizeText(store.original)} originals, ${sizeText(store.mask)} masks, ${sizeText(store.processed)} cut-outs${store.awaitingDeletion > 0 ? `, ${sizeText(store.awaitingDeletion)} awaiting deletion` : ''}${store.kept > 0 ? `, ${sizeText(store.kept)} kept of pruned jobs` : ''}`,
-  ].join('\n')
+  ]
+  const shown = by === 'day' ? groups.filter(({ jobs }) => jobs > 0) : groups
+  if (shown.length === 0) return summary.join('\n')
+  const expendable = ['VOLUME', 'QUARTILE', 'P95', 'P50', 'ERRORS', 'MEAN MS']
+  return [...summary, '', table(head, shown.map(row), { expendable })].join('\n')
 }

@@ -1,0 +1,30 @@
+/** The end of a program that an error ended outside of a command, or before one began. */
+import { ExitError } from '@oclif/core/errors'
+import { describeError, errorText, statusOf, usageError } from './error-text.ts'
+import { leaveLiveLines } from './live-line.ts'
+import { printable } from './printable.ts'
+
+/** Whether a command line asks for JSON, whatever else is wrong with it. */
+export function asksForJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--')
+  return (end === -1 ? argv : argv.slice(0, end)).includes('--json')
+}
+
+/**
+ * Tells of an error as commands do, and ends the process with its status.
+ *
+ * @param argv what was typed behind the program's name
+ */
+export function endWith(thrown: unknown, argv: readonly string[]): never {
+  leaveLiveLines()
+  if (thrown instanceof ExitError) process.exit(thrown.oclif.exit)
+  const error = usageError(thrown, { command: 'rmbg', flags: [] })
+  if (asksForJson(argv)) process.stdout.write(`${errorEventText(error)}\n`)
+  if (process.env.DEBUG && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`)
+  process.stderr.write(`${errorText(error)}\n`)
+  process.exit(statusOf(error))
+}
+
+/** An `error` event as one line of NDJSON. Escaped as JSON escapes: the same to a program, and no command to a terminal. */
+export const errorEventText = (error: unknown): string =>
+  printable(JSON.stringify({ type: 'error', ...describeError(error) }))
