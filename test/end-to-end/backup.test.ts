@@ -125,7 +125,6 @@ describeServers('rmbg backup of a server', () => {
       json(['restore', location, '--objects'], { ...bucket.env, DATABASE_URL: target.url })
     const restored = await restore()
     expect(restored.status, restored.stderr).toBe(0)
-    expect(restored.stderr).toContain('up to date: 0016_installation')
     expect(restored.result).toMatchObject({ restored: true, objects: { count: 3, copied: 3 } })
     // As after an interruption.
     expect((await restore()).result).toMatchObject({ restored: false, objects: { count: 3, copied: 0 } })
