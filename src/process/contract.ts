@@ -6,7 +6,7 @@ import type { MaskedJob } from '../database/jobs.ts'
 import type { Run } from '../database/leases.ts'
 import type { RmbgError } from '../errors.ts'
 import type { MatteModel, ModelSpec } from '../model/contract.ts'
-import type { ObjectStore } from '../store/contract.ts'
+import type { ObjectKind, ObjectStore } from '../store/contract.ts'
 import type { BatchEvent, CompletedEvent, FailedEvent, SkippedEvent } from './events.ts'
 import type { Candidate } from './inputs.ts'
 import type { Source } from './source.ts'
@@ -36,6 +36,8 @@ export interface BatchOptions {
   cutout: Omit<CutoutRecipe, 'depth'>
   /** The same settings, as kept in the `params` of a job. */
   cutoutParams: Record<string, unknown>
+  /** Which objects are stored. What else is made goes to the local files or is thrown away. */
+  keep: readonly ObjectKind[]
   /** With `--output`: where the local cut-out of a candidate goes, as an absolute path. */
   outputOf: ((candidate: Candidate) => string) | undefined
   /** Replace what is in the place of a local cut-out and is not a cut-out of ours; never an input. */
@@ -69,7 +71,7 @@ export interface ReadableImage {
   /** The original, as it was when the batch looked at it. */
   source: Source
   /** The job whose mask is used, where the input names one. */
-  job?: MaskedJob
+  job?: MaskedJob & { maskPath: string }
 }
 
 export interface UnreadableImage {

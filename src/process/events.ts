@@ -41,7 +41,7 @@ export type Output =
   /** Absolute path. */
   { path: string } & ({ state: 'written' | 'restored' | 'unchanged' } | { state: 'kept'; reason: KeptReason })
 
-/** Three verified objects are stored and the job's row is completed. */
+/** The objects that are kept are stored and verified, and the job's row is completed. */
 export interface CompletedEvent extends ImageBase {
   status: 'completed'
   jobId: string
@@ -51,9 +51,10 @@ export interface CompletedEvent extends ImageBase {
   height: number
   provider: string
   processingTimeMs: number
-  originalPath: string
-  maskPath: string
-  processedPath: string
+  /** Keys in the store; null for what is not kept. */
+  originalPath: string | null
+  maskPath: string | null
+  processedPath: string | null
   review: JobReview
   output?: Output
 }
@@ -66,9 +67,10 @@ export interface SkippedEvent extends ImageBase {
   status: 'skipped'
   reason: 'unchanged' | 'same-content' | 'own-cutout'
   jobId: string
-  originalPath: string
-  maskPath: string
-  processedPath: string
+  /** Keys in the store; null for what was not kept. */
+  originalPath: string | null
+  maskPath: string | null
+  processedPath: string | null
   /** Null for jobs of early versions, and for a cut-out that is no picture to review again. */
   review: JobReview | null
   output?: Output

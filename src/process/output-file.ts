@@ -4,6 +4,7 @@ import { type FileVersion, lookAt, type WriteOptions, writeAtomically } from '..
 import { sha256OfFile } from '../system/sha256.ts'
 import type { Batch } from './contract.ts'
 import type { KeptReason, Output } from './events.ts'
+import type { Candidate } from './inputs.ts'
 
 /** How often a path is looked at again because something changed there between the look and the writing. */
 const maxTries = 3
@@ -37,6 +38,15 @@ export async function placeCutout(
     if (await writeAtomically(path, await read(), options)) return { path, state }
   }
   return { path, state: 'kept', reason: 'foreign' }
+}
+
+/**
+ * Whether the local cut-out of a completed job is to be there, is not, and cannot be restored, because the file was the
+ * only copy.
+ */
+export async function isOutputLost(batch: Batch, candidate: Candidate, job: CompletedJob): Promise<boolean> {
+  const path = job.processedPath === null ? batch.outputOf?.(candidate) : undefined
+  return path !== undefined && (await judge(batch, path, job)).state === 'free'
 }
 
 /** What would become of the local cut-out of an image that is not made yet. */

@@ -1,5 +1,6 @@
 import type { CompletedJob } from '../database/jobs.ts'
 import { tagJobs } from '../database/tags.ts'
+import { RmbgError } from '../errors.ts'
 import { readVerified } from '../store/verified.ts'
 import type { Batch } from './contract.ts'
 import type { FailedEvent, Output, SkippedEvent } from './events.ts'
@@ -55,6 +56,12 @@ async function restoreOutput(
 ): Promise<Output | undefined> {
   const path = batch.outputOf?.(candidate)
   if (path === undefined) return undefined
-  const read = () => readVerified(batch.store, job.processedPath, job.processedSha256)
+  const { processedPath, processedSha256 } = job
+  const read = async () => {
+    if (processedPath !== null) return readVerified(batch.store, processedPath, processedSha256)
+    throw new RmbgError('STORE_OBJECT_MISSING', `The cut-out ${path} is gone, and no other copy was kept.`, {
+      hint: 'Run the command again to make it anew.',
+    })
+  }
   return placeCutout(batch, path, { job, read, state: 'restored' })
 }

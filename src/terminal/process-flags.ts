@@ -11,6 +11,7 @@ import type { Preset } from '../settings/presets.ts'
 import { environmentVariable as env, type ResolvedSettings, storeFolder } from '../settings/settings.ts'
 import { typedArguments, workingDirectory } from '../system/file-names.ts'
 import { cutoutFlags } from './cutout-flags.ts'
+import { assertResultStays, keepFlag } from './keep-flag.ts'
 import { takeOverFlag } from './take-over.ts'
 
 type BatchOptions = Parameters<typeof runBatch>[2]
@@ -35,6 +36,7 @@ const inputFlags = {
     default: false,
     description: 'in --output, also replace files that are not cut-outs made by rmbg; never an input',
   }),
+  ...keepFlag,
   checksum: Flags.boolean({
     default: false,
     description: 'compare contents to find what is already done, instead of path, size and time',
@@ -178,6 +180,7 @@ interface BatchWish {
 export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | 'onEvent'> {
   const { flags, settings, cutout, preset, candidates } = wish
   const { output } = settings
+  assertResultStays(settings)
   const outputs =
     output === undefined ? undefined : planOutputs(candidates, resolve(output), cutout.extension)
   const rules = preset && { preset: preset.name, sha256: preset.checkSha256 }
@@ -190,6 +193,7 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
     allowSvg: settings.allowSvg ?? false,
     cutout: { ...cutout.options, rules: preset?.check },
     cutoutParams: { ...cutout.params, ...(rules && { rules }) },
+    keep: settings.keep,
     outputOf: outputs,
     overwrite: flags.overwrite,
     checksum: flags.checksum,

@@ -29,7 +29,7 @@ onBothDatabases('the place of a cut-out', (database) => {
     const made = async () => {
       const id = await makeJob(database().sql, { store: directoryStore(store) })
       const job = (await findCompletedJob(database().sql, id))!
-      return { job, bytes: await readFile(join(store, job.processedPath)) }
+      return { job, bytes: await readFile(join(store, job.processedPath!)) }
     }
     older = (await made()).bytes
     ;({ job, bytes } = await made())
