@@ -18,10 +18,7 @@ export interface ReferredObject {
  *
  * @param connection a session, which may be in a transaction of its own
  */
-export function referredObjects(
-  connection: postgres.Sql,
-  kind: KeptKind,
-): AsyncGenerator<ReferredObject> {
+export function referredObjects(connection: postgres.Sql, kind: KeptKind): AsyncGenerator<ReferredObject> {
   const path = connection(`${kind}_path`)
   const bytes = connection(`${kind}_bytes`)
   const sha256 = connection(kind === 'original' ? 'content_sha256' : `${kind}_sha256`)

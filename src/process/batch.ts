@@ -10,6 +10,8 @@ import { failPoint } from '../fail-point.ts'
 import type { ModelSpec } from '../model/contract.ts'
 import { processOwner } from '../system/owner.ts'
 import type { Batch, BatchOptions, BatchServices, Image, Masks } from './contract.ts'
+import { estimateOf } from './estimate.ts'
+import { estimateNotice } from './estimate-notice.ts'
 import type { FailedEvent, ImageEvent, PlannedEvent, StartEvent, SummaryEvent } from './events.ts'
 import { failedEvent } from './failure.ts'
 import { mebibytes, processOne } from './image.ts'
@@ -70,9 +72,9 @@ function openBatch(candidates: Candidates, services: BatchServices, options: Bat
     ...services,
     ...options,
     masks: masks === 'from-store' ? masks : announced(masks, options),
-    run: { id: uuidv7(), owner: processOwner(), leaseMs },
+    run: { id: options.runId ?? uuidv7(), owner: processOwner(), leaseMs },
     work: workOf({ ...model, ...options.cutoutParams }),
-    isInput: inputTest(candidates),
+    isInput: inputTest(options.inputs ?? candidates),
     memory: new Semaphore(mebibytes(options.maxMemory)),
   }
 }
@@ -99,8 +101,16 @@ function announce({ onEvent, masks, run, store, database, ...batch }: Batch, ima
 async function planAll(progress: Progress, candidates: Candidates): Promise<void> {
   const { batch } = progress
   const onSkipped = (event: ImageEvent) => settle(progress, event)
-  for await (const image of unfinishedImages(batch, candidates, onSkipped))
-    settle(progress, await plan(batch, image))
+  let inputBytes = 0
+  for await (const image of unfinishedImages(batch, candidates, onSkipped)) {
+    const event = await plan(batch, image)
+    if (event.status === 'planned') inputBytes += event.bytes
+    settle(progress, event)
+  }
+  const { planned: images } = progress.tally
+  if (images === 0) return
+  const estimate = await estimateOf({ images, inputBytes }, batch.database.sql, batch)
+  batch.onEvent(estimateNotice(estimate, { isSampled: false }))
 }
 
 async function processAll(progress: Progress, candidates: Candidates): Promise<void> {

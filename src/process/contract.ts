@@ -48,6 +48,10 @@ export interface BatchOptions {
   dryRun: boolean
   /** Take no more images after this many failures. */
   maxFailures: number
+  /** Of the run, where several batches are one. */
+  runId?: string
+  /** All inputs, where the batch is only a part of them: none of these is ever overwritten. */
+  inputs?: Iterable<Candidate>
   /** When it aborts, no new image is taken; those in work are finished. */
   signal: AbortSignal
   onEvent: (event: BatchEvent) => void

@@ -1,6 +1,7 @@
 /** What a batch reports while it runs. Printers (terminal, lines, NDJSON) listen; these objects are the NDJSON schema. */
 import type { JobReview } from '../database/jobs.ts'
 import type { ErrorCode } from '../errors.ts'
+import type { Estimate } from './estimate.ts'
 
 export type BatchEvent = StartEvent | ModelEvent | ImageEvent | NoticeEvent | SummaryEvent
 
@@ -107,6 +108,10 @@ export type NoticeEvent = {
   /** Inputs were left out because they are cut-outs of ours. */
   | { code: 'own-cutouts'; images: number }
   | { code: 'stopping' }
+  /** What there is to do, and what it will take by the log's own figures. */
+  | { code: 'estimate'; estimate: Estimate }
+  /** Folders are watched from now on: their absolute paths. */
+  | { code: 'watching'; folders: string[] }
   /** Folders that systems keep for themselves were not searched: how many, by name. */
   | { code: 'folders-left-out'; folders: Record<string, number> }
   /** Pictures in searched folders that are of other kinds than we read: how many, by extension. */

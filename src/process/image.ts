@@ -43,7 +43,11 @@ import { type Work, workOf } from './work.ts'
  * @throws RmbgError when the next image would fail in the same way (database, model, access to the store)
  */
 export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
-  const begun: Begun = { job: undefined, uploads: uploadsTo(batch.store, batch.keep), tidied: Promise.resolve() }
+  const begun: Begun = {
+    job: undefined,
+    uploads: uploadsTo(batch.store, batch.keep),
+    tidied: Promise.resolve(),
+  }
   try {
     if ('failure' in image) throw image.failure
     const picture = await measure(batch, image)

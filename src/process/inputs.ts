@@ -45,6 +45,8 @@ export interface InputOptions {
   ignore: readonly string[]
   /** Whether the id of a job stands for its original in the store. */
   takesJobs: boolean
+  /** Folders may hold no images yet; without it, inputs that match nothing are refused. */
+  mayBeEmpty?: boolean
   /** Absolute folders that we write to; nothing in them is taken as input. */
   excludeFolders: readonly string[]
   cwd: string
@@ -87,7 +89,7 @@ export async function collectInputs(options: InputOptions): Promise<Candidates> 
     await addList(createReadStream(resolve(cwd, fromFile)), origin, collection)
   }
   for (const notice of leftOutNotices(collection.leftOut)) options.onNotice(notice)
-  if (unmatched.length > 0) throw noMatch(unmatched)
+  if (unmatched.length > 0 && !options.mayBeEmpty) throw noMatch(unmatched)
   return collection.candidates([...patterns, ...(fromFile === undefined ? [] : [fromFile])])
 }
 
@@ -124,8 +126,8 @@ function openCollection(options: InputOptions) {
     },
     /** @param names of all inputs, for the error */
     candidates(names: string[]): Candidates {
-      if (paths.length === 0 && own === undefined) throw noMatch(names)
-      if (paths.length === 0 && own !== undefined) throw onlyOurs(shownFrom(cwd, dirname(own)))
+      if (paths.length === 0 && !options.mayBeEmpty)
+        throw own === undefined ? noMatch(names) : onlyOurs(shownFrom(cwd, dirname(own)))
       return {
         length: paths.length,
         *[Symbol.iterator]() {

@@ -40,7 +40,10 @@ const keptKinds = z.union([z.array(z.string()), text]).transform((value, context
   if (given.length === 1 && given[0] === 'none') return []
   const isKnown = given.every((name) => (kinds as readonly string[]).includes(name))
   if (isKnown && given.length > 0) return kinds.filter((kind) => given.includes(kind))
-  context.addIssue({ code: 'custom', message: 'expected original, mask, processed, several of them, or none' })
+  context.addIssue({
+    code: 'custom',
+    message: 'expected original, mask, processed, several of them, or none',
+  })
   return z.NEVER
 })
 

@@ -147,6 +147,11 @@ export function describeError(error: unknown): { code: string; message: string; 
   return { code: 'UNEXPECTED', message: error instanceof Error ? error.message : String(error) }
 }
 
+/** With NDJSON the error is an event, too, the last one. */
+export function reportJsonError(error: unknown): void {
+  process.stdout.write(`${printable(JSON.stringify({ type: 'error', ...describeError(error) }))}\n`)
+}
+
 function statusOf(error: unknown): number {
   return error instanceof RmbgError ? exitStatusOfFamily[error.family] : exitStatus.unexpected
 }

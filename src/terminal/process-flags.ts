@@ -118,6 +118,11 @@ const jobFlags = {
 const printFlags = {
   'dry-run': Flags.boolean({ default: false, description: 'only print what would be done' }),
   json: Flags.boolean({ default: false, description: 'print one JSON object per event (NDJSON)' }),
+  yes: Flags.boolean({
+    char: 'y',
+    default: false,
+    description: 'do not ask before a run that takes more than half an hour',
+  }),
   quiet: Flags.boolean({
     default: false,
     char: 'q',

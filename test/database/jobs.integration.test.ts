@@ -124,13 +124,11 @@ onBothDatabases('a claim', (database) => {
       },
     })
     expect(await ids()).toEqual([jobId, jobId, undefined, undefined])
-    expect(await findCompletedBySource(
-        database().sql,
-        { ...first, fingerprint: sha256('other parameters') },
-        [first.source],
-      )).toEqual([
-      undefined,
-    ])
+    expect(
+      await findCompletedBySource(database().sql, { ...first, fingerprint: sha256('other parameters') }, [
+        first.source,
+      ]),
+    ).toEqual([undefined])
   })
 
   it('of completed content of which less was kept than is wanted is a new job, and of more is none', async () => {
