@@ -1,21 +1,14 @@
 import * as Args from '@oclif/core/args'
-import type { BatchServices } from '../process/contract.ts'
 import type { SummaryEvent } from '../process/events.ts'
-import { type Candidates, collectInputs } from '../process/inputs.ts'
+import { collectInputs } from '../process/inputs.ts'
 import type { ResolvedSettings } from '../settings/settings.ts'
 import { openBatchServices, resolveRecipe } from '../terminal/batch-services.ts'
 import { BaseCommand, type Frame, reportJsonError } from '../terminal/command.ts'
-import { confirm, isTerminal } from '../terminal/confirm.ts'
 import { exitStatus } from '../terminal/exit.ts'
+import { foretell } from '../terminal/foretell.ts'
 import { choosePrinter } from '../terminal/printers/choose.ts'
 import type { Printer } from '../terminal/printers/printer.ts'
 import { type ProcessFlags, processFlags, toBatchOptions, toInputOptions } from '../terminal/process-flags.ts'
-
-/** So many images are worth a forecast, and so many seconds a question. */
-const largeRun = 300
-const longRunSeconds = 30 * 60
-
-type RunOptions = ReturnType<typeof toBatchOptions>
 
 export default class Process extends BaseCommand {
   static override summary = 'Remove the background of images.'
@@ -72,7 +65,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
       const candidates = await collectInputs({ ...inputs, onNotice: print })
       const options = toBatchOptions({ flags, settings, cutout, preset, candidates })
       const services = await openBatchServices(frame, flags)
-      await this.#foretell(candidates, services, { options, flags, print })
+      await foretell(candidates, services, { ...flags, ...options, print })
       const { runBatch } = await import('../process/batch.ts')
       return await runBatch(candidates, services, {
         ...options,
@@ -83,26 +76,6 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
       if (flags.json) reportJsonError(error)
       throw error
     }
-  }
-
-  /** On a terminal, a large run says what it will take; a long one asks. */
-  async #foretell(
-    candidates: Candidates,
-    { database, masks }: BatchServices,
-    { options, flags, print }: { options: RunOptions; flags: ProcessFlags; print: Printer },
-  ): Promise<void> {
-    const isQuiet = flags.json || flags.quiet || flags['dry-run'] || !isTerminal()
-    if (isQuiet || candidates.length < largeRun || masks === 'from-store') return
-    const { estimateRun } = await import('../process/estimate.ts')
-    const { estimateNotice } = await import('../process/estimate-notice.ts')
-    const { modelParameters, workOf } = await import('../process/work.ts')
-    const work = workOf({ model: modelParameters(masks.spec), ...options.cutoutParams })
-    const wish = { work, keep: options.keep, redo: options.force }
-    const estimate = await estimateRun(candidates, database, wish)
-    if (estimate.images < largeRun) return
-    print(estimateNotice(estimate, { isSampled: true }))
-    if ((estimate.seconds ?? 0) < longRunSeconds) return
-    await confirm('Start now? What is done when you stop it stays done.', flags)
   }
 
   #assertFewReviews(
