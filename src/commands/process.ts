@@ -13,7 +13,7 @@ import { type ProcessFlags, processFlags, toBatchOptions, toInputOptions } from 
 export default class Process extends BaseCommand {
   static override summary = 'Remove the background of images.'
   static override description =
-    `Stores three objects per image (original/, mask/, processed/) and logs every image as a job in the database.
+    `Stores three objects per image (original/, mask/, processed/; --keep stores fewer) and logs every image as a job in the database.
 Running the same command again processes only what is not done yet.
 
 Inputs are globs (quoted or not), files, folders (with all subfolders), or - for a list on standard input.

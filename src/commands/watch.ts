@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { resolve, sep } from 'node:path'
 import * as Args from '@oclif/core/args'
 import { RmbgError } from '../errors.ts'
 import type { BatchEvent, SummaryEvent } from '../process/events.ts'
-import { collectInputs } from '../process/inputs.ts'
+import { collectInputs, type InputOptions } from '../process/inputs.ts'
 import { systemPath } from '../system/file-names.ts'
 import { openBatchServices, resolveRecipe } from '../terminal/batch-services.ts'
 import { BaseCommand, type Frame, reportJsonError } from '../terminal/command.ts'
@@ -17,7 +17,7 @@ import { asProcessFlags, type WatchFlags, watchFlags } from '../terminal/watch-f
 export default class Watch extends BaseCommand {
   static override summary = 'Watch folders and remove the background of every picture that comes.'
   static override description =
-    `Does what rmbg process would do, and goes on: a picture that is put into the folder, or changed, is taken as soon as it is completely written. What came while nobody watched is done at the start. A picture that fails is told of and stops nothing; it is tried again when it changes, or at the next start. The cut-outs may go into the same folder: they are never taken as inputs.
+    `Does what rmbg process would do, and goes on: a picture that is put into the folder, or changed, is taken as soon as it is completely written. What came while nobody watched is done at the start. A picture that fails is told of and stops nothing; it is tried again when it changes, or at the next start. The cut-outs may go into a folder inside: they are never taken as inputs.
 
 Ctrl-C and SIGTERM finish the images in work and end with status 0.
 
@@ -54,7 +54,7 @@ Exit status: ${exitStatus.done} ended by Ctrl-C or SIGTERM, ${exitStatus.unexpec
     try {
       const { preset, cutout } = await resolveRecipe(settings)
       const inputs = toInputOptions(flags, settings, patterns)
-      const folders = await assertFolders(inputs.patterns, inputs.cwd)
+      const folders = await assertFolders(inputs)
       const services = await openBatchServices(frame, flags)
       const { watchFolders } = await import('../process/watch.ts')
       const notices = firstTime(print)
@@ -75,10 +75,22 @@ Exit status: ${exitStatus.done} ended by Ctrl-C or SIGTERM, ${exitStatus.unexpec
   }
 }
 
-/** @returns absolute */
-async function assertFolders(paths: readonly string[], cwd: string): Promise<string[]> {
-  const folders = paths.map((path) => resolve(cwd, path))
+/**
+ * @returns absolute
+ * @throws RmbgError USAGE for what is no folder, and for one that we write to
+ */
+async function assertFolders({
+  patterns,
+  cwd,
+  excludeFolders,
+}: Pick<InputOptions, 'patterns' | 'cwd' | 'excludeFolders'>): Promise<string[]> {
+  const folders = patterns.map((path) => resolve(cwd, path))
   for (const folder of folders) {
+    if (excludeFolders.some((own) => folder === own || folder.startsWith(own + sep))) {
+      throw new RmbgError('USAGE', `${folder} lies in a folder that rmbg writes to.`, {
+        hint: 'Choose another --output: beside the watched folder, or a folder inside it.',
+      })
+    }
     const found = await stat(systemPath(folder)).catch(() => undefined)
     if (found?.isDirectory()) continue
     throw new RmbgError('USAGE', `${folder} is ${found ? 'no folder' : 'not there'}.`, {

@@ -172,9 +172,9 @@ function settle({ batch, tally, stop }: Progress, event: ImageEvent): void {
  *
  * @param failure what ended the run early; thrown when all is closed
  */
-async function endRun({ database, run }: Batch, failure: unknown): Promise<void> {
+async function endRun({ database, run, runId }: Batch, failure: unknown): Promise<void> {
   await failPoint('process:ended')
-  await closePixelThreads()
+  if (runId === undefined) await closePixelThreads()
   // A lost connection was waited for long enough already.
   if (!(failure instanceof RmbgError && connectionIsLost(failure))) {
     await letGo(database, run)

@@ -48,7 +48,7 @@ export interface BatchOptions {
   dryRun: boolean
   /** Take no more images after this many failures. */
   maxFailures: number
-  /** Of the run, where several batches are one. */
+  /** Of the run, where several batches are one. Whoever gives it ends the pixel threads after the last one. */
   runId?: string
   /** All inputs, where the batch is only a part of them: none of these is ever overwritten. */
   inputs?: Iterable<Candidate>

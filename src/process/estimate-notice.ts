@@ -17,7 +17,7 @@ function estimateText({ images, inputBytes, seconds, storedBytes }: Estimate, is
 }
 
 /** For people: one or two units. */
-export function durationText(seconds: number): string {
+function durationText(seconds: number): string {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`
   const minutes = Math.round(seconds / 60)
   if (minutes < 90) return `${minutes} min`

@@ -1,13 +1,15 @@
 /** Hot folders: what is not done yet is done, then what comes, in batches that share one model and one run. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { v7 as uuidv7 } from 'uuid'
+import { boundedTasks } from '../bounded-tasks.ts'
+import { closePixelThreads } from '../cutout/pool.ts'
 import type { RmbgError } from '../errors.ts'
 import { runBatch } from './batch.ts'
 import type { BatchOptions, BatchServices } from './contract.ts'
 import type { BatchEvent, SummaryEvent } from './events.ts'
 import type { Candidate, Candidates } from './inputs.ts'
 import { watchChanges } from './watch/changes.ts'
-import { lookAtFile, type Settling, settling } from './watch/settling.ts'
+import { type FileState, lookAtFile, type Settling, settling } from './watch/settling.ts'
 
 export interface WatchOptions {
   /** Absolute. */
@@ -55,6 +57,7 @@ export async function watchFolders(services: BatchServices, options: WatchOption
     }
   } finally {
     await endWatching()
+    await closePixelThreads()
     options.onEvent(finalSummary(watching))
   }
   if (watching.failure) throw watching.failure
@@ -104,15 +107,24 @@ function begin(options: WatchOptions): Watching {
  */
 async function unsettled({ options, pending }: Watching): Promise<(path: string) => boolean> {
   const young = new Set<string>()
+  const looks = boundedTasks(concurrentLooks)
   for (const { path } of await options.find()) {
-    const file = await lookAtFile(path)
-    const ageMs = file ? Date.now() - Number(file.mtimeNs / 1_000_000n) : Number.POSITIVE_INFINITY
-    if (ageMs >= options.settleMs && file?.size !== 0) continue
-    young.add(path)
-    pending.touch(path)
+    await looks.add(async () => {
+      const file = await lookAtFile(path)
+      if (!file || isOld(file, options.settleMs)) return
+      young.add(path)
+      pending.touch(path)
+    })
   }
+  await looks.settled()
   return (path) => !young.has(path)
 }
+
+/** Files that are looked at together. */
+const concurrentLooks = 32
+
+const isOld = ({ size, mtimeNs }: FileState, ageMs: number): boolean =>
+  size > 0 && Date.now() - Number(mtimeNs / 1_000_000n) >= ageMs
 
 /** Waits until files have settled, or the watching ends. */
 async function nextSettled({ options: { settleMs }, pending, ended }: Watching): Promise<string[]> {

@@ -43,8 +43,7 @@ describe('rmbg watch', () => {
   it('does what is there, then what comes: copied slowly, many at once, moved in, and never its own cut-outs', async () => {
     const workspace = await freshWorkspace()
     const at = (path: string) => join(workspace.folder, path)
-    // The worst place for cut-outs: among the pictures.
-    const watch = watching(workspace, 'photos', '-o', 'photos')
+    const watch = watching(workspace, 'photos', '-o', 'photos/cutouts')
     await watch.until(() => watch.images('completed')).toHaveLength(3)
     const slow = await picture(7).png().toBuffer()
     await writeFile(at('photos/slow.png'), '')
@@ -72,11 +71,21 @@ describe('rmbg watch', () => {
     // What failed is tried again when it changes.
     await copyFile(at('photos/many/3.jpg'), at('photos/broken.jpg'))
     await watch.until(() => watch.images('skipped')).toEqual(['photos/broken.jpg'])
+    // A cut-out that is put among the pictures is known by its content.
+    await copyFile(at('photos/cutouts/cup.jpg.png'), at('photos/a-cutout.png'))
+    await picture(60).jpeg().toFile(at('photos/last.jpg'))
+    await watch.until(() => watch.images('completed')).toContain('photos/last.jpg')
     const summary = await watch.end()
-    expect(summary).toMatchObject({ type: 'summary', completed: 17, failed: 1, interrupted: false })
+    expect(summary).toMatchObject({
+      type: 'summary',
+      completed: 18,
+      skipped: 1,
+      failed: 1,
+      interrupted: false,
+    })
     expect(watch.events().filter(({ type }) => ['start', 'summary', 'model'].includes(type))).toHaveLength(3)
     const rows = await workspace.rows()
-    expect(rows.filter(({ status }) => status === 'completed')).toHaveLength(17)
+    expect(rows.filter(({ status }) => status === 'completed')).toHaveLength(18)
   })
 
   it('survives a restart: what came meanwhile is done at the start, and nothing twice', async () => {
@@ -105,8 +114,9 @@ describe('rmbg watch', () => {
     await watch.until(() => watch.images('completed')).toEqual(['inbox/new.jpg'])
     await watch.end()
     expect((await readFile(at('out/new.png'))).length).toBeGreaterThan(0)
-    const refused = await workspace.run('watch', 'photos/cup.jpg')
-    expect(refused).toMatchObject({ status: 2 })
-    expect(refused.stderr).toContain('photos/cup.jpg is no folder.')
+    const file = await workspace.run('watch', 'photos/cup.jpg')
+    expect(file).toMatchObject({ status: 2, stderr: expect.stringContaining('cup.jpg is no folder.') })
+    const loop = await workspace.run('watch', 'photos', '-o', 'photos')
+    expect(loop).toMatchObject({ status: 2, stderr: expect.stringContaining('a folder that rmbg writes to') })
   })
 })
