@@ -11,7 +11,8 @@ import {
   type ResolvedSettings,
   storeFolder,
 } from './settings/settings.ts'
-import type { ObjectKind, ObjectStore } from './store/contract.ts'
+import { type ObjectKind, type ObjectStore, objectKinds } from './store/contract.ts'
+import type { InputBucket } from './store/input-bucket.ts'
 import type { OwnershipOptions } from './store/owner.ts'
 import type { S3Options } from './store/s3/index.ts'
 import { type Patience, type PatienceOptions, patience } from './system/patience.ts'
@@ -26,6 +27,13 @@ export interface Context {
    * @throws RmbgError REFUSED when it is another database's, or holds objects and says not whose
    */
   ownStore(database: Database, options: OwnershipOptions): Promise<ObjectStore>
+  /**
+   * A bucket to read pictures from, with the connection settings of the object store.
+   *
+   * @param prefix what all keys begin with that are wanted
+   * @throws RmbgError REFUSED where objects of this store begin so
+   */
+  inputBucket(name: string, prefix: string): Promise<InputBucket>
   /** The buckets of the object store, each once; none when the objects are in a folder. */
   buckets(): S3Options[]
   /**
@@ -89,6 +97,7 @@ export function openContext(resolved: ResolvedSettings, waiting: Waiting = {}): 
       return own
     },
     buckets: () => bucketsOf(settings),
+    inputBucket: (name, prefix) => closing(openInputBucket(settings, name, prefix)),
     database: ({ migrated } = { migrated: true }) => (migrated ? database() : unmigrated()),
     databaseExists: () => databaseExists(settings),
     databaseNamed: (name) => closing(openDatabaseNamed(settings, name)),
@@ -242,6 +251,19 @@ async function assertOwnPlaces(
   const sharesHome = database.kind === 'embedded' && places.every(({ bucket }) => bucket === undefined)
   const heirOf = (sharesHome && copiedFrom) || undefined
   for (const place of new Set(places)) await assertOwner(place, self, { ...options, heirOf })
+}
+
+async function openInputBucket(settings: Drivers, name: string, prefix: string): Promise<InputBucket> {
+  for (const kind of objectKinds) {
+    const ours = `${settings.s3Prefix ?? ''}${kind}/`
+    if (bucketNames(settings)[kind] !== name || !(ours.startsWith(prefix) || prefix.startsWith(ours)))
+      continue
+    throw new RmbgError('REFUSED', `s3://${name}/${prefix} holds the objects of this store (${ours}).`, {
+      hint: 'Name the prefix of the pictures. To make new cut-outs of stored originals, use --from-mask.',
+    })
+  }
+  const { s3InputBucket } = await import('./store/s3/input.ts')
+  return s3InputBucket({ ...s3Options(settings), bucket: name })
 }
 
 const noBucketFor = (kind: ObjectKind): RmbgError =>

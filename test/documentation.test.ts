@@ -11,6 +11,7 @@ import { readDescription } from '../src/model/shelf/description.ts'
 import { loadPreset, presetNames } from '../src/settings/presets.ts'
 import { environmentVariable, resolveSettings } from '../src/settings/settings.ts'
 import { exitStatus } from '../src/terminal/exit.ts'
+import { guardSuffix } from '../src/terminal/output-flags.ts'
 import { root, temporaryFolder } from './support/cli.ts'
 import { callsIn, checkCommandsIn, codeIn } from './support/commands-in-markdown.ts'
 
@@ -162,7 +163,7 @@ async function parse(call: readonly string[]): Promise<void> {
     join(root, 'src/commands', files[index]!)
   )
   const { args, flags, baseFlags, strict, enableJsonFlag } = command
-  const parsing = Parser.parse(words.slice(index < 2 ? 2 : 1), {
+  const parsing = Parser.parse(guardSuffix(words.slice(index < 2 ? 2 : 1)), {
     args,
     strict,
     flags: { ...baseFlags, ...flags, ...(enableJsonFlag && { json: Flags.boolean() }) },

@@ -1,12 +1,16 @@
 import * as Args from '@oclif/core/args'
 import type { SummaryEvent } from '../process/events.ts'
+import { remoteInputs } from '../process/inputs/remote.ts'
 import { collectInputs } from '../process/inputs.ts'
 import type { ResolvedSettings } from '../settings/settings.ts'
+import { openSpill } from '../system/spill.ts'
 import { openBatchServices, resolveRecipe } from '../terminal/batch-services.ts'
 import { BaseCommand, type Frame, reportJsonError } from '../terminal/command.ts'
 import { exitStatus } from '../terminal/exit.ts'
 import { foretell } from '../terminal/foretell.ts'
+import { guardSuffix } from '../terminal/output-flags.ts'
 import { choosePrinter } from '../terminal/printers/choose.ts'
+import { pipedPrinter } from '../terminal/printers/piped.ts'
 import type { Printer } from '../terminal/printers/printer.ts'
 import { type ProcessFlags, processFlags, toBatchOptions, toInputOptions } from '../terminal/process-flags.ts'
 
@@ -16,10 +20,12 @@ export default class Process extends BaseCommand {
     `Stores three objects per image (original/, mask/, processed/; --keep stores fewer) and logs every image as a job in the database.
 Running the same command again processes only what is not done yet.
 
-Inputs are globs (quoted or not), files, folders (with all subfolders), or - for a list on standard input.
+Inputs are globs (quoted or not), files, folders (with all subfolders), or - for a picture or a list on standard input.
 
 Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed, 4 database, 5 object store, 6 model, 8 too many cut-outs need review, 130 stopped by Ctrl-C, 143 by SIGTERM.`
   static override examples = [
+    '<%= config.bin %> process photo.jpg --output cutout.png',
+    'cat photo.jpg | <%= config.bin %> process - --output - > cutout.png',
     '<%= config.bin %> process photos --output cutouts',
     "<%= config.bin %> process 'photos/**/*.jpg' --tag spring --user anna",
     'find . -name "*.png" -print0 | <%= config.bin %> process - --json',
@@ -28,19 +34,22 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
   static override args = {
     inputs: Args.string({
       ignoreStdin: true,
-      description: 'globs, files, folders, or - for a list on standard input',
+      description: 'globs, files, folders, or - for a picture or a list on standard input',
     }),
   }
   static override flags = processFlags
 
   async run(): Promise<void> {
-    const { flags, argv } = await this.parse(Process)
-    const print = choosePrinter(flags)
+    const { flags, argv } = await this.parse(Process, guardSuffix(this.argv))
+    const isPiped = flags.output === '-'
+    const print = isPiped ? pipedPrinter(flags) : choosePrinter(flags)
     await this.withContext(
       async (frame) => {
         const summary = await this.#process(frame, argv as string[], flags, print)
         if (summary.interrupted) this.exit(frame.stop.status())
-        if (summary.failed > 0) this.exit(exitStatus.imagesFailed)
+        // Who pipes a picture expects one.
+        const isMissing = isPiped && summary.ownCutouts > 0
+        if (summary.failed > 0 || isMissing) this.exit(exitStatus.imagesFailed)
         this.#assertFewReviews(summary, frame.settings)
       },
       {
@@ -58,12 +67,18 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     flags: ProcessFlags,
     print: Printer,
   ): Promise<SummaryEvent> {
-    const { settings } = frame
+    const { settings, context, stop } = frame
+    const spill = openSpill()
+    const remote = remoteInputs({ bucket: context.inputBucket, spill, signal: stop.signal })
     try {
-      const { preset, cutout } = await resolveRecipe(settings)
-      const inputs = toInputOptions(flags, settings, patterns)
-      const candidates = await collectInputs({ ...inputs, onNotice: print })
-      const options = toBatchOptions({ flags, settings, cutout, preset, candidates })
+      const recipe = await resolveRecipe(settings, flags)
+      const { wish, cutout } = recipe
+      const inputs = { wish, extension: cutout.extension, elsewhere: { spill, remote } }
+      const candidates = await collectInputs({
+        ...toInputOptions(flags, settings, patterns, inputs),
+        onNotice: print,
+      })
+      const options = toBatchOptions({ flags, settings, candidates, ...recipe })
       const services = await openBatchServices(frame, flags)
       await foretell(candidates, services, { ...flags, ...options, print })
       const { runBatch } = await import('../process/batch.ts')
@@ -75,6 +90,9 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     } catch (error) {
       if (flags.json) reportJsonError(error)
       throw error
+    } finally {
+      await remote.close()
+      await spill.close()
     }
   }
 

@@ -52,9 +52,11 @@ Exit status: ${exitStatus.done} ended by Ctrl-C or SIGTERM, ${exitStatus.unexpec
     const { settings, stop } = frame
     const flags = asProcessFlags(watchFlags)
     try {
-      const { preset, cutout } = await resolveRecipe(settings)
-      const inputs = toInputOptions(flags, settings, patterns)
+      const recipe = await resolveRecipe(settings, flags)
+      const { wish, cutout } = recipe
+      const inputs = toInputOptions(flags, settings, patterns, { wish, extension: cutout.extension })
       const folders = await assertFolders(inputs)
+      const written = [...(inputs.outputFolders ?? []), ...(inputs.maskFolders ?? [])]
       const services = await openBatchServices(frame, flags)
       const { watchFolders } = await import('../process/watch.ts')
       const notices = firstTime(print)
@@ -62,9 +64,9 @@ Exit status: ${exitStatus.done} ended by Ctrl-C or SIGTERM, ${exitStatus.unexpec
         folders,
         settleMs: watchFlags.settle * 1000,
         poll: watchFlags.poll,
-        excludeFolders: inputs.excludeFolders,
+        excludeFolders: [...inputs.excludeFolders, ...written.filter((folder) => !folders.includes(folder))],
         find: () => collectInputs({ ...inputs, patterns: folders, mayBeEmpty: true, onNotice: notices }),
-        batchOptions: (candidates) => toBatchOptions({ flags, settings, cutout, preset, candidates }),
+        batchOptions: (candidates) => toBatchOptions({ flags, settings, candidates, ...recipe }),
         signal: stop.signal,
         onEvent: print,
       })
@@ -83,12 +85,17 @@ async function assertFolders({
   patterns,
   cwd,
   excludeFolders,
-}: Pick<InputOptions, 'patterns' | 'cwd' | 'excludeFolders'>): Promise<string[]> {
+  outputFolders = [],
+  maskFolders = [],
+  cutoutEnding,
+}: Omit<InputOptions, 'onNotice'>): Promise<string[]> {
   const folders = patterns.map((path) => resolve(cwd, path))
+  // In the watched folder itself, cut-outs need names of their own.
+  const own = [...excludeFolders, ...maskFolders, ...(cutoutEnding === undefined ? outputFolders : [])]
   for (const folder of folders) {
-    if (excludeFolders.some((own) => folder === own || folder.startsWith(own + sep))) {
+    if (own.some((each) => folder === each || folder.startsWith(each + sep))) {
       throw new RmbgError('USAGE', `${folder} lies in a folder that rmbg writes to.`, {
-        hint: 'Choose another --output: beside the watched folder, or a folder inside it.',
+        hint: 'Choose another --output: beside the watched folder, or a folder inside it; or add --suffix -cutout.',
       })
     }
     const found = await stat(systemPath(folder)).catch(() => undefined)

@@ -2,6 +2,9 @@ import type { ImageHeader } from './codec/header.ts'
 import { planLayout } from './layout.ts'
 import { type CutoutRecipe, formats } from './options.ts'
 
+/** Memory of decoders other than libvips', per pixel with 8 bits: their planes, their result, and copies of it. */
+const decoderBytes: Readonly<Record<string, number>> = { heic: 24, bmp: 8 }
+
 /**
  * Estimates the peak memory of one picture, in bytes: file, decoded pixels, cut-out, mask, both encoded, and the working
  * memory of libvips and the encoder. It is an upper bound, so that admitting pictures by it keeps a run within its budget.
@@ -12,7 +15,7 @@ import { type CutoutRecipe, formats } from './options.ts'
  * @param fileSize bytes
  */
 export function estimateBytes(
-  picture: Pick<ImageHeader, 'width' | 'height'>,
+  picture: Pick<ImageHeader, 'width' | 'height'> & { format?: string },
   fileSize: number,
   cutout: Omit<CutoutRecipe, 'rules'>,
 ): number {
@@ -25,6 +28,7 @@ export function estimateBytes(
   const beyondPicture = size ? canvasPixels : canvasPixels - pixels
   return (
     pixels * (depth === 16 ? 32 : 16) +
+    pixels * (decoderBytes[picture.format ?? ''] ?? 0) * (depth === 16 ? 2 : 1) +
     beyondPicture * depth +
     canvasPixels * formats[format].encoderBytes +
     2 * fileSize +

@@ -28,9 +28,11 @@ export interface CompletedJob {
   originalPath: string | null
   maskPath: string | null
   processedPath: string | null
-  /** Of the cut-out that was made, kept or not. */
+  /** Of mask and cut-out as they were made, kept or not. */
+  maskBytes: number
   processedBytes: number
   /** Hex. */
+  maskSha256: string
   processedSha256: string
   /** Milliseconds since 1970. */
   completedAtMs: number
@@ -39,7 +41,8 @@ export interface CompletedJob {
 
 const completedColumns = (sql: postgres.Sql, job: postgres.PendingQuery<postgres.Row[]>) => sql`
   ${job}.job_id as "jobId", ${keptOriginal(sql, job)} as "originalPath", ${job}.mask_path as "maskPath",
-  ${job}.processed_path as "processedPath", ${job}.processed_bytes::float8 as "processedBytes",
+  ${job}.processed_path as "processedPath", ${job}.mask_bytes::float8 as "maskBytes",
+  ${job}.processed_bytes::float8 as "processedBytes", encode(${job}.mask_sha256, 'hex') as "maskSha256",
   encode(${job}.processed_sha256, 'hex') as "processedSha256",
   floor(extract(epoch from ${job}.completed_at) * 1000)::float8 as "completedAtMs", ${job}.review`
 
@@ -48,7 +51,9 @@ const completedJob = (row: postgres.Row): CompletedJob => ({
   originalPath: row.originalPath,
   maskPath: row.maskPath,
   processedPath: row.processedPath,
+  maskBytes: row.maskBytes,
   processedBytes: row.processedBytes,
+  maskSha256: row.maskSha256,
   processedSha256: row.processedSha256,
   completedAtMs: row.completedAtMs,
   review: row.review,
@@ -113,6 +118,30 @@ export async function findJobOfCutout(sql: postgres.Sql, sha256: string): Promis
       where j.processed_sha256 = decode(${sha256}, 'hex') limit 1`,
   )
   return row && completedJob(row)
+}
+
+/** A job whose mask, byte for byte, has this content; see `findJobOfCutout`. */
+export async function findJobOfMask(sql: postgres.Sql, sha256: string): Promise<CompletedJob | undefined> {
+  const [row] = await withDatabase(
+    () => sql`
+      select ${completedColumns(sql, sql`j`)} from image_process_jobs j
+      where j.mask_sha256 = decode(${sha256}, 'hex') limit 1`,
+  )
+  return row && completedJob(row)
+}
+
+/** The job that made a file with this content, as its cut-out or its mask. @param sha256 hex */
+export async function findJobOfFile(
+  sql: postgres.Sql,
+  sha256: string,
+): Promise<{ job: CompletedJob; made: 'cut-out' | 'mask' } | undefined> {
+  const [row] = await withDatabase(
+    () => sql`
+      select ${completedColumns(sql, sql`j`)}, j.processed_sha256 = decode(${sha256}, 'hex') as "isCutout"
+      from image_process_jobs j
+      where j.processed_sha256 = decode(${sha256}, 'hex') or j.mask_sha256 = decode(${sha256}, 'hex') limit 1`,
+  )
+  return row && { job: completedJob(row), made: row.isCutout ? 'cut-out' : 'mask' }
 }
 
 /** A completed job whose mask can be used for another cut-out. */

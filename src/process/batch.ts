@@ -13,12 +13,12 @@ import type { Batch, BatchOptions, BatchServices, Image, Masks } from './contrac
 import { estimateOf } from './estimate.ts'
 import { estimateNotice } from './estimate-notice.ts'
 import type { FailedEvent, ImageEvent, PlannedEvent, StartEvent, SummaryEvent } from './events.ts'
-import { failedEvent } from './failure.ts'
+import { failedEvent, imageFailure } from './failure.ts'
 import { mebibytes, processOne } from './image.ts'
 import { inputTest } from './input-files.ts'
 import type { Candidates } from './inputs.ts'
 import { leaseMs, letGo, startHeartbeat, untilNoneIsHeld } from './leases.ts'
-import { foreseeOutput } from './output-file.ts'
+import { foreseeFiles } from './local-files.ts'
 import { take } from './take.ts'
 import { count, emptyTally, storeKeepsFailing, summaryOf, type Tally } from './tally.ts'
 import { unfinishedImages } from './unfinished.ts'
@@ -45,7 +45,9 @@ export async function runBatch(
     await (options.dryRun ? planAll(progress, candidates) : processAll(progress, candidates))
   } finally {
     // Also when an error ends the run: what was done until then is done.
-    if (progress.tally.ownCutouts > 0) options.onEvent(ownCutoutsNotice(progress.tally.ownCutouts))
+    const { ownCutouts, firstFrames } = progress.tally
+    if (ownCutouts > 0) options.onEvent(ownCutoutsNotice(ownCutouts))
+    if (firstFrames > 0) options.onEvent(firstFramesNotice(firstFrames))
     summary = summaryOf(progress.tally, {
       runId: batch.run.id,
       images: candidates.length,
@@ -187,13 +189,11 @@ async function endRun({ database, run, runId }: Batch, failure: unknown): Promis
 async function plan(batch: Batch, image: Image): Promise<PlannedEvent | FailedEvent> {
   const { candidate } = image
   if ('failure' in image) return failedEvent(candidate.shown, image.failure)
-  const path = batch.outputOf?.(candidate)
-  return {
-    type: 'image',
-    status: 'planned',
-    input: candidate.shown,
-    bytes: image.source.size,
-    ...(path !== undefined && { output: await foreseeOutput(batch, path) }),
+  try {
+    const files = await foreseeFiles(batch, candidate)
+    return { type: 'image', status: 'planned', input: candidate.shown, bytes: image.source.size, ...files }
+  } catch (cause) {
+    return failedEvent(candidate.shown, imageFailure(cause))
   }
 }
 
@@ -228,7 +228,14 @@ const ownCutoutsNotice = (images: number) => ({
   type: 'notice' as const,
   code: 'own-cutouts' as const,
   images,
-  message: `${images} of the inputs ${images === 1 ? 'is a cut-out' : 'are cut-outs'} made by rmbg, and a cut-out is never the input of another. To make new cut-outs of the same pictures, process the originals.`,
+  message: `${images} of the inputs ${images === 1 ? 'is a cut-out or mask' : 'are cut-outs or masks'} made by rmbg, which are never inputs. To make new cut-outs of the same pictures, process the originals.`,
+})
+
+const firstFramesNotice = (images: number) => ({
+  type: 'notice' as const,
+  code: 'first-frames' as const,
+  images,
+  message: `${images} of the pictures ${images === 1 ? 'is an animation or document' : 'are animations or documents'} with several frames or pages. The first was taken.`,
 })
 
 const nameOf = ({ name, variant }: ModelSpec): string => (variant === undefined ? name : `${name}:${variant}`)

@@ -9,6 +9,7 @@ import type { MatteModel, ModelSpec } from '../model/contract.ts'
 import type { ObjectKind, ObjectStore } from '../store/contract.ts'
 import type { BatchEvent, CompletedEvent, FailedEvent, SkippedEvent } from './events.ts'
 import type { Candidate } from './inputs.ts'
+import type { LocalPath } from './outputs.ts'
 import type { Source } from './source.ts'
 import type { Work } from './work.ts'
 
@@ -38,8 +39,12 @@ export interface BatchOptions {
   cutoutParams: Record<string, unknown>
   /** Which objects are stored. What else is made goes to the local files or is thrown away. */
   keep: readonly ObjectKind[]
-  /** With `--output`: where the local cut-out of a candidate goes, as an absolute path. */
-  outputOf: ((candidate: Candidate) => string) | undefined
+  /** Where the local cut-out of a candidate goes, as an absolute path; undefined where there is none. */
+  outputOf: LocalPath | undefined
+  /** The same of the local mask. */
+  maskOf?: LocalPath | undefined
+  /** Gets the bytes of the cut-out of a completed job. */
+  deliver?: ((cutout: Uint8Array) => Promise<void>) | undefined
   /** Replace what is in the place of a local cut-out and is not a cut-out of ours; never an input. */
   overwrite: boolean
   /** Compare contents instead of trusting path, size and time. */

@@ -34,7 +34,7 @@ interface ImageBase {
 export type KeptReason = 'foreign' | 'input'
 
 /**
- * What became of the local cut-out, with `--output`; in a dry run, what would. `written` is a new one, `restored` one
+ * What became of the local cut-out or mask; in a dry run, what would. `written` is a new one, `restored` one
  * of an earlier run that was missing or older, and `unchanged` was there already. `kept` means that something else is
  * there and stays.
  */
@@ -50,6 +50,8 @@ export interface CompletedEvent extends ImageBase {
   attempt: number
   width: number
   height: number
+  /** Of an animation or a document with more than one frame or page; the first was taken. */
+  frames?: number
   provider: string
   processingTimeMs: number
   /** Keys in the store; null for what is not kept. */
@@ -58,15 +60,17 @@ export interface CompletedEvent extends ImageBase {
   processedPath: string | null
   review: JobReview
   output?: Output
+  /** With `--masks`. */
+  maskOutput?: Output
 }
 
 /**
  * Nothing to do. `unchanged` and `same-content`: it was completed before, with the same model and parameters.
- * `own-cutout`: it is itself a cut-out of ours, made by the job that is named.
+ * `own-cutout` and `own-mask`: it is itself a cut-out or mask of ours, made by the job that is named.
  */
 export interface SkippedEvent extends ImageBase {
   status: 'skipped'
-  reason: 'unchanged' | 'same-content' | 'own-cutout'
+  reason: 'unchanged' | 'same-content' | 'own-cutout' | 'own-mask'
   jobId: string
   /** Keys in the store; null for what was not kept. */
   originalPath: string | null
@@ -75,6 +79,7 @@ export interface SkippedEvent extends ImageBase {
   /** Null for jobs of early versions, and for a cut-out that is no picture to review again. */
   review: JobReview | null
   output?: Output
+  maskOutput?: Output
 }
 
 export interface FailedEvent extends ImageBase {
@@ -90,6 +95,7 @@ export interface PlannedEvent extends ImageBase {
   status: 'planned'
   bytes: number
   output?: Output
+  maskOutput?: Output
 }
 
 export type ImageEvent = CompletedEvent | SkippedEvent | FailedEvent | PlannedEvent
@@ -105,8 +111,10 @@ export type NoticeEvent = {
   /** The model that the run chose by itself may not be what the person expects. */
   | { code: 'model-chosen' }
   | { code: 'device-fallback' }
-  /** Inputs were left out because they are cut-outs of ours. */
+  /** Inputs were left out because they are cut-outs or masks of ours. */
   | { code: 'own-cutouts'; images: number }
+  /** Of so many animations and documents the first frame or page was taken. */
+  | { code: 'first-frames'; images: number }
   | { code: 'stopping' }
   /** What there is to do, and what it will take by the log's own figures. */
   | { code: 'estimate'; estimate: Estimate }
@@ -128,9 +136,9 @@ export interface SummaryEvent {
   skipped: number
   failed: number
   planned: number
-  /** How many of the skipped ones are themselves cut-outs of ours. */
+  /** How many of the skipped ones are themselves cut-outs or masks of ours. */
   ownCutouts: number
-  /** Files in the output folder that stay as they are, because they are not cut-outs of ours or are inputs. */
+  /** Files in the place of cut-outs and masks that stay as they are, because they are not ours or are inputs. */
   kept: number
   /** How many of the completed and skipped ones a person should look at. */
   needReview: number

@@ -53,11 +53,11 @@ export async function fail(
 
 /** @returns the id of the row */
 function recordUnclaimed(batch: Batch, image: Image, error: RmbgError): Promise<string> {
-  const { path } = image.candidate
+  const { path: given, loggedPath = shownPath(given) } = image.candidate
   return recordFailure(batch.database.sql, {
     jobId: uuidv7(),
-    source: 'source' in image ? image.source : { path: shownPath(path) },
-    originalPath: (id, attempt) => objectKey('original', id, attempt, extensionInName(path)),
+    source: 'source' in image ? image.source : { path: loggedPath },
+    originalPath: (id, attempt) => objectKey('original', id, attempt, extensionInName(loggedPath)),
     ...batch.work,
     userId: batch.user,
     run: batch.run,

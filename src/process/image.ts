@@ -13,7 +13,7 @@ import {
   claimJob,
   completeJob,
   findCompletedJob,
-  findJobOfCutout,
+  findJobOfFile,
   findMaskedContent,
   type JobReview,
   type MaskedJob,
@@ -26,11 +26,11 @@ import { contentTypeOf, objectKey } from '../store/keys.ts'
 import { readVerified } from '../store/verified.ts'
 import { sha256Of } from '../system/sha256.ts'
 import type { Batch, Image, Outcome, ReadableImage } from './contract.ts'
-import type { CompletedEvent, FailedEvent, Output } from './events.ts'
+import type { CompletedEvent, FailedEvent } from './events.ts'
 import { type Begun, fail, failedEvent, imageFailure } from './failure.ts'
 import { removeEarlier, removeOwn } from './leftovers.ts'
-import { isOutputLost, placeCutout } from './output-file.ts'
-import { skip, skipOwnCutout } from './skip.ts'
+import { hasLocalFiles, isFileLost, placeFiles } from './local-files.ts'
+import { skip, skipOwnFile } from './skip.ts'
 import { type SentObject, uploadsTo } from './uploads.ts'
 import { type Work, workOf } from './work.ts'
 
@@ -54,7 +54,7 @@ export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
     return await batch.memory.runExclusive(async (): Promise<Outcome> => {
       if (batch.signal.aborted) return 'untaken'
       const work = await claim(batch, picture, begun)
-      if (work.state === 'own-cutout') return skipOwnCutout(image.candidate, work.job)
+      if (work.state === 'own-file') return skipOwnFile(image.candidate, work)
       if (work.state === 'held') return 'held'
       if (work.state === 'completed') return skip(batch, image.candidate, work.job, 'same-content')
       const made = await make(batch, work)
@@ -64,6 +64,8 @@ export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
   } catch (cause) {
     await Promise.all([begun.uploads.settled(), begun.tidied])
     return fail(batch, image, cause, begun)
+  } finally {
+    if ('source' in image) await image.source.release?.()
   }
 }
 
@@ -108,8 +110,8 @@ async function claim(batch: Batch, picture: Picture, begun: Begun) {
   const content = { bytes, sha256: sha256Of(bytes) }
   await failPoint('process:read')
   // A job that is named by its id is meant, whatever its original is.
-  const cutoutOf = picture.image.job ? undefined : await findJobOfCutout(batch.database.sql, content.sha256)
-  if (cutoutOf) return { state: 'own-cutout' as const, job: cutoutOf }
+  const own = picture.image.job ? undefined : await findJobOfFile(batch.database.sql, content.sha256)
+  if (own) return { state: 'own-file' as const, ...own }
   const mask = await maskOrigin(batch, picture.image, content)
   const claimed = await claimUnlessDone(batch, picture, content, mask.work)
   if (claimed.state !== 'claimed') return claimed
@@ -121,12 +123,12 @@ async function claim(batch: Batch, picture: Picture, begun: Begun) {
   return { ...claimed, ...picture, startedAt, content, mask, begun } satisfies ClaimedWork
 }
 
-/** A job whose only cut-out was a local file is not done when that is gone. */
+/** A job of which a local file was the only copy is not done when that file is gone. */
 async function claimUnlessDone(batch: Batch, picture: Picture, content: Content, work: Work): Promise<Claim> {
   const request = claimRequest(batch, picture, content, work)
   const claimed = await claimJob(batch.database.sql, request)
   if (claimed.state !== 'completed') return claimed
-  if (!(await isOutputLost(batch, picture.image.candidate, claimed.job))) return claimed
+  if (!(await isFileLost(batch, picture.image.candidate, claimed.job))) return claimed
   return claimJob(batch.database.sql, { ...request, jobId: uuidv7(), force: true })
 }
 
@@ -196,28 +198,27 @@ async function complete(batch: Batch, work: ClaimedWork, made: Made, stored: Sto
     return 'held'
   }
   await failPoint('process:completed')
-  return withOutput(batch, work, made, completedEvent(work, made, stored, { processingTimeMs, review }))
+  return withLocalFiles(batch, work, made, completedEvent(work, made, stored, { processingTimeMs, review }))
 }
 
 /**
- * Last, with `--output`, the local file: only what a completed row names is known as ours later on. Where it cannot be
- * written the job stays completed, and the next run fetches the file from the store.
+ * Last the local files: only what a completed row names is known as ours later on. Where one cannot be written the job
+ * stays completed, and the next run fetches the file from the store.
  */
-async function withOutput(
+async function withLocalFiles(
   batch: Batch,
   { image: { candidate }, jobId }: ClaimedWork,
-  { processed }: Made,
+  { mask, processed }: Made,
   event: CompletedEvent,
 ): Promise<CompletedEvent | FailedEvent> {
-  const path = batch.outputOf?.(candidate)
-  if (path === undefined) return event
+  if (!hasLocalFiles(batch)) return event
   try {
     const job = await findCompletedJob(batch.database.sql, jobId)
     if (!job) return event // deleted a moment ago
-    const read = async () => processed.bytes
-    const output: Output = await placeCutout(batch, path, { job, read, state: 'written' })
+    const read = { cutout: async () => processed.bytes, mask: async () => mask.bytes }
+    const files = await placeFiles(batch, candidate, { job, read, state: 'written' })
     await failPoint('process:written')
-    return { ...event, output }
+    return { ...event, ...files }
   } catch (cause) {
     return failedEvent(candidate.shown, imageFailure(cause), jobId)
   }
@@ -237,6 +238,7 @@ function completedEvent(
     attempt,
     width: header.width,
     height: header.height,
+    ...(header.frames > 1 && { frames: header.frames }),
     provider,
     processingTimeMs,
     originalPath: original.key,
@@ -278,7 +280,7 @@ function claimRequest(
     source: image.source,
     contentSha256: content.sha256,
     fingerprint,
-    params,
+    params: { ...params, ...factsOf(image, header) },
     keep: batch.keep,
     userId: batch.user,
     originalPath: (id, attempt) => objectKey('original', id, attempt, header.extension),
@@ -287,6 +289,15 @@ function claimRequest(
     fileSizeKb: Math.ceil(image.source.size / 1024),
     run: batch.run,
     force: batch.force,
+  }
+}
+
+/** What the row says of the picture besides what changes the result. */
+function factsOf({ source }: ReadableImage, { frames }: ImageHeader): Record<string, unknown> {
+  const details = source.details?.() ?? {}
+  return {
+    ...(frames > 1 && { frames }),
+    ...(Object.keys(details).length > 0 && { source: details }),
   }
 }
 

@@ -19,7 +19,8 @@ export function inputTest(candidates: Iterable<Candidate>): (path: string) => Pr
 
 async function identitiesOf(candidates: Iterable<Candidate>): Promise<Set<string>> {
   const identities = new Set<string>()
-  for (const { path } of candidates) {
+  for (const { path, inspect } of candidates) {
+    if (inspect) continue // no file of this machine
     const identity = await identityOf(path)
     if (identity !== undefined) identities.add(identity)
   }

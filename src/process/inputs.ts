@@ -1,12 +1,14 @@
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { dirname, isAbsolute, relative, resolve, sep } from 'node:path'
+import { basename, dirname, extname, isAbsolute, relative, resolve, sep } from 'node:path'
 import type { Readable } from 'node:stream'
 import fastGlob from 'fast-glob'
 import { validate as isUuid } from 'uuid'
 import { RmbgError } from '../errors.ts'
 import { isText, shownPath, systemPath, unshownPath } from '../system/file-names.ts'
 import type { NoticeEvent } from './events.ts'
+import { isAddress, isWebAddress, shownAddress } from './inputs/addresses.ts'
+import { kindOf } from './inputs/beginnings.ts'
 import {
   imageExtensions,
   leftOutNotices,
@@ -15,8 +17,10 @@ import {
   searchGlob,
   toSlashes,
 } from './inputs/folders.ts'
-import { type ListOrigin, listEntries, notAList } from './inputs/lists.ts'
-import { openPaths } from './inputs/paths.ts'
+import { type ListOrigin, listEntries, notAList, withWholeHead } from './inputs/lists.ts'
+import { openPaths, type Paths } from './inputs/paths.ts'
+import type { Listing, RemoteInputs } from './inputs/remote.ts'
+import type { Source } from './source.ts'
 
 /** One file to process. */
 export interface Candidate {
@@ -28,6 +32,10 @@ export interface Candidate {
   relative: string
   /** Present where the input is the original of this job, in the store; `path` is then the id too. */
   jobId?: string
+  /** How the log knows it, where that is not its path. */
+  loggedPath?: string
+  /** Present where it is no file of this machine; `path` may then hold credentials, and is shown to nobody. */
+  inspect?: () => Promise<Source>
 }
 
 /** Candidates are made as they are asked for: of a million, none is kept. */
@@ -47,11 +55,31 @@ export interface InputOptions {
   takesJobs: boolean
   /** Folders may hold no images yet; without it, inputs that match nothing are refused. */
   mayBeEmpty?: boolean
-  /** Absolute folders that we write to; nothing in them is taken as input. */
+  /** Absolute folders of our own; nothing in them is taken as input. */
   excludeFolders: readonly string[]
+  /**
+   * Absolute folders that cut-outs are written to. What lies in one is not taken as input, unless it was the folder to
+   * search and cut-outs have names of their own there, or all inputs are files that were named there.
+   */
+  outputFolders?: readonly string[]
+  /** Absolute folders that masks are written to. What is found in one is not taken as input. */
+  maskFolders?: readonly string[]
+  /** How the names of cut-outs end, where they lie among the inputs: `-cutout.png`. No such file of an input is one. */
+  cutoutEnding?: string | undefined
+  /** Takes addresses. Without it, they are refused. */
+  remote?: RemoteInputs
+  /** Takes a picture that comes from standard input. Without it, such a picture is refused. */
+  pictureOnStdin?: PictureOnStdin
   cwd: string
   /** Told once of folders and once of pictures that were left out. */
   onNotice: (notice: NoticeEvent) => void
+}
+
+interface PictureOnStdin {
+  /** What the picture is called, in the log too. */
+  name: string
+  /** Brings it to disk. @returns the absolute path */
+  keep: (content: AsyncIterable<Uint8Array>) => Promise<string>
 }
 
 /**
@@ -77,7 +105,9 @@ export async function collectInputs(options: InputOptions): Promise<Candidates> 
   const unmatched: string[] = []
   for (const pattern of patterns) {
     if (pattern === '-') {
-      await addList(options.stdin, { shown: 'standard input', isStandardInput: true }, collection)
+      await addStandardInput(collection)
+    } else if (isAddress(pattern)) {
+      if (!(await addAddress(pattern, collection))) unmatched.push(pattern)
     } else if (options.takesJobs && isUuid(pattern)) {
       collection.addJob(pattern)
     } else if (!(await addArgument(pattern, collection))) {
@@ -97,41 +127,84 @@ type Collection = ReturnType<typeof openCollection>
 
 /** What was found so far. */
 function openCollection(options: InputOptions) {
-  const { cwd, excludeFolders } = options
+  const { cwd, excludeFolders, outputFolders = [], maskFolders = [], cutoutEnding } = options
   const paths = openPaths()
   const leftOut = nothingLeftOut()
   /** The common folder of all inputs. */
   let base: string | undefined
   /** A file of ours that was found among them. */
   let own: string | undefined
-  const candidate = (path: string): Candidate =>
-    isAbsolute(path)
-      ? {
-          path,
-          shown: shownFrom(cwd, path),
-          relative: toSlashes(shownPath(relative(base ?? cwd, path))),
-        }
-      : { path, shown: path, relative: path, jobId: path }
+  /** The picture from standard input, by its path. */
+  let piped: { path: string; name: string } | undefined
+  const candidate = (path: string): Candidate => {
+    if (isAddress(path)) return typedAddresses.get(path) ?? listedAddress(path)
+    if (path === piped?.path) {
+      const { name } = piped
+      return { path, shown: name, relative: basename(name), loggedPath: name }
+    }
+    if (!isAbsolute(path)) return { path, shown: path, relative: path, jobId: path }
+    return {
+      path,
+      shown: shownFrom(cwd, path),
+      relative: toSlashes(shownPath(relative(base ?? cwd, path))),
+    }
+  }
+  const typedAddresses = new Map<string, Candidate>()
+  const listings: Listing[] = []
+  /** Files that were named, and lie in an output folder. */
+  const namedInOutput = openPaths()
+  let isSearchedInPlace = false
+  const isIn = (folders: readonly string[], path: string) => folders.some((folder) => isInside(path, folder))
+  const add = (path: string, from: string, into: Paths): void => {
+    if (from !== base) base = base === undefined ? from : commonFolder(base, from)
+    if (isIn(excludeFolders, path)) own = path
+    else into.add(path)
+  }
+  const isOutput = (path: string) => isIn(outputFolders, path) || isIn(maskFolders, path)
   return {
     options,
     leftOut,
-    /** @param from the folder that its path below `--output` starts from */
-    addFile(path: string, from = dirname(path)): void {
-      if (from !== base) base = base === undefined ? from : commonFolder(base, from)
-      if (excludeFolders.some((folder) => isInside(path, folder))) own = path
-      else paths.add(path)
+    /** A file that was named. */
+    addFile(path: string): void {
+      add(path, dirname(path), isOutput(path) ? namedInOutput : paths)
+    },
+    /** Files that were found. @param base the folder that their paths below `--output` start from */
+    addFound({ base: from, files }: Found): void {
+      const cutouts = cutoutEnding === undefined ? undefined : namesOfCutouts(files, cutoutEnding)
+      const isInPlace = cutouts !== undefined && isIn(outputFolders, from) && !isIn(maskFolders, from)
+      isSearchedInPlace ||= isInPlace
+      for (const path of files) {
+        if (cutouts?.has(path)) continue
+        if (isInPlace ? isIn(maskFolders, path) : isOutput(path)) own = path
+        else add(path, from, paths)
+      }
+    },
+    addPicture(path: string, name: string): void {
+      piped = { path, name }
+      paths.add(path)
+    },
+    addAddress(address: string, typed?: Candidate): void {
+      if (typed) typedAddresses.set(address, typed)
+      paths.add(address)
+    },
+    addListing(listing: Listing): void {
+      listings.push(listing)
     },
     addJob(id: string): void {
       paths.add(id.toLowerCase())
     },
     /** @param names of all inputs, for the error */
     candidates(names: string[]): Candidates {
-      if (paths.length === 0 && !options.mayBeEmpty)
+      // Beside inputs that lie elsewhere, what is in the output folder is what was put there.
+      if (paths.length === 0 || isSearchedInPlace) for (const path of namedInOutput) paths.add(path)
+      const length = listings.reduce((sum, listing) => sum + listing.length, paths.length)
+      if (length === 0 && !options.mayBeEmpty)
         throw own === undefined ? noMatch(names) : onlyOurs(shownFrom(cwd, dirname(own)))
       return {
-        length: paths.length,
+        length,
         *[Symbol.iterator]() {
           for (const path of paths) yield candidate(path)
+          for (const listing of listings) yield* listing
         },
       }
     },
@@ -147,9 +220,44 @@ async function addArgument(pattern: string, collection: Collection): Promise<boo
     collection.addFile(path)
     return true
   }
-  const { base, files } = existing ? await inFolder(path, collection) : await matched(pattern, collection)
-  for (const file of files) collection.addFile(file, base)
-  return files.length > 0
+  const found = existing ? await inFolder(path, collection) : await matched(pattern, collection)
+  collection.addFound(found)
+  return found.files.length > 0
+}
+
+/** @returns whether it stands for anything */
+async function addAddress(address: string, collection: Collection): Promise<boolean> {
+  const { remote, ignore } = collection.options
+  if (!URL.canParse(address)) throw new RmbgError('USAGE', 'An input begins like an address, and is none.')
+  if (!remote) throw new RmbgError('USAGE', 'Addresses are inputs of rmbg process only.')
+  if (isWebAddress(address)) {
+    collection.addAddress(address, remote.webCandidate(address))
+    return true
+  }
+  const listing = await remote.bucketCandidates(address, ignore)
+  collection.addListing(listing)
+  return listing.length > 0
+}
+
+/** A list may have come with somebody else's files, and must not make this machine ask servers. */
+function listedAddress(address: string): Candidate {
+  const shown = shownAddress(address)
+  const inspect = async () => {
+    throw new RmbgError('INPUT_UNSUPPORTED', 'Addresses are not taken from lists.', {
+      hint: `If you trust the list, name them as arguments: xargs rmbg process < list.txt`,
+    })
+  }
+  return { path: address, shown, loggedPath: shown, relative: shown, inspect }
+}
+
+/** How cut-outs beside these files are called, by the rules of `outputs.ts`. */
+function namesOfCutouts(files: readonly string[], ending: string): Paths {
+  const names = openPaths()
+  for (const file of files) {
+    names.add(`${file.slice(0, file.length - extname(file).length)}${ending}`)
+    names.add(`${file}${ending}`)
+  }
+  return names
 }
 
 /** Files, and the folder that their paths below `--output` start from. */
@@ -169,11 +277,43 @@ async function matched(pattern: string, { options: { cwd, ignore }, leftOut }: C
   return { base: resolve(cwd, task?.base ?? '.'), files: await searchGlob(glob, { cwd, ignore, leftOut }) }
 }
 
+/** The first bytes tell a picture from a list. */
+async function addStandardInput(collection: Collection): Promise<void> {
+  const { stdin, pictureOnStdin } = collection.options
+  const content = withWholeHead(stdin)
+  const { value: head, done } = await content.next()
+  if (done) return
+  const whole = startingWith(head, content)
+  if (pictureOnStdin && kindOf(head)?.what === 'picture') {
+    collection.addPicture(await pictureOnStdin.keep(whole), pictureOnStdin.name)
+  } else {
+    await addList(whole, { shown: 'standard input', isStandardInput: true }, collection)
+  }
+}
+
+async function* startingWith(head: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield head
+  yield* rest
+}
+
 /** Names that are not UTF-8 after which a list in which none of them exists is given up. */
 const maxStrangeNames = 1000
 
-async function addList(content: Readable, origin: ListOrigin, collection: Collection): Promise<void> {
-  const { cwd, takesJobs } = collection.options
+/** @returns whether an entry of a list was taken for something else than the path of a file */
+function isNoPath(entry: string, collection: Collection): boolean {
+  const isJob = collection.options.takesJobs && isUuid(entry.trim())
+  if (isJob) collection.addJob(entry.trim())
+  else if (isAddress(entry) && URL.canParse(entry)) collection.addAddress(entry)
+  else return false
+  return true
+}
+
+async function addList(
+  content: AsyncIterable<Buffer>,
+  origin: ListOrigin,
+  collection: Collection,
+): Promise<void> {
+  const { cwd } = collection.options
   let strange = 0
   let isKnown = false
   const assertText = () => {
@@ -183,10 +323,7 @@ async function addList(content: Readable, origin: ListOrigin, collection: Collec
   try {
     for await (const entries of listEntries(content, origin)) {
       for (const entry of entries) {
-        if (takesJobs && isUuid(entry.trim())) {
-          collection.addJob(entry.trim())
-          continue
-        }
+        if (isNoPath(entry, collection)) continue
         const path = await typedPath(entry, cwd)
         collection.addFile(path)
         if (isText(entry)) continue
@@ -234,7 +371,7 @@ function commonFolder(one: string, other: string): string {
 
 const onlyOurs = (folder: string): RmbgError =>
   new RmbgError('USAGE', `All inputs lie in a folder that rmbg writes to (${folder}).`, {
-    hint: 'Choose an --output folder that does not hold the inputs.',
+    hint: 'Choose an --output folder that does not hold the inputs, or add --suffix -cutout.',
   })
 
 const noMatch = (patterns: string[]): RmbgError =>

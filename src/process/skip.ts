@@ -3,10 +3,10 @@ import { tagJobs } from '../database/tags.ts'
 import { RmbgError } from '../errors.ts'
 import { readVerified } from '../store/verified.ts'
 import type { Batch } from './contract.ts'
-import type { FailedEvent, Output, SkippedEvent } from './events.ts'
+import type { FailedEvent, SkippedEvent } from './events.ts'
 import { failedEvent, imageFailure } from './failure.ts'
 import type { Candidate } from './inputs.ts'
-import { placeCutout } from './output-file.ts'
+import { type LocalFiles, placeFiles } from './local-files.ts'
 
 /**
  * An image that was completed before: it gets the tags of this run, and its local cut-out if that is missing.
@@ -19,20 +19,22 @@ export async function skip(
   job: CompletedJob,
   reason: 'unchanged' | 'same-content',
 ): Promise<SkippedEvent | FailedEvent> {
-  let output: Output | undefined
   try {
     if (!batch.dryRun) await tagJobs(batch.database.sql, [job.jobId], batch.tags)
-    output = await restoreOutput(batch, candidate, job)
+    const files = await restoreFiles(batch, candidate, job)
+    return { ...skipped(candidate, job), reason, review: job.review, ...files }
   } catch (cause) {
     return failedEvent(candidate.shown, imageFailure(cause), job.jobId)
   }
-  return { ...skipped(candidate, job), reason, review: job.review, ...(output && { output }) }
 }
 
-/** An input that is itself a cut-out of ours: there is nothing to do with it, and no output of it. */
-export const skipOwnCutout = (candidate: Candidate, job: CompletedJob): SkippedEvent => ({
+/** An input that is itself a cut-out or mask of ours: there is nothing to do with it, and no output of it. */
+export const skipOwnFile = (
+  candidate: Candidate,
+  { job, made }: { job: CompletedJob; made: 'cut-out' | 'mask' },
+): SkippedEvent => ({
   ...skipped(candidate, job),
-  reason: 'own-cutout',
+  reason: made === 'mask' ? 'own-mask' : 'own-cutout',
   review: null,
 })
 
@@ -49,19 +51,18 @@ const skipped = (
   processedPath,
 })
 
-async function restoreOutput(
-  batch: Batch,
-  candidate: Candidate,
-  job: CompletedJob,
-): Promise<Output | undefined> {
-  const path = batch.outputOf?.(candidate)
-  if (path === undefined) return undefined
-  const { processedPath, processedSha256 } = job
-  const read = async () => {
-    if (processedPath !== null) return readVerified(batch.store, processedPath, processedSha256)
-    throw new RmbgError('STORE_OBJECT_MISSING', `The cut-out ${path} is gone, and no other copy was kept.`, {
-      hint: 'Run the command again to make it anew.',
-    })
+function restoreFiles(batch: Batch, candidate: Candidate, job: CompletedJob): Promise<LocalFiles> {
+  const read = {
+    cutout: () => kept(batch, job.processedPath, job.processedSha256),
+    mask: () => kept(batch, job.maskPath, job.maskSha256),
   }
-  return placeCutout(batch, path, { job, read, state: 'restored' })
+  return placeFiles(batch, candidate, { job, read, state: 'restored' })
+}
+
+/** `isFileLost` has found that this is not needed, but files may vanish at any moment. */
+async function kept({ store }: Batch, key: string | null, sha256: string): Promise<Uint8Array> {
+  if (key !== null) return readVerified(store, key, sha256)
+  throw new RmbgError('STORE_OBJECT_MISSING', 'A local file is gone, and no other copy of it was kept.', {
+    hint: 'Run the command again to make it anew.',
+  })
 }

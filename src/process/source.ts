@@ -13,10 +13,14 @@ export interface Source extends SourceFile {
   header(limits: HeaderLimits): Promise<ImageHeader>
   /** Byte for byte. */
   read(): Promise<Uint8Array>
+  /** Gives back what was kept of it to read it. It may be read again. */
+  release?(): Promise<void>
+  /** What else tells it from others, for the `params` of its job; complete when it is read. */
+  details?(): Record<string, string>
 }
 
 /** Node reads at most this many bytes into one buffer. */
-const maxFileBytes = 2 ** 31 - 1
+export const maxFileBytes = 2 ** 31 - 1
 
 /** The original of a job, read from the store. Path, size and time are those of its file when the job was done. */
 export function originalInStore(job: MaskedJob & { originalPath: string }, store: ObjectStore): Source {
@@ -31,10 +35,11 @@ export function originalInStore(job: MaskedJob & { originalPath: string }, store
 /**
  * Looks at an input file without reading it.
  *
+ * @param loggedPath how the log is to know it
  * @throws RmbgError INPUT_NOT_FOUND, INPUT_IS_FOLDER, INPUT_UNREADABLE, INPUT_EMPTY, INPUT_UNSUPPORTED (not a
  *   regular file) or INPUT_TOO_LARGE
  */
-export async function inspectSource(path: string): Promise<Source> {
+export async function inspectSource(path: string, loggedPath = shownPath(path)): Promise<Source> {
   const name = systemPath(path)
   const file = await stat(name, { bigint: true }).catch((cause) => Promise.reject(unreadable(cause)))
   if (file.isDirectory()) {
@@ -52,7 +57,7 @@ export async function inspectSource(path: string): Promise<Source> {
   if (file.size === 0n) throw new RmbgError('INPUT_EMPTY', 'The file is empty (0 bytes).')
   if (file.size > maxFileBytes) throw new RmbgError('INPUT_TOO_LARGE', 'The file is larger than 2 GiB.')
   await access(name, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
-  const source = { path: shownPath(path), size: Number(file.size), mtimeNs: file.mtimeNs }
+  const source = { path: loggedPath, size: Number(file.size), mtimeNs: file.mtimeNs }
   const read = () => readSource(name, source)
   const header = async (limits: HeaderLimits) =>
     // sharp opens no path that is not text.

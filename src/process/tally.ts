@@ -13,6 +13,8 @@ export interface Tally
     SummaryEvent,
     'completed' | 'skipped' | 'failed' | 'planned' | 'ownCutouts' | 'kept' | 'needReview' | 'failures'
   > {
+  /** Completed images that have more than one frame or page. */
+  firstFrames: number
   /** Failures of the store since an image was last completed. */
   storeFailuresInARow: number
 }
@@ -26,15 +28,20 @@ export const emptyTally = (): Tally => ({
   kept: 0,
   needReview: 0,
   failures: [],
+  firstFrames: 0,
   storeFailuresInARow: 0,
 })
 
 /** Counts one image in. */
 export function count(tally: Tally, event: ImageEvent): void {
   tally[event.status]++
-  if (event.status === 'completed') tally.storeFailuresInARow = 0
-  if (event.status === 'skipped' && event.reason === 'own-cutout') tally.ownCutouts++
+  if (event.status === 'completed') {
+    tally.storeFailuresInARow = 0
+    if (event.frames !== undefined) tally.firstFrames++
+  }
+  if (event.status === 'skipped' && ['own-cutout', 'own-mask'].includes(event.reason)) tally.ownCutouts++
   if ('output' in event && event.output?.state === 'kept') tally.kept++
+  if ('maskOutput' in event && event.maskOutput?.state === 'kept') tally.kept++
   if ('review' in event && event.review && event.review.reasons.length > 0) tally.needReview++
   if (event.status !== 'failed') return
   const { input, code, message } = event
@@ -54,7 +61,7 @@ export function summaryOf(
   tally: Tally,
   of: { runId: string; images: number; elapsedMs: number; isStopped: boolean },
 ): SummaryEvent {
-  const { storeFailuresInARow: _, ...figures } = tally
+  const { storeFailuresInARow: _, firstFrames: __, ...figures } = tally
   const remaining = of.images - (tally.completed + tally.skipped + tally.failed + tally.planned)
   return {
     type: 'summary',

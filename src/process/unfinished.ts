@@ -5,7 +5,7 @@ import type { Batch, Image } from './contract.ts'
 import type { ImageEvent } from './events.ts'
 import { asRmbgError } from './failure.ts'
 import type { Candidate, Candidates } from './inputs.ts'
-import { isOutputLost } from './output-file.ts'
+import { isFileLost } from './local-files.ts'
 import { skip } from './skip.ts'
 import { inspectSource, originalInStore } from './source.ts'
 
@@ -38,7 +38,7 @@ export async function* unfinishedImages(
     for (const image of images) {
       if (batch.signal.aborted) return
       const job = 'source' in image ? jobOf.get(image.source) : undefined
-      if (job && !(await isOutputLost(batch, image.candidate, job))) {
+      if (job && !(await isFileLost(batch, image.candidate, job))) {
         onSkipped(await skip(batch, image.candidate, job, 'unchanged'))
       } else yield image
     }
@@ -58,7 +58,9 @@ function* chunksOf(candidates: Candidates): Generator<Candidate[]> {
 
 async function inspect(batch: Batch, candidate: Candidate): Promise<Image> {
   try {
-    if (candidate.jobId === undefined) return { candidate, source: await inspectSource(candidate.path) }
+    if (candidate.inspect) return { candidate, source: await candidate.inspect() }
+    if (candidate.jobId === undefined)
+      return { candidate, source: await inspectSource(candidate.path, candidate.loggedPath) }
     const job = await findMaskedJob(batch.database.sql, candidate.jobId)
     if (job) return imageOfJob(batch, candidate, job)
     throw new RmbgError('MASK_MISSING', 'There is no completed job of this id.')

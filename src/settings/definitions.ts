@@ -94,6 +94,7 @@ export const settings = {
   ignore: { env: 'RMBG_IGNORE', schema: list },
   keep: { env: 'RMBG_KEEP', schema: keptKinds },
   output: { env: 'RMBG_OUTPUT', schema: text },
+  masks: { env: 'RMBG_MASKS', schema: text },
   user: { env: 'RMBG_USER', schema: text.max(64).regex(/^\P{Cc}*$/u, 'expected visible characters') },
   tag: { env: 'RMBG_TAG', schema: list },
 } as const

@@ -53,6 +53,7 @@ const named: Record<SettingName, Names> = {
   keep: 'nothing',
   ignore: 'nothing',
   output: 'a place',
+  masks: 'a place',
   user: 'nothing',
   tag: 'nothing',
 }

@@ -63,6 +63,8 @@ const contentTypes: Record<string, string> = {
   tiff: 'image/tiff',
   gif: 'image/gif',
   svg: 'image/svg+xml',
+  heic: 'image/heic',
+  bmp: 'image/bmp',
 }
 
 /** The media type of an object by the extension of its key. */

@@ -1,18 +1,36 @@
 /** What `process` and `watch` have in common: settings become a recipe, and drivers become services. */
 import type { BatchServices } from '../process/contract.ts'
+import { formatFor } from '../process/destination.ts'
 import { type ResolvedCutout, resolveCutout } from '../settings/cutout-settings.ts'
 import { loadPreset, type Preset } from '../settings/presets.ts'
 import type { ResolvedSettings } from '../settings/settings.ts'
 import type { Frame } from './command.ts'
+import { type LocalWish, toLocalWish } from './output-flags.ts'
 import type { ProcessFlags } from './process-flags.ts'
 import { ownershipOf } from './take-over.ts'
+
+/** What is made of an image, and where it goes besides the store. */
+export interface Recipe {
+  preset: Preset | undefined
+  cutout: ResolvedCutout
+  wish: LocalWish
+}
 
 /** @throws RmbgError USAGE */
 export async function resolveRecipe(
   settings: ResolvedSettings,
-): Promise<{ preset: Preset | undefined; cutout: ResolvedCutout }> {
+  flags: Pick<ProcessFlags, 'suffix' | 'json' | 'output' | 'format'>,
+): Promise<Recipe> {
+  const wish = toLocalWish(settings, {
+    suffix: flags.suffix,
+    json: flags.json,
+    isTyped: flags.output !== undefined,
+    isTerminal: process.stdout.isTTY,
+  })
   const preset = settings.preset === undefined ? undefined : await loadPreset(settings.preset)
-  return { preset, cutout: await resolveCutout({ ...preset?.cutout, ...settings }) }
+  const format = formatFor(wish.destination, { flag: flags.format, preset: preset?.cutout.format })
+  const cutout = await resolveCutout({ ...preset?.cutout, ...settings, ...(format && { format }) })
+  return { preset, cutout, wish }
 }
 
 /**

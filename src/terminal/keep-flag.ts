@@ -12,12 +12,17 @@ export const keepFlag = {
 /**
  * Refuses a run after which nothing would be left of the work.
  *
+ * @param isLocal whether there are local files
  * @throws RmbgError USAGE
  */
-export function assertResultStays({ keep, output }: Pick<ResolvedSettings, 'keep' | 'output'>): void {
-  if (output !== undefined || keep.includes('mask') || keep.includes('processed')) return
+export function assertResultStays(keep: ResolvedSettings['keep'], { isLocal }: { isLocal: boolean }): void {
+  if (isLocal || keep.includes('mask') || keep.includes('processed')) return
   const named = keep.length === 0 ? 'none' : keep.join(',')
-  throw new RmbgError('USAGE', `With --keep ${named} and no --output, neither mask nor cut-out would stay.`, {
-    hint: 'Name a folder with --output, or keep the mask or the cut-out.',
-  })
+  throw new RmbgError(
+    'USAGE',
+    `With --keep ${named} and no --output or --masks, neither mask nor cut-out would stay.`,
+    {
+      hint: 'Name a folder with --output, or keep the mask or the cut-out.',
+    },
+  )
 }

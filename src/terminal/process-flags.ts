@@ -1,17 +1,19 @@
-import { realpathSync } from 'node:fs'
-import { resolve } from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import type * as Interfaces from '@oclif/core/interfaces'
 import { devices } from '../model/contract.ts'
 import type { runBatch } from '../process/batch.ts'
+import type { RemoteInputs } from '../process/inputs/remote.ts'
 import type { Candidates, InputOptions } from '../process/inputs.ts'
-import { planOutputs } from '../process/outputs.ts'
+import { maxFileBytes } from '../process/source.ts'
 import type { ResolvedCutout } from '../settings/cutout-settings.ts'
 import type { Preset } from '../settings/presets.ts'
 import { environmentVariable as env, type ResolvedSettings, storeFolder } from '../settings/settings.ts'
 import { typedArguments, workingDirectory } from '../system/file-names.ts'
+import type { Spill } from '../system/spill.ts'
 import { cutoutFlags } from './cutout-flags.ts'
 import { assertResultStays, keepFlag } from './keep-flag.ts'
+import { type LocalWish, outputFlags, planLocalFiles, toOutputFolders } from './output-flags.ts'
+import { toStandardOutput } from './standard-output.ts'
 import { takeOverFlag } from './take-over.ts'
 
 type BatchOptions = Parameters<typeof runBatch>[2]
@@ -27,15 +29,11 @@ const inputFlags = {
     helpValue: 'GLOB',
     description: `skip inputs that match; repeatable [env: ${env('ignore')}]`,
   }),
-  output: Flags.string({
-    char: 'o',
-    helpValue: 'DIR',
-    description: `also write the cut-outs into this folder, in the same subfolders as the inputs [env: ${env('output')}]`,
+  'stdin-name': Flags.string({
+    helpValue: 'FILE',
+    description: 'what a picture from standard input is called in the log and as a cut-out (default: stdin)',
   }),
-  overwrite: Flags.boolean({
-    default: false,
-    description: 'in --output, also replace files that are not cut-outs made by rmbg; never an input',
-  }),
+  ...outputFlags,
   ...keepFlag,
   checksum: Flags.boolean({
     default: false,
@@ -149,32 +147,41 @@ export const processFlags = {
 
 export type ProcessFlags = Interfaces.InferredFlags<typeof processFlags>
 
+interface InputWish {
+  wish: LocalWish
+  /** Of the cut-outs, without a dot. */
+  extension: string
+  /** Where pictures come from that are no files here; without it there are none. */
+  elsewhere?: { spill: Spill; remote: RemoteInputs }
+}
+
 /** Where a run finds its images. What it wrote itself is never taken as input. */
 export const toInputOptions = (
   flags: ProcessFlags,
-  { ignore, home, output }: ResolvedSettings,
+  { ignore, home }: ResolvedSettings,
   patterns: readonly string[],
+  { wish, extension, elsewhere }: InputWish,
 ): Omit<InputOptions, 'onNotice'> => ({
   patterns: typedArguments(patterns),
   ...(flags['from-file'] !== undefined && { fromFile: flags['from-file'] }),
   stdin: process.stdin,
+  ...(elsewhere && {
+    pictureOnStdin: {
+      name: flags['stdin-name'] ?? 'stdin',
+      keep: (content) => elsewhere.spill.keep(content, maxFileBytes),
+    },
+    remote: elsewhere.remote,
+  }),
   takesJobs: flags['from-mask'],
   ignore,
-  excludeFolders: [storeFolder(home), ...(output === undefined ? [] : folderAndItsTarget(output))],
+  excludeFolders: [storeFolder(home)],
+  ...toOutputFolders(wish, extension),
   cwd: workingDirectory(),
 })
 
-/** A folder that is reached through a link is found under its real path as well. */
-function folderAndItsTarget(folder: string): string[] {
-  try {
-    return [resolve(folder), realpathSync(folder)]
-  } catch {
-    return [resolve(folder)] // not there yet
-  }
-}
-
 interface BatchWish {
   flags: ProcessFlags
+  wish: LocalWish
   settings: ResolvedSettings
   cutout: ResolvedCutout
   preset: Preset | undefined
@@ -183,11 +190,9 @@ interface BatchWish {
 
 /** What a batch is to do; not what stops it, nor who listens. */
 export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | 'onEvent'> {
-  const { flags, settings, cutout, preset, candidates } = wish
-  const { output } = settings
-  assertResultStays(settings)
-  const outputs =
-    output === undefined ? undefined : planOutputs(candidates, resolve(output), cutout.extension)
+  const { flags, wish: local, settings, cutout, preset, candidates } = wish
+  const isLocal = local.destination.to !== 'store' || local.masks !== undefined
+  assertResultStays(settings.keep, { isLocal })
   const rules = preset && { preset: preset.name, sha256: preset.checkSha256 }
   return {
     user: settings.user,
@@ -199,7 +204,8 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
     cutout: { ...cutout.options, rules: preset?.check },
     cutoutParams: { ...cutout.params, ...(rules && { rules }) },
     keep: settings.keep,
-    outputOf: outputs,
+    ...planLocalFiles(candidates, local, cutout.extension),
+    ...(local.destination.to === 'standard output' && { deliver: toStandardOutput }),
     overwrite: flags.overwrite,
     checksum: flags.checksum,
     force: flags.force,

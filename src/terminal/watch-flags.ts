@@ -7,6 +7,7 @@ import { type ProcessFlags, processFlags } from './process-flags.ts'
 const {
   'from-file': _fromFile,
   'from-mask': _fromMask,
+  'stdin-name': _stdinName,
   'fail-fast': _failFast,
   'max-failures': _maxFailures,
   'fail-on-review': _failOnReview,
@@ -39,6 +40,7 @@ export const asProcessFlags = (flags: WatchFlags): ProcessFlags => ({
   ...flags,
   'from-file': undefined,
   'from-mask': false,
+  'stdin-name': undefined,
   'fail-fast': false,
   'max-failures': undefined,
   'fail-on-review': undefined,

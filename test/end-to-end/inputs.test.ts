@@ -12,15 +12,15 @@ const samples = join(root, 'samples/photos')
 describe('a list', () => {
   it('that is a picture is refused, as an event too: no row, no folder searched', async () => {
     const { folder, home, rows } = await freshWorkspace()
-    for (const name of await readdir(samples)) {
-      // As 3 of 12 photographs did, it holds a line that names all of the disk.
-      const input = Buffer.concat([await readFile(join(samples, name)), Buffer.from('\n/\n.\n')])
-      const options = { cwd: folder, env: { RMBG_HOME: home }, input, stdin: 'pipe' } as const
-      const { status, stdout, stderr } = await rmbg(['process', '-', '--json'], options)
-      expect(status, stderr).toBe(2)
-      expect(stderr).toMatch(/a picture \(\w+\), not a list of paths\..*\nSave it as a file/)
-      expect(jsonLines(stdout)).toMatchObject([{ type: 'error', code: 'USAGE' }])
-    }
+    const [name = ''] = await readdir(samples)
+    // As 3 of 12 photographs did, it holds a line that names all of the disk.
+    const content = Buffer.concat([await readFile(join(samples, name)), Buffer.from('\n/\n.\n')])
+    await writeFile(join(folder, 'list'), content)
+    const options = { cwd: folder, env: { RMBG_HOME: home } }
+    const { status, stdout, stderr } = await rmbg(['process', '--from-file', 'list', '--json'], options)
+    expect(status, stderr).toBe(2)
+    expect(stderr).toMatch(/list is a picture \(\w+\), not a list of paths\./)
+    expect(jsonLines(stdout)).toMatchObject([{ type: 'error', code: 'USAGE' }])
     expect(await rows()).toEqual([])
   })
 
@@ -106,11 +106,11 @@ describe('a folder from a NAS', () => {
     const { folder, run } = await freshWorkspace()
     await mkdir(join(folder, 'photos/@eaDir/cup.jpg'), { recursive: true })
     await picture(7).jpeg().toFile(join(folder, 'photos/@eaDir/cup.jpg/SYNOPHOTO_THUMB_XL.jpg'))
-    await writeFile(join(folder, 'photos/scan.bmp'), 'BM')
+    await writeFile(join(folder, 'photos/scan.dds'), 'BM')
     const { status, stdout, stderr } = await run('process', 'photos')
     expect(status, stdout).toBe(0)
     expect(stdout).toContain('3 completed, 0 skipped, 0 failed of 3')
     expect(stderr).toContain('left out: @eaDir (1).')
-    expect(stderr).toContain('1 picture of kinds that are not read from folders was left out: bmp (1).')
+    expect(stderr).toContain('1 picture of kinds that are not read from folders was left out: dds (1).')
   })
 })

@@ -32,6 +32,47 @@ const collect = async (cwd: string, patterns: string[], options: Partial<InputOp
 const shown = async (...args: Parameters<typeof collect>) =>
   (await collect(...args)).map((each) => each.shown)
 
+describe('a picture on standard input', () => {
+  const photo = async () => {
+    const folder = join(root, 'samples/photos')
+    return readFile(join(folder, (await readdir(folder))[0]!))
+  }
+  const taking = async (bytes: Buffer, patterns = ['-']) => {
+    const kept: Buffer[] = []
+    const keep = async (content: AsyncIterable<Uint8Array>) => {
+      for await (const chunk of content) kept.push(Buffer.from(chunk))
+      return '/tmp/kept'
+    }
+    const cwd = await tree('p/a.jpg')
+    const chunks = bytes.length > 10 ? [bytes.subarray(0, 3), bytes.subarray(3)] : [bytes]
+    const found = await collect(cwd, patterns, {
+      stdin: Readable.from(chunks),
+      pictureOnStdin: { name: 'shots/mug.jpg', keep },
+    })
+    return { found, kept: Buffer.concat(kept) }
+  }
+
+  it('is told by its first bytes, kept whole, and has the name that it is given', async () => {
+    const bytes = await photo()
+    const { found, kept } = await taking(bytes)
+    const named = { shown: 'shots/mug.jpg', relative: 'mug.jpg', loggedPath: 'shots/mug.jpg' }
+    expect(found).toEqual([{ path: '/tmp/kept', ...named }])
+    expect(kept.equals(bytes)).toBe(true)
+  })
+
+  it('may come with other inputs', async () => {
+    const { found } = await taking(await photo(), ['p', '-'])
+    expect(found.map(({ shown }) => shown)).toEqual(['p/a.jpg', 'shots/mug.jpg'])
+  })
+
+  it('is not what a list is, nor an archive', async () => {
+    const { found, kept } = await taking(Buffer.from('p/a.jpg\n'))
+    expect(found.map(({ shown }) => shown)).toEqual(['p/a.jpg'])
+    expect(kept.length).toBe(0)
+    await expect(taking(Buffer.from('PK\x03\x04\x14\0\0\0'))).rejects.toMatchObject({ code: 'USAGE' })
+  })
+})
+
 describe('a folder', () => {
   it('stands for the images below it, whatever the case of their names, hidden ones left out', async () => {
     const cwd = await tree(
@@ -157,7 +198,7 @@ describe.skipIf(process.platform !== 'linux')('names that are not UTF-8', () => 
   const strange = (text: string) => Buffer.from(text, 'latin1')
   const withStrangeFiles = async () => {
     const cwd = await tree('p/a.jpg', 'p/caf%E8.jpg')
-    for (const name of ['p/caf\xe9.jpg', 'p/caf\xe8.jpg', 'p/caf\xe9.bmp'])
+    for (const name of ['p/caf\xe9.jpg', 'p/caf\xe8.jpg', 'p/caf\xe9.dds'])
       await writeFile(Buffer.concat([Buffer.from(`${cwd}/`), strange(name)]), name)
     await mkdir(Buffer.concat([Buffer.from(`${cwd}/`), strange('d\xff')]))
     await writeFile(Buffer.concat([Buffer.from(`${cwd}/`), strange('d\xff/\x80.png')]), 'x')
@@ -230,29 +271,29 @@ describe('what a search leaves out', () => {
   })
 
   it('is told of once: pictures that cannot be read, by kind, and not where a glob chose', async () => {
-    const files = 'a.bmp b.jxl c.psd d.CR2 e.cr2 f.jp2 g.pdf h.pjpeg i.apng'.split(' ')
+    const files = 'a.dds b.jxl c.psd d.CR2 e.cr2 f.jp2 g.pdf h.pjpeg i.apng'.split(' ')
     const cwd = await tree(
       'p/x.jpg',
       'p/notes.txt',
-      'p/.y.bmp',
+      'p/.y.dds',
       'p/bag.pdf/',
       ...files.map((name) => `p/s/${name}`),
     )
     const { found, told } = await notices(cwd, ['p', 'p/x.jpg'])
     expect(found).toEqual(['p/x.jpg'])
-    const kinds = { cr2: 2, ...{ bmp: 1, jxl: 1, psd: 1, jp2: 1, pdf: 1, pjpeg: 1, apng: 1 } }
+    const kinds = { cr2: 2, ...{ dds: 1, jxl: 1, psd: 1, jp2: 1, pdf: 1, pjpeg: 1, apng: 1 } }
     expect(told).toMatchObject([{ code: 'kinds-left-out', files: 9, kinds }])
     expect(told[0]?.message).toBe(
-      '9 pictures of kinds that are not read from folders were left out: cr2 (2), apng (1), bmp (1), jp2 (1), jxl (1), pdf (1), pjpeg (1), psd (1).',
+      '9 pictures of kinds that are not read from folders were left out: cr2 (2), apng (1), dds (1), jp2 (1), jxl (1), pdf (1), pjpeg (1), psd (1).',
     )
-    expect((await notices(cwd, ['p'], { ignore: ['*.{bmp,jxl}', '*.psd'] })).told).toMatchObject([
+    expect((await notices(cwd, ['p'], { ignore: ['*.{dds,jxl}', '*.psd'] })).told).toMatchObject([
       { files: 6 },
     ])
     expect((await notices(cwd, ['p/*.jpg'])).told).toEqual([])
   })
 
   it('is told of where nothing else is there', async () => {
-    const cwd = await tree('p/a.bmp')
+    const cwd = await tree('p/a.dds')
     const told: NoticeEvent[] = []
     await expect(collect(cwd, ['p'], { onNotice: (notice) => told.push(notice) })).rejects.toMatchObject({
       code: 'NO_MATCH',
@@ -292,6 +333,30 @@ describe('all of them together', () => {
     await expect(collect(cwd, ['p'], { excludeFolders: [join(cwd, 'p')] })).rejects.toMatchObject({
       code: 'USAGE',
     })
+  })
+
+  it('that is the output folder is searched where cut-outs have names of their own, without those', async () => {
+    const cwd = await tree('p/a.jpg', 'p/a-c.png', 'p/b-c.png', 'p/s/b.jpg', 'p/s/b-c.png', 'p/s/b.jpg-c.png')
+    const options = { outputFolders: [join(cwd, 'p')] }
+    await expect(collect(cwd, ['p'], options)).rejects.toMatchObject({ code: 'USAGE' })
+    expect(await shown(cwd, ['p'], { ...options, cutoutEnding: '-c.png' })).toEqual([
+      'p/a.jpg',
+      'p/b-c.png',
+      'p/s/b.jpg',
+    ])
+    // Beside the inputs, no folder is an output folder.
+    expect(await shown(cwd, ['p/*'], { cutoutEnding: '-c.png' })).toEqual(['p/a.jpg', 'p/b-c.png'])
+    // Masks have no names of their own.
+    const masks = { ...options, cutoutEnding: '-c.png', maskFolders: [join(cwd, 'p')] }
+    await expect(collect(cwd, ['p'], masks)).rejects.toMatchObject({ code: 'USAGE' })
+  })
+
+  it('that files are named in is their output folder too, unless there are others', async () => {
+    const cwd = await tree('p/a.jpg', 'q/b.jpg')
+    const options = { outputFolders: [join(cwd, 'p')] }
+    expect(await shown(cwd, ['p/a.jpg'], options)).toEqual(['p/a.jpg'])
+    expect(await shown(cwd, ['p/a.jpg', 'q/b.jpg'], options)).toEqual(['q/b.jpg'])
+    expect(await shown(cwd, ['p/a.jpg', 'p'], { ...options, cutoutEnding: '-c.png' })).toEqual(['p/a.jpg'])
   })
 
   it('are refused when one of them matches nothing, and every such one is named', async () => {

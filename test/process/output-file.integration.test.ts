@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { type CompletedJob, findCompletedJob } from '../../src/database/jobs.ts'
 import type { Batch } from '../../src/process/contract.ts'
 import { inputTest } from '../../src/process/input-files.ts'
-import { foreseeOutput, placeCutout } from '../../src/process/output-file.ts'
+import { foreseeOutput, placeCutout, placeMask } from '../../src/process/output-file.ts'
 import { directoryStore } from '../../src/store/directory.ts'
 import { onBothDatabases } from '../database/databases.ts'
 import { temporaryFolder } from '../support/cli.ts'
@@ -18,8 +18,10 @@ onBothDatabases('the place of a cut-out', (database) => {
   let input: string
   let job: CompletedJob
   let bytes: Buffer
-  /** The cut-out of another job. */
+  let maskBytes: Buffer
+  /** The cut-out and the mask of another job. */
   let older: Buffer
+  let olderMask: Buffer
   beforeEach(async () => {
     folder = await temporaryFolder()
     path = join(folder, 'x.png')
@@ -29,10 +31,13 @@ onBothDatabases('the place of a cut-out', (database) => {
     const made = async () => {
       const id = await makeJob(database().sql, { store: directoryStore(store) })
       const job = (await findCompletedJob(database().sql, id))!
-      return { job, bytes: await readFile(join(store, job.processedPath!)) }
+      const [bytes, maskBytes] = await Promise.all(
+        [job.processedPath, job.maskPath].map((key) => readFile(join(store, key ?? 'not kept'))),
+      )
+      return { job, bytes: bytes!, maskBytes: maskBytes! }
     }
-    older = (await made()).bytes
-    ;({ job, bytes } = await made())
+    ;({ bytes: older, maskBytes: olderMask } = await made())
+    ;({ job, bytes, maskBytes } = await made())
   })
 
   const batch = (changes: Partial<Batch> = {}) =>
@@ -153,5 +158,19 @@ onBothDatabases('the place of a cut-out', (database) => {
     expect(await place()).toEqual({ path, state: 'unchanged' })
     expect(await place({ checksum: true })).toEqual({ path, state: 'kept', reason: 'foreign' })
     expect(await content()).toBe(changed.toString('hex'))
+  })
+
+  it('of a mask is that of our masks, and of nothing else', async () => {
+    const mask = () => placeMask(batch(), path, { job, read: async () => maskBytes, state: 'restored' })
+    const kept = { path, state: 'kept', reason: 'foreign' }
+    await writeFile(path, older) // a cut-out of ours is no mask
+    expect(await mask()).toEqual(kept)
+    expect(await foreseeOutput(batch(), path, 'mask')).toEqual(kept)
+    await writeFile(path, olderMask)
+    expect(await place()).toEqual(kept)
+    expect(await foreseeOutput(batch(), path, 'mask')).toEqual({ path, state: 'written' })
+    expect(await mask()).toEqual({ path, state: 'restored' })
+    expect(await content()).toBe(maskBytes.toString('hex'))
+    expect(await mask()).toEqual({ path, state: 'unchanged' })
   })
 })

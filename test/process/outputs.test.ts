@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { planOutputs } from '../../src/process/outputs.ts'
+import { planBesideInputs, planFile, planOutputs } from '../../src/process/outputs.ts'
 
 function plan(...names: string[]): string[] {
   const candidates = names.map((relative) => ({ path: `/in/${relative}`, shown: relative, relative }))
@@ -38,5 +38,67 @@ describe('the names of cut-outs', () => {
       const outputs = plan(...names)
       expect(new Set(outputs.map((name) => name.toLowerCase())).size, [...names].join(' ')).toBe(names.size)
     }
+  })
+})
+
+/** Files below `/in`, as inputs. */
+const files = (...names: string[]) =>
+  names.map((relative) => ({ path: `/in/${relative}`, shown: relative, relative }))
+
+describe('cut-outs beside their inputs', () => {
+  const beside = (...names: string[]) =>
+    files(...names).map(planBesideInputs(files(...names), 'png', '-cutout'))
+
+  it('have a suffix, and never the name of another', () => {
+    expect(beside('a/x.jpg', 'y.png')).toEqual(['/in/a/x-cutout.png', '/in/y-cutout.png'])
+    expect(beside('x.jpg', 'x.webp')).toEqual(['/in/x.jpg-cutout.png', '/in/x.webp-cutout.png'])
+  })
+
+  it('keep the suffix where the name is too long', () => {
+    const [path] = beside(`${'n'.repeat(251)}.png`)
+    expect(path).toBe(`/in/${'n'.repeat(244)}-cutout.png`)
+  })
+
+  it('are refused for an input that lies nowhere', () => {
+    const piped = { path: '/tmp/1', shown: 'stdin', relative: 'stdin', loggedPath: 'stdin' }
+    expect(() => planBesideInputs([piped], 'png', '-cutout')).toThrow('stdin lies in no folder')
+  })
+})
+
+describe('an output folder that holds the inputs', () => {
+  it('is taken where no cut-out has the name of an input', () => {
+    expect(files('x.jpg', 'a/y.jpg').map(planOutputs(files('x.jpg', 'a/y.jpg'), '/in', 'png'))).toEqual([
+      '/in/x.png',
+      '/in/a/y.png',
+    ])
+    expect(files('x.jpg').map(planOutputs(files('x.jpg'), '/', 'png'))).toEqual(['/x.png'])
+  })
+
+  it.each([
+    ['the same name', ['x.png']],
+    ['the name of another', ['x.jpg', 'x.png']],
+    ['the same name in another case', ['X.PNG']],
+    ['the name of two inputs', ['x.jpg', 'x.webp']],
+  ])('is refused without a suffix for %s', (_, names) => {
+    expect(() => planOutputs(files(...names), '/in', 'png')).toThrow(
+      'would have the name of an input in /in.',
+    )
+    expect(() => planOutputs(files(...names), '/in', 'png', '-c')).not.toThrow()
+  })
+})
+
+describe('one output file', () => {
+  it('is for one input', () => {
+    expect(files('x.jpg').map(planFile(files('x.jpg'), '/out.png'))).toEqual(['/out.png'])
+    expect(() => planFile(files('x.jpg', 'y.jpg'), '/out.png')).toThrow(
+      expect.objectContaining({
+        message: '--output /out.png is one file, and there are 2 inputs.',
+        hint: 'To have a folder, end its name in a slash: --output /out/',
+      }),
+    )
+  })
+
+  it('is never the input', () => {
+    expect(() => planFile(files('x.png'), '/in/x.png')).toThrow('--output /in/x.png is the input itself.')
   })
 })

@@ -40,6 +40,18 @@ it('counts inputs that are cut-outs of ours among the skipped, and files that we
     { ...completed(), output: output('written') } as ImageEvent,
   )
   expect(tally).toMatchObject({ completed: 2, skipped: 2, planned: 1, ownCutouts: 1, kept: 3 })
+  const masks = [
+    { ...own, reason: 'own-mask' },
+    { ...planned, maskOutput: output('kept') },
+  ] as ImageEvent[]
+  expect(tallyOf(...masks)).toMatchObject({ ownCutouts: 1, kept: 1 })
+})
+
+it('counts pictures of which only the first frame was taken, apart from the summary', () => {
+  const tally = tallyOf({ ...completed(), frames: 12 } as ImageEvent, completed())
+  expect(tally.firstFrames).toBe(1)
+  const of = { runId: 'run', images: 2, elapsedMs: 1, isStopped: false }
+  expect(summaryOf(tally, of)).not.toHaveProperty('firstFrames')
 })
 
 it('counts what needs review among the completed and the skipped', () => {

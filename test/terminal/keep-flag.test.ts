@@ -20,10 +20,12 @@ describe('what is kept of an image', () => {
   })
 
   it('is a mask or a cut-out, or there is a folder for the cut-outs', () => {
-    expect(() => assertResultStays({ keep: ['mask'] })).not.toThrow()
-    expect(() => assertResultStays({ keep: [], output: 'cutouts' })).not.toThrow()
+    expect(() => assertResultStays(['mask'], { isLocal: false })).not.toThrow()
+    expect(() => assertResultStays([], { isLocal: true })).not.toThrow()
     for (const kept of [[], ['original'] as const]) {
-      expect(() => assertResultStays({ keep: [...kept] })).toThrow('neither mask nor cut-out would stay')
+      expect(() => assertResultStays([...kept], { isLocal: false })).toThrow(
+        'neither mask nor cut-out would stay',
+      )
     }
   })
 })

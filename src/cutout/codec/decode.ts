@@ -1,6 +1,8 @@
 import sharp, { type Metadata, type Sharp } from 'sharp'
 import { RmbgError } from '../../errors.ts'
 import type { Picture, Samples } from '../picture.ts'
+import { decodeBmp, readBmpHeader } from './bmp.ts'
+import { heicToPng } from './heic.ts'
 import { withEnds } from './jpeg-end.ts'
 import { openOptions, reason } from './libvips.ts'
 import { colorsOf, samples, takeChannels } from './raw.ts'
@@ -35,6 +37,8 @@ export async function decode(
   bytes: Uint8Array,
   options: DecodeOptions = { depth: 8, keepProfile: false },
 ): Promise<DecodedImage> {
+  const bmp = await readBmpHeader(bytes)
+  if (bmp) return { ...decodeBmp(bytes, bmp), metadata: {} }
   const tags = await readTiffTags(bytes)
   const refusal = tags && unreadableTiff(tags)
   if (refusal) throw refusal
@@ -79,6 +83,10 @@ async function decodeAs(bytes: Uint8Array, decoding: Decoding): Promise<DecodedI
   const found = await sharp(bytes, open).metadata()
   const { icc, space } = found
   const metadata = { exif: found.exif, xmp: found.xmp }
+  if (found.format === 'heif' && found.compression === 'hevc') {
+    const png = await heicToPng(bytes, found)
+    return { ...(await decodeAs(png, { depth, keepProfile, failOn })), metadata }
+  }
   if (extra && hasWideNumbers(found)) {
     const narrow = await inSixteenBits(bytes, found, extra)
     return { ...(await decodeAs(narrow, { depth, keepProfile, failOn })), metadata }

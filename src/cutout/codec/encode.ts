@@ -4,6 +4,7 @@ import { isIdentity, type Layout, planLayout } from '../layout.ts'
 import { type Background, type CutoutFormat, type EncodeOptions, formats } from '../options.ts'
 import type { Box, Samples } from '../picture.ts'
 import type { CompositeOptions, CutoutPixels } from '../pixels/composite.ts'
+import { readBmpHeader } from './bmp.ts'
 import { type DecodedImage, decode } from './decode.ts'
 import { metadataToKeep, withMetadata } from './metadata.ts'
 import { fromRaw, inProfile, samples } from './raw.ts'
@@ -170,11 +171,16 @@ async function onto(
       .removeAlpha()
 }
 
-/** TIFFs need the care of `decode`. libvips alone is quicker with others, because it shrinks a JPEG while it loads. */
+/** libvips alone is quick with most, because it shrinks a JPEG while it loads. Others need the care of `decode`. */
 async function backgroundLoader(picture: Uint8Array): Promise<Draw> {
-  if (!(await readTiffTags(picture))) return () => sharp(picture, { limitInputPixels: false }).autoOrient()
+  if (await isLeftToLibvips(picture)) return () => sharp(picture, { limitInputPixels: false }).autoOrient()
   const decoded = await decode(picture)
   return () => fromRaw(decoded.data, decoded)
+}
+
+async function isLeftToLibvips(picture: Uint8Array): Promise<boolean> {
+  if ((await readTiffTags(picture)) || (await readBmpHeader(picture))) return false
+  return (await sharp(picture, { limitInputPixels: false }).metadata()).compression !== 'hevc'
 }
 
 const clear = { r: 0, g: 0, b: 0, alpha: 0 }

@@ -1,5 +1,8 @@
 import sharp, { type Metadata } from 'sharp'
 import { RmbgError } from '../../errors.ts'
+import { apngFrames } from './apng.ts'
+import { type BmpHeader, readBmpHeader } from './bmp.ts'
+import { assertHeicDecoder } from './heic.ts'
 import { mostChannels, openOptions, reason } from './libvips.ts'
 import { unreadableTiff } from './tiff-channels.ts'
 import { type ReadAt, readTiffTags } from './tiff-tags.ts'
@@ -14,6 +17,8 @@ export interface ImageHeader {
   height: number
   /** Bits per channel. */
   bitDepth: number
+  /** Frames of an animation, or pages of a document; only the first is read. */
+  frames: number
 }
 
 /** A file that is not read whole. */
@@ -36,9 +41,11 @@ const extensions: Record<string, string> = {
   tiff: 'tiff',
   gif: 'gif',
   svg: 'svg',
+  heic: 'heic',
+  bmp: 'bmp',
 }
 const bitDepths: Record<string, number> = { uchar: 8, char: 8, ushort: 16, short: 16 }
-const readable = 'JPEG, PNG, WebP, AVIF, TIFF and GIF can be read.'
+const readable = 'JPEG, PNG, WebP, AVIF, HEIC, TIFF, GIF and BMP can be read.'
 
 /**
  * Reads only a picture's header, and refuses a picture that cannot or must not be decoded.
@@ -51,18 +58,16 @@ export async function readHeader(
   limits: HeaderLimits,
 ): Promise<ImageHeader> {
   const isFile = 'readAt' in input
+  const bmp = await readBmpHeader(isFile ? input.readAt : input)
+  if (bmp) return bmpImage(bmp, limits)
   let metadata: Metadata
   try {
     metadata = await sharp(isFile ? input.path : input, { ...openOptions, failOn: 'none' }).metadata()
   } catch (cause) {
     throw (await tiffRefusal(input)) ?? headerError(cause as Error, isFile ? input.path : '')
   }
-  const format = metadata.format === 'heif' && metadata.compression === 'av1' ? 'avif' : metadata.format
-  if (metadata.format === 'heif' && format !== 'avif') {
-    throw new RmbgError('INPUT_UNSUPPORTED', 'This is a HEIC photo (HEVC), which cannot be read.', {
-      hint: 'Convert it to JPEG, or set the camera to "most compatible".',
-    })
-  }
+  const format = formatOf(metadata)
+  if (format === 'heic') assertHeicDecoder()
   if (format === 'svg' && !limits.allowSvg) {
     throw new RmbgError('INPUT_UNSUPPORTED', 'This is an SVG drawing, not a photo.', {
       hint: 'Use --allow-svg for drawings you trust.',
@@ -81,6 +86,23 @@ export async function readHeader(
   const refusal = format === 'tiff' ? await tiffRefusal(input) : undefined
   if (refusal) throw refusal
   const { width, height } = metadata.autoOrient
+  assertFits({ width, height }, limits)
+  const frames = format === 'png' ? await apngFrames(isFile ? input.readAt : input) : (metadata.pages ?? 1)
+  return { format, extension, width, height, bitDepth: bitDepths[metadata.depth] ?? 32, frames }
+}
+
+function formatOf({ format, compression }: Metadata): string {
+  if (format !== 'heif') return format
+  if (compression === 'av1') return 'avif'
+  return compression === 'hevc' ? 'heic' : format
+}
+
+function bmpImage({ width, height }: BmpHeader, limits: HeaderLimits): ImageHeader {
+  assertFits({ width, height }, limits)
+  return { format: 'bmp', extension: 'bmp', width, height, bitDepth: 8, frames: 1 }
+}
+
+function assertFits({ width, height }: Pick<ImageHeader, 'width' | 'height'>, limits: HeaderLimits): void {
   if (width * height > limits.maxPixels) {
     const megapixels = (pixels: number) => Math.round(pixels / 1e6).toLocaleString('en')
     throw new RmbgError(
@@ -89,7 +111,6 @@ export async function readHeader(
       { hint: 'Raise --max-pixels if you trust the file.' },
     )
   }
-  return { format, extension, width, height, bitDepth: bitDepths[metadata.depth] ?? 32 }
 }
 
 async function tiffRefusal(input: PictureFile | Uint8Array): Promise<RmbgError | undefined> {

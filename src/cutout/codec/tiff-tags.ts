@@ -38,7 +38,8 @@ export async function readTiffTags(file: Uint8Array | ReadAt): Promise<TiffTags 
   }
 }
 
-function partsOf({ buffer, byteOffset, byteLength }: Uint8Array): ReadAt {
+/** The parts of a file in memory. */
+export function partsOf({ buffer, byteOffset, byteLength }: Uint8Array): ReadAt {
   const bytes = Buffer.from(buffer, byteOffset, byteLength)
   return async (offset, length) => bytes.subarray(offset, offset + length)
 }

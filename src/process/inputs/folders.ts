@@ -7,18 +7,20 @@ import { isTemporaryName } from '../../system/files.ts'
 import type { NoticeEvent } from '../events.ts'
 import { openPaths, type Paths } from './paths.ts'
 
-/** A folder is searched for these. HEIC is among them so that a photographer gets an error instead of silence. */
-export const imageExtensions = 'jpg jpeg jpe jfif png webp avif tif tiff gif heic heif'.split(' ')
+/** A folder is searched for these. */
+export const imageExtensions = 'jpg jpeg jpe jfif png webp avif tif tiff gif heic heif hif bmp dib'.split(' ')
 /** Pictures all the same, most of which nothing here can read. They are counted, so that nobody takes them for done. */
 const otherExtensions = [
-  ...'bmp dib jxl jp2 j2k jpf jpx jpm j2c jxr wdp hdp jxs psd psb xcf kra pdf eps ai svg svgz'.split(' '),
+  ...'jxl jp2 j2k jpf jpx jpm j2c jxr wdp hdp jxs psd psb xcf kra pdf eps ai svg svgz'.split(' '),
   ...'dng cr2 cr3 crw nef nrw arw srf sr2 orf rw2 raf pef srw x3f 3fr fff iiq rwl erf kdc dcr mos mrw raw'.split(
     ' ',
   ),
-  ...'hif heics heifs avifs avci pjpeg pjp apng mpo jps insp tga pcx ico exr hdr dds qoi flif bpg'.split(' '),
+  ...'heics heifs avifs avci pjpeg pjp apng mpo jps insp tga pcx ico exr hdr dds qoi flif bpg'.split(' '),
   ...'pnm ppm pgm pbm pam pfm fits dcm djvu btf'.split(' '),
 ]
 const hasImageExtension = new RegExp(`\\.(${imageExtensions.join('|')})$`, 'i')
+/** Whether a folder is searched for files of this name. */
+export const isImageName = (name: string): boolean => hasImageExtension.test(name)
 const hasOtherExtension = new RegExp(`\\.(${otherExtensions.join('|')})$`, 'i')
 const picturesBelow = `**/*.{${[...imageExtensions, ...otherExtensions].join(',')}}`
 

@@ -77,7 +77,7 @@ async function* decoded(content: AsyncIterable<Buffer>, origin: ListOrigin): Asy
 }
 
 /** The same bytes; the first piece has at least `headBytes`, or all there are. */
-async function* withWholeHead(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+export async function* withWholeHead(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let head: Buffer | undefined = Buffer.alloc(0)
   for await (const chunk of content) {
     if (head) head = Buffer.concat([head, chunk])

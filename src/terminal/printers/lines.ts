@@ -41,7 +41,7 @@ export function linesPrinter({ quiet, verbose }: PrinterOptions): Printer {
 
 function printImage(event: ImageEvent, options: LineOptions): void {
   process.stdout.write(`${imageLine(event, options)}\n`)
-  if (isKept(event)) process.stdout.write(`${keptLine(event.output, options.dryRun)}\n`)
+  for (const kept of keptLines(event, options.dryRun)) process.stdout.write(`${kept}\n`)
 }
 
 export function startText(event: StartEvent, verbose: boolean): string {
@@ -79,7 +79,8 @@ export function imageLine(event: ImageEvent, { verbose, dryRun }: LineOptions): 
       const detail = verbose
         ? ` (${event.width}x${event.height}, ${event.provider}, job ${event.jobId}, attempt ${event.attempt})`
         : ''
-      return `completed  ${input}${destination}  ${event.processingTimeMs} ms${detail}${reviewText(event.review)}`
+      const frames = event.frames === undefined ? '' : `  [first of ${event.frames} frames]`
+      return `completed  ${input}${destination}  ${event.processingTimeMs} ms${detail}${frames}${reviewText(event.review)}`
     }
     case 'skipped': {
       const restored = event.output?.state === 'restored' ? restoredText(dryRun) : ''
@@ -96,6 +97,7 @@ const skipReasons = {
   unchanged: 'done before',
   'same-content': 'same content done before',
   'own-cutout': 'a cut-out made by rmbg',
+  'own-mask': 'a mask made by rmbg',
 }
 
 const restoredText = (dryRun: boolean): string =>
@@ -107,19 +109,28 @@ function outputText(event: ImageEvent): string {
   return ` -> ${printable(event.output.path)}`
 }
 
-export const isKept = (event: ImageEvent): event is ImageEvent & { output: KeptOutput } =>
+const isKept = (event: ImageEvent): event is ImageEvent & { output: KeptOutput } =>
   event.status !== 'failed' && event.output?.state === 'kept'
 
 type KeptOutput = Extract<Output, { state: 'kept' }>
 
 const keptReasons = {
-  foreign: 'not a cut-out of ours (--overwrite replaces it)',
-  input: 'one of the inputs, which are never replaced',
+  foreign: (wanted: string) => `not ${wanted} of ours (--overwrite replaces it)`,
+  input: () => 'one of the inputs, which are never replaced',
 }
 
-/** A file in the place of a cut-out, and why it stays. */
-export const keptLine = ({ path, reason }: KeptOutput, dryRun: boolean): string =>
-  `${dryRun ? 'would keep' : 'kept      '} ${printable(path)}: ${keptReasons[reason]}`
+/** Files in the place of a cut-out and a mask, and why they stay. */
+export function keptLines(event: ImageEvent, dryRun: boolean): string[] {
+  if (event.status === 'failed') return []
+  const { output, maskOutput } = event
+  return [
+    ...(output?.state === 'kept' ? [keptLine(output, 'a cut-out', dryRun)] : []),
+    ...(maskOutput?.state === 'kept' ? [keptLine(maskOutput, 'a mask', dryRun)] : []),
+  ]
+}
+
+const keptLine = ({ path, reason }: KeptOutput, wanted: string, dryRun: boolean): string =>
+  `${dryRun ? 'would keep' : 'kept      '} ${printable(path)}: ${keptReasons[reason](wanted)}`
 
 export const needsReview = (event: ImageEvent): boolean =>
   event.status === 'completed' && event.review.reasons.length > 0

@@ -4,8 +4,7 @@ import { progressBar } from '../progress.ts'
 import {
   failureLine,
   imageLine,
-  isKept,
-  keptLine,
+  keptLines,
   type LineOptions,
   modelText,
   needsReview,
@@ -49,16 +48,16 @@ function printImage(event: ImageEvent, options: PrinterOptions & LineOptions): v
   if (isPlan(event, options.dryRun)) process.stdout.write(`${imageLine(event, options)}\n`)
   else if (event.status === 'failed') above(pc.red(failureLine(event)))
   else if (options.verbose || needsReview(event)) above(imageLine(event, options))
-  if (!options.quiet && isKept(event)) printKept(event.output, options.dryRun)
+  if (!options.quiet) for (const line of keptLines(event, options.dryRun)) printKept(line, options.dryRun)
 }
 
 /** What a dry run is asked for: what would be made, or restored. */
 const isPlan = (event: ImageEvent, dryRun: boolean): boolean =>
   event.status === 'planned' || (dryRun && event.status === 'skipped' && event.output?.state === 'restored')
 
-function printKept(output: Parameters<typeof keptLine>[0], dryRun: boolean): void {
-  if (dryRun) process.stdout.write(`${keptLine(output, dryRun)}\n`)
-  else above(pc.yellow(keptLine(output, dryRun)))
+function printKept(line: string, dryRun: boolean): void {
+  if (dryRun) process.stdout.write(`${line}\n`)
+  else above(pc.yellow(line))
 }
 
 /** A line that stays, in the place of the bar, which is drawn again below it. */

@@ -1,0 +1,87 @@
+/** Where the local files of a run go: what `--output`, `--suffix` and `--masks` mean together. */
+import { statSync } from 'node:fs'
+import { extname, resolve } from 'node:path'
+import type { CutoutFormat } from '../cutout/options.ts'
+import { RmbgError } from '../errors.ts'
+
+/** Where cut-outs go besides the store. */
+export type Destination =
+  /** A folder that mirrors the inputs. */
+  | { to: 'folder'; folder: string; suffix: string }
+  /** Each into the folder of its input. */
+  | { to: 'inputs'; suffix: string }
+  /** The one cut-out of the run. */
+  | { to: 'file'; path: string; format: CutoutFormat }
+  | { to: 'standard output' }
+  | { to: 'store' }
+
+interface DestinationWish {
+  /** As typed: a folder, a file, or `-` for standard output. */
+  output?: string | undefined
+  /** Put before the extension of the cut-outs' names. */
+  suffix?: string | undefined
+}
+
+const formatOf: Readonly<Record<string, CutoutFormat>> = {
+  png: 'png',
+  webp: 'webp',
+  avif: 'avif',
+  tif: 'tiff',
+  tiff: 'tiff',
+  jpg: 'jpeg',
+  jpeg: 'jpeg',
+  jpe: 'jpeg',
+  jfif: 'jpeg',
+}
+/** Nobody calls a folder that, and no cut-out is of that kind. */
+const otherPictures = 'gif heic heif bmp jxl psd svg pdf'.split(' ')
+
+/**
+ * A name that ends like a picture is a file, unless a folder has that name. Any other name is a folder.
+ *
+ * @throws RmbgError USAGE for a picture of a kind that cut-outs are not written in, and for a suffix that does not go
+ *   with the output
+ */
+export function destinationOf({ output, suffix }: DestinationWish, cwd: string): Destination {
+  if (output === undefined) return suffix === undefined ? { to: 'store' } : { to: 'inputs', suffix }
+  const path = resolve(cwd, output)
+  const isFolder = /[/\\]$/.test(output) || statSync(path, { throwIfNoEntry: false })?.isDirectory()
+  const extension = extname(path).slice(1).toLowerCase()
+  const format = isFolder ? undefined : formatOf[extension]
+  if (output !== '-' && format === undefined) {
+    if (!isFolder && otherPictures.includes(extension)) throw cannotWrite(output, extension)
+    return { to: 'folder', folder: path, suffix: suffix ?? '' }
+  }
+  if (suffix !== undefined) {
+    throw new RmbgError('USAGE', `--suffix has no meaning with --output ${output}, which is one file.`, {
+      hint: 'Leave one of them out, or name a folder with --output.',
+    })
+  }
+  return format === undefined ? { to: 'standard output' } : { to: 'file', path, format }
+}
+
+const cannotWrite = (output: string, extension: string): RmbgError =>
+  new RmbgError('USAGE', `A cut-out cannot be written as ${extension.toUpperCase()}: --output ${output}.`, {
+    hint: 'Let the name end in .png, .webp, .avif, .tiff or .jpg, or in a slash if it is a folder.',
+  })
+
+/**
+ * The format that the name of the one file asks for.
+ *
+ * @param wanted what `--format` and `--preset` say
+ * @throws RmbgError USAGE when they say something else
+ */
+export function formatFor(
+  destination: Destination,
+  wanted: { flag: string | undefined; preset: string | undefined },
+): CutoutFormat | undefined {
+  if (destination.to !== 'file') return undefined
+  const { path, format } = destination
+  const [source, other] = wanted.flag === undefined ? ['--preset', wanted.preset] : ['--format', wanted.flag]
+  if (other === undefined || other === format) return format
+  throw new RmbgError(
+    'USAGE',
+    `--output ${path} asks for ${format.toUpperCase()}, and ${source} for ${other.toUpperCase()}.`,
+    { hint: `Let the name end in .${other === 'jpeg' ? 'jpg' : other}, or leave ${source} out.` },
+  )
+}

@@ -1,0 +1,171 @@
+/** The flags of local files, and the plan that they make together. */
+import { realpathSync } from 'node:fs'
+import { resolve } from 'node:path'
+import * as Flags from '@oclif/core/flags'
+import { RmbgError, unexpected } from '../errors.ts'
+import { type Destination, destinationOf } from '../process/destination.ts'
+import type { Candidates, InputOptions } from '../process/inputs.ts'
+import { type LocalPath, planBesideInputs, planFile, planOutputs } from '../process/outputs.ts'
+import { environmentVariable as env, type ResolvedSettings } from '../settings/settings.ts'
+import { workingDirectory } from '../system/file-names.ts'
+
+export const outputFlags = {
+  output: Flags.string({
+    char: 'o',
+    helpValue: 'DIR|FILE|-',
+    description: `also write the cut-outs into this folder, in the same subfolders as the inputs; for one input also a file such as cutout.png, or - for standard output [env: ${env('output')}]`,
+  }),
+  suffix: Flags.string({
+    helpValue: 'TEXT',
+    description:
+      "put this into the cut-outs' names: with -cutout, a.jpg becomes a-cutout.png; without --output, beside its input",
+    parse: async (given) => {
+      const text = given.replace(guard, '')
+      if (/^[^/\\\p{Cc}]{1,100}$/u.test(text)) return text
+      throw unexpected('--suffix', 'a part of a file name, such as -cutout,', text)
+    },
+  }),
+  masks: Flags.string({
+    helpValue: 'DIR',
+    description: `also write the masks into this folder, named as the inputs and in the same subfolders [env: ${env('masks')}]`,
+  }),
+  overwrite: Flags.boolean({
+    default: false,
+    description:
+      'in the place of cut-outs and masks, also replace files that rmbg did not make; never an input',
+  }),
+}
+
+/** No argument holds this. */
+const guard = '\0'
+
+/** oclif takes `-cutout`, which is a usual suffix, for `-c`. @param args of the command line */
+export function guardSuffix(args: readonly string[]): string[] {
+  const flag = '--suffix'
+  const joined = args.map((arg) => (arg.startsWith(`${flag}=-`) ? arg.replace('=', `=${guard}`) : arg))
+  const at = joined.indexOf(flag)
+  const value = joined[at + 1] ?? ''
+  if (at === -1 || !/^-[^-]./.test(value)) return joined
+  return [...joined.slice(0, at), `${flag}=${guard}${value}`, ...joined.slice(at + 2)]
+}
+
+/** Where the local files of a run go. */
+export interface LocalWish {
+  destination: Destination
+  /** Absolute; undefined without `--masks`. */
+  masks: string | undefined
+}
+
+interface TypedWish {
+  suffix: string | undefined
+  json: boolean
+  /** Whether `--output` is a flag of this command line, and no setting from elsewhere. */
+  isTyped: boolean
+  /** Whether standard output is a terminal. */
+  isTerminal: boolean
+}
+
+/**
+ * Puts `--output`, `--suffix` and `--masks` together.
+ *
+ * @throws RmbgError USAGE
+ */
+export function toLocalWish(
+  { output, masks }: Pick<ResolvedSettings, 'output' | 'masks'>,
+  { suffix, json, isTyped, isTerminal }: TypedWish,
+): LocalWish {
+  const cwd = workingDirectory()
+  const destination = destinationOf({ output, suffix }, cwd)
+  if (destination.to === 'standard output' && !isTyped) {
+    throw new RmbgError('USAGE', 'Only the flag --output can name standard output.', {
+      hint: `Let ${env('output')} name a folder.`,
+    })
+  }
+  if (destination.to === 'standard output' && isTerminal) {
+    throw new RmbgError('USAGE', 'The bytes of a picture are not for a terminal.', {
+      hint: 'Lead standard output into a file or a program: rmbg process photo.jpg -o - > cutout.png',
+    })
+  }
+  if (destination.to === 'standard output' && json) {
+    throw new RmbgError('USAGE', '--json and --output - both want standard output.', {
+      hint: 'Leave one of them out, or name a file: --output cutout.png',
+    })
+  }
+  return { destination, masks: masks === undefined ? undefined : resolve(cwd, masks) }
+}
+
+/** What the search for inputs has to know of the outputs. @param extension of the cut-outs, without a dot */
+export const toOutputFolders = (
+  { destination, masks }: LocalWish,
+  extension: string,
+): Pick<InputOptions, 'outputFolders' | 'maskFolders' | 'cutoutEnding'> => ({
+  outputFolders: destination.to === 'folder' ? folderAndItsTarget(destination.folder) : [],
+  maskFolders: masks === undefined ? [] : folderAndItsTarget(masks),
+  ...('suffix' in destination &&
+    destination.suffix !== '' && { cutoutEnding: `${destination.suffix}.${extension}` }),
+})
+
+/** A folder that is reached through a link is found under its real path as well. */
+function folderAndItsTarget(folder: string): string[] {
+  try {
+    return [resolve(folder), realpathSync(folder)]
+  } catch {
+    return [resolve(folder)] // not there yet
+  }
+}
+
+/** Where each local file goes. */
+interface LocalPlan {
+  outputOf: LocalPath | undefined
+  maskOf: LocalPath | undefined
+}
+
+/**
+ * Names the local files of all candidates.
+ *
+ * @param extension of the cut-outs, without a dot
+ * @throws RmbgError USAGE when files would share a place
+ */
+export function planLocalFiles(
+  candidates: Candidates,
+  { destination, masks }: LocalWish,
+  extension: string,
+): LocalPlan {
+  const outputOf = planCutouts(candidates, destination, extension)
+  if (masks === undefined) return { outputOf, maskOf: undefined }
+  const maskOf = planOutputs(candidates, masks, 'png')
+  const [first] = candidates
+  const isSameFolder =
+    destination.to === 'folder' && destination.folder === masks && destination.suffix === ''
+  const isSameFile = destination.to === 'file' && first !== undefined && maskOf(first) === destination.path
+  if ((isSameFolder && extension === 'png') || isSameFile) {
+    throw new RmbgError('USAGE', `Cut-outs and masks would have the same names in ${masks}.`, {
+      hint: 'Choose another folder for --masks, or add --suffix -cutout.',
+    })
+  }
+  return { outputOf, maskOf }
+}
+
+function planCutouts(
+  candidates: Candidates,
+  destination: Destination,
+  extension: string,
+): LocalPath | undefined {
+  switch (destination.to) {
+    case 'store':
+      return undefined
+    case 'folder':
+      return planOutputs(candidates, destination.folder, extension, destination.suffix)
+    case 'inputs':
+      return planBesideInputs(candidates, extension, destination.suffix)
+    case 'file':
+      return planFile(candidates, destination.path)
+    case 'standard output':
+      if (candidates.length === 1) return undefined
+      throw new RmbgError(
+        'USAGE',
+        `Standard output takes one cut-out, and there are ${candidates.length.toLocaleString('en')} inputs.`,
+        { hint: 'Name one picture, or a folder with --output.' },
+      )
+  }
+}
