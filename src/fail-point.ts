@@ -1,5 +1,6 @@
 /** Every place where a test may end the process; test/faults/README.md says what is left behind at each. */
 export const failPoints = [
+  'database:made',
   'process:read',
   'process:claimed',
   'process:tagged',

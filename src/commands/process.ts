@@ -13,6 +13,7 @@ import { choosePrinter } from '../terminal/printers/choose.ts'
 import { pipedPrinter } from '../terminal/printers/piped.ts'
 import type { Printer } from '../terminal/printers/printer.ts'
 import { type ProcessFlags, processFlags, toBatchOptions, toInputOptions } from '../terminal/process-flags.ts'
+import { offerBetterModel } from '../terminal/setup/first-run.ts'
 
 export default class Process extends BaseCommand {
   static override summary = 'Remove the background of images.'
@@ -45,6 +46,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     const print = isPiped ? pipedPrinter(flags) : choosePrinter(flags)
     await this.withContext(
       async (frame) => {
+        await offerBetterModel(flags, frame)
         const summary = await this.#process(frame, argv as string[], flags, print)
         if (summary.interrupted) this.exit(frame.stop.status())
         // Who pipes a picture expects one.
@@ -56,7 +58,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
         flags,
         onStop: 'images in work are finished first',
         tell: (message) => print({ type: 'notice', code: 'stopping', message }),
-        tellOfServer: (news) => print({ type: 'notice', ...news }),
+        tellOfWaiting: (news) => print({ type: 'notice', ...news }),
       },
     )
   }

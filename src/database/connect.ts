@@ -37,6 +37,7 @@ export function connectServer(url: string, { maxConnections = 10 }: ServerOption
     restores: ['custom', 'plain'],
     flush: async () => {},
     tryLock: (name) => tryAdvisoryLock(sql, name),
+    useAlone: async () => {},
     openSnapshot: () => openServerSnapshot(connectServer(url, { maxConnections: 1 }), url),
     restore: (dump) => restore(sql, url, dump),
     openScratch: () => openScratch(sql, url),

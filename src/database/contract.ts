@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type postgres from 'postgres'
 
 /**
- * A database that holds the log of jobs: a PostgreSQL server, or one embedded in this process. Both speak SQL through
+ * A database that holds the log of jobs: a PostgreSQL server, or an embedded one. Both speak SQL through
  * the same client, so each query is written once; the members below are what they do differently.
  */
 export type Database = ServerDatabase | EmbeddedDatabase
@@ -35,6 +35,13 @@ interface CommonDatabase {
    * @returns releases it; undefined when another process has it
    */
   tryLock(name: LockName): Promise<(() => Promise<void>) | undefined>
+  /**
+   * Makes sure that no other process uses an embedded database from here on, until this one ends. A server keeps its
+   * sessions apart by itself.
+   *
+   * @throws RmbgError DATABASE_LOCKED when another process uses it
+   */
+  useAlone(): Promise<void>
   /** Opens a session that sees the database as it is now and none of the later changes. */
   openSnapshot(): Promise<Snapshot>
   /**
@@ -57,7 +64,7 @@ export interface ServerDatabase extends CommonDatabase {
   kind: 'server'
 }
 
-/** PGlite in this process, which has it alone. */
+/** PGlite in this process, or in another one of the same user. */
 export interface EmbeddedDatabase extends CommonDatabase {
   kind: 'embedded'
 }

@@ -1,6 +1,7 @@
 import pRetry from 'p-retry'
 import { type ErrorCode, RmbgError } from '../errors.ts'
 import { type Away, type Patience, patience } from '../system/patience.ts'
+import { holderEnded } from './holder-socket.ts'
 
 interface Cause {
   code?: string
@@ -57,6 +58,11 @@ const tellings: Record<string, Telling> = {
   CONNECTION_CLOSED: unreachable,
   CONNECTION_ENDED: unreachable,
   CONNECTION_DESTROYED: unreachable,
+  [holderEnded]: {
+    code: 'DATABASE_UNAVAILABLE',
+    sentence: () => 'The process that had the embedded database ended in the middle of this.',
+    hint: 'Run the command again.',
+  },
   '08000': unreachable,
   '08001': unreachable,
   '08003': unreachable,
@@ -119,8 +125,8 @@ const collisions = new Set([
   // A job that was there a moment ago was pruned: asked again, the statement does not find it any more.
   '23503',
 ])
-/** These say that this program itself closed the connection. */
-const closedByUs = new Set(['CONNECTION_ENDED', 'CONNECTION_DESTROYED'])
+/** This program itself closed the connection, or it was not to a server. */
+const notAway = new Set(['CONNECTION_ENDED', 'CONNECTION_DESTROYED', holderEnded])
 
 const codeOf = (error: unknown): string => ((error as RmbgError).cause as Cause | undefined)?.code ?? ''
 
@@ -164,7 +170,7 @@ const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text
 /** The server is away, or has no connection left to give. */
 function awayOf(error: unknown): Away | undefined {
   const code = codeOf(error)
-  if (tellings[code]?.code !== 'DATABASE_UNAVAILABLE' || closedByUs.has(code)) return undefined
+  if (tellings[code]?.code !== 'DATABASE_UNAVAILABLE' || notAway.has(code)) return undefined
   return { server: 'The database server', sentence: (error as Error).message }
 }
 
@@ -186,13 +192,19 @@ export function setDatabasePatience(given: Patience): void {
  */
 export function patiently<T>(question: () => PromiseLike<T>): Promise<T> {
   return patient(async () => {
-    try {
-      return await question()
-    } catch (cause) {
-      throw databaseError(cause)
+    for (let left = holdersInARow; ; left--) {
+      try {
+        return await question()
+      } catch (cause) {
+        const error = databaseError(cause)
+        if (codeOf(error) !== holderEnded || left === 0) throw error
+      }
     }
   }, awayOf)
 }
+
+/** An embedded database whose holder ended is asked again at once: whoever asks waits for the next holder, or becomes it. */
+const holdersInARow = 10
 
 /**
  * Runs a statement again when the connection was lost under it (`patiently`), or when it collided with another one.

@@ -1,5 +1,6 @@
 /** Table `job_leases`: which run holds which job, and until when. Claiming, completing and failing are in jobs.ts. */
 import type postgres from 'postgres'
+import { ownerIsDead, ownerIsOfEarlierBoot } from '../system/owner.ts'
 import { withDatabase } from './errors.ts'
 
 /** A run that claims and holds jobs. */
@@ -21,11 +22,25 @@ export async function renewLeases(sql: postgres.Sql, { id, leaseMs }: Run): Prom
 export const releaseJobs = (sql: postgres.Sql, runId: string): Promise<void> =>
   releaseWhere(sql, () => sql`run_id = ${runId}`)
 
+/** No run ever takes a lease for longer: one that lasts so long was given by a wrong clock. */
+const absurdLeaseMs = 24 * 60 * 60 * 1000
+
 /**
- * Lets go of every job, even where a wrong clock gave a lease years. Only for a database that no other process can
- * have open.
+ * Lets go of the jobs of processes that are certainly gone, and of those that a wrong clock gave away for long. Only for
+ * a database on this machine's own disk.
  */
-export const releaseAllJobs = (sql: postgres.Sql): Promise<void> => releaseWhere(sql, () => sql`true`)
+export async function releaseJobsOfTheDead(sql: postgres.Sql): Promise<void> {
+  const owners = await withDatabase(() => sql<{ owner: string }[]>`select distinct owner from job_leases`)
+  const dead = owners
+    .map(({ owner }) => owner)
+    .filter((owner) => ownerIsDead(owner) || ownerIsOfEarlierBoot(owner))
+  await releaseWhere(
+    sql,
+    () => sql`
+      owner in (select jsonb_array_elements_text(${sql.json(dead)}))
+      or lease_until > clock_timestamp() + ${absurdLeaseMs} * interval '1 millisecond'`,
+  )
+}
 
 async function releaseWhere(sql: postgres.Sql, isReleased: () => postgres.PendingQuery<postgres.Row[]>) {
   await withDatabase(

@@ -125,6 +125,7 @@ export async function applyMigrations(database: Database, options: ApplyOptions 
   const shipped = options.shipped ?? (await shippedMigrations())
   const { pending } = await planMigrations(database.sql, shipped)
   if (pending.length === 0) return []
+  await database.useAlone()
   return withSession(database.sql, async (connection) => {
     await lock(connection, options)
     try {

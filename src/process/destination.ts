@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import { extname, resolve } from 'node:path'
 import type { CutoutFormat } from '../cutout/options.ts'
 import { RmbgError } from '../errors.ts'
+import { systemPath } from '../system/file-names.ts'
 
 /** Where cut-outs go besides the store. */
 export type Destination =
@@ -45,7 +46,8 @@ const otherPictures = 'gif heic heif bmp jxl psd svg pdf'.split(' ')
 export function destinationOf({ output, suffix }: DestinationWish, cwd: string): Destination {
   if (output === undefined) return suffix === undefined ? { to: 'store' } : { to: 'inputs', suffix }
   const path = resolve(cwd, output)
-  const isFolder = /[/\\]$/.test(output) || statSync(path, { throwIfNoEntry: false })?.isDirectory()
+  const isFolder =
+    /[/\\]$/.test(output) || statSync(systemPath(path), { throwIfNoEntry: false })?.isDirectory()
   const extension = extname(path).slice(1).toLowerCase()
   const format = isFolder ? undefined : formatOf[extension]
   if (output !== '-' && format === undefined) {

@@ -1,5 +1,6 @@
 /** Local cut-outs and masks: ours are kept up to date there, and what is not ours is never touched. */
 import { type CompletedJob, findJobOfCutout, findJobOfMask } from '../database/jobs.ts'
+import { shownPath } from '../system/file-names.ts'
 import { type FileVersion, lookAt, type WriteOptions, writeAtomically } from '../system/files.ts'
 import { sha256OfFile } from '../system/sha256.ts'
 import type { Batch } from './contract.ts'
@@ -51,15 +52,16 @@ async function place(
   what: LocalKind,
   { job, read, state }: Placing,
 ): Promise<Output> {
+  const shown = shownPath(path)
   for (let tries = 0; tries < maxTries; tries++) {
     const verdict = await judge(batch, path, what, job)
-    if (verdict.state !== 'free') return { path, ...verdict }
-    if (batch.dryRun) return { path, state }
+    if (verdict.state !== 'free') return { path: shown, ...verdict }
+    if (batch.dryRun) return { path: shown, state }
     // A later run sees by this time, without reading the file, that nobody has changed it.
     const options = { what, over: verdict.over, changedAtMs: job.completedAtMs }
-    if (await writeAtomically(path, await read(), options)) return { path, state }
+    if (await writeAtomically(path, await read(), options)) return { path: shown, state }
   }
-  return { path, state: 'kept', reason: 'foreign' }
+  return { path: shown, state: 'kept', reason: 'foreign' }
 }
 
 /** Whether a local file of a completed job has to be written, because it is not there or is an older one of ours. */
@@ -77,7 +79,8 @@ export async function foreseeOutput(
   what: LocalKind = 'cut-out',
 ): Promise<Output> {
   const verdict = await judge(batch, path, what, undefined)
-  return verdict.state === 'kept' ? { path, ...verdict } : { path, state: 'written' }
+  const shown = { path: shownPath(path) }
+  return verdict.state === 'kept' ? { ...shown, ...verdict } : { ...shown, state: 'written' }
 }
 
 /** @param job the job whose file is to be there, if it is known yet */

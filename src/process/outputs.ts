@@ -1,7 +1,7 @@
 /** The names of local files: no two inputs ever share one, and no input is ever given away. */
 import { dirname, posix, relative, resolve, sep } from 'node:path'
 import { RmbgError } from '../errors.ts'
-import { isText, shownPath } from '../system/file-names.ts'
+import { shownPath } from '../system/file-names.ts'
 import { toSlashes } from './inputs/folders.ts'
 import { openPaths } from './inputs/paths.ts'
 import type { Candidate } from './inputs.ts'
@@ -51,8 +51,7 @@ export function planOutputs(
  * inputs would share is true here too.
  *
  * @param suffix put before the extension
- * @throws RmbgError USAGE for an input that lies in no folder; what is returned throws OUTPUT_UNWRITABLE for a folder
- *   whose name is not text
+ * @throws RmbgError USAGE for an input that lies in no folder
  */
 export function planBesideInputs(
   candidates: Iterable<Candidate>,
@@ -64,13 +63,6 @@ export function planBesideInputs(
   const others = otherNames(candidates, naming)
   return (candidate) => {
     const folder = dirname(candidate.path)
-    if (!isText(folder)) {
-      throw new RmbgError(
-        'OUTPUT_UNWRITABLE',
-        `The name of the folder ${shownPath(folder)} is not UTF-8, and nothing is written there.`,
-        { hint: 'Name another folder with --output.' },
-      )
-    }
     const name = posix.basename(others.get(candidate.path) ?? plainName(candidate, naming))
     return resolve(folder, shownPath(name))
   }
@@ -88,15 +80,15 @@ export function planFile(
 ): LocalPath {
   for (const input of candidates) {
     if (input.path !== path) break
-    throw new RmbgError('USAGE', `--output ${path} is the input itself.`, {
+    throw new RmbgError('USAGE', `--output ${shownPath(path)} is the input itself.`, {
       hint: 'Inputs are never replaced. Choose another name.',
     })
   }
   if (candidates.length === 1) return () => path
   throw new RmbgError(
     'USAGE',
-    `--output ${path} is one file, and there are ${candidates.length.toLocaleString('en')} inputs.`,
-    { hint: `To have a folder, end its name in a slash: --output ${path.replace(/\.\w+$/, '')}/` },
+    `--output ${shownPath(path)} is one file, and there are ${candidates.length.toLocaleString('en')} inputs.`,
+    { hint: `To have a folder, end its name in a slash: --output ${shownPath(path).replace(/\.\w+$/, '')}/` },
   )
 }
 
@@ -190,7 +182,7 @@ function assertNoneIsInput(
     if (!others.has(candidate.path) && !inputs.has(sameName(path))) continue
     throw new RmbgError(
       'USAGE',
-      `The cut-out of ${candidate.shown} would have the name of an input in ${folder}.`,
+      `The cut-out of ${candidate.shown} would have the name of an input in ${shownPath(folder)}.`,
       { hint: 'Add --suffix -cutout, or choose an --output folder that does not hold the inputs.' },
     )
   }

@@ -4,7 +4,7 @@ import { RmbgError } from '../errors.ts'
 import { readVerified } from '../store/verified.ts'
 import type { Batch } from './contract.ts'
 import type { FailedEvent, SkippedEvent } from './events.ts'
-import { failedEvent, imageFailure } from './failure.ts'
+import { failedEvent, imageFailure, isCutShort } from './failure.ts'
 import type { Candidate } from './inputs.ts'
 import { type LocalFiles, placeFiles } from './local-files.ts'
 
@@ -18,12 +18,13 @@ export async function skip(
   candidate: Candidate,
   job: CompletedJob,
   reason: 'unchanged' | 'same-content',
-): Promise<SkippedEvent | FailedEvent> {
+): Promise<SkippedEvent | FailedEvent | 'untaken'> {
   try {
     if (!batch.dryRun) await tagJobs(batch.database.sql, [job.jobId], batch.tags)
     const files = await restoreFiles(batch, candidate, job)
     return { ...skipped(candidate, job), reason, review: job.review, ...files }
   } catch (cause) {
+    if (isCutShort(batch, cause)) return 'untaken'
     return failedEvent(candidate.shown, imageFailure(cause), job.jobId)
   }
 }

@@ -13,6 +13,16 @@ export interface LockHolder {
   since: string
   /** Such as `rmbg process`. */
   command: string
+  /** Where it serves what it holds to other processes, if it does. */
+  server?: ServerAddress
+}
+
+/** A socket on this machine. */
+export interface ServerAddress {
+  /** Of a Unix socket, or the name of a pipe of Windows. */
+  path: string
+  /** What it asks for before it answers. */
+  token: string
 }
 
 /** Longer than two contenders can keep backing off from one another. */
@@ -27,12 +37,14 @@ const abandonedMs = 10_000
  *
  * @param folder holds the lock's files and nothing else; it is made when missing, and stays
  * @param locked makes the error for a lock that another process has, which is unknown when that one just came
+ * @param server told to those who find the lock taken
  * @returns releases the lock
  * @throws what `locked` makes, or what the disk reports
  */
 export async function takeLock(
   folder: string,
   locked: (holder: LockHolder | undefined) => Error,
+  server?: ServerAddress,
 ): Promise<() => Promise<void>> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const name = `${process.pid}-${randomBytes(6).toString('hex')}`
@@ -43,6 +55,7 @@ export async function takeLock(
     pid: process.pid,
     since: new Date().toISOString(),
     command: ['rmbg', process.argv[2]].filter(Boolean).join(' '),
+    ...(server && { server }),
   }
   const file = [JSON.stringify(holder), { mode: 0o600, flag: 'wx' }] as const
   const release = async () => {
@@ -70,6 +83,19 @@ export async function takeLock(
   throw locked(undefined)
 }
 
+/**
+ * Who has a lock, if it may be alive.
+ *
+ * @param folder as for `takeLock`; it need not be there
+ */
+export async function lockHolder(folder: string): Promise<LockHolder | undefined> {
+  const others = await liveOthers(folder, '').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return []
+    throw cause
+  })
+  return others.find(({ isHeld }) => isHeld)?.holder
+}
+
 /** Contenders and holders that may be alive; removes what dead ones left behind. */
 async function liveOthers(
   folder: string,
@@ -79,8 +105,14 @@ async function liveOthers(
   for (const file of await readdir(folder)) {
     if (file === name || file === `${name}.held`) continue
     const path = join(folder, file)
-    const content = await readFile(path, 'utf8').catch(() => undefined)
-    if (content === undefined) continue // withdrawn this moment
+    const content = await readFile(path, 'utf8').catch(({ code }: NodeJS.ErrnoException) =>
+      code === 'ENOENT' ? 'withdrawn' : 'unreadable',
+    )
+    if (content === 'withdrawn') continue // this moment
+    if (content === 'unreadable') {
+      others.push({ holder: undefined, isHeld: file.endsWith('.held') }) // of another user
+      continue
+    }
     const holder = parse(content)
     const dead = holder
       ? ownerIsDead(holder.owner) || ownerIsOfEarlierBoot(holder.owner)

@@ -22,6 +22,17 @@ export function ownerIsDead(owner: string): boolean {
   return started === undefined || (startedAt !== '' && started !== '' && started !== startedAt)
 }
 
+/** Whether the process was stopped (Ctrl-Z, SIGSTOP) and does nothing until somebody continues it, as far as one can see. */
+export function ownerIsStopped(owner: string): boolean {
+  const [where, pid] = owner.split(' ')
+  if (where !== place()) return false
+  if (process.platform === 'linux') return statFields(Number(pid))[0] === 'T'
+  if (process.platform !== 'darwin') return false
+  return attempt(() =>
+    execFileSync('ps', ['-o', 'state=', '-p', String(pid)], { encoding: 'utf8' }),
+  ).startsWith('T')
+}
+
 /**
  * Whether the process was of this machine before it was started anew. Good for what lies on the machine's own disk;
  * too bold for leases in a shared database, where clones of one machine may meet.
@@ -80,9 +91,7 @@ function startTime(pid: number): string | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined
   }
   if (process.platform === 'linux') {
-    // The command in field 2 may hold spaces and brackets: fields are counted behind the last bracket.
-    const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'))
-    const fields = stat.slice(stat.lastIndexOf(') ') + 2).split(' ')
+    const fields = statFields(pid)
     const isZombie = fields[0] === 'Z'
     return isZombie ? undefined : (fields[19] ?? '')
   }
@@ -93,4 +102,10 @@ function startTime(pid: number): string | undefined {
     return started.trim().replaceAll(/\s+/g, '_')
   }
   return ''
+}
+
+/** Of Linux, from the third on: the command in the second may hold spaces and brackets. */
+function statFields(pid: number): string[] {
+  const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  return stat.slice(stat.lastIndexOf(') ') + 2).split(' ')
 }

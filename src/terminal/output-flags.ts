@@ -7,7 +7,7 @@ import { type Destination, destinationOf } from '../process/destination.ts'
 import type { Candidates, InputOptions } from '../process/inputs.ts'
 import { type LocalPath, planBesideInputs, planFile, planOutputs } from '../process/outputs.ts'
 import { environmentVariable as env, type ResolvedSettings } from '../settings/settings.ts'
-import { workingDirectory } from '../system/file-names.ts'
+import { pathOf, systemPath, typedValue, workingDirectory } from '../system/file-names.ts'
 
 export const outputFlags = {
   output: Flags.string({
@@ -75,7 +75,7 @@ export function toLocalWish(
   { suffix, json, isTyped, isTerminal }: TypedWish,
 ): LocalWish {
   const cwd = workingDirectory()
-  const destination = destinationOf({ output, suffix }, cwd)
+  const destination = destinationOf({ output: output && typedValue(output), suffix }, cwd)
   if (destination.to === 'standard output' && !isTyped) {
     throw new RmbgError('USAGE', 'Only the flag --output can name standard output.', {
       hint: `Let ${env('output')} name a folder.`,
@@ -91,7 +91,7 @@ export function toLocalWish(
       hint: 'Leave one of them out, or name a file: --output cutout.png',
     })
   }
-  return { destination, masks: masks === undefined ? undefined : resolve(cwd, masks) }
+  return { destination, masks: masks === undefined ? undefined : resolve(cwd, typedValue(masks)) }
 }
 
 /** What the search for inputs has to know of the outputs. @param extension of the cut-outs, without a dot */
@@ -108,9 +108,9 @@ export const toOutputFolders = (
 /** A folder that is reached through a link is found under its real path as well. */
 function folderAndItsTarget(folder: string): string[] {
   try {
-    return [resolve(folder), realpathSync(folder)]
+    return [folder, pathOf(realpathSync(systemPath(folder), 'buffer'))]
   } catch {
-    return [resolve(folder)] // not there yet
+    return [folder] // not there yet
   }
 }
 

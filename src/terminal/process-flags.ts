@@ -8,7 +8,7 @@ import { maxFileBytes } from '../process/source.ts'
 import type { ResolvedCutout } from '../settings/cutout-settings.ts'
 import type { Preset } from '../settings/presets.ts'
 import { environmentVariable as env, type ResolvedSettings, storeFolder } from '../settings/settings.ts'
-import { typedArguments, workingDirectory } from '../system/file-names.ts'
+import { typedArguments, typedValue, workingDirectory } from '../system/file-names.ts'
 import type { Spill } from '../system/spill.ts'
 import { cutoutFlags } from './cutout-flags.ts'
 import { assertResultStays, keepFlag } from './keep-flag.ts'
@@ -48,7 +48,7 @@ const modelFlags = {
   model: Flags.string({
     char: 'm',
     helpValue: 'NAME|FILE.onnx',
-    description: `model to use; auto is RMBG-2.0 if installed, else the built-in model; see "rmbg model list" (default: auto) [env: ${env('model')}]`,
+    description: `model to use; auto is the best that is installed; see "rmbg model list" (default: auto) [env: ${env('model')}]`,
   }),
   device: Flags.string({
     options: [...devices],
@@ -163,7 +163,7 @@ export const toInputOptions = (
   { wish, extension, elsewhere }: InputWish,
 ): Omit<InputOptions, 'onNotice'> => ({
   patterns: typedArguments(patterns),
-  ...(flags['from-file'] !== undefined && { fromFile: flags['from-file'] }),
+  ...(flags['from-file'] !== undefined && { fromFile: typedValue(flags['from-file']) }),
   stdin: process.stdin,
   ...(elsewhere && {
     pictureOnStdin: {

@@ -9,7 +9,7 @@ import { line, startProcess } from './processes/process.ts'
 describe('the lock of a folder', () => {
   it('refuses everybody while its process lives, and says who it is', async () => {
     const folder = join(await temporaryFolder(), 'database')
-    const holder = startProcess('lock.ts', folder)
+    const holder = startProcess('lock.ts', [folder])
     expect(await line(holder)).toBe('held')
     await expect(lockFolder(folder)).rejects.toMatchObject({
       code: 'DATABASE_LOCKED',
@@ -28,7 +28,7 @@ describe('the lock of a folder', () => {
 
   it('is taken over at once from a process that was killed', async () => {
     const folder = join(await temporaryFolder(), 'database')
-    const holder = startProcess('lock.ts', folder)
+    const holder = startProcess('lock.ts', [folder])
     await line(holder)
     await holder.kill()
     await (await lockFolder(folder))()
@@ -37,10 +37,12 @@ describe('the lock of a folder', () => {
 
   it('left by a dead process goes to exactly one of six that want it at the same moment', async () => {
     const folder = join(await temporaryFolder(), 'database')
-    const dead = startProcess('lock.ts', folder)
+    const dead = startProcess('lock.ts', [folder])
     await line(dead)
     await dead.kill()
-    const answers = await Promise.all(Array.from({ length: 6 }, () => line(startProcess('lock.ts', folder))))
+    const answers = await Promise.all(
+      Array.from({ length: 6 }, () => line(startProcess('lock.ts', [folder]))),
+    )
     expect(answers.sort()).toEqual([...Array(5).fill('DATABASE_LOCKED'), 'held'])
   })
 

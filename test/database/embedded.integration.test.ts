@@ -19,9 +19,9 @@ describe('the embedded database', () => {
   afterAll(() => rm(home, { recursive: true }))
 
   it('is whole or not there when its creation is killed', async () => {
-    const creator = startProcess('insert.ts', folder)
-    while (!existsSync(join(folder, 'cluster.new', 'PG_VERSION'))) await sleep(5)
-    await creator.kill()
+    const creator = startProcess('insert.ts', [folder], { RMBG_FAIL_POINT: 'database:made' })
+    await creator.child
+    expect(existsSync(join(folder, 'cluster.new', 'PG_VERSION'))).toBe(true)
     expect(existsSync(join(folder, 'cluster'))).toBe(false)
     await (await openEmbedded(folder)).close()
     expect(existsSync(join(folder, 'cluster.new'))).toBe(false)
@@ -80,6 +80,17 @@ describe('the embedded database', () => {
     await close()
   })
 
+  it('loads pgcrypto for migrations and restores alone, as nothing else needs it', async () => {
+    const digest = async (migrate: boolean) => {
+      const { sql, close } = await openEmbedded(folder, { migrate })
+      return sql`select encode(digest('', 'md5'), 'hex') as md5`.finally(close)
+    }
+    await expect(digest(true)).rejects.toMatchObject({ message: expect.stringContaining('pgcrypto') })
+    expect(await digest(false)).toEqual([{ md5: 'd41d8cd98f00b204e9800998ecf8427e' }])
+    await rm(join(folder, 'migrated'))
+    expect(await digest(true)).toHaveLength(1)
+  })
+
   it('written by another release of PGlite is refused', async () => {
     const version = join(folder, 'pglite-version')
     await writeFile(version, '0.9.9\n')
@@ -119,7 +130,7 @@ describe('the embedded database', () => {
 
   it('loses no acknowledged row when its process is killed in the middle of writes', async () => {
     for (let round = 0; round < 2; round++) {
-      const writer = startProcess('insert.ts', folder)
+      const writer = startProcess('insert.ts', [folder])
       expect(await line(writer)).toBe('open')
       const stopAt = Date.now() + 200 + round * 300
       let acknowledged = 0
@@ -140,7 +151,7 @@ describe('the embedded database', () => {
       join(migrations, '9999_long.sql'),
       'create table long (n integer); insert into long select generate_series(1, 20000000);',
     )
-    const migrator = startProcess('migrate.ts', folder, migrations)
+    const migrator = startProcess('migrate.ts', [folder, migrations])
     expect(await line(migrator)).toBe('open')
     await sleep(300)
     await migrator.kill()

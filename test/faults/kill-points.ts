@@ -26,7 +26,7 @@ export interface ImageKillPoint extends Entry {
 }
 
 export interface OtherKillPoint extends Entry {
-  command: 'migrate' | 'prune' | 'orphans' | 'backup' | 'restore'
+  command: 'any' | 'migrate' | 'prune' | 'orphans' | 'backup' | 'restore'
   left: string
 }
 
@@ -210,7 +210,20 @@ export const restoreKillPoints: OtherKillPoint[] = (
   ] satisfies Omit<OtherKillPoint, 'command'>[]
 ).map((killPoint) => ({ ...killPoint, command: 'restore' }))
 
+/** Walked by test/database/embedded.integration.test.ts. */
+const openingKillPoints: OtherKillPoint[] = [
+  {
+    command: 'any',
+    at: 'database:made',
+    moment: 'the files of a new embedded database are written, beside their place',
+    left: 'files that are no database yet',
+    next: 'removes them and makes the database',
+    only: 'embedded',
+  },
+]
+
 export const killPoints = [
+  ...openingKillPoints,
   ...imageKillPoints,
   ...migrateKillPoints,
   ...pruneKillPoints,

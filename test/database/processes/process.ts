@@ -13,11 +13,16 @@ export interface Started {
 }
 
 /** Starts one of the scripts beside this file in a process of its own, gone at the latest with the test. */
-export function startProcess(script: string, ...args: string[]): Started {
+export function startProcess(
+  script: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Started {
   const file = fileURLToPath(new URL(script, import.meta.url))
   const child = execa(process.execPath, ['--import', 'tsx', file, ...args], {
     reject: false,
     stderr: 'inherit',
+    env,
   })
   const kill = async () => {
     child.kill('SIGKILL')
