@@ -24,6 +24,8 @@ export default defineConfig({
     // Integration tests start the built program, which loads a model and opens a database.
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    // Real servers, real clocks and two busy cores: a second try tells chance from a fault. .ci/run names such tests.
+    retry: 1,
     // Two cores: more files at once only make each of them slower.
     maxWorkers: 2,
     execArgv: ['--import', new URL('./test/support/tsx-in-thread.mjs', import.meta.url).href],

@@ -4,6 +4,7 @@ import type { Cache } from './cache/contract.ts'
 import type { Database } from './database/contract.ts'
 import { RmbgError } from './errors.ts'
 import type { MatteModel, ModelSpec } from './model/contract.ts'
+import type { RuntimeNews } from './model/runtime/provide.ts'
 import {
   databaseFolder,
   environmentVariable,
@@ -14,7 +15,7 @@ import {
 import type { ObjectKind, ObjectStore } from './store/contract.ts'
 import type { OwnershipOptions } from './store/owner.ts'
 import type { S3Options } from './store/s3/index.ts'
-import { type Patience, type PatienceOptions, patience } from './system/patience.ts'
+import { type Patience, type PatienceOptions, patience, type ServerNews } from './system/patience.ts'
 
 /** What a command works with. Everything opens on first use, once, and closes in reverse order. */
 export interface Context {
@@ -59,8 +60,11 @@ export interface Context {
   close(): Promise<void>
 }
 
-/** How servers that are away are waited for. */
-export type Waiting = Pick<PatienceOptions, 'signal' | 'tell'>
+/** What is waited for, in words: a server that is away, or ONNX Runtime on its way. */
+export type WaitingNews = ServerNews | RuntimeNews
+
+/** How servers that are away are waited for, and who is told what is waited for. */
+export type Waiting = Pick<PatienceOptions, 'signal'> & { tell?: (news: WaitingNews) => void }
 
 /** What drivers are made of: the settings, and how long to wait for servers. */
 type Drivers = ResolvedSettings & { patiences: { database: Patience; store: Patience } }
@@ -80,7 +84,7 @@ export function openContext(resolved: ResolvedSettings, waiting: Waiting = {}): 
     const { resolveModel } = await import('./model/shelf/registry.ts')
     return resolveModel(settings.model, { modelsFolder: modelsFolder(settings.home) })
   })
-  const model = once(() => closing(openModel(settings, modelSpec)))
+  const model = once(() => closing(openModel(settings, modelSpec, waiting)))
   return {
     store,
     ownStore: async (database, options) => {
@@ -190,11 +194,12 @@ async function openCache(
 }
 
 async function openModel(
-  { threads, device }: ResolvedSettings,
+  { threads, device, home }: ResolvedSettings,
   spec: () => Promise<ModelSpec>,
+  { tell }: Waiting,
 ): Promise<MatteModel> {
-  const { openModel } = await import('./model/session.ts')
-  return openModel(await spec(), { threads, device })
+  const { openTriedModel } = await import('./model/tried.ts')
+  return openTriedModel(await spec(), { threads, device, tell, modelsFolder: modelsFolder(home) })
 }
 
 /** Per kind of object; undefined where no bucket is set. */

@@ -33,6 +33,7 @@ export const errorFamilies = {
   MODEL_GATED: 'model',
   MODEL_DOWNLOAD: 'model',
   DEVICE_UNAVAILABLE: 'model',
+  RUNTIME_UNAVAILABLE: 'model',
 
   STORE_UNAVAILABLE: 'store',
   STORE_DENIED: 'store',

@@ -1,6 +1,6 @@
 import type { Database } from '../database/contract.ts'
 import { withDatabase } from '../database/errors.ts'
-import { differences, tableFigures } from '../database/figures.ts'
+import { differences, type TableFigures, tableFigures } from '../database/figures.ts'
 import { withSession } from '../database/session.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
@@ -45,11 +45,22 @@ async function stateOf({ kind, sql }: Database, { database: backup }: Manifest):
   const names = new Set(tables.map(({ name }) => name))
   if (backup.tables.some(({ table }) => !names.has(table))) return 'occupied'
   const figures = await withSession(sql, tableFigures)
-  if (differences(backup.tables, figures).length === 0) return 'restored'
+  if (holds(figures, backup.tables)) return 'restored'
   const isUnused = figures
     .filter(({ table }) => ['image_process_jobs', 'users', 'tags', 'daily_usage'].includes(table))
     .every(({ rows }) => rows === 0)
   return kind === 'embedded' && isUnused ? 'unused' : 'occupied'
+}
+
+/** Whether these are the rows of a backup, as they were or with later migrations applied to them. */
+function holds(found: readonly TableFigures[], backedUp: readonly TableFigures[]): boolean {
+  if (differences(backedUp, found).length === 0) return true
+  const records = 'schema_migrations'
+  const rowsIn = (figures: readonly TableFigures[], name: string) =>
+    figures.find(({ table }) => table === name)?.rows ?? 0
+  if (rowsIn(found, records) <= rowsIn(backedUp, records)) return false
+  // Migrations may add columns, and so change what rows look like. Each job that ends adds rows to more than one table.
+  return backedUp.every(({ table, rows }) => table === records || rowsIn(found, table) === rows)
 }
 
 const notEmpty = ({ kind, location }: Database): RmbgError =>

@@ -31,7 +31,8 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
     'max-share': share({
       default: 10,
       defaultHelp: async () => '10%',
-      description: 'refuse to remove more than this share of all objects',
+      description:
+        'refuse to remove more than this share of all objects, or to fail more of all completed jobs',
     }),
     'dry-run': Flags.boolean({ default: false, description: 'show the plan and stop' }),
     'take-over': takeOverFlag,

@@ -9,6 +9,7 @@ import { foretell } from '../terminal/foretell.ts'
 import { choosePrinter } from '../terminal/printers/choose.ts'
 import type { Printer } from '../terminal/printers/printer.ts'
 import { type ProcessFlags, processFlags, toBatchOptions, toInputOptions } from '../terminal/process-flags.ts'
+import { offerBetterModel } from '../terminal/setup/first-run.ts'
 
 export default class Process extends BaseCommand {
   static override summary = 'Remove the background of images.'
@@ -38,6 +39,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     const print = choosePrinter(flags)
     await this.withContext(
       async (frame) => {
+        await this.#offerBetterModel(flags, frame)
         const summary = await this.#process(frame, argv as string[], flags, print)
         if (summary.interrupted) this.exit(frame.stop.status())
         if (summary.failed > 0) this.exit(exitStatus.imagesFailed)
@@ -47,7 +49,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
         flags,
         onStop: 'images in work are finished first',
         tell: (message) => print({ type: 'notice', code: 'stopping', message }),
-        tellOfServer: (news) => print({ type: 'notice', ...news }),
+        tellOfWaiting: (news) => print({ type: 'notice', ...news }),
       },
     )
   }
@@ -76,6 +78,15 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
       if (flags.json) reportJsonError(error)
       throw error
     }
+  }
+
+  async #offerBetterModel(flags: ProcessFlags, { settings, stop }: Frame) {
+    const tell = (message: string) => this.logToStderr(message)
+    await offerBetterModel(flags, settings, { signal: stop.signal, tell }).catch((error) => {
+      // Somebody left a question with Ctrl-C.
+      if (error instanceof Error && error.name === 'ExitPromptError') this.exit(exitStatus.interrupted)
+      throw error
+    })
   }
 
   #assertFewReviews(

@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import type { Manifest } from '../backup/manifest.ts'
 import type { Vault } from '../backup/vault.ts'
+import type { Database } from '../database/contract.ts'
 import { RmbgError } from '../errors.ts'
 import { BaseCommand, type Frame } from '../terminal/command.ts'
 import { plural } from '../terminal/plural.ts'
@@ -64,13 +65,23 @@ export default class Restore extends BaseCommand {
             ? `Restored ${manifest.backupId}: every table is as it was backed up.`
             : `${manifest.backupId} is in there already, as it was backed up.`,
         )
-        if (flags.objects || flags['take-over'])
+        if (flags.objects || flags['take-over']) {
+          await this.#bringUpToDate(database)
           await context.ownStore(database, ownershipOf(flags, { claims: true }))
+        }
         const objects = flags.objects ? await this.#restoreObjects(frame, vault, manifest) : null
         return { backupId: manifest.backupId, database: database.location, restored, objects }
       },
       { onStop: 'what is not complete is undone' },
     )
+  }
+
+  /** Backups of earlier releases lack the table that says which database owns a store. */
+  async #bringUpToDate(database: Database): Promise<void> {
+    const { applyMigrations } = await import('../database/migrate.ts')
+    const applied = await applyMigrations(database)
+    if (applied.length > 0)
+      this.logToStderr(`Brought the restored database up to date: ${applied.join(', ')}.`)
   }
 
   async #restoreObjects(

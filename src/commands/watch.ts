@@ -39,7 +39,7 @@ Exit status: ${exitStatus.done} ended by Ctrl-C or SIGTERM, ${exitStatus.unexpec
       flags,
       onStop: 'images in work are finished first',
       tell: (message) => print({ type: 'notice', code: 'stopping', message }),
-      tellOfServer: (news) => print({ type: 'notice', ...news }),
+      tellOfWaiting: (news) => print({ type: 'notice', ...news }),
     })
   }
 

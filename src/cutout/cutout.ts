@@ -1,18 +1,22 @@
 /** What this program is for: one picture, from its file to the files of its mask and its cut-out. */
 import { failPoint } from '../fail-point.ts'
-import type { MatteModel, ModelSpec } from '../model/contract.ts'
+import type { Letterbox, MatteModel, ModelSpec } from '../model/contract.ts'
 import { type DecodedImage, decode, decodeMask } from './codec/decode.ts'
 import { type EncodedCutout, type EncodedImage, encodeCutout, encodeMask } from './codec/encode.ts'
 import { toModelInput } from './codec/model-input.ts'
+import { cropMatte, letterboxOf, pad } from './letterbox.ts'
 import type { CutoutRecipe } from './options.ts'
 import { type CompositeTask, composite } from './pixels/composite.ts'
+import type { MattePlane } from './pixels/matte.ts'
 import type { Review } from './pixels/review.ts'
 import { checkPicture, type RuleViolation } from './rules.ts'
 
 /** What tells the subject from the background: a model to ask, or the file of a finished mask. */
 export type Subject = SubjectModel | { mask: Uint8Array }
 
-export type SubjectModel = Pick<MatteModel, 'inputSize' | 'predict'> & { spec: Pick<ModelSpec, 'guided'> }
+export type SubjectModel = Pick<MatteModel, 'inputSize' | 'predict'> & {
+  spec: Pick<ModelSpec, 'guided' | 'letterbox' | 'leastExpectedIou'>
+}
 
 /** The finished files, and what is known about them. */
 export interface Cutout {
@@ -41,16 +45,35 @@ export async function cutOut(file: Uint8Array, subject: Subject, recipe: CutoutR
 }
 
 /** Where the subject is, as `composite` takes it. */
-type Found = Pick<CompositeTask, 'matte' | 'guided'>
+export type Found = Pick<CompositeTask, 'matte' | 'guided' | 'leastExpectedIou'>
 
 async function givenMask(mask: Uint8Array, picture: DecodedImage): Promise<Found> {
   return { matte: await decodeMask(mask, picture), guided: false }
 }
 
-async function askModel({ inputSize, spec, predict }: SubjectModel, picture: DecodedImage): Promise<Found> {
-  const { alpha, width, height } = await predict(await toModelInput(picture, inputSize))
+/**
+ * Shows a picture to a model as it was trained to see them.
+ *
+ * @throws RmbgError what the model throws
+ */
+export async function askModel(model: SubjectModel, picture: DecodedImage): Promise<Found> {
+  const { guided = false, letterbox, leastExpectedIou } = model.spec
+  const matte = letterbox
+    ? await askInLetterbox(model, picture, letterbox)
+    : await ask(model, await toModelInput(picture, model.inputSize))
+  return { matte, guided, leastExpectedIou }
+}
+
+async function askInLetterbox(model: SubjectModel, picture: DecodedImage, letterbox: Letterbox) {
+  const box = letterboxOf(picture, model.inputSize, letterbox)
+  const rgb = pad(await toModelInput(picture, box), box, model.inputSize, letterbox)
+  return cropMatte(await ask(model, rgb), box)
+}
+
+async function ask({ predict }: SubjectModel, rgb: Uint8Array<ArrayBuffer>): Promise<MattePlane> {
+  const { alpha, width, height } = await predict(rgb)
   await failPoint('process:matte')
-  return { matte: { values: alpha, width, height }, guided: spec.guided ?? false }
+  return { values: alpha, width, height }
 }
 
 async function check(processed: EncodedCutout, { touches }: Review, { rules }: CutoutRecipe) {

@@ -7,7 +7,7 @@ import type { SubjectModel } from './cutout.ts'
 /** The model as another thread gets it; the port has to be transferred. */
 export interface PortedModel {
   inputSize: SubjectModel['inputSize']
-  guided: boolean
+  spec: SubjectModel['spec']
   port: MessagePort
 }
 
@@ -33,14 +33,21 @@ export function serveModel({ inputSize, spec, predict }: SubjectModel) {
     }
     here.postMessage(answer, answer ? [answer.alpha.buffer] : [])
   })
-  return Object.assign(served, { model: { inputSize, guided: spec.guided ?? false, port } as PortedModel })
+  const { guided, letterbox, leastExpectedIou } = spec
+  const cutoutSpec = {
+    ...(guided && { guided }),
+    ...(letterbox && { letterbox }),
+    ...(leastExpectedIou !== undefined && { leastExpectedIou }),
+  }
+  const model: PortedModel = { inputSize, spec: cutoutSpec, port }
+  return Object.assign(served, { model })
 }
 
 /** The end in the other thread: the model, to be asked once. */
-export function modelAt({ inputSize, guided, port }: PortedModel): SubjectModel {
+export function modelAt({ inputSize, spec, port }: PortedModel): SubjectModel {
   return {
     inputSize,
-    spec: { guided },
+    spec,
     predict: async (question) => {
       const answered = once(port, 'message')
       port.postMessage(question, [question.buffer])

@@ -3,9 +3,10 @@ import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import pLimit from 'p-limit'
 import { fromPlainError, RmbgError } from '../errors.ts'
-import type { Device, MatteModel, ModelSpec } from './contract.ts'
+import type { Device, LoadedModel, Matte, ModelSpec } from './contract.ts'
+import { provideRuntime, type RuntimeNews } from './runtime/provide.ts'
 import { sentence } from './sentence.ts'
-import type { ThreadAnswer, ThreadData, ThreadRequest } from './worker.ts'
+import type { ImageAnswer, ImageRequest, ThreadAnswer, ThreadData, ThreadRequest } from './worker.ts'
 
 // The published builds of ONNX Runtime (1.29 and newer) report to Microsoft which models run on which machine, and keep a
 // database of that in the user's home. The variable is read once, when a thread loads the library.
@@ -22,14 +23,20 @@ process.env.ORT_DISABLE_TELEMETRY ||= '1'
  *   beats several with a share each. Measured on 2 cores, per image: 25 against 26 ms for a network of 4 GFLOP, 480
  *   against 750 ms for one of 81 GFLOP.
  * @param options.device where to run; `auto` unless given
- * @throws RmbgError MODEL_INVALID or DEVICE_UNAVAILABLE
+ * @param options.tell told when ONNX Runtime has to be fetched first
+ * @throws RmbgError MODEL_INVALID, DEVICE_UNAVAILABLE or RUNTIME_UNAVAILABLE
  */
 export async function openModel(
   spec: ModelSpec,
-  options: { threads?: number | undefined; device?: Device | undefined } = {},
-): Promise<MatteModel> {
-  const { threads = availableParallelism(), device = 'auto' } = options
-  const start = () => startThread({ spec, threads, device })
+  options: {
+    threads?: number | undefined
+    device?: Device | undefined
+    tell?: ((news: RuntimeNews) => void) | undefined
+  } = {},
+): Promise<LoadedModel> {
+  const { threads = availableParallelism(), device = 'auto', tell } = options
+  const runtime = await provideRuntime({ tell })
+  const start = () => startThread({ spec, threads, device, runtime })
   // One at a time, so that it is known whose image killed the thread.
   const queue = pLimit(1)
   let thread: InferenceThread | undefined = await start().catch((cause: Error) => {
@@ -39,26 +46,29 @@ export async function openModel(
   let closing: Promise<void> | undefined
   const { inputSize, provider, notice } = thread
 
-  async function attempt(rgb: Uint8Array<ArrayBuffer>): Promise<Float32Array<ArrayBuffer>> {
+  async function attempt(request: ImageRequest): Promise<ImageAnswer> {
     thread ??= await start()
     try {
-      return await thread.run(rgb)
+      return await thread.run(request)
     } catch (error) {
       if (!isRefusal(error)) thread = undefined
       throw error
     }
   }
 
-  async function predict(rgb: Uint8Array<ArrayBuffer>) {
+  async function ask(
+    rgb: Uint8Array<ArrayBuffer>,
+    examine: boolean,
+  ): Promise<ImageAnswer & { matte: Matte }> {
     const bytes = inputSize.width * inputSize.height * 3
     if (rgb.byteLength !== bytes)
       throw new RangeError(`Expected ${bytes} bytes of RGB but received ${rgb.byteLength}`)
     if (closing) throw new Error('The model is closed')
     // The first try gets a copy, because bytes that were transferred to a thread are lost with it.
-    const alpha = await queue(() =>
-      attempt(rgb.slice()).catch((error) => {
+    const answer = await queue(() =>
+      attempt({ rgb: rgb.slice(), examine }).catch((error) => {
         if (isRefusal(error)) throw error
-        return attempt(rgb)
+        return attempt({ rgb, examine })
       }),
     ).catch((cause: Error) => {
       if (isRefusal(cause)) throw cause
@@ -67,7 +77,7 @@ export async function openModel(
         cause,
       })
     })
-    return { alpha, ...inputSize }
+    return { ...answer, matte: { alpha: answer.alpha, ...inputSize } }
   }
 
   return {
@@ -75,7 +85,12 @@ export async function openModel(
     inputSize,
     provider,
     notice,
-    predict,
+    predict: async (rgb) => (await ask(rgb, false)).matte,
+    examine: async (rgb) => {
+      const { matte, statistics } = await ask(rgb, true)
+      if (!statistics) throw new Error('The inference thread gave no statistics')
+      return { matte, ...statistics }
+    },
     close: () => {
       // After everything that is already queued.
       closing ??= queue(async () => thread?.close())
@@ -94,10 +109,10 @@ interface InferenceThread {
   provider: string
   notice?: string
   /**
-   * @param rgb transferred
+   * @param request its pixels are transferred
    * @throws RmbgError MODEL_OUTPUT, or any other error when the thread died
    */
-  run(rgb: Uint8Array<ArrayBuffer>): Promise<Float32Array<ArrayBuffer>>
+  run(request: ImageRequest): Promise<ImageAnswer>
   close(): Promise<void>
 }
 
@@ -138,11 +153,11 @@ async function startThread(data: ThreadData): Promise<InferenceThread> {
 
   return {
     ...first.ready,
-    run: async (rgb) => {
+    run: async (request) => {
       const pending = nextAnswer()
-      send({ rgb }, [rgb.buffer])
+      send(request, [request.rgb.buffer])
       const answer = await pending
-      if ('alpha' in answer) return answer.alpha
+      if ('alpha' in answer) return answer
       throw 'refused' in answer
         ? fromPlainError(answer.refused)
         : new Error('the inference thread started twice')

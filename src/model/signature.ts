@@ -33,7 +33,7 @@ export function readSignature(
     new RmbgError('MODEL_INVALID', `${spec.file} ${problem}.`, hint === undefined ? {} : { hint })
   const { input, height, width } = readInput(inputs, invalid)
   const size = agreedSize(width, height, spec.inputSize, invalid)
-  const output = readOutput(outputs, spec.output, size.inputSize, invalid)
+  const output = readOutput(outputs, spec, size.inputSize, invalid)
   return { input, output, ...size }
 }
 
@@ -90,7 +90,7 @@ function agreedSize(
 
 function readOutput(
   outputs: readonly ValueMetadata[],
-  wanted: string | undefined,
+  { output: wanted, outputChannel }: Pick<ModelSpec, 'output' | 'outputChannel'>,
   { width, height }: Signature['inputSize'],
   invalid: Invalid,
 ): Signature['output'] {
@@ -105,32 +105,88 @@ function readOutput(
     throw invalid(`gives "${name}" as ${describe(mask)}, where a mask of float32 or float16 is expected`)
   }
   // A shape that the file does not state reads as empty; each mask is checked when it comes.
-  if (shape?.length && !isMaskShape(shape, { width, height })) {
+  if (shape?.length && !maskLayout(shape, { width, height }, outputChannel)) {
     throw invalid(
-      `gives "${name}" as ${describe(mask)}, where one mask of ${width}x${height} pixels is expected`,
-      outputs.length > 1 ? `Name another output in the JSON file: ${names}.` : undefined,
+      `gives "${name}" as ${describe(mask)}, where ${expectedMask({ width, height }, outputChannel)} is expected`,
+      outputHint(shape, { width, height }, { outputChannel, names: outputs.length > 1 ? names : undefined }),
     )
   }
   return { name, type }
 }
 
-/** Whether a shape is one mask of this size; an open dimension may still become anything. */
-export function isMaskShape(
-  shape: readonly (number | string)[],
-  size: { width: number; height: number },
-): boolean {
-  const { width, height } = size
-  const accepted = [
-    [1, 1, height, width],
-    [1, height, width],
-    [1, height, width, 1],
-    [height, width],
-  ]
-  return accepted.some(
-    (wanted) =>
-      wanted.length === shape.length && wanted.every((length, axis) => !differs(shape[axis], length)),
+const expectedMask = ({ width, height }: Size, outputChannel: number | undefined): string =>
+  outputChannel === undefined
+    ? `one mask of ${width}x${height} pixels`
+    : `an output of ${width}x${height} pixels with a channel ${outputChannel}`
+
+/** What the JSON file should say instead; nothing where it cannot help. */
+function outputHint(
+  shape: Dimensions,
+  size: Size,
+  { outputChannel, names }: { outputChannel: number | undefined; names: string | undefined },
+): string | undefined {
+  const channels = outputChannel === undefined ? channelsOf(shape, size) : undefined
+  if (channels === 2) {
+    return 'If its channels are background and subject, write "outputChannel": 1 into the JSON file, and "activation": "softmax" where they are logits.'
+  }
+  if (channels !== undefined)
+    return 'Write into the JSON file which channel is the mask, such as "outputChannel": 0.'
+  return names && `Name another output in the JSON file: ${names}.`
+}
+
+type Dimensions = readonly (number | string)[]
+interface Size {
+  width: number
+  height: number
+}
+
+/** Where the values of the mask are in an output: those of a channel lie together, or those of a pixel. */
+export interface MaskLayout {
+  order: 'channels-first' | 'channels-last'
+  /** Undefined while the dimension is open. */
+  channels: number | undefined
+}
+
+/**
+ * Reads a shape as a mask of this size, or as several channels of which one is the mask; an open dimension may still
+ * become anything.
+ *
+ * @param outputChannel index of that channel; undefined: the output must have one
+ * @returns undefined when it is not
+ */
+export function maskLayout(shape: Dimensions, size: Size, outputChannel?: number): MaskLayout | undefined {
+  return layoutsOf(shape, size).find(({ channels }) =>
+    outputChannel === undefined
+      ? (channels ?? 1) === 1
+      : outputChannel < (channels ?? Number.POSITIVE_INFINITY),
   )
 }
+
+const channelsOf = (shape: Dimensions, size: Size): number | undefined =>
+  layoutsOf(shape, size).find(({ channels }) => channels !== undefined)?.channels
+
+/** All ways to read a shape; both orders fit where dimensions are open. */
+function layoutsOf(shape: Dimensions, { width, height }: Size): MaskLayout[] {
+  // A batch of one may stand in front, except of a plain HxW.
+  const inner = shape.length === 4 && !differs(shape[0], 1) ? shape.slice(1) : shape
+  if (inner.length === 2) {
+    return fits(inner, [height, width]) ? [{ order: 'channels-first', channels: 1 }] : []
+  }
+  if (inner.length !== 3) return []
+  const layouts: MaskLayout[] = []
+  const [first, , last] = inner
+  if (fits(inner.slice(1), [height, width]))
+    layouts.push({ order: 'channels-first', channels: countOf(first) })
+  if (fits(inner.slice(0, 2), [height, width]))
+    layouts.push({ order: 'channels-last', channels: countOf(last) })
+  return layouts
+}
+
+const fits = (shape: Dimensions, wanted: readonly number[]): boolean =>
+  wanted.every((length, axis) => !differs(shape[axis], length))
+
+const countOf = (dimension: Dimension): number | undefined =>
+  typeof dimension === 'number' ? dimension : undefined
 
 function acceptsThree(dimension: Dimension): boolean {
   return !differs(dimension, 3)

@@ -1,18 +1,20 @@
 import { RmbgError } from '../errors.ts'
-import type { ModelSpec, OutputActivation } from './contract.ts'
+import type { ModelSpec } from './contract.ts'
 import { fromHalf, toHalf } from './half.ts'
-import type { Signature } from './signature.ts'
+import type { MaskLayout, Signature } from './signature.ts'
 
 export type InputValues = Float32Array | Uint16Array | Uint8Array
+/** Float32 values, or float16 bit patterns. */
+export type OutputValues = Float32Array | Uint16Array
 
 /**
  * Makes a function from 8-bit interleaved RGB to a model's input values: (value / 255 - mean) / std, by a table of 256
- * entries per channel. A uint8 input takes the bytes as they are, because its normalization is in the graph. The
- * function returns the same array every time.
+ * entries per channel. A uint8 input takes the bytes as they are, because its normalization is in the graph. With the
+ * channel order BGR, blue comes first. The function returns the same array every time.
  */
 export function imagePacker(
   { input, inputSize }: Signature,
-  normalisation: ModelSpec['normalisation'],
+  { normalisation, channelOrder }: Pick<ModelSpec, 'normalisation' | 'channelOrder'>,
 ): (rgb: Uint8Array) => InputValues {
   const pixels = inputSize.width * inputSize.height
   const arrays = { float32: Float32Array, float16: Uint16Array, uint8: Uint8Array }
@@ -26,36 +28,74 @@ export function imagePacker(
     return table
   })
   const [red, green, blue] = tables as [InputValues, InputValues, InputValues]
+  const [redAt, blueAt] = channelOrder === 'BGR' ? [2, 0] : [0, 2]
   if (input.layout === 'nhwc') {
     return (rgb) => {
       for (let i = 0; i < values.length; i += 3) {
-        values[i] = red[rgb[i]!]!
+        values[i + redAt] = red[rgb[i]!]!
         values[i + 1] = green[rgb[i + 1]!]!
-        values[i + 2] = blue[rgb[i + 2]!]!
+        values[i + blueAt] = blue[rgb[i + 2]!]!
       }
       return values
     }
   }
+  const [redStart, blueStart] = [redAt * pixels, blueAt * pixels]
   return (rgb) => {
     for (let i = 0, source = 0; i < pixels; i++, source += 3) {
-      values[i] = red[rgb[source]!]!
+      values[redStart + i] = red[rgb[source]!]!
       values[pixels + i] = green[rgb[source + 1]!]!
-      values[2 * pixels + i] = blue[rgb[source + 2]!]!
+      values[blueStart + i] = blue[rgb[source + 2]!]!
     }
     return values
   }
 }
 
+/** The numbers that a tensor's values stand for. */
+export const toFloats = (values: InputValues): ArrayLike<number> =>
+  values instanceof Uint16Array ? Float32Array.from(values, fromHalf) : values
+
 /**
- * Turns a model's output into alpha: the stated activation, then clamped to 0..1. It is never stretched between its own
- * extremes, which would turn the faint noise of a picture without a subject into a full mask.
+ * The values of one channel, one for each pixel; of an output with a single channel, all of them.
  *
- * @param raw float32 values, or float16 bit patterns
+ * @returns a view where the values lie together
+ */
+export function channelOf(
+  raw: OutputValues,
+  { order, channels = 1 }: MaskLayout,
+  channel: number,
+): OutputValues {
+  if (channels === 1) return raw
+  const pixels = raw.length / channels
+  if (order === 'channels-first') return raw.subarray(channel * pixels, (channel + 1) * pixels)
+  return raw.filter((_, index) => index % channels === channel)
+}
+
+/** The share of one channel in the softmax over all of them, for each pixel. */
+export function softmaxOf(raw: OutputValues, layout: MaskLayout, channel: number): Float32Array {
+  const planes = Array.from({ length: layout.channels ?? 1 }, (_, each) =>
+    toFloats(channelOf(raw, layout, each)),
+  )
+  const own = planes[channel]!
+  const shares = new Float32Array(own.length)
+  for (let i = 0; i < shares.length; i++) {
+    let sum = 0
+    for (const plane of planes) sum += Math.exp(plane[i]! - own[i]!)
+    shares[i] = 1 / sum
+  }
+  return shares
+}
+
+/**
+ * Turns the values of a mask into alpha: the stated activation, then clamped to 0..1, then inverted where they show the
+ * background. They are never stretched between their own extremes, which would turn the faint noise of a picture without
+ * a subject into a full mask.
+ *
+ * @param raw one value for each pixel; of softmax, what `softmaxOf` gives
  * @throws RmbgError MODEL_OUTPUT when a value is not a finite number
  */
 export function toAlpha(
-  raw: Float32Array | Uint16Array,
-  activation: OutputActivation,
+  raw: OutputValues,
+  { activation, invert }: Pick<ModelSpec, 'activation' | 'invert'>,
 ): Float32Array<ArrayBuffer> {
   const alpha = new Float32Array(raw.length)
   const half = raw instanceof Uint16Array
@@ -67,7 +107,8 @@ export function toAlpha(
       })
     }
     const activated = activation === 'sigmoid' ? 1 / (1 + Math.exp(-value)) : value
-    alpha[i] = Math.min(Math.max(activated, 0), 1)
+    const clamped = Math.min(Math.max(activated, 0), 1)
+    alpha[i] = invert ? 1 - clamped : clamped
   }
   return alpha
 }

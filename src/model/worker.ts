@@ -1,38 +1,51 @@
 /**
- * The thread that runs inference, and the only importer of onnxruntime-node, whose `run` blocks the calling thread for
+ * The thread that runs inference, and the only one that loads onnxruntime-node, whose `run` blocks the calling thread for
  * the whole inference (microsoft/onnxruntime #19611). `session.ts` starts one for each model.
  *
  * An error that is not about the model file or the image ends the thread, because a session cannot be relied on after
  * a failed allocation.
  */
 import { createRequire } from 'node:module'
-import { dirname } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
-import { env, InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node'
 import { type PlainError, RmbgError, toPlainError } from '../errors.ts'
-import type { Device, ModelSpec } from './contract.ts'
+import type { Device, Examined, ModelSpec } from './contract.ts'
 import { openOnDevice } from './providers.ts'
 import { sentence } from './sentence.ts'
-import { isMaskShape, readSignature } from './signature.ts'
-import { type InputValues, imagePacker, toAlpha } from './tensors.ts'
+import { maskLayout, readSignature } from './signature.ts'
+import { statisticsOf } from './statistics.ts'
+import { channelOf, type InputValues, imagePacker, softmaxOf, toAlpha, toFloats } from './tensors.ts'
 
 export interface ThreadData {
   spec: ModelSpec
   threads: number
   device: Device
+  /** The folder of the package that is ONNX Runtime. */
+  runtime: string
 }
 
-/** An image to run, as 8-bit interleaved RGB, or the request to end. */
-export type ThreadRequest = { rgb: Uint8Array<ArrayBuffer> } | 'close'
+export interface ImageRequest {
+  /** 8-bit, interleaved. */
+  rgb: Uint8Array<ArrayBuffer>
+  /** Whether statistics are wanted, too. */
+  examine: boolean
+}
+
+export interface ImageAnswer {
+  alpha: Float32Array<ArrayBuffer>
+  statistics?: Omit<Examined, 'matte'>
+}
+
+/** An image to run, or the request to end. */
+export type ThreadRequest = ImageRequest | 'close'
 
 /** One answer when started, one for every image. */
 export type ThreadAnswer =
   | { ready: { inputSize: { width: number; height: number }; provider: string; notice?: string } }
-  | { alpha: Float32Array<ArrayBuffer> }
+  | ImageAnswer
   | { refused: PlainError }
 
 const port = parentPort!
-const { spec, threads, device } = workerData as ThreadData
+const { spec, threads, device, runtime } = workerData as ThreadData
 
 const answer = (message: ThreadAnswer, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer)
 const refuse = (error: unknown) => {
@@ -40,10 +53,10 @@ const refuse = (error: unknown) => {
   answer({ refused: toPlainError(error) })
 }
 
-// ONNX Runtime writes its warnings straight to stderr, past our printers.
-env.logLevel = 'fatal'
+let ort: Runtime
 
 try {
+  ort = loadRuntime()
   const model = await load()
   answer({ ready: model.ready })
   port.on('message', async (request: ThreadRequest) => {
@@ -53,14 +66,31 @@ try {
       return
     }
     try {
-      const alpha = await model.run(request.rgb)
-      answer({ alpha }, [alpha.buffer])
+      const made = await model.run(request)
+      answer(made, [made.alpha.buffer])
     } catch (error) {
       refuse(error)
     }
   })
 } catch (error) {
   refuse(error)
+}
+
+type Runtime = typeof import('onnxruntime-node')
+
+function loadRuntime(): Runtime {
+  let loaded: Runtime
+  try {
+    loaded = createRequire(import.meta.url)(runtime)
+  } catch (cause) {
+    throw new RmbgError('RUNTIME_UNAVAILABLE', `ONNX Runtime cannot be loaded: ${sentence(cause)}`, {
+      hint: 'docs/install.md names the systems that it runs on.',
+      cause,
+    })
+  }
+  // ONNX Runtime writes its warnings straight to stderr, past our printers.
+  loaded.env.logLevel = 'fatal'
+  return loaded
 }
 
 async function load() {
@@ -71,26 +101,41 @@ async function load() {
     input.layout === 'nchw'
       ? [1, 3, inputSize.height, inputSize.width]
       : [1, inputSize.height, inputSize.width, 3]
-  const pack = imagePacker(signature, spec.normalisation)
+  const pack = imagePacker(signature, spec)
+  const { outputChannel, activation } = spec
 
-  async function run(rgb: Uint8Array): Promise<Float32Array<ArrayBuffer>> {
-    const feeds = { [input.name]: toTensor(input.type, pack(rgb), dimensions) }
+  async function run({ rgb, examine }: ImageRequest): Promise<ImageAnswer> {
+    const values = pack(rgb)
+    const feeds = { [input.name]: toTensor(input.type, values, dimensions) }
     const mask = (await session.run(feeds, [output.name]))[output.name]!
-    if (!isMaskShape(mask.dims, inputSize)) {
+    const layout = maskLayout(mask.dims, inputSize, outputChannel)
+    if (!layout) {
       throw new RmbgError(
         'MODEL_OUTPUT',
         `The model gave a mask of shape ${mask.dims.join('x')} for an image of ${inputSize.width}x${inputSize.height} pixels.`,
       )
     }
     const { buffer, byteOffset, length } = mask.data as Float32Array
-    const raw =
+    const all =
       output.type === 'float16' ? new Uint16Array(buffer, byteOffset, length) : (mask.data as Float32Array)
-    return toAlpha(raw, spec.activation)
+    const raw = channelOf(all, layout, outputChannel ?? 0)
+    const shares = activation === 'softmax' ? softmaxOf(all, layout, outputChannel ?? 0) : raw
+    const alpha = toAlpha(shares, spec)
+    if (!examine) return { alpha }
+    return {
+      alpha,
+      statistics: {
+        input: statisticsOf(toFloats(values)),
+        output: statisticsOf(toFloats(raw)),
+        alpha: statisticsOf(alpha),
+      },
+    }
   }
 
   if (!signature.fixedSize) {
     // The size is only what the description claims: one run now shows whether every image would fail later.
-    await run(new Uint8Array(inputSize.width * inputSize.height * 3)).catch((cause: Error) => {
+    const blank = new Uint8Array(inputSize.width * inputSize.height * 3)
+    await run({ rgb: blank, examine: false }).catch((cause: Error) => {
       throw new RmbgError(
         'MODEL_INVALID',
         `${spec.file} does not run at ${inputSize.width}x${inputSize.height} pixels: ${sentence(cause)}`,
@@ -102,16 +147,17 @@ async function load() {
 }
 
 function openSession() {
-  const packageFolder = dirname(dirname(createRequire(import.meta.url).resolve('onnxruntime-node')))
   const open = (executionProviders: string[]) =>
-    InferenceSession.create(spec.file, {
+    ort.InferenceSession.create(spec.file, {
       executionProviders,
       intraOpNumThreads: threads,
+      // Its plan of one run's memory is kept beside the memory itself: ISNet takes 810 MB more with it, and no less time.
+      enableMemPattern: false,
       // Threads that spin while they wait would take cores from decoding and encoding.
       extra: { session: { intra_op: { allow_spinning: '0' } } },
       logSeverityLevel: 4,
     })
-  return openOnDevice(device, open, listSupportedBackends(), packageFolder).catch((cause: Error) => {
+  return openOnDevice(device, open, ort.listSupportedBackends(), runtime).catch((cause: Error) => {
     if (cause instanceof RmbgError) throw cause
     throw new RmbgError(
       'MODEL_INVALID',
@@ -124,7 +170,8 @@ function openSession() {
   })
 }
 
-function toTensor(type: 'float32' | 'float16' | 'uint8', values: InputValues, dimensions: number[]): Tensor {
+function toTensor(type: 'float32' | 'float16' | 'uint8', values: InputValues, dimensions: number[]) {
+  const { Tensor } = ort
   if (type === 'float32') return new Tensor(type, values as Float32Array, dimensions)
   if (type === 'float16') return new Tensor(type, values as Uint16Array, dimensions)
   return new Tensor(type, values as Uint8Array, dimensions)

@@ -86,6 +86,7 @@ function announce({ onEvent, masks, run, store, database, ...batch }: Batch, ima
     images,
     dryRun: batch.dryRun,
     model: masks === 'from-store' ? 'stored masks' : nameOf(masks.spec),
+    ...(masks !== 'from-store' && masks.spec.choice && { modelChoice: masks.spec.choice }),
     store: store.location,
     database: database.location,
     concurrency: batch.concurrency,

@@ -83,5 +83,8 @@ export interface UnreadableImage {
   failure: RmbgError
 }
 
-/** `held`: another run is working on it now. `untaken`: the run was stopped before the image's turn came. */
+/**
+ * `held`: another run is working on it now. `untaken`: the run was stopped before the image's turn came, or while it
+ * waited for the store; the next run takes it.
+ */
 export type Outcome = CompletedEvent | SkippedEvent | FailedEvent | 'held' | 'untaken'

@@ -1,6 +1,7 @@
 /** What a batch reports while it runs. Printers (terminal, lines, NDJSON) listen; these objects are the NDJSON schema. */
 import type { JobReview } from '../database/jobs.ts'
 import type { ErrorCode } from '../errors.ts'
+import type { ModelChoice } from '../model/contract.ts'
 import type { Estimate } from './estimate.ts'
 
 export type BatchEvent = StartEvent | ModelEvent | ImageEvent | NoticeEvent | SummaryEvent
@@ -11,6 +12,8 @@ export interface StartEvent {
   images: number
   dryRun: boolean
   model: string
+  /** Present when `auto` took the model: why, and which better ones are not installed. */
+  modelChoice?: ModelChoice
   store: string
   database: string
   concurrency: number
@@ -39,7 +42,7 @@ export type KeptReason = 'foreign' | 'input'
  * there and stays.
  */
 export type Output =
-  /** Absolute path. */
+  /** Absolute path, as it is shown (`shownPath`). */
   { path: string } & ({ state: 'written' | 'restored' | 'unchanged' } | { state: 'kept'; reason: KeptReason })
 
 /** The objects that are kept are stored and verified, and the job's row is completed. */
@@ -118,6 +121,8 @@ export type NoticeEvent = {
   | { code: 'kinds-left-out'; files: number; kinds: Record<string, number> }
   /** A database or store is waited for; it answers again. */
   | { code: 'server-away' | 'server-back' }
+  /** The library that runs models was not installed with the program, and is being fetched. */
+  | { code: 'runtime-fetched' }
 )
 
 export interface SummaryEvent {

@@ -72,6 +72,10 @@ function extensionInName(path: string): string {
   return /^[a-z0-9]{1,8}$/.test(extension) ? extension : 'bin'
 }
 
+/** Whether somebody stopped the run while it waited for a store that is away: that says nothing of the image. */
+export const isCutShort = ({ signal }: Pick<Batch, 'signal'>, cause: unknown): boolean =>
+  signal.aborted && cause instanceof RmbgError && cause.code === 'STORE_UNAVAILABLE'
+
 /** @throws RmbgError the cause itself, when the next image would fail in the same way */
 export function imageFailure(cause: unknown): RmbgError {
   const error = asRmbgError(cause)

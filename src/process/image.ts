@@ -27,7 +27,7 @@ import { readVerified } from '../store/verified.ts'
 import { sha256Of } from '../system/sha256.ts'
 import type { Batch, Image, Outcome, ReadableImage } from './contract.ts'
 import type { CompletedEvent, FailedEvent, Output } from './events.ts'
-import { type Begun, fail, failedEvent, imageFailure } from './failure.ts'
+import { type Begun, fail, failedEvent, imageFailure, isCutShort } from './failure.ts'
 import { removeEarlier, removeOwn } from './leftovers.ts'
 import { isOutputLost, placeCutout } from './output-file.ts'
 import { skip, skipOwnCutout } from './skip.ts'
@@ -63,6 +63,8 @@ export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
     }, mebibytes(picture.bytesNeeded))
   } catch (cause) {
     await Promise.all([begun.uploads.settled(), begun.tidied])
+    // Its job is let go of when the run ends.
+    if (isCutShort(batch, cause)) return 'untaken'
     return fail(batch, image, cause, begun)
   }
 }

@@ -85,8 +85,8 @@ export async function collectInputs(options: InputOptions): Promise<Candidates> 
     }
   }
   if (fromFile !== undefined) {
-    const origin = { shown: fromFile, isStandardInput: false }
-    await addList(createReadStream(resolve(cwd, fromFile)), origin, collection)
+    const origin = { shown: shownPath(fromFile), isStandardInput: false }
+    await addList(createReadStream(systemPath(resolve(cwd, fromFile))), origin, collection)
   }
   for (const notice of leftOutNotices(collection.leftOut)) options.onNotice(notice)
   if (unmatched.length > 0 && !options.mayBeEmpty) throw noMatch(unmatched)

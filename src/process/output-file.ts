@@ -1,5 +1,6 @@
 /** The local cut-outs, with `--output`: ours are kept up to date there, and what is not ours is never touched. */
 import { type CompletedJob, findJobOfCutout } from '../database/jobs.ts'
+import { shownPath } from '../system/file-names.ts'
 import { type FileVersion, lookAt, type WriteOptions, writeAtomically } from '../system/files.ts'
 import { sha256OfFile } from '../system/sha256.ts'
 import type { Batch } from './contract.ts'
@@ -29,15 +30,16 @@ export async function placeCutout(
   path: string,
   { job, read, state }: { job: CompletedJob; read: () => Promise<Uint8Array>; state: 'written' | 'restored' },
 ): Promise<Output> {
+  const shown = shownPath(path)
   for (let tries = 0; tries < maxTries; tries++) {
     const verdict = await judge(batch, path, job)
-    if (verdict.state !== 'free') return { path, ...verdict }
-    if (batch.dryRun) return { path, state }
+    if (verdict.state !== 'free') return { path: shown, ...verdict }
+    if (batch.dryRun) return { path: shown, state }
     // A later run sees by this time, without reading the file, that nobody has changed it.
     const options = { what: 'cut-out', over: verdict.over, changedAtMs: job.completedAtMs }
-    if (await writeAtomically(path, await read(), options)) return { path, state }
+    if (await writeAtomically(path, await read(), options)) return { path: shown, state }
   }
-  return { path, state: 'kept', reason: 'foreign' }
+  return { path: shown, state: 'kept', reason: 'foreign' }
 }
 
 /**
@@ -52,7 +54,8 @@ export async function isOutputLost(batch: Batch, candidate: Candidate, job: Comp
 /** What would become of the local cut-out of an image that is not made yet. */
 export async function foreseeOutput(batch: Batch, path: string): Promise<Output> {
   const verdict = await judge(batch, path, undefined)
-  return verdict.state === 'kept' ? { path, ...verdict } : { path, state: 'written' }
+  const shown = { path: shownPath(path) }
+  return verdict.state === 'kept' ? { ...shown, ...verdict } : { ...shown, state: 'written' }
 }
 
 /** @param job the job whose cut-out is to be there, if it is known yet */

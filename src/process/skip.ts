@@ -4,7 +4,7 @@ import { RmbgError } from '../errors.ts'
 import { readVerified } from '../store/verified.ts'
 import type { Batch } from './contract.ts'
 import type { FailedEvent, Output, SkippedEvent } from './events.ts'
-import { failedEvent, imageFailure } from './failure.ts'
+import { failedEvent, imageFailure, isCutShort } from './failure.ts'
 import type { Candidate } from './inputs.ts'
 import { placeCutout } from './output-file.ts'
 
@@ -18,12 +18,13 @@ export async function skip(
   candidate: Candidate,
   job: CompletedJob,
   reason: 'unchanged' | 'same-content',
-): Promise<SkippedEvent | FailedEvent> {
+): Promise<SkippedEvent | FailedEvent | 'untaken'> {
   let output: Output | undefined
   try {
     if (!batch.dryRun) await tagJobs(batch.database.sql, [job.jobId], batch.tags)
     output = await restoreOutput(batch, candidate, job)
   } catch (cause) {
+    if (isCutShort(batch, cause)) return 'untaken'
     return failedEvent(candidate.shown, imageFailure(cause), job.jobId)
   }
   return { ...skipped(candidate, job), reason, review: job.review, ...(output && { output }) }

@@ -38,9 +38,13 @@ export async function* unfinishedImages(
     for (const image of images) {
       if (batch.signal.aborted) return
       const job = 'source' in image ? jobOf.get(image.source) : undefined
-      if (job && !(await isOutputLost(batch, image.candidate, job))) {
-        onSkipped(await skip(batch, image.candidate, job, 'unchanged'))
-      } else yield image
+      if (!job || (await isOutputLost(batch, image.candidate, job))) {
+        yield image
+        continue
+      }
+      const outcome = await skip(batch, image.candidate, job, 'unchanged')
+      if (outcome === 'untaken') return
+      onSkipped(outcome)
     }
   }
 }

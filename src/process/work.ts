@@ -17,13 +17,19 @@ export function workOf(params: Record<string, unknown>): Work {
   return { params, fingerprint: sha256Of(JSON.stringify(params, sorted)) }
 }
 
-/** Everything about a model that changes the result. */
+/** Everything about a model that changes the result. What a model does not state is left out: older jobs never had it. */
 export function modelParameters(spec: ModelSpec): Record<string, unknown> {
   const { name, variant, sha256, inputSize, normalisation, activation, guided } = spec
+  const { channelOrder, letterbox, output, outputChannel, invert } = spec
   return {
     name,
     ...(variant !== undefined && { variant }),
     ...{ sha256, inputSize, normalisation, activation },
     ...(guided && { guided }),
+    ...(channelOrder && { channelOrder }),
+    ...(letterbox && { letterbox }),
+    ...(output !== undefined && { output }),
+    ...(outputChannel !== undefined && { outputChannel }),
+    ...(invert && { invert }),
   }
 }

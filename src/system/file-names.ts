@@ -82,6 +82,18 @@ export function typedArguments(args: readonly string[]): string[] {
   })
 }
 
+/** The value of a flag, or of an environment variable, with the bytes that Node has lost. */
+export function typedValue(value: string): string {
+  if (!value.includes(lost)) return value
+  const given = [...commandLine().flatMap(valuesIn), ...environment().map(behindEquals)]
+  const typed = given.find((bytes) => !isUtf8(bytes) && bytes.toString() === value)
+  return typed ? pathOf(typed) : value
+}
+
+/** What an argument may be the value of: `-o VALUE`, `--output=VALUE`, `-oVALUE`. */
+const valuesIn = (arg: Buffer): Buffer[] => [arg, behindEquals(arg), arg.subarray(2)]
+const behindEquals = (bytes: Buffer): Buffer => bytes.subarray(bytes.indexOf('=') + 1)
+
 /** The working directory, also where its name is not UTF-8. */
 export function workingDirectory(): string {
   const known = process.cwd()
@@ -93,9 +105,12 @@ export function workingDirectory(): string {
   }
 }
 
-function commandLine(): Buffer[] {
+const commandLine = (): Buffer[] => listOfSystem('/proc/self/cmdline')
+const environment = (): Buffer[] => listOfSystem('/proc/self/environ')
+
+function listOfSystem(file: string): Buffer[] {
   try {
-    return splitAtNul(readFileSync('/proc/self/cmdline'))
+    return splitAtNul(readFileSync(file))
   } catch {
     return []
   }

@@ -4,6 +4,7 @@ import type { BigIntStats } from 'node:fs'
 import { type FileHandle, link, lstat, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { RmbgError } from '../errors.ts'
+import { shownPath, systemPath } from './file-names.ts'
 
 const temporaryMark = '.rmbg-tmp-'
 
@@ -26,7 +27,7 @@ export type Present =
   | { kind: 'nothing' }
 
 export async function lookAt(path: string): Promise<Present> {
-  const version = await lstat(path, { bigint: true }).catch(() => undefined)
+  const version = await lstat(systemPath(path), { bigint: true }).catch(() => undefined)
   if (!version) return { kind: 'nothing' }
   if (version.isFile()) return { kind: 'file', version }
   if (version.isSymbolicLink()) return { kind: 'link', version }
@@ -64,14 +65,14 @@ export async function writeAtomically(
   const folder = dirname(path)
   const temporary = join(folder, `${temporaryMark}${randomBytes(8).toString('hex')}`)
   try {
-    await mkdir(folder, { recursive: true })
+    await mkdir(systemPath(folder), { recursive: true })
     if (!tidied.has(folder)) {
       tidied.add(folder)
       // A folder may be writable and not readable.
       await removeLeftovers(folder, (name) => name.startsWith(temporaryMark)).catch(() => {})
     }
     // "wx" refuses a link that somebody put there.
-    const handle = await open(temporary, 'wx')
+    const handle = await open(systemPath(temporary), 'wx')
     let isNamed: boolean
     try {
       await handle.writeFile(bytes)
@@ -82,13 +83,13 @@ export async function writeAtomically(
     } finally {
       await handle.close()
     }
-    if (!isNamed) await rm(temporary, { force: true })
+    if (!isNamed) await rm(systemPath(temporary), { force: true })
     return isNamed
   } catch (cause) {
-    await rm(temporary, { force: true }).catch(() => {})
+    await rm(systemPath(temporary), { force: true }).catch(() => {})
     throw new RmbgError(
       'OUTPUT_UNWRITABLE',
-      `The ${what} ${basename(path)} cannot be written to ${folder}: ${reasonOf(cause)}.`,
+      `The ${what} ${shownPath(basename(path))} cannot be written to ${shownPath(folder)}: ${reasonOf(cause)}.`,
       { hint: 'Check that folder, or choose another one.', cause },
     )
   }
@@ -107,7 +108,7 @@ async function giveName(
     const present = await lookAt(path)
     if (present.kind !== 'file' || !isSameVersion(present.version, over)) return false
   }
-  await rename(temporary, path)
+  await rename(systemPath(temporary), systemPath(path))
   return true
 }
 
@@ -117,17 +118,17 @@ const withoutHardLinks = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
 /** A link fails where a file is, even one that came a moment ago; a rename would replace it. */
 async function giveFreeName(temporary: string, path: string): Promise<boolean> {
   try {
-    await link(temporary, path).catch(async (cause: NodeJS.ErrnoException) => {
+    await link(systemPath(temporary), systemPath(path)).catch(async (cause: NodeJS.ErrnoException) => {
       if (!withoutHardLinks.includes(cause.code ?? '')) throw cause
       // The name is taken first, by an empty file, which fails in the same way.
-      await (await open(path, 'wx')).close()
-      await rename(temporary, path)
+      await (await open(systemPath(path), 'wx')).close()
+      await rename(systemPath(temporary), systemPath(path))
     })
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw cause
   }
-  await rm(temporary, { force: true })
+  await rm(systemPath(temporary), { force: true })
   return true
 }
 
@@ -161,9 +162,9 @@ export async function removeLeftovers(
   folder: string,
   isUnfinished: (name: string) => boolean = () => true,
 ): Promise<void> {
-  for await (const { name } of await opendir(folder)) {
+  for await (const { name } of await opendir(systemPath(folder))) {
     if (!isUnfinished(name)) continue
-    const file = join(folder, name)
+    const file = systemPath(join(folder, name))
     const { mtimeMs } = await stat(file).catch(() => ({ mtimeMs: Date.now() }))
     if (Date.now() - mtimeMs > unfinishedMs) await rm(file, { force: true })
   }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { systemPath } from './file-names.ts'
 
 /** Hex, of bytes or of a text in UTF-8. */
 export const sha256Of = (data: Uint8Array | string): string => createHash('sha256').update(data).digest('hex')
@@ -9,7 +10,7 @@ export const sha256Of = (data: Uint8Array | string): string => createHash('sha25
 /** Hex, of a file's content; memory stays flat. */
 export async function sha256OfFile(path: string): Promise<string> {
   const hash = createHash('sha256')
-  await pipeline(createReadStream(path, { highWaterMark: 2 ** 20 }), hash)
+  await pipeline(createReadStream(systemPath(path), { highWaterMark: 2 ** 20 }), hash)
   return hash.digest('hex')
 }
 

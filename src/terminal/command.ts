@@ -3,10 +3,9 @@ import { CLIError } from '@oclif/core/errors'
 import type * as Interfaces from '@oclif/core/interfaces'
 import * as ux from '@oclif/core/ux'
 import pc from 'picocolors'
-import { type Context, openContext } from '../context.ts'
+import { type Context, openContext, type WaitingNews } from '../context.ts'
 import { RmbgError } from '../errors.ts'
 import { type ResolvedSettings, resolveSettings } from '../settings/settings.ts'
-import type { ServerNews } from '../system/patience.ts'
 import { exitStatus, exitStatusOfFamily } from './exit.ts'
 import { patienceFlag } from './flags.ts'
 import { printable, printableLines, printableOutput } from './printable.ts'
@@ -27,8 +26,8 @@ export interface FrameOptions {
   onStop?: string
   /** Where to say it; stderr by default. */
   tell?: (message: string) => void
-  /** Where to say that a server is away and that it is back; stderr by default. */
-  tellOfServer?: (news: ServerNews) => void
+  /** Where to say what is waited for: a server that is away, or ONNX Runtime on its way; stderr by default. */
+  tellOfWaiting?: (news: WaitingNews) => void
 }
 
 /** What every command shares: its frame, how it speaks, how it reports an error and its exit status. */
@@ -48,12 +47,12 @@ export abstract class BaseCommand extends Command {
       flags = {},
       onStop,
       tell = (message) => this.logToStderr(message),
-      tellOfServer = ({ message }) => this.logToStderr(message),
+      tellOfWaiting = ({ message }) => this.logToStderr(message),
     }: FrameOptions = {},
   ): Promise<T> {
     const settings = await resolveSettings({ patience: this.#patience, ...flags })
     const stop = onStop === undefined ? neverStopped : onStopSignals(tell, onStop)
-    const context = openContext(settings, { signal: stop.signal, tell: tellOfServer })
+    const context = openContext(settings, { signal: stop.signal, tell: tellOfWaiting })
     try {
       return await action({ settings, context, stop })
     } catch (error) {

@@ -9,7 +9,7 @@ import { planOutputs } from '../process/outputs.ts'
 import type { ResolvedCutout } from '../settings/cutout-settings.ts'
 import type { Preset } from '../settings/presets.ts'
 import { environmentVariable as env, type ResolvedSettings, storeFolder } from '../settings/settings.ts'
-import { typedArguments, workingDirectory } from '../system/file-names.ts'
+import { pathOf, systemPath, typedArguments, typedValue, workingDirectory } from '../system/file-names.ts'
 import { cutoutFlags } from './cutout-flags.ts'
 import { assertResultStays, keepFlag } from './keep-flag.ts'
 import { takeOverFlag } from './take-over.ts'
@@ -50,7 +50,7 @@ const modelFlags = {
   model: Flags.string({
     char: 'm',
     helpValue: 'NAME|FILE.onnx',
-    description: `model to use; auto is RMBG-2.0 if installed, else the built-in model; see "rmbg model list" (default: auto) [env: ${env('model')}]`,
+    description: `model to use; auto is the best that is installed; see "rmbg model list" (default: auto) [env: ${env('model')}]`,
   }),
   device: Flags.string({
     options: [...devices],
@@ -156,22 +156,28 @@ export const toInputOptions = (
   patterns: readonly string[],
 ): Omit<InputOptions, 'onNotice'> => ({
   patterns: typedArguments(patterns),
-  ...(flags['from-file'] !== undefined && { fromFile: flags['from-file'] }),
+  ...(flags['from-file'] !== undefined && { fromFile: typedValue(flags['from-file']) }),
   stdin: process.stdin,
   takesJobs: flags['from-mask'],
   ignore,
-  excludeFolders: [storeFolder(home), ...(output === undefined ? [] : folderAndItsTarget(output))],
+  excludeFolders: [
+    storeFolder(home),
+    ...(output === undefined ? [] : folderAndItsTarget(outputFolder(output))),
+  ],
   cwd: workingDirectory(),
 })
 
 /** A folder that is reached through a link is found under its real path as well. */
 function folderAndItsTarget(folder: string): string[] {
   try {
-    return [resolve(folder), realpathSync(folder)]
+    return [folder, pathOf(realpathSync(systemPath(folder), 'buffer'))]
   } catch {
-    return [resolve(folder)] // not there yet
+    return [folder] // not there yet
   }
 }
+
+/** Absolute. */
+const outputFolder = (output: string): string => resolve(workingDirectory(), typedValue(output))
 
 interface BatchWish {
   flags: ProcessFlags
@@ -187,7 +193,7 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
   const { output } = settings
   assertResultStays(settings)
   const outputs =
-    output === undefined ? undefined : planOutputs(candidates, resolve(output), cutout.extension)
+    output === undefined ? undefined : planOutputs(candidates, outputFolder(output), cutout.extension)
   const rules = preset && { preset: preset.name, sha256: preset.checkSha256 }
   return {
     user: settings.user,

@@ -32,7 +32,9 @@ export interface OrphanFigures {
   objects: number
   /** Of these objects. */
   bytes: number
-  /** Completed jobs to fail. */
+  /** Completed jobs in the log. */
+  completed: number
+  /** Of these, jobs to fail. */
   rows: number
   /** Objects that are not ours. */
   foreign: number
@@ -53,7 +55,7 @@ export interface OrphanResult {
 export interface OrphanOptions {
   /** Interval of PostgreSQL; younger objects and jobs are left alone, for somebody may be working on them. */
   grace: string
-  /** Percent of all objects that may be removed. */
+  /** Percent of all objects that may be removed, and of all completed jobs that may be failed. */
   maxShare: number
   /** Plan no removal of objects. */
   keepObjects: boolean
@@ -87,12 +89,13 @@ export async function planOrphans(services: Services, options: OrphanOptions): P
   const { database, store } = services
   const { keepObjects, keepRows, signal, onOrphan } = options
   await assertStoreClock(store, signal)
-  const figures: OrphanFigures = { seen: 0, objects: 0, bytes: 0, rows: 0, foreign: 0 }
+  const figures: OrphanFigures = { seen: 0, objects: 0, bytes: 0, completed: 0, rows: 0, foreign: 0 }
   const before = await timeAgo(database.sql, options.grace)
   const planned = longList<Orphan>()
   const found = findOrphans(services, {
     ...{ before, signal },
     onObject: () => figures.seen++,
+    onCompleted: () => figures.completed++,
     onForeign: (key) => {
       figures.foreign++
       onOrphan({ type: 'foreign', key })
@@ -132,6 +135,8 @@ interface SearchOptions {
   before: string
   signal: AbortSignal
   onObject: () => void
+  /** Is told of each completed job. */
+  onCompleted: () => void
   onForeign: (key: string) => void
 }
 
@@ -161,6 +166,7 @@ async function* findOrphans({ database, store }: Services, options: SearchOption
 
 function* orphansOfJob(job: LoggedJob, objects: OwnObject[], options: SearchOptions): Generator<Orphan> {
   if (job.status !== 'completed') return
+  options.onCompleted()
   for (const { key, jobId, size } of old(objects, options)) {
     if (!job.keys.includes(key)) yield orphan('superseded', key, jobId, size)
   }
@@ -237,8 +243,21 @@ async function removeOrphans(
   return result
 }
 
-/** Many objects without a job are no accident: the log may be older than they are, as after a restore. */
-function assertFewOrphans({ objects, seen }: OrphanFigures, maxShare: number): void {
+/**
+ * Many objects without a job are no accident: the log may be older than they are, as after a restore. Nor are many jobs
+ * without their objects: this may be another store than theirs.
+ */
+function assertFewOrphans({ objects, seen, rows, completed }: OrphanFigures, maxShare: number): void {
+  const failing = shareOf(rows, completed)
+  if (failing > maxShare) {
+    throw new RmbgError(
+      'REFUSED',
+      `${rows} of ${completed} completed jobs (${failing.toFixed(1)}%) lack an object in the store, more than --max-share ${maxShare}% allows.`,
+      {
+        hint: 'Check that this is the store of these jobs, and whole. If their objects are lost, raise --max-share; --keep-rows leaves the jobs as they are.',
+      },
+    )
+  }
   const share = shareOf(objects, seen)
   if (share <= maxShare) return
   throw new RmbgError(

@@ -7,8 +7,11 @@ import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { takeBackup } from '../../src/backup/take.ts'
 import { connectServer } from '../../src/database/connect.ts'
+import { applyMigrations, shippedMigrations } from '../../src/database/migrate.ts'
 import { findTool } from '../../src/database/pg-tools.ts'
+import { directoryStore } from '../../src/store/directory.ts'
 import { sha256Of } from '../../src/system/sha256.ts'
 import { start, temporaryFolder } from '../support/cli.ts'
 import { describeServers, freshInstallation, type Installation } from '../support/fixture-installation.ts'
@@ -101,6 +104,34 @@ describeServers('rmbg backup of a server', () => {
       await admin`drop database if exists ${admin(name)}`
       await admin.end()
     }
+  })
+
+  it('of an earlier release, without a table of installations, comes back with its objects too', async () => {
+    const [old, target, bucket] = [await freshDatabase(), await anotherDatabase(), await freshBucket()]
+    const database = connectServer(old.url)
+    const shipped = await shippedMigrations()
+    await applyMigrations(database, { shipped: shipped.filter(({ name }) => name < '0016') })
+    const store = directoryStore(await temporaryFolder())
+    await makeJob(database.sql, { store })
+    const location = await temporaryFolder()
+    await takeBackup(
+      { database, store, vault: { store: directoryStore(location), location } },
+      {
+        ...{ program: 'test', objects: true, drill: false, keepLast: undefined, keepDays: undefined },
+        ...{ signal: new AbortController().signal, onObject: () => {}, onStep: () => {} },
+      },
+    )
+    const restore = () =>
+      json(['restore', location, '--objects'], { ...bucket.env, DATABASE_URL: target.url })
+    const restored = await restore()
+    expect(restored.status, restored.stderr).toBe(0)
+    expect(restored.stderr).toContain('up to date: 0016_installation')
+    expect(restored.result).toMatchObject({ restored: true, objects: { count: 3, copied: 3 } })
+    // As after an interruption.
+    expect((await restore()).result).toMatchObject({ restored: false, objects: { count: 3, copied: 0 } })
+    await database.close()
+    await old.drop()
+    await target.drop()
   })
 
   it('knows a damaged backup, and does not restore it', async () => {

@@ -101,6 +101,37 @@ describe.skipIf(process.platform !== 'linux')('a name that is not UTF-8', () => 
   })
 })
 
+describe.skipIf(process.platform !== 'linux')('a place whose name is not UTF-8', () => {
+  it('is that of a list, of local cut-outs and of the working directory like any other', async () => {
+    const { folder, home } = await freshWorkspace()
+    const place = Buffer.concat([Buffer.from(join(folder, 'caf')), Buffer.from([0xe9])])
+    await mkdir(place)
+    const inPlace = (name: string) => Buffer.concat([place, Buffer.from(`/${name}`, 'latin1')])
+    await writeFile(inPlace('l\xe9.txt'), '../photos/cup.jpg\n')
+    const run = (...args: string[]) =>
+      execa('sh', ['-c', `cd "$(printf 'caf\\351')" && ${args.join(' ')}`, process.execPath, program], {
+        ...{ cwd: folder, env: { ...cleanEnvironment(), RMBG_HOME: home }, extendEnv: false, reject: false },
+      })
+    const list = `"$0" "$1" process --json --from-file="$(printf 'l\\351.txt')"`
+    const output = (state: string) => ({ path: join(folder, 'caf%E9/o%E9/cup.png'), state })
+    const states = async (...command: string[]) => {
+      const { stdout, stderr } = await run(...command)
+      const images = jsonLines(stdout).filter(({ type }) => type === 'image')
+      expect(images, stderr).toHaveLength(1)
+      return images[0]!.output
+    }
+    expect(await states(list, `-o "$(printf 'o\\351')"`)).toEqual(output('written'))
+    expect(await readFile(inPlace('o\xe9/cup.png'))).not.toHaveLength(0)
+    expect(await states(`RMBG_OUTPUT="$(printf 'o\\351')"`, list)).toEqual(output('unchanged'))
+    // Nothing went to a place of another name.
+    expect((await readdir(folder)).filter((name) => name.startsWith('caf'))).toHaveLength(1)
+    expect((await readdir(place, 'buffer')).map((name) => name.toString('latin1')).sort()).toEqual([
+      'l\xe9.txt',
+      'o\xe9',
+    ])
+  })
+})
+
 describe('a folder from a NAS', () => {
   it('gives its photographs, and tells of what was left out', async () => {
     const { folder, run } = await freshWorkspace()

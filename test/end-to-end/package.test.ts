@@ -1,15 +1,18 @@
 /** What is published: the manifest is true, the package installs elsewhere and runs, the README's first line works. */
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Plugin } from '@oclif/core'
 import { execa } from 'execa'
-import { describe, expect, it } from 'vitest'
-import { cleanEnvironment, root, temporaryFolder } from '../support/cli.ts'
+import { list } from 'tar'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { cleanEnvironment, jsonLines, root, temporaryFolder } from '../support/cli.ts'
 import { picture } from '../support/images.ts'
+import { startRegistry } from '../support/registry.ts'
 
 const readme = await readFile(join(root, 'README.md'), 'utf8')
+const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
 
-/** Of 600 MB, on a machine that may do other things at the same time. */
+/** For an installation, on a machine that may do other things at the same time. */
 const installMs = 300_000
 
 function run(file: string, args: string[], cwd: string, env: Record<string, string> = {}) {
@@ -34,16 +37,41 @@ describe('oclif.manifest.json', () => {
   })
 })
 
+/** The network of a closed company: npm packages come from one registry, and no other host has an address. */
+async function closedNetwork(folder: string, registry: string) {
+  const { stdout: cache } = await execa('npm', ['config', 'get', 'cache'])
+  return {
+    HOME: join(folder, 'home'),
+    XDG_CACHE_HOME: join(folder, 'home/.cache'),
+    npm_config_registry: registry,
+    npm_config_cache: cache, // tarballs are taken from there by digest, if they are in it
+    NODE_OPTIONS: `--require ${join(root, 'test/support/registry-only.cjs')}`,
+  }
+}
+
+const platform = `${process.platform}-${process.arch}`
+
+async function filesIn(tarball: string): Promise<string[]> {
+  const paths: string[] = []
+  await list({ file: tarball, onReadEntry: ({ path }) => paths.push(path.replace('package/', '')) })
+  return paths
+}
+
 describe('the package', () => {
   it(
-    'holds what it needs and nothing else, installs elsewhere and runs',
+    'holds what it needs and nothing else, installs where only the registry is reached, and runs',
     async () => {
       const folder = await temporaryFolder()
-      const packed = await run('npm', ['pack', '--json', '--pack-destination', folder], root)
+      const packages = join(folder, 'packages')
+      const packed = await run(
+        'npm',
+        ['run', 'release:pack', '--', '--to', packages, '--platform', platform],
+        root,
+      )
       expect(packed.exitCode, packed.all).toBe(0)
-      const [{ files, filename }] = JSON.parse(packed.stdout)
-      const topLevel = new Set(files.map((file: { path: string }) => file.path.split('/')[0]))
-      expect([...topLevel].sort()).toEqual([
+      const tarballs = (await readdir(packages)).map((name) => join(packages, name))
+      const files = await filesIn(join(packages, `rmbg-batch-${version}.tgz`))
+      expect([...new Set(files.map((path) => path.split('/')[0]))].sort()).toEqual([
         'CHANGELOG.md',
         'LICENSE',
         'README.md',
@@ -56,30 +84,45 @@ describe('the package', () => {
       ])
       expect(
         files.filter(
-          ({ path }: { path: string }) =>
-            /^src\//.test(path) && !/\.onnx$|^src\/settings\/presets\/\w+\.json$/.test(path),
+          (path) => /^src\//.test(path) && !/\.onnx$|^src\/settings\/presets\/\w+\.json$/.test(path),
         ),
       ).toEqual([])
 
-      const installation = join(folder, 'installation')
-      await mkdir(join(installation, 'photos'), { recursive: true })
-      await writeFile(join(installation, 'package.json'), '{ "private": true }')
-      await picture(1).jpeg().toFile(join(installation, 'photos/cup.jpg'))
+      const registry = await startRegistry(tarballs)
+      onTestFinished(registry.close)
+      const env = await closedNetwork(folder, registry.url)
+      const isClosed = await run('node', ['-e', "require('https').get('https://api.nuget.org')"], folder, env)
+      expect(isClosed.stderr).toContain('ENOTFOUND api.nuget.org')
+
+      const prefix = join(folder, 'prefix')
       const installed = await run(
         'npm',
-        ['install', '--ignore-scripts', '--prefer-offline', join(folder, filename)],
-        installation,
+        ['install', '--global', '--prefix', prefix, 'rmbg-batch'],
+        folder,
+        env,
       )
       expect(installed.exitCode, installed.all).toBe(0)
-      const version = await run('npx', ['rmbg', '--version'], installation)
-      expect(version.stdout).toContain(
-        `rmbg-batch/${JSON.parse(await readFile(join(root, 'package.json'), 'utf8')).version}`,
-      )
-      const processed = await run('npx', ['rmbg', 'process', 'photos', '-o', 'cutouts'], installation, {
-        RMBG_HOME: join(folder, 'home'),
-      })
+      const nodeModules = join(prefix, 'lib/node_modules/rmbg-batch/node_modules')
+      const runtime = join(nodeModules, '@rmbg-batch')
+      expect(await readdir(runtime)).toEqual([`onnxruntime-${platform}`])
+      const [megabytes] = (await execa('du', ['-sm', prefix])).stdout.split('\t')
+      console.log(`\n${packed.stdout.split('\n').slice(-2).join('\n')}\ninstalled: ${megabytes} MB`)
+      expect(Number(megabytes)).toBeLessThan(220)
+
+      const rmbg = (args: string[]) =>
+        run(join(prefix, 'bin/rmbg'), args, folder, { ...env, RMBG_HOME: join(folder, 'home/rmbg') })
+      expect((await rmbg(['--version'])).stdout).toContain(`rmbg-batch/${version}`)
+      await mkdir(join(folder, 'photos'))
+      await picture(1).jpeg().toFile(join(folder, 'photos/cup.jpg'))
+      const processed = await rmbg(['process', 'photos', '-o', 'cutouts'])
       expect(processed.exitCode, processed.all).toBe(0)
-      expect(await readdir(join(installation, 'cutouts'))).toEqual(['cup.png'])
+      expect(await readdir(join(folder, 'cutouts'))).toEqual(['cup.png'])
+
+      // As it is with a lock file of another platform, and with what `npm pack` alone makes.
+      await rm(runtime, { recursive: true })
+      const again = await rmbg(['process', 'photos', '--force', '--json'])
+      expect(again.exitCode, again.all).toBe(0)
+      expect(jsonLines(again.stdout).map(({ code }) => code)).toContain('runtime-fetched')
     },
     installMs,
   )

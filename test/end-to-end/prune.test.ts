@@ -196,7 +196,12 @@ describeServers('rmbg orphans', () => {
     const foreign = 'original/readme.txt'
     for (const key of [lost, superseded, foreign]) await put(key)
 
-    const none = await json('orphans', '--yes')
+    const refused = await installation.run(['orphans', '--yes'])
+    expect([refused.status, refused.stderr]).toEqual([
+      2,
+      expect.stringContaining('Check that this is the store of these jobs'),
+    ])
+    const none = await json('orphans', '--max-share', '50%', '--yes')
     expect(none.result.plan, 'all objects are young').toMatchObject({ objects: 0, rows: 1, foreign: 1 })
     expect(none.result.done).toMatchObject({ objects: 0, rows: 1 })
     const [young] = await installation.sql`select status from image_process_jobs where job_id = ${fresh}`
@@ -209,7 +214,7 @@ describeServers('rmbg orphans', () => {
     expect(stdout).toContain(`job without its object    ${objectKey('mask', robbed, 1, 'png')}`)
     expect(stdout).toContain('not ours, left alone      original/readme.txt')
 
-    const rowsOnly = await json('orphans', '--grace', '1s', '--keep-objects', '--yes')
+    const rowsOnly = await json('orphans', '--grace', '1s', '--keep-objects', '--max-share', '50%', '--yes')
     expect(rowsOnly.result.done).toMatchObject({ objects: 0 })
     expect(await installation.bucket.keys()).toContain(lost)
     const many = await installation.run(['orphans', '--grace', '0s', '--keep-rows', '--yes'])
@@ -241,7 +246,7 @@ describeServers('rmbg orphans', () => {
     await installation.store.remove([row!.processed_path!])
     await installation.sql`update image_process_jobs set created_at = created_at - interval '2 days',
       completed_at = completed_at - interval '2 days'`
-    expect((await json('orphans', '--yes')).result.done.rows).toBe(1)
+    expect((await json('orphans', '--max-share', '100%', '--yes')).result.done.rows).toBe(1)
     const again = await installation.run(['process', 'photos'])
     expect(again.stdout).toContain('1 completed, 0 skipped, 0 failed of 1')
     const rows = await expectInvariants(installation.sql, installation.store)

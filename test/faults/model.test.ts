@@ -89,7 +89,7 @@ describe('a model that', () => {
     await rows()
   })
 
-  it('gives a mask of another shape fails each image, in the log too', async () => {
+  it('gives a mask of another shape fails its trial, before any image is worked on', async () => {
     const { run, rows } = await photos()
     const cut = await modelOf(
       (graph, image) => {
@@ -100,12 +100,26 @@ describe('a model that', () => {
       [1, 1, 'h', 'w'],
     )
     const finished = await run('process', 'photos', '--model', cut, '--json')
-    expect(finished.status, finished.stdout + finished.stderr).toBe(3)
-    const sentence = 'The model gave a mask of shape 1x1x8x32 for an image of 32x32 pixels.'
-    expect(summary(finished).failures).toEqual(
-      Array(4).fill({ input: expect.any(String), code: 'MODEL_OUTPUT', message: sentence }),
+    expect(finished.status, finished.stdout + finished.stderr).toBe(6)
+    expect(ending(finished)).toBe(
+      `${cut} failed its trial: The model gave a mask of shape 1x1x8x32 for an image of 32x32 pixels. [MODEL_INVALID]`,
     )
-    expect((await rows()).map(({ error_message }) => error_message)).toEqual(Array(4).fill(sentence))
+    expect((await rows()).filter(({ status }) => status === 'completed')).toEqual([])
+  })
+
+  it('finds nothing on any trial picture is refused, now and the next time', async () => {
+    const { run, rows } = await photos()
+    const empty = await modelOf((graph, image) =>
+      graph.op('Mul', [redChannel(graph, image), graph.constant(0)]),
+    )
+    for (let round = 0; round < 2; round++) {
+      const finished = await run('process', 'photos', '--model', empty, '--json')
+      expect(finished.status, finished.stdout + finished.stderr).toBe(6)
+      expect(ending(finished)).toBe(
+        `${empty} finds nothing on 3 trial pictures with one clear subject each: every mask is empty. [MODEL_INVALID]`,
+      )
+    }
+    expect((await rows()).filter(({ status }) => status === 'completed')).toEqual([])
   })
 })
 

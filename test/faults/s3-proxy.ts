@@ -1,5 +1,5 @@
 /** A way to the test store on which things go wrong, for every n-th request or for good. */
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
@@ -39,6 +39,12 @@ export const faults = {
     answer.writeHead(head.statusCode!, head.headers)
     answer.write(body.subarray(0, body.length / 2))
   },
+  /** Nothing comes for as long as the fault lasts; then it is answered after all. */
+  silent: async ({ incoming, answer, over }) => {
+    await over
+    const { head, body } = await forward(incoming)
+    answer.writeHead(head.statusCode!, head.headers).end(body)
+  },
   /** Carried out, but the answer ends before its announced length. */
   truncated: async ({ incoming, answer }) => {
     const { head, body } = await forward(incoming)
@@ -74,11 +80,15 @@ export interface Fault {
   every: number
   /** Requests that are let through before. */
   after?: number
+  /** Also the listing by which a run looks whether the store is there, and the look at whose it is. */
+  ofAll?: boolean
 }
 
 interface Exchange {
   incoming: IncomingMessage
   answer: ServerResponse
+  /** Resolves when the fault has ended. */
+  over: Promise<unknown>
 }
 
 export interface StoreProxy {
@@ -88,8 +98,11 @@ export interface StoreProxy {
   fault: Fault | undefined
   /** How often the fault was met since it was set. */
   met: number
+  /** Milliseconds that every request takes longer. */
+  delayMs: number
   /** Takes no connection for so long, as a server that is restarted. */
   away: (ms: number) => Promise<void>
+  readonly isAway: boolean
   close: () => Promise<void>
 }
 
@@ -97,15 +110,21 @@ export interface StoreProxy {
 export async function startStoreProxy(): Promise<StoreProxy> {
   let fault: Fault | undefined
   let seen = 0
+  let end = new EventEmitter().setMaxListeners(0)
   const server = createServer(async (incoming, answer) => {
     incoming.on('error', () => {})
     try {
+      if (proxy.delayMs > 0) await sleep(proxy.delayMs)
       const wanted = fault
-      if (wanted && isObject(incoming) && (wanted.method ?? incoming.method) === incoming.method) {
+      if (
+        wanted &&
+        (wanted.ofAll || isObject(incoming)) &&
+        (wanted.method ?? incoming.method) === incoming.method
+      ) {
         const turn = ++seen - (wanted.after ?? 0)
         if (turn > 0 && turn % wanted.every === 0) {
           proxy.met++
-          return await faults[wanted.kind]({ incoming, answer })
+          return await faults[wanted.kind]({ incoming, answer, over: once(end, 'end') })
         }
       }
       const { head, body } = await forward(incoming)
@@ -127,16 +146,22 @@ export async function startStoreProxy(): Promise<StoreProxy> {
       return fault
     },
     set fault(next) {
+      end.emit('end')
+      end = new EventEmitter().setMaxListeners(0)
       fault = next
       seen = 0
       proxy.met = 0
     },
     met: 0,
+    delayMs: 0,
     away: async (ms) => {
       await close()
       await sleep(ms)
       server.listen(port, '127.0.0.1')
       await once(server, 'listening')
+    },
+    get isAway() {
+      return !server.listening
     },
     close,
   }

@@ -9,10 +9,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { execa, type ResultPromise } from 'execa'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { FailPoint } from '../../src/fail-point.ts'
-import { model, redChannel } from '../model/graphs.ts'
 import { type Finished, finished, jsonLines } from '../support/cli.ts'
 import { describeServers } from '../support/fixture-installation.ts'
 import { picture } from '../support/images.ts'
+import { noise } from './noise.ts'
 import { embeddedVariant, expectWhole, isIn, picturesIn, serverVariant, type Variant } from './variants.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
@@ -20,16 +20,6 @@ vi.setConfig({ testTimeout: 120_000 })
 const leaseMs = 1000
 /** With nothing stored, with the original stored or on its way, with all on its way, and with all stored. */
 const places = ['process:claimed', 'process:returned', 'process:uploading', 'process:stored'] as const
-
-/** The same file and so the same parameters, but no two runs agree on the mask. */
-async function noise(): Promise<string> {
-  const side = 32
-  const file = await model({ input: [1, 3, side, side], output: [1, 1, side, side] }, (graph, image) =>
-    graph.op('RandomUniformLike', [redChannel(graph, image)]),
-  )
-  await writeFile(file.replace(/onnx$/, 'json'), JSON.stringify({ mean: [0, 0, 0], std: [1, 1, 1] }))
-  return file
-}
 
 /** Starts a command that stops itself at a place, and waits until it has. */
 async function stoppedAt(

@@ -4,9 +4,9 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { type Finished, finishedAfter, start } from '../support/cli.ts'
+import { type Finished, finishedAfter, jsonLines, start } from '../support/cli.ts'
 import { describeServers, freshInstallation, type Installation } from '../support/fixture-installation.ts'
-import { expectInvariants } from '../support/job-rows.ts'
+import { expectInvariants, jobRows } from '../support/job-rows.ts'
 import { isLong as long } from '../support/long-mode.ts'
 import { ending, eventsOf } from './assert-output.ts'
 import { writePictures } from './pictures.ts'
@@ -161,21 +161,48 @@ describeServers('an object store that fails', () => {
       expect(notices(finished)).toEqual(['server-away', 'server-back'])
     })
 
-    it('ends the run at once by Ctrl-C', async () => {
-      await writePictures(join(installation.folder, 'stopped'), 12)
-      const run = begun('stopped')
-      const started = { at: 0 }
+    /** Sends SIGINT when the run says that it waits for the store. */
+    const stoppedInAbsence = async (folder: string, ...more: string[]) => {
+      const run = begun(folder, ...more)
+      let signalledAt = 0
       run.stdout!.on('data', (text: Buffer) => {
         if (!text.toString().includes('server-away')) return
-        started.at = Date.now()
+        signalledAt = Date.now()
         run.kill('SIGINT')
       })
-      const away = proxy.away(15_000)
-      const { exitCode } = await run
-      const ms = Date.now() - started.at
+      const { exitCode, stdout, stderr } = await run
+      expect(exitCode, String(stderr)).toBe(130)
+      expect(Date.now() - signalledAt).toBeLessThan(5000)
+      const events = jsonLines(String(stdout))
+      expect(events.filter(({ status }) => status === 'failed')).toEqual([])
+      return events.at(-1)!
+    }
+
+    it('before a run begins ends it at once by Ctrl-C', async () => {
+      await writePictures(join(installation.folder, 'stopped'), 2)
+      const away = proxy.away(8_000)
+      expect(await stoppedInAbsence('stopped')).toMatchObject({ code: 'STORE_UNAVAILABLE' })
       await away
-      expect(exitCode).toBe(130)
-      expect(ms).toBeLessThan(5000)
+    })
+
+    it('ends the run at once by Ctrl-C, and leaves what was in work to the next one', async () => {
+      await writePictures(join(installation.folder, 'in-work'), 4)
+      proxy.fault = { kind: 'reset', method: 'PUT', every: 1, after: 3 }
+      const { completed, failed, remaining } = await stoppedInAbsence('in-work')
+      expect([completed + remaining, failed]).toEqual([4, 0])
+      const rows = await jobRows(installation.sql)
+      const ours = rows.flatMap(({ source_path, status }) =>
+        source_path.includes('/in-work/') ? status : [],
+      )
+      expect(ours).toContain('pending')
+      expect(ours.filter((status) => status !== 'pending')).toEqual(Array(completed).fill('completed'))
+    })
+
+    it('ends the run by Ctrl-C also while it restores local cut-outs, which are no failures', async () => {
+      await writePictures(join(installation.folder, 'restored'), 12)
+      expect((await process_('restored')).status).toBe(0)
+      proxy.fault = { kind: 'reset', method: 'GET', every: 1 }
+      expect(await stoppedInAbsence('restored', '-o', 'restored-cut')).toMatchObject({ failed: 0 })
     })
 
     it('for longer than it is waited for ends the run with one sentence', async () => {

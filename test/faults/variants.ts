@@ -81,14 +81,7 @@ export async function serverVariant({ migrated = true } = {}): Promise<Variant> 
   const installation = await freshInstallation()
   const sql = postgres(installation.database.url, { max: 1, onnotice: () => {}, fetch_types: false })
   const look = async <T>(see: See<T>) => {
-    // The server may still be busy with the last words of a killed client.
-    for (;;) {
-      const others = await sql`
-        select 1 from pg_stat_activity
-        where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'`
-      if (others.length === 0) break
-      await sleep(10)
-    }
+    await untilAlone(sql)
     return see(sql, installation.store)
   }
   const variant: Variant = {
@@ -103,6 +96,17 @@ export async function serverVariant({ migrated = true } = {}): Promise<Variant> 
   }
   if (migrated) expect((await variant.run(['migrate'])).status).toBe(0)
   return variant
+}
+
+/** Waits until nobody else is connected: the server may still be busy with the last words of a killed client. */
+export async function untilAlone(sql: postgres.Sql): Promise<void> {
+  for (;;) {
+    const others = await sql`
+      select 1 from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'`
+    if (others.length === 0) return
+    await sleep(10)
+  }
 }
 
 /** The same suite in both variants. */

@@ -6,13 +6,13 @@ import { promisify } from 'node:util'
 import type { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { RmbgError } from '../../src/errors.ts'
-import type { MatteModel, ModelSpec } from '../../src/model/contract.ts'
+import type { LoadedModel, ModelSpec } from '../../src/model/contract.ts'
 import { openModel } from '../../src/model/session.ts'
 import { createGraph, type Graph, type Value } from '../../training/graph.ts'
 import { model, modelFolder, plainSpec, redChannel, saveModel } from './graphs.ts'
 
-const opened: MatteModel[] = []
-async function open(spec: ModelSpec): Promise<MatteModel> {
+const opened: LoadedModel[] = []
+async function open(spec: ModelSpec): Promise<LoadedModel> {
   const result = await openModel(spec, { threads: 1 })
   opened.push(result)
   return result
@@ -102,6 +102,21 @@ describe('the way into the model', () => {
     for (let i = 0; i < 24; i++) expect(alpha[i]).toBeCloseTo((100 + i) / 255, 6)
   })
 
+  it('feeds blue first to a file that takes BGR; mean and std stay those of R, G and B', async () => {
+    const file = await model({}, redChannel)
+    const normalisation: ModelSpec['normalisation'] = { mean: [0, 0, 0.5], std: [1, 1, 2] }
+    const { alpha } = await (await open(plainSpec(file, { normalisation, channelOrder: 'BGR' }))).predict(
+      picture(),
+    )
+    expect(alpha[0]).toBeCloseTo((200 / 255 - 0.5) / 2, 6)
+
+    const interleaved = await model({ input: [1, 4, 6, 3], output: [1, 4, 6, 1] }, (graph, image) =>
+      redChannel(graph, image, 3),
+    )
+    const last = await open(plainSpec(interleaved, { channelOrder: 'BGR' }))
+    expect((await last.predict(picture())).alpha[0]).toBeCloseTo(200 / 255, 6)
+  })
+
   it('takes the input size from the file, and from the spec where the file leaves it open', async () => {
     const fixed = await open(plainSpec(await model({}, redChannel)))
     expect(fixed.inputSize).toEqual({ width: 6, height: 4 })
@@ -172,6 +187,65 @@ describe('the way out of the model', () => {
     expect((await named.predict(picture())).alpha[0]).toBeCloseTo(200 / 255, 6)
     const error = await refusal(openModel(plainSpec(file, { output: 'green' })))
     expect(error).toMatchObject({ code: 'MODEL_INVALID', hint: 'Its outputs: red, blue.' })
+  })
+
+  describe('of several channels', () => {
+    /** Background and subject: the red channel, and the rest to 1; channels first or last. */
+    const twoChannels = (shape: number[], channelsLast = false) =>
+      model({ output: shape }, (graph, image) => {
+        const red = redChannel(graph, image)
+        const both = graph.op('Concat', [graph.op('Sub', [graph.constant(1), red]), red], { axis: 1 })
+        return channelsLast ? graph.op('Transpose', [both], { perm: [0, 2, 3, 1] }) : both
+      })
+
+    it.each([
+      ['first', [1, 2, 4, 6], false],
+      ['last', [1, 4, 6, 2], true],
+    ])('reads the channel that the spec names, channels %s', async (_, shape, channelsLast) => {
+      const file = await twoChannels(shape, channelsLast)
+      const of = async (outputChannel: number) => {
+        const { alpha } = await (await open(plainSpec(file, { outputChannel }))).predict(picture(100))
+        return Math.round(alpha[23]! * 255)
+      }
+      expect([await of(0), await of(1)]).toEqual([132, 123])
+    })
+
+    it('takes softmax over all channels', async () => {
+      const file = await twoChannels([1, 2, 4, 6])
+      const spec = plainSpec(file, { outputChannel: 1, activation: 'softmax' })
+      const { alpha } = await (await open(spec)).predict(picture(100))
+      const red = 123 / 255
+      expect(alpha[23]).toBeCloseTo(Math.exp(red) / (Math.exp(red) + Math.exp(1 - red)), 6)
+    })
+
+    it('is refused where nothing says which channel is the mask, or a channel that is not there', async () => {
+      const file = await twoChannels([1, 2, 4, 6])
+      const unnamed = await refusal(openModel(plainSpec(file)))
+      expect(unnamed).toMatchObject({
+        code: 'MODEL_INVALID',
+        message: expect.stringContaining('float32 1x2x4x6, where one mask of 6x4 pixels is expected'),
+        hint: expect.stringContaining('"outputChannel": 1'),
+      })
+      const absent = await refusal(openModel(plainSpec(file, { outputChannel: 2 })))
+      expect(absent.message).toContain('where an output of 6x4 pixels with a channel 2 is expected')
+    })
+  })
+
+  it('inverts an output that shows the background', async () => {
+    const file = await model({}, redChannel)
+    const { alpha } = await (await open(plainSpec(file, { invert: true }))).predict(picture(100))
+    expect(Math.round(alpha[23]! * 255)).toBe(132)
+  })
+
+  it('says on request what the model was given and gave', async () => {
+    const file = await model({}, (graph, image) =>
+      graph.op('Mul', [redChannel(graph, image), graph.constant(10)]),
+    )
+    const { matte, input, output, alpha } = await (await open(plainSpec(file))).examine(picture(51))
+    expect(matte).toMatchObject({ width: 6, height: 4 })
+    expect(input.max).toBeCloseTo(200 / 255, 5)
+    expect(output).toMatchObject({ min: 2, max: expect.closeTo(740 / 255, 4) })
+    expect(alpha).toEqual({ min: 1, max: 1, mean: 1, standardDeviation: 0 })
   })
 
   it('refuses a mask that holds no number, for this image only', async () => {

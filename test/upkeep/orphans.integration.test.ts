@@ -166,6 +166,23 @@ onBothDatabases('a plan of orphans', (database) => {
     expect(await at.keys()).toHaveLength(7)
   })
 
+  it('refuses to fail more than its share of all completed jobs: the store may be another one', async () => {
+    await wholeJob()
+    const lost = await wholeJob()
+    await makeJob(database().sql, { ageDays: 2, status: 'failed' })
+    await at.store.remove([key(lost)])
+    const orphans = await plan({ maxShare: 20 })
+    expect(orphans.figures).toMatchObject({ completed: 2, rows: 1 })
+    expect(() => orphans.assertAllowed()).toThrow(
+      /1 of 2 completed jobs \(50.0%\) lack an object in the store/,
+    )
+    await expect(orphans.execute({ signal })).rejects.toMatchObject({ code: 'REFUSED' })
+    expect(await statusOf(lost)).toMatchObject({ status: 'completed' })
+    const kept = await plan({ maxShare: 20, keepRows: true })
+    expect(() => kept.assertAllowed()).not.toThrow()
+    expect(await (await plan({ maxShare: 50 })).execute({ signal })).toMatchObject({ rows: 1 })
+  })
+
   it('plans only what it may change, and nothing young or foreign', async () => {
     const jobId = await wholeJob()
     await at.store.remove([key(jobId)])

@@ -1,10 +1,11 @@
-import { sizeText } from '../../bytes.ts'
 import type { ListedModel } from '../../model/shelf/list.ts'
 import { modelsFolder, resolveSettings } from '../../settings/settings.ts'
 import { BaseCommand } from '../../terminal/command.ts'
+import { modelListText } from '../../terminal/texts/model-text.ts'
 
 export default class ModelList extends BaseCommand {
-  static override summary = 'List the models that are built in, installed or available for download.'
+  static override summary =
+    'List the models that are built in, in the models folder, or available for download.'
   static override baseFlags = {}
   static override examples = ['<%= config.bin %> model list', '<%= config.bin %> model list --json']
   static override enableJsonFlag = true
@@ -14,11 +15,7 @@ export default class ModelList extends BaseCommand {
     const { home } = await resolveSettings({})
     const { listModels } = await import('../../model/shelf/list.ts')
     const models = await listModels(modelsFolder(home))
-    const width = Math.max(...models.map(({ name }) => name.length))
-    for (const { name, state, size, license, summary } of models) {
-      const columns = [name.padEnd(width), state.padEnd(9), sizeText(size).padStart(7), license]
-      this.log(`${columns.join('  ')}${summary ? `\n${' '.repeat(width + 2)}${summary}` : ''}`)
-    }
+    this.log(modelListText(models, process.stdout.columns ?? Number.POSITIVE_INFINITY))
     return models
   }
 }

@@ -80,9 +80,6 @@ export function unreadableTiff(tags: TiffTags): RmbgError | undefined {
     // libvips would take these numbers for RGB; it converts those with fewer color samples.
     return refusal('holds YCbCr without JPEG compression', asRgb)
   }
-  if (isOneOf(grey, photometric) && tags.samplesPerPixel > 2 && tags.extraSamples.length === 0) {
-    return refusal(`has ${tags.samplesPerPixel} channels without saying what they mean`, asRgb)
-  }
   if (extraChannels(tags).alpha !== undefined && losesTransparency(numbers, photometric)) {
     return refusal(`has transparency with ${numbers.name} in ${space.name}`, asRgb)
   }

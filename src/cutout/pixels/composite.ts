@@ -1,5 +1,6 @@
 /** From picture and matte to mask and cut-out. */
 import type { Box, Picture, Samples } from '../picture.ts'
+import { expectedIou } from './expected-iou.ts'
 import { estimateForeground } from './foreground.ts'
 import { guidedUpsample } from './guided.ts'
 import { type MattePlane, resizeMatte } from './matte.ts'
@@ -19,6 +20,8 @@ export interface CompositeTask extends CompositeOptions {
   matte: MattePlane | Uint8Array<ArrayBuffer>
   /** Bring the matte to full size along the picture's edges (see `guidedUpsample`). */
   guided: boolean
+  /** Of a model whose mattes are known to say how good they are: what `expectedIou` must reach. */
+  leastExpectedIou?: number | undefined
 }
 
 /** Mask and cut-out in memory. */
@@ -42,7 +45,8 @@ const visibleFrom = 13
  * subject's own color (with `refine`), opaque ones keep theirs, and fully transparent ones are cleared unless
  * `keepHiddenColor`.
  */
-export function composite({ picture, matte, guided, refine, keepHiddenColor }: CompositeTask): CutoutPixels {
+export function composite(task: CompositeTask): CutoutPixels {
+  const { picture, matte, guided, refine, keepHiddenColor, leastExpectedIou } = task
   const { data, width, height } = picture
   const alpha = data instanceof Uint16Array ? new Uint16Array(width * height) : new Uint8Array(width * height)
   if (matte instanceof Uint8Array) fillFrom(matte, alpha)
@@ -57,7 +61,13 @@ export function composite({ picture, matte, guided, refine, keepHiddenColor }: C
     width,
     height,
     subject: boundingBox(mask, width, height),
-    review: review({ ...picture, mask, rgba }),
+    review: review({
+      ...picture,
+      mask,
+      rgba,
+      expectedIou: matte instanceof Uint8Array ? null : expectedIou(matte.values),
+      leastExpectedIou,
+    }),
   }
 }
 

@@ -15,6 +15,7 @@ export type ReviewReason =
   | 'many-holes'
   | 'soft-mask'
   | 'halo'
+  | 'doubtful-mask'
 
 export interface Review {
   /** Share of the frame that the subject covers, 0..1: the mean of alpha. */
@@ -32,6 +33,8 @@ export interface Review {
    * 1 (the background's); null when there is no soft edge, or subject and background have the same color.
    */
   haloScore: number | null
+  /** The overlap with the true subject that the model's own matte promises, 0..1; null without a model. */
+  expectedIou: number | null
   /** Why a person should look at it; empty when nothing is suspicious. */
   reasons: ReviewReason[]
 }
@@ -46,6 +49,10 @@ export interface Reviewed {
   channels: 3 | 4
   width: number
   height: number
+  /** As in `Review`. */
+  expectedIou: number | null
+  /** What `expectedIou` must reach, where that is known to tell good masks from bad ones. */
+  leastExpectedIou: number | undefined
 }
 
 const clearBelow = 13
@@ -68,16 +75,18 @@ export function review(reviewed: Reviewed): Review {
     islands,
     holes,
     haloScore: halo(reviewed),
+    expectedIou: reviewed.expectedIou === null ? null : rounded(reviewed.expectedIou),
   }
-  return { ...figures, reasons: conspicuous(figures) }
+  return { ...figures, reasons: conspicuous(figures, reviewed.leastExpectedIou) }
 }
 
 /**
  * The limits were chosen by looking at samples and photographs. For the halo: a cut-out that keeps its old background's
  * color scores 0.5 on an even edge. The figures are stored with the job, so that anyone can apply other limits.
  */
-function conspicuous(figures: Omit<Review, 'reasons'>): ReviewReason[] {
+function conspicuous(figures: Omit<Review, 'reasons'>, leastExpectedIou: number | undefined): ReviewReason[] {
   const { subjectArea, softShare, touches, islands, holes, haloScore } = figures
+  const { expectedIou } = figures
   if (subjectArea < 0.001) return ['empty-mask']
   if (subjectArea > 0.98) return ['full-mask']
   const reasons: [ReviewReason, boolean][] = [
@@ -86,8 +95,11 @@ function conspicuous(figures: Omit<Review, 'reasons'>): ReviewReason[] {
     ['touches-frame', touches.some((side) => side !== 'bottom')],
     ['many-islands', islands > 3],
     ['many-holes', holes > 8],
-    ['soft-mask', softShare > 0.4],
+    // A matte that is known to say how sure its model is says more than that it is soft: three quarters of the good ones of
+    // the built-in model are.
+    ['soft-mask', leastExpectedIou === undefined && softShare > 0.4],
     ['halo', haloScore !== null && haloScore > 0.35],
+    ['doubtful-mask', expectedIou !== null && expectedIou < (leastExpectedIou ?? 0)],
   ]
   return reasons.filter(([, applies]) => applies).map(([reason]) => reason)
 }

@@ -1,14 +1,15 @@
-import { createHash, type Hash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { createHash } from 'node:crypto'
 import { open, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pRetry from 'p-retry'
 import { EnvHttpProxyAgent, fetch, type Response } from 'undici'
 import { sizeText } from '../../bytes.ts'
 import { RmbgError } from '../../errors.ts'
 import { diskProblem, flush } from '../../system/files.ts'
+import { addFile } from './file-digests.ts'
+import { networkReason } from './head.ts'
+import { gateError, gateProblem } from './hugging-face.ts'
 
 export interface DownloadSource {
   url: string
@@ -261,15 +262,6 @@ async function begun(part: string, url: string): Promise<Begun | undefined> {
   }
 }
 
-async function addFile(file: string, digests: readonly Hash[]): Promise<void> {
-  await pipeline(
-    createReadStream(file, { highWaterMark: 2 ** 20 }),
-    async (chunks: AsyncIterable<Buffer>) => {
-      for await (const chunk of chunks) for (const digest of digests) digest.update(chunk)
-    },
-  )
-}
-
 /** @throws RmbgError MODEL_GATED or MODEL_DOWNLOAD, or Transient, unless the answer holds the file or a part of it */
 async function refuse(
   response: Response,
@@ -280,15 +272,7 @@ async function refuse(
   if ((status === 200 || status === 206) && !isPage) return
   await response.body?.cancel()
   if (status === 401 || status === 403) {
-    throw new RmbgError(
-      'MODEL_GATED',
-      token !== undefined
-        ? `${host} refuses the token (HTTP ${status}).`
-        : `${host} gives this file only to those who accepted its terms (HTTP ${status}).`,
-      {
-        hint: `Accept the terms at ${termsPage}, make a token in your account's settings, and set HF_TOKEN to it.`,
-      },
-    )
+    throw gateError(gateProblem(status, headers, token !== undefined), { host, status, termsPage })
   }
   if (status === 404) {
     throw new RmbgError('MODEL_DOWNLOAD', `${host} does not have ${new URL(url).pathname} (HTTP 404).`, {
@@ -310,8 +294,13 @@ async function refuse(
   )
 }
 
-/** It is better to stop before the first byte than when the disk is full. */
-async function assertRoom(part: string, bytes: number): Promise<void> {
+/**
+ * It is better to stop before the first byte than when the disk is full.
+ *
+ * @param part a file in the folder that is written to
+ * @throws RmbgError MODEL_DOWNLOAD
+ */
+export async function assertRoom(part: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(dirname(part))
   if (bavail * bsize >= bytes) return
   throw new RmbgError(
@@ -329,10 +318,4 @@ export function diskError(cause: NodeJS.ErrnoException, file: string): RmbgError
     isFull ? refused.sentence : `${file} cannot be written (${cause.code}).`,
     { hint: isFull ? 'Make room there, or choose another RMBG_HOME.' : 'Check its permissions.', cause },
   )
-}
-
-/** undici wraps the system's error. */
-function networkReason(error: Error): string {
-  const { cause } = error as { cause?: NodeJS.ErrnoException }
-  return cause?.code ?? cause?.message ?? error.message
 }

@@ -15,7 +15,13 @@ export interface Origin {
   /** True when the digest was known before the download; false when it was taken from this copy. */
   pinned: boolean
   fetchedAt: string
-  license: { name: string; acceptedBy?: string | undefined; acceptedAt?: string | undefined }
+  license: {
+    name: string
+    acceptedBy?: string | undefined
+    acceptedAt?: string | undefined
+    /** Files beside it, behind its own name and a dot: `LICENSE.md` is `medium.LICENSE.md`. */
+    texts?: string[] | undefined
+  }
   /** Of the file: with `size`, a cheap way to notice a change. */
   mtimeMs: number
 }
@@ -23,7 +29,13 @@ export interface Origin {
 /** Where a variant of a model is, or would be, installed. */
 export function modelPaths(modelsFolder: string, name: string, variant: string) {
   const folder = join(modelsFolder, name)
-  return { folder, file: join(folder, `${variant}.onnx`), origin: join(folder, `${variant}.origin.json`) }
+  return {
+    folder,
+    file: join(folder, `${variant}.onnx`),
+    origin: join(folder, `${variant}.origin.json`),
+    /** Of a license text that came with it. */
+    license: (text: string) => join(folder, `${variant}.${text}`),
+  }
 }
 
 /** The record of an installed variant; undefined when it is not installed, or not completely. */

@@ -1,4 +1,7 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join, parse } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { readDescription } from './description.ts'
 import { modelPaths, readOrigin } from './installed.ts'
 import { fetchableModels } from './known.ts'
 import { builtinModels } from './registry.ts'
@@ -6,20 +9,21 @@ import { builtinModels } from './registry.ts'
 export interface ListedModel {
   /** As it is written on the command line. */
   name: string
-  state: 'built-in' | 'installed' | 'available'
-  /** Bytes, where known. */
+  /** `own`: somebody put the file into the models folder. `unfinished`: a download of it was begun. */
+  state: 'built-in' | 'installed' | 'own' | 'unfinished' | 'available'
+  /** Bytes, where known. Of an unfinished one, of what has come. */
   size?: number
   license: string
   /** Only for the first variant of a model. */
   summary?: string
-  /** Path, when it is built in or installed. */
+  /** Path, unless it is only available. */
   file?: string
 }
 
-/** All built-in, installed and downloadable models, the built-in ones first. */
+/** All models that can be named: the built-in ones first, what lies in the models folder, what can be fetched. */
 export async function listModels(modelsFolder: string): Promise<ListedModel[]> {
-  const models: ListedModel[] = Object.entries(builtinModels).map(
-    ([name, { size, license, summary, file }]) => ({
+  const builtin = Object.entries(builtinModels).map(
+    ([name, { size, license, summary, file }]): ListedModel => ({
       name,
       state: 'built-in',
       size,
@@ -28,19 +32,60 @@ export async function listModels(modelsFolder: string): Promise<ListedModel[]> {
       file: fileURLToPath(file),
     }),
   )
+  const fetchable = await listFetchable(modelsFolder)
+  const known = new Set(fetchable.flatMap(({ file }) => file ?? []))
+  return [...builtin, ...(await listOwn(modelsFolder, known)), ...fetchable]
+}
+
+async function listFetchable(modelsFolder: string): Promise<ListedModel[]> {
+  const models: ListedModel[] = []
   for (const [name, { variants, license, summary }] of Object.entries(fetchableModels)) {
     for (const [index, [variant, { size }]] of Object.entries(variants).entries()) {
-      const origin = await readOrigin(modelsFolder, name, variant)
-      const known = origin?.size ?? size
+      const present = await presentVariant(modelsFolder, name, variant)
       models.push({
         name: index === 0 ? name : `${name}:${variant}`,
-        state: origin ? 'installed' : 'available',
-        ...(known !== undefined && { size: known }),
+        state: 'available',
+        ...(size !== undefined && { size }),
         license,
         ...(index === 0 && { summary }),
-        ...(origin && { file: modelPaths(modelsFolder, name, variant).file }),
+        ...present,
       })
     }
   }
   return models
+}
+
+async function presentVariant(
+  modelsFolder: string,
+  name: string,
+  variant: string,
+): Promise<Pick<ListedModel, 'state' | 'size' | 'file'> | undefined> {
+  const { file } = modelPaths(modelsFolder, name, variant)
+  const origin = await readOrigin(modelsFolder, name, variant)
+  if (origin) return { state: 'installed', size: origin.size, file }
+  const part = await stat(`${file}.part`).catch(() => undefined)
+  return part && { state: 'unfinished', size: part.size, file: `${file}.part` }
+}
+
+/** A file right in the models folder is found by its bare name, one deeper in there by its path. */
+async function listOwn(modelsFolder: string, known: ReadonlySet<string>): Promise<ListedModel[]> {
+  const entries = await readdir(modelsFolder, { withFileTypes: true, recursive: true }).catch(() => [])
+  const models: ListedModel[] = []
+  for (const { name: base, parentPath } of entries) {
+    const file = join(parentPath, base)
+    if (!/\.onnx$/i.test(base) || known.has(file)) continue
+    const found = await stat(file).catch(() => undefined)
+    if (!found?.isFile()) continue
+    const { name } = parse(base)
+    const isShadowed = Object.hasOwn(builtinModels, name) || !base.endsWith('.onnx')
+    const description = await readDescription(join(parentPath, `${name}.json`)).catch(() => undefined)
+    models.push({
+      name: parentPath === modelsFolder && !isShadowed ? name : file,
+      state: 'own',
+      size: found.size,
+      license: description?.license ?? 'unknown',
+      file,
+    })
+  }
+  return models.sort((a, b) => (a.name < b.name ? -1 : 1))
 }

@@ -1,28 +1,22 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { copyFile, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { pipeline } from 'node:stream/promises'
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { RmbgError } from '../../errors.ts'
 import { sync } from '../../system/files.ts'
 import { takeLock } from '../../system/lock.ts'
-import { sha256OfFile } from '../../system/sha256.ts'
 import { userName } from '../../system/user.ts'
-import { type Downloaded, type DownloadOptions, diskError, download } from './download.ts'
+import type { ModelSpec } from '../contract.ts'
+import { type Downloaded, diskError } from './download.ts'
 import { externalData } from './external-data.ts'
+import { type Fetched, type FetchOptions, fetchTo, npmFolder } from './fetch.ts'
 import { modelPaths, type Origin, readOrigin } from './installed.ts'
 import { type FetchableModel, fetchableModels, findFetchable, type Variant } from './known.ts'
+import { toSpec } from './registry.ts'
 
-export interface PullOptions
-  extends Pick<DownloadOptions, 'onProgress' | 'signal' | 'stallMs' | 'backoffMs'> {
+export interface PullOptions extends FetchOptions {
   modelsFolder: string
   /** Called for a license that restricts use. Acceptance is recorded beside the model, with the user's name. */
   acceptsLicense: (model: FetchableModel, name: string) => Promise<boolean>
-  /** Hugging Face token, for gated models. */
-  token?: string | undefined
-  /** URL of Hugging Face, or of a mirror. */
-  endpoint: string
-  /** Path of a file to install instead of downloading one. */
-  from?: string | undefined
+  /** Loads and runs the file before it becomes the model (`tryModel`); what it throws refuses the file. */
+  tryIt: (spec: ModelSpec) => Promise<unknown>
 }
 
 export interface Pulled extends Origin {
@@ -33,42 +27,50 @@ export interface Pulled extends Origin {
   wasInstalled: boolean
 }
 
-const modelScope = 'https://modelscope.cn'
-
 /**
- * Installs a model. It is downloaded or copied next to its final place, checked, and renamed when it is complete.
+ * Installs a model. It is fetched next to its final place, checked, tried, and renamed when it is known to work.
  *
  * @param nameAndVariant `rmbg-2.0` or `rmbg-2.0:q4f16`
  * @throws RmbgError MODEL_MISSING for an unknown name, MODEL_LICENSE when it is not accepted, MODEL_DAMAGED when the
- *   digest is wrong (nothing is kept then), MODEL_INVALID when its weights are in other files, MODEL_GATED, MODEL_DOWNLOAD
+ *   digest is wrong, MODEL_INVALID when its weights are in other files or it does not work (nothing is kept then),
+ *   MODEL_GATED, MODEL_DOWNLOAD
  */
 export async function pullModel(nameAndVariant: string, options: PullOptions): Promise<Pulled> {
   const found = findFetchable(nameAndVariant)
   if (!found) throw unknownModel(nameAndVariant)
-  const { name, model, variant } = found
-  const { folder, file, origin } = modelPaths(options.modelsFolder, name, variant)
+  return installModel(found, options)
+}
+
+/** A model of the list, or one that a test made up. */
+export interface Wanted {
+  name: string
+  model: FetchableModel
+  variant: string
+}
+
+/** @throws RmbgError as `pullModel` */
+export async function installModel({ name, model, variant }: Wanted, options: PullOptions): Promise<Pulled> {
+  const { folder, file, origin, license } = modelPaths(options.modelsFolder, name, variant)
   const installed = await readOrigin(options.modelsFolder, name, variant)
   if (installed) return { ...installed, name, variant, file, wasInstalled: true }
 
-  if (model.nonCommercial && !(await options.acceptsLicense(model, name))) {
+  if (needsAcceptance(model) && !(await options.acceptsLicense(model, name))) {
     throw new RmbgError('MODEL_LICENSE', `The license of ${name} (${model.license}) was not accepted.`, {
-      hint: 'Accept it with --accept-license.',
+      hint: 'Accept it with --accept-license, or with --yes for rmbg setup.',
     })
   }
   await mkdir(folder, { recursive: true }).catch((cause) => Promise.reject(diskError(cause, folder)))
   const release = await lockFile(file, name)
   const part = `${file}.part`
   try {
-    const fetched = await fetchTo(part, model, variant, options)
-    if (!isTheFile(fetched, model.variants[variant]!)) {
-      await rm(part, { force: true })
-      throw new RmbgError(
-        'MODEL_DAMAGED',
-        `The file from ${fetched.source} is not ${name} (${variant}): its digest is wrong.`,
-        { hint: 'Nothing was kept. Try again. If it happens again, the file was changed or replaced.' },
-      )
-    }
+    await rm(npmFolder(part), { recursive: true, force: true, maxRetries: 3 })
+    const fetched = await fetchTo(part, model, model.variants[variant]!, options)
+    await requireGenuine(part, fetched, { name, model, variant })
     await requireWholeModel(part, fetched.source)
+    await requireWorking(part, fetched, { name, model, variant }, options)
+    for (const [text, content] of Object.entries(fetched.licenses ?? {})) {
+      await writeFile(license(text), content, { flush: true })
+    }
     const record = recordOf(fetched, model, variant, (await stat(part)).mtimeMs)
     await writeFile(`${origin}.new`, `${JSON.stringify(record, null, 2)}\n`, { flush: true })
     await rename(part, file)
@@ -77,6 +79,40 @@ export async function pullModel(nameAndVariant: string, options: PullOptions): P
     return { ...record, name, variant, file, wasInstalled: false }
   } finally {
     await release()
+  }
+}
+
+async function requireGenuine(
+  part: string,
+  fetched: Fetched,
+  { name, model, variant }: Wanted,
+): Promise<void> {
+  if (isTheFile(fetched, model.variants[variant]!)) return
+  await rm(part, { force: true })
+  throw new RmbgError(
+    'MODEL_DAMAGED',
+    `The file from ${fetched.source} is not ${name} (${variant}): its digest is wrong.`,
+    { hint: 'Nothing was kept. Try again. If it happens again, the file was changed or replaced.' },
+  )
+}
+
+async function requireWorking(
+  part: string,
+  { source, sha256 }: Fetched,
+  { name, model, variant }: Wanted,
+  { tryIt, signal }: PullOptions,
+): Promise<void> {
+  try {
+    await tryIt({ ...toSpec(name, part, sha256, model), variant })
+    signal?.throwIfAborted()
+  } catch (cause) {
+    if (!(cause instanceof RmbgError)) throw cause
+    await rm(part, { force: true })
+    const reason = cause.message.replace(`${part} `, 'it ')
+    throw new RmbgError(cause.code, `The file from ${source} cannot be ${name} (${variant}): ${reason}`, {
+      hint: 'It was tried, and nothing was installed. A file of your own can be given by its path: --model FILE.onnx',
+      cause,
+    })
   }
 }
 
@@ -94,23 +130,6 @@ async function requireWholeModel(part: string, source: string): Promise<void> {
   )
 }
 
-async function fetchTo(
-  part: string,
-  model: FetchableModel,
-  variant: string,
-  options: PullOptions,
-): Promise<Downloaded> {
-  if (options.from) return copied(options.from, part)
-  const { size } = model.variants[variant]!
-  return download({
-    ...options,
-    sources: sourcesOf(model, variant, options),
-    termsPage: model.page,
-    part,
-    size,
-  })
-}
-
 /** Compares only what is known about the file beforehand. */
 const isTheFile = (fetched: Downloaded, { size, sha256, md5 }: Variant): boolean =>
   (size ?? fetched.size) === fetched.size &&
@@ -118,7 +137,7 @@ const isTheFile = (fetched: Downloaded, { size, sha256, md5 }: Variant): boolean
   (md5 ?? fetched.md5) === fetched.md5
 
 function recordOf(
-  { source, size, sha256 }: Downloaded,
+  { source, size, sha256, licenses = {} }: Fetched,
   model: FetchableModel,
   variant: string,
   mtimeMs: number,
@@ -133,14 +152,20 @@ function recordOf(
     fetchedAt: now,
     license: {
       name: model.license,
-      ...(model.nonCommercial && { acceptedBy: userName(), acceptedAt: now }),
+      ...(needsAcceptance(model) && { acceptedBy: userName(), acceptedAt: now }),
+      ...(Object.keys(licenses).length > 0 && { texts: Object.keys(licenses) }),
     },
     mtimeMs,
   }
 }
 
+/** Whether somebody has to accept something before the model is fetched. */
+const needsAcceptance = ({ nonCommercial, terms }: FetchableModel): boolean =>
+  nonCommercial || terms !== undefined
+
 /** What a person has to know before using the model. */
-export const licenseSentence = (name: string, { license, page }: FetchableModel): string =>
+export const licenseSentence = (name: string, { license, page, terms }: FetchableModel): string =>
+  terms ??
   `${name} is licensed under ${license}: commercial use needs an agreement with its makers (${page}).`
 
 function unknownModel(name: string): RmbgError {
@@ -150,36 +175,6 @@ function unknownModel(name: string): RmbgError {
   return new RmbgError('MODEL_MISSING', `There is no model named "${name}" that could be downloaded.`, {
     hint: `Known: ${variants.join(', ')}.`,
   })
-}
-
-function sourcesOf(model: FetchableModel, variant: string, { endpoint, token }: PullOptions) {
-  const { file } = model.variants[variant]!
-  if (URL.canParse(file)) return [{ url: file }]
-  const base = endpoint.replace(/\/+$/, '')
-  return [
-    { url: `${base}/${model.huggingFace}/resolve/main/${file}`, token },
-    ...(model.modelScope ? [{ url: `${modelScope}/models/${model.modelScope}/resolve/master/${file}` }] : []),
-  ]
-}
-
-async function copied(from: string, part: string): Promise<Downloaded> {
-  await copyFile(from, part).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') throw new RmbgError('MODEL_MISSING', `There is no file ${from}.`, { cause })
-    throw diskError(cause, part)
-  })
-  await sync(part)
-  return {
-    source: from,
-    size: (await stat(part)).size,
-    sha256: await sha256OfFile(part),
-    md5: await md5Of(part),
-  }
-}
-
-async function md5Of(file: string): Promise<string> {
-  const hash = createHash('md5')
-  await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), hash)
-  return hash.digest('hex')
 }
 
 /** One pull at a time for each file. */

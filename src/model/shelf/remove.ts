@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { installedVariants, modelPaths, notInstalled } from './installed.ts'
 
 /**
@@ -12,11 +13,13 @@ export async function removeModel(modelsFolder: string, nameAndVariant: string):
   const installed = await installedVariants(modelsFolder, nameAndVariant)
   if (installed.length === 0) throw notInstalled(nameAndVariant)
   const removed: string[] = []
-  for (const { name, variant } of installed) {
-    const { file, origin } = modelPaths(modelsFolder, name, variant)
+  for (const { name, variant, license } of installed) {
+    const paths = modelPaths(modelsFolder, name, variant)
+    const { file, origin } = paths
     // A file without its origin is not installed, so a crash in between leaves nothing that looks whole.
     await rm(origin, { force: true })
     await rm(file, { force: true })
+    for (const text of license.texts ?? []) await rm(paths.license(basename(text)), { force: true })
     removed.push(file)
   }
   return removed

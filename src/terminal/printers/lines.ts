@@ -45,10 +45,13 @@ function printImage(event: ImageEvent, options: LineOptions): void {
 }
 
 export function startText(event: StartEvent, verbose: boolean): string {
+  const { modelChoice } = event
   const lines = [
-    `${plural(event.images, 'image')}, model ${printable(event.model)}, to ${printable(event.store)}`,
+    `${plural(event.images, 'image')}, model ${printable(event.model)}${choiceText(event)}, to ${printable(event.store)}`,
   ]
   if (verbose) {
+    if (modelChoice !== undefined && modelChoice.notInstalled.length > 0)
+      lines.push(`better models, not installed: ${modelChoice.notInstalled.join(', ')}`)
     lines.push(
       `run ${event.runId}, database ${printable(event.database)}`,
       `${event.concurrency} images at a time within ${sizeText(event.maxMemoryBytes)}`,
@@ -56,6 +59,10 @@ export function startText(event: StartEvent, verbose: boolean): string {
   }
   return `${lines.join('\n')}\n`
 }
+
+/** Why `auto` took the model. */
+const choiceText = ({ modelChoice }: StartEvent): string =>
+  modelChoice === undefined ? '' : ` (auto: ${modelChoice.reason})`
 
 export const modelText = ({ model, provider }: ModelEvent): string =>
   `model ${printable(model)} runs on ${provider}`

@@ -72,6 +72,8 @@ describe('a selection saved in a TIFF', () => {
       ['one', [selection], [0]],
       ['one that the file does not declare', [selection], undefined],
       ['two', [selection, 0], [0, 0]],
+      ['two that the file does not declare', [selection, 0], undefined],
+      ['five that the file does not declare', [selection, 0, 255, 9, selection], undefined],
       ['three', [selection, 0, 255], [0, 0, 0]],
       ['fifty', Array(50).fill(selection), Array(50).fill(0)],
     ])('is no transparency: %s', async (name, values, extraSamples) => {
@@ -304,7 +306,6 @@ describe('a TIFF that cannot be read', () => {
       'holds YCbCr without JPEG compression',
       { pixel: [87, 96, 208], photometric: 6, shorts: { 530: [1, 1] } },
     ],
-    ['has 4 channels without saying what they mean', { pixel: [1, 2, 3, 4], photometric: 1 }],
     [
       'has transparency with 16-bit integers in CMYK',
       { pixel: [...inks, 9], photometric: 5, bits: 16, extraSamples: [2] },

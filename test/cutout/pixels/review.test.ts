@@ -1,8 +1,11 @@
 /** What a mask tells about itself. */
 import { describe, expect, it } from 'vitest'
+import { expectedIou } from '../../../src/cutout/pixels/expected-iou.ts'
 import { type Reviewed, review } from '../../../src/cutout/pixels/review.ts'
 
 const side = 200
+/** No model was asked. */
+const unasked = { expectedIou: null, leastExpectedIou: undefined }
 type Paint = (x: number, y: number) => number
 
 /** A scene of 200 x 200 pixels; alpha and colors by place. */
@@ -19,7 +22,7 @@ function scene(
       rgba.set([...color(x, y), mask[at]!], at * 4)
     }
   }
-  return { mask, rgba, data, channels: 3, width: side, height: side }
+  return { mask, rgba, data, channels: 3, width: side, height: side, ...unasked }
 }
 
 const inside =
@@ -73,6 +76,30 @@ describe('a mask', () => {
   it('is too soft when a large part of it is neither here nor there', () => {
     expect(review(scene(disc(60, 2))).softShare).toBeLessThan(0.1)
     expect(review(scene(disc(60, 90)))).toMatchObject({ reasons: expect.arrayContaining(['soft-mask']) })
+  })
+})
+
+describe('the overlap that a matte promises', () => {
+  it('is whole where a model is sure, and small where it is not', () => {
+    expect(expectedIou(Float32Array.of(0, 1, 1, 0))).toBe(1)
+    expect(expectedIou(Float32Array.of(0, 0.6, 0.6, 0))).toBeCloseTo(0.6, 6)
+    expect(expectedIou(Float32Array.of(0.4, 1, 1, 0.4))).toBeCloseTo(2 / 2.8, 6)
+    expect(expectedIou(Float32Array.of(0.4, 0.1, 0, 0))).toBe(0)
+  })
+
+  it('makes a mask doubtful below what its model must reach, if that is known', () => {
+    const reasons = (promised: number | null, least: number | undefined) =>
+      review({ ...scene(disc(60)), expectedIou: promised, leastExpectedIou: least }).reasons
+    expect(reasons(0.69, 0.7)).toEqual(['doubtful-mask'])
+    expect(reasons(0.71, 0.7)).toEqual([])
+    expect(reasons(0.1, undefined)).toEqual([])
+    expect(reasons(null, 0.7)).toEqual([])
+  })
+
+  it('says more than that the mask is soft', () => {
+    const soft = scene(disc(60, 90))
+    expect(review(soft).reasons).toContain('soft-mask')
+    expect(review({ ...soft, expectedIou: 0.8, leastExpectedIou: 0.7 }).reasons).not.toContain('soft-mask')
   })
 })
 

@@ -68,6 +68,7 @@ async function setting(overrides: Partial<PullOptions> = {}) {
     modelsFolder,
     endpoint: 'http://127.0.0.1:59999',
     acceptsLicense: async () => true,
+    tryIt: async () => {},
     backoffMs: 20,
     ...overrides,
   }

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import type { RmbgError } from '../../../src/errors.ts'
 import { openModel } from '../../../src/model/session.ts'
+import { fetchableModels } from '../../../src/model/shelf/known.ts'
 import { builtinModels, resolveModel } from '../../../src/model/shelf/registry.ts'
+import { sha256Of } from '../../../src/system/sha256.ts'
 import { model, modelFolder, redChannel } from '../graphs.ts'
 
 const options = { modelsFolder: join(modelFolder, 'models') }
@@ -71,8 +73,20 @@ describe('a model by path', () => {
         .digest('hex'),
       normalisation: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
       activation: 'none',
+      unproven: true,
       license: 'unknown',
+      notice: expect.stringMatching(
+        /^\S+\.onnx is no model that rmbg knows, and there is no \S+\.json beside it: /,
+      ),
     })
+  })
+
+  it('with a description needs no notice', async () => {
+    const file = await model({}, redChannel)
+    await describedBy(file, {})
+    const spec = await resolveModel(file, options)
+    expect(spec.unproven).toBe(true)
+    expect(spec.notice).toBeUndefined()
   })
 
   it('is what the JSON file beside it says', async () => {
@@ -83,6 +97,12 @@ describe('a model by path', () => {
       std: [1, 1, 1],
       activation: 'sigmoid',
       output: 'mask',
+      outputChannel: 0,
+      channelOrder: 'BGR',
+      invert: true,
+      resize: 'letterbox',
+      padColor: [114, 114, 114],
+      padPosition: 'top-left',
       license: 'Apache-2.0',
     })
     expect(await resolveModel(file, options)).toMatchObject({
@@ -90,6 +110,10 @@ describe('a model by path', () => {
       normalisation: { mean: [0.5, 0.5, 0.5], std: [1, 1, 1] },
       activation: 'sigmoid',
       output: 'mask',
+      outputChannel: 0,
+      channelOrder: 'BGR',
+      invert: true,
+      letterbox: { padColor: [114, 114, 114], padPosition: 'top-left' },
       license: 'Apache-2.0',
     })
   })
@@ -106,7 +130,22 @@ describe('a model by path', () => {
     ],
     [{ std: [1, 0, 1] }, '"std" is wrong: expected three numbers above 0, for R, G and B.'],
     [{ mean: 0.5 }, '"mean" is wrong: expected three numbers, for R, G and B.'],
-    [{ activation: 'softmax' }, '"activation" is wrong: expected "none" or "sigmoid".'],
+    [{ activation: 'relu' }, '"activation" is wrong: expected "none" or "sigmoid" or "softmax".'],
+    [{ activation: 'softmax' }, '"activation": "softmax" needs "outputChannel".'],
+    [{ channelOrder: 'GBR' }, '"channelOrder" is wrong: expected "RGB" or "BGR".'],
+    [{ outputChannel: -1 }, '"outputChannel" is wrong: expected the index of a channel, from 0.'],
+    [{ invert: 'yes' }, '"invert" is wrong: expected true or false.'],
+    [{ resize: 'crop' }, '"resize" is wrong: expected "stretch" or "letterbox".'],
+    [{ padColor: [0, 0, 0] }, '"padColor" has no effect without "resize": "letterbox".'],
+    [
+      { padPosition: 'center', resize: 'stretch' },
+      '"padPosition" has no effect without "resize": "letterbox".',
+    ],
+    [
+      { mean: [128, 128, 128], std: [256, 256, 256] },
+      '"mean" and "std" are applied to values of 0..1, but these are for 0..255.',
+    ],
+    [{ std: [255, 255, 255] }, '"mean" and "std" are applied to values of 0..1, but these are for 0..255.'],
     ['{', 'not valid JSON.'],
     ['[]', 'expected a JSON object.'],
   ])('a description of %j is refused in a sentence naming file and key', async (description, message) => {
@@ -114,6 +153,53 @@ describe('a model by path', () => {
     const json = await describedBy(file, description)
     const error = await refusal(resolveModel(file, options))
     expect(error).toMatchObject({ code: 'MODEL_INVALID', message: `${json}: ${message}` })
+  })
+
+  it('whose normalization is for bytes is refused with what was meant', async () => {
+    const file = await model({}, redChannel)
+    await describedBy(file, { mean: [128, 128, 128], std: [256, 256, 256] })
+    expect((await refusal(resolveModel(file, options))).hint).toBe(
+      'Divide them by 255: "mean": [0.50196, 0.50196, 0.50196], "std": [1.00392, 1.00392, 1.00392].',
+    )
+  })
+
+  describe('that is a known model', () => {
+    const known = fetchableModels['isnet-general-use']!
+    const { fp32 } = known.variants
+    /** Stands for a genuine file: its digest is what the registry states. */
+    async function genuine(): Promise<string> {
+      const file = await model({ input: [1, 3, 1024, 1024], output: [1, 1, 1024, 1024] }, redChannel)
+      known.variants.fp32 = { ...fp32!, sha256: sha256Of(await readFile(file)) }
+      return file
+    }
+    afterEach(() => {
+      known.variants.fp32 = fp32!
+    })
+
+    it('has its name and its settings, and needs neither trial nor notice', async () => {
+      const file = await genuine()
+      const spec = await resolveModel(file, options)
+      expect(spec).toEqual({
+        name: 'isnet-general-use',
+        variant: 'fp32',
+        file,
+        sha256: known.variants.fp32!.sha256,
+        inputSize: { width: 1024, height: 1024 },
+        normalisation: { mean: [0.5, 0.5, 0.5], std: [1, 1, 1] },
+        activation: 'none',
+        license: 'Apache-2.0',
+      })
+    })
+
+    it('has what the JSON file beside it states instead', async () => {
+      const file = await genuine()
+      await describedBy(file, { activation: 'sigmoid' })
+      expect(await resolveModel(file, options)).toMatchObject({
+        name: 'isnet-general-use',
+        normalisation: { mean: [0.5, 0.5, 0.5], std: [1, 1, 1] },
+        activation: 'sigmoid',
+      })
+    })
   })
 
   it('that does not exist is missing', async () => {

@@ -10,7 +10,7 @@ import {
 } from '../../../src/terminal/texts/upkeep-text.ts'
 import type { PruneFigures } from '../../../src/upkeep/prune.ts'
 
-const orphans = { seen: 9, objects: 0, bytes: 0, rows: 0, foreign: 0 }
+const orphans = { seen: 9, objects: 0, bytes: 0, completed: 3, rows: 0, foreign: 0 }
 const pruned = {
   ...{ jobs: 0, objects: 0, bytes: 0, left: 0, versions: { versions: 0, bytes: 0 } },
   ...{ hidden: false, interrupted: false },

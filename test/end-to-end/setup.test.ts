@@ -1,0 +1,91 @@
+/** `rmbg setup` and `rmbg doctor` from the command line, and what `process` says without a good model. */
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import { createGraph } from '../../training/graph.ts'
+import { jsonLines, rmbg, temporaryFolder } from '../support/cli.ts'
+import { freshWorkspace } from '../support/fixture-workspace.ts'
+
+/** A model that takes what is darker than the backdrop for the subject. */
+function darkness(size: number): Uint8Array {
+  const graph = createGraph('darkness')
+  const image = graph.input('pixel_values', [1, 3, size, size])
+  const light = graph.op('ReduceMean', [image], { axes: [1], keepdims: 1 })
+  const dark = graph.op('Sub', [graph.constant(0), light])
+  graph.output('alphas', graph.op('Clip', [dark, graph.constant(0), graph.constant(1)]), [1, 1, size, size])
+  return graph.toBytes()
+}
+
+/** As Hugging Face: gated, for whoever has the token. */
+async function hub(file: Uint8Array): Promise<string> {
+  const server = createServer((request, response) => {
+    if (request.headers.authorization === 'Bearer friend') return void response.end(file)
+    const isKnown = request.headers.authorization !== undefined
+    response.writeHead(isKnown ? 403 : 401, {
+      'x-error-code': 'GatedRepo',
+      'x-error-message': 'It is restricted.',
+    })
+    response.end()
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  return `http://127.0.0.1:${(server.address() as { port: number }).port}`
+}
+
+it('a fresh machine gets from the built-in model to a good one, by flags alone', async () => {
+  const { run, folder, home } = await freshWorkspace()
+  const env = { RMBG_HOME: home, HF_ENDPOINT: await hub(darkness(1024)), HF_HOME: join(folder, 'no-login') }
+  const setup = (args: string[], token?: string) =>
+    rmbg(['setup', ...args], { cwd: folder, env: { ...env, HF_TOKEN: token } })
+
+  const first = await run('process', 'photos/cup.jpg')
+  expect(first.stderr).toContain('(auto: no better one is installed)')
+  expect(first.stderr).toContain('rmbg setup --model isnet --yes')
+
+  expect(await setup([])).toMatchObject({ status: 2, stderr: expect.stringContaining('--model isnet --yes') })
+  const stranger = await setup(['--model', 'rmbg-2.0:int8', '--yes'], 'stranger')
+  expect(stranger).toMatchObject({ status: 6, stderr: expect.stringContaining('It is restricted') })
+  expect(stranger.stderr).toContain('has not accepted the terms')
+  const unaccepted = await setup(['--model', 'rmbg-2.0:int8'], 'friend')
+  expect(unaccepted).toMatchObject({ status: 6, stderr: expect.stringContaining('--yes') })
+
+  const done = await setup(
+    ['--model', 'rmbg-2.0:int8', '--yes', '--json', '--picture', 'photos/cup.png'],
+    'friend',
+  )
+  expect(done.status, done.stderr).toBe(0)
+  expect(done.stderr).toContain('CC-BY-NC-4.0')
+  expect(JSON.parse(done.stdout)).toMatchObject({
+    model: 'rmbg-2.0:int8',
+    isDefault: true,
+    provider: 'cpu',
+    picture: join(folder, 'photos/cup.png'),
+    cutout: join(home, 'setup/cup-rmbg-2.0-int8.png'),
+  })
+  expect(await readdir(join(home, 'setup'))).toEqual(['cup-rmbg-2.0-int8.png'])
+
+  const again = jsonLines((await run('process', 'photos/cup.jpg', '--json')).stdout)
+  expect(again[0]).toMatchObject({
+    type: 'start',
+    model: 'rmbg-2.0:int8',
+    modelChoice: { reason: 'the best there is', notInstalled: [] },
+  })
+})
+
+it('doctor looks without touching anything, and ends with the worst that it found', async () => {
+  const parent = await temporaryFolder()
+  const env = { RMBG_HOME: join(parent, 'home'), RMBG_DEVICE: 'cpu' }
+  const report = await rmbg(['doctor', '--json'], { cwd: parent, env })
+  expect(report).toMatchObject({ status: 10, stderr: '' })
+  const { level, findings } = JSON.parse(report.stdout)
+  expect(level).toBe('warn')
+  expect(findings).toContainEqual({
+    ...{ name: 'model', level: 'warn', summary: expect.stringContaining('silhouette') },
+    remedy: expect.stringContaining('rmbg setup'),
+  })
+  expect(await readdir(parent)).toEqual([])
+  const broken = await rmbg(['doctor'], { cwd: parent, env: { ...env, RMBG_CONCURRENCY: 'many' } })
+  expect(broken).toMatchObject({ status: 11, stdout: expect.stringMatching(/^FAIL {2}settings/) })
+})
