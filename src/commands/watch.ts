@@ -56,6 +56,8 @@ Exit status: ${exitStatus.done} ended by Ctrl-C or SIGTERM, ${exitStatus.unexpec
       const { wish, cutout } = recipe
       const inputs = toInputOptions(flags, settings, patterns, { wish, extension: cutout.extension })
       const folders = await assertFolders(inputs)
+      if (wish.destination.to === 'file' || wish.destination.to === 'standard output')
+        throw new RmbgError('USAGE', 'rmbg watch writes many cut-outs. Name a folder with --output.')
       const written = [...(inputs.outputFolders ?? []), ...(inputs.maskFolders ?? [])]
       const services = await openBatchServices(frame, flags)
       const { watchFolders } = await import('../process/watch.ts')

@@ -6,7 +6,7 @@ import { closePixelThreads } from '../cutout/pool.ts'
 import type { RmbgError } from '../errors.ts'
 import { runBatch } from './batch.ts'
 import type { BatchOptions, BatchServices } from './contract.ts'
-import type { BatchEvent, SummaryEvent } from './events.ts'
+import type { BatchEvent, SkippedEvent, SummaryEvent } from './events.ts'
 import type { Candidate, Candidates } from './inputs.ts'
 import { watchChanges } from './watch/changes.ts'
 import { type FileState, lookAtFile, type Settling, settling } from './watch/settling.ts'
@@ -165,13 +165,15 @@ function chosen(inputs: Candidates, isWanted: (path: string) => boolean): Candid
 function tell({ options, told }: Watching, event: BatchEvent): void {
   const what = event.type === 'notice' ? event.code : event.type
   if (what === 'summary' || what === 'own-cutouts') return
-  if (event.type === 'image' && event.status === 'skipped' && event.reason === 'own-cutout') return
+  if (event.type === 'image' && event.status === 'skipped' && isOwn(event)) return
   if (toldOnce.includes(what)) {
     if (told.has(what)) return
     told.add(what)
   }
   options.onEvent(event)
 }
+
+const isOwn = ({ reason }: SkippedEvent): boolean => reason === 'own-cutout' || reason === 'own-mask'
 
 const toldOnce: readonly string[] = ['start', 'model', 'model-chosen', 'device-fallback']
 
