@@ -84,11 +84,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
       const services = await openBatchServices(frame, flags)
       await foretell(candidates, services, { ...flags, ...options, print })
       const { runBatch } = await import('../process/batch.ts')
-      return await runBatch(candidates, services, {
-        ...options,
-        signal: frame.stop.signal,
-        onEvent: print,
-      })
+      return await runBatch(candidates, services, { ...options, signal: stop.signal, onEvent: print })
     } catch (error) {
       if (flags.json) reportJsonError(error)
       throw error
