@@ -1,28 +1,24 @@
 import * as Args from '@oclif/core/args'
-import type { Context } from '../context.ts'
-import type { BatchServices } from '../process/contract.ts'
-import { formatFor } from '../process/destination.ts'
-import type { PhaseEvent, SummaryEvent } from '../process/events.ts'
-import { type RemoteInputs, remoteInputs } from '../process/inputs/remote.ts'
+import type { SummaryEvent } from '../process/events.ts'
+import { remoteInputs } from '../process/inputs/remote.ts'
 import { collectInputs } from '../process/inputs.ts'
-import { resolveCutout } from '../settings/cutout-settings.ts'
-import { loadPreset } from '../settings/presets.ts'
 import type { ResolvedSettings } from '../settings/settings.ts'
-import { openSpill, type Spill } from '../system/spill.ts'
+import { openSpill } from '../system/spill.ts'
+import { openBatchServices, resolveRecipe } from '../terminal/batch-services.ts'
 import { BaseCommand, type Frame } from '../terminal/command.ts'
 import { asksForJson, errorEventText } from '../terminal/end.ts'
 import { exitStatus } from '../terminal/exit.ts'
-import { guardSuffix, toLocalWish } from '../terminal/output-flags.ts'
+import { foretell } from '../terminal/foretell.ts'
+import { guardSuffix } from '../terminal/output-flags.ts'
 import { type Listeners, listeners } from '../terminal/printers/choose.ts'
 import type { Printer } from '../terminal/printers/printer.ts'
 import { type ProcessFlags, processFlags, toBatchOptions, toInputOptions } from '../terminal/process-flags.ts'
 import { offerBetterModel } from '../terminal/setup/first-run.ts'
-import { ownershipOf } from '../terminal/take-over.ts'
 
 export default class Process extends BaseCommand {
   static override summary = 'Remove the background of images.'
   static override description =
-    `Stores three objects per image (original/, mask/, processed/) and logs every image as a job in the database.
+    `Stores three objects per image (original/, mask/, processed/; --keep stores fewer) and logs every image as a job in the database.
 Running the same command again processes only what is not done yet.
 
 Inputs are globs (quoted or not), files, folders (with all subfolders), or - for a picture or a list on standard input.
@@ -71,17 +67,26 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
   }
 
   async #process(
-    { settings, context, stop }: Frame,
+    frame: Frame,
     patterns: readonly string[],
     flags: ProcessFlags,
     print: Printer,
   ): Promise<SummaryEvent> {
+    const { settings, context, stop } = frame
     const spill = openSpill()
     const remote = remoteInputs({ bucket: context.inputBucket, spill, signal: stop.signal })
     try {
       print({ type: 'phase', phase: 'inputs', message: 'Looking for pictures' })
-      const { candidates, options } = await plan({ settings, flags, patterns, spill, remote, print })
-      const services = await openServices({ context, stop }, flags, print)
+      const recipe = await resolveRecipe(settings, flags)
+      const { wish, cutout } = recipe
+      const inputs = { wish, extension: cutout.extension, elsewhere: { spill, remote } }
+      const candidates = await collectInputs({
+        ...toInputOptions(flags, settings, patterns, inputs),
+        onNotice: print,
+      })
+      const options = toBatchOptions({ flags, settings, candidates, ...recipe })
+      const services = await openBatchServices(frame, flags, print)
+      await foretell(candidates, services, { ...flags, ...options, print })
       const { runBatch } = await import('../process/batch.ts')
       return await runBatch(candidates, services, { ...options, signal: stop.signal, onEvent: print })
     } finally {
@@ -104,57 +109,4 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     this.logToStderr(`${needReview} of ${cutouts} cut-outs need review, more than ${failOnReview}%.`)
     this.exit(exitStatus.reviewNeeded)
   }
-}
-
-/** Store, database and masks, in the order in which what is wrong with them is found soonest. */
-async function openServices(
-  { context, stop }: Pick<Frame, 'context' | 'stop'>,
-  flags: ProcessFlags,
-  print: Printer,
-): Promise<BatchServices> {
-  print({ type: 'phase', phase: 'store', message: 'Opening the store' })
-  const [masks, store] = await Promise.all([
-    flags['from-mask']
-      ? ('from-store' as const)
-      : context.modelSpec().then((spec) => ({ spec, model: context.model })),
-    context.store(),
-  ])
-  if (!flags['dry-run']) await store.check(stop.signal)
-  print(await databasePhase(context))
-  const database = await context.database()
-  // Cut-outs from masks are new objects too.
-  if (!flags['dry-run']) await context.ownStore(database, ownershipOf(flags, { claims: true }))
-  return { store, database, masks }
-}
-
-async function databasePhase(context: Context): Promise<PhaseEvent> {
-  if (await context.databaseExists())
-    return { type: 'phase', phase: 'database', message: 'Opening the database' }
-  return { type: 'phase', phase: 'new-database', message: 'Creating the embedded database, once' }
-}
-
-interface Plan {
-  settings: ResolvedSettings
-  flags: ProcessFlags
-  patterns: readonly string[]
-  spill: Spill
-  remote: RemoteInputs
-  print: Printer
-}
-
-/** Finds the inputs, and names what is to become of them. */
-async function plan({ settings, flags, patterns, spill, remote, print }: Plan) {
-  const wish = toLocalWish(settings, {
-    suffix: flags.suffix,
-    json: flags.json,
-    isTyped: flags.output !== undefined,
-    isTerminal: process.stdout.isTTY,
-  })
-  const preset = settings.preset === undefined ? undefined : await loadPreset(settings.preset)
-  const format = formatFor(wish.destination, { flag: flags.format, preset: preset?.cutout.format })
-  const cutout = await resolveCutout({ ...preset?.cutout, ...settings, ...(format && { format }) })
-  const { extension } = cutout
-  const inputs = toInputOptions(flags, settings, patterns, { wish, extension, spill, remote })
-  const candidates = await collectInputs({ ...inputs, onNotice: print })
-  return { candidates, options: toBatchOptions({ flags, wish, settings, cutout, preset, candidates }) }
 }

@@ -7,7 +7,7 @@ import { share } from '../terminal/flags.ts'
 import { policyFlags, toPolicy } from '../terminal/policy-flags.ts'
 import { progress } from '../terminal/progress.ts'
 import { ownershipOf, takeOverFlag } from '../terminal/take-over.ts'
-import { prunedText, pruneQuestion, pruneText } from '../terminal/texts/upkeep-text.ts'
+import { prunedText, pruneQuestion, pruneText, unknownTagText } from '../terminal/texts/upkeep-text.ts'
 import type { PruneFigures, PruneOptions, PruneResult } from '../upkeep/prune.ts'
 
 export interface PruneOutcome {
@@ -98,11 +98,7 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
   /** A tag may be excepted before anybody has made it; a mistyped one must not go unnoticed. */
   async #tellOfUnknownTags({ sql }: Database, { policy }: PruneOptions): Promise<void> {
     const { unknownTags } = await import('../database/filters.ts')
-    for (const { name, similar } of await unknownTags(sql, policy.filter.exceptTags ?? [])) {
-      const guess = similar === undefined ? '' : ` Did you mean ${JSON.stringify(similar)}?`
-      this.logToStderr(
-        `No job has the tag ${JSON.stringify(name)}, so --except-tag keeps nothing by it.${guess}`,
-      )
-    }
+    for (const tag of await unknownTags(sql, policy.filter.exceptTags ?? []))
+      this.logToStderr(unknownTagText(tag))
   }
 }

@@ -1,5 +1,6 @@
 import type postgres from 'postgres'
 import { databaseError, withDatabase } from './errors.ts'
+import type { KeptKind } from './kept.ts'
 import { one, pagesById } from './rows.ts'
 import { utc } from './sql-time.ts'
 
@@ -17,10 +18,7 @@ export interface ReferredObject {
  *
  * @param connection a session, which may be in a transaction of its own
  */
-export function referredObjects(
-  connection: postgres.Sql,
-  kind: 'original' | 'mask' | 'processed',
-): AsyncGenerator<ReferredObject> {
+export function referredObjects(connection: postgres.Sql, kind: KeptKind): AsyncGenerator<ReferredObject> {
   const path = connection(`${kind}_path`)
   const bytes = connection(`${kind}_bytes`)
   const sha256 = connection(kind === 'original' ? 'content_sha256' : `${kind}_sha256`)
@@ -28,7 +26,7 @@ export function referredObjects(
     connection<(ReferredObject & { jobId: string })[]>`
       select job_id as "jobId", ${path} as key, ${bytes}::float8 as size, encode(${sha256}, 'hex') as sha256
       from image_process_jobs
-      where job_id > ${after} and status = 'completed' and ${path} is not null and ${sha256} is not null
+      where job_id > ${after} and status = 'completed' and ${kind} = any (kept) and ${sha256} is not null
       order by job_id limit 2000`.catch((cause) => Promise.reject(databaseError(cause))),
   )
 }
@@ -38,22 +36,28 @@ export async function countReferredObjects(
   connection: postgres.Sql,
 ): Promise<{ count: number; bytes: number }> {
   const rows = await connection<{ count: number; bytes: number }[]>`
-    select 3 * count(*)::float8 as count,
-      coalesce(sum(original_bytes + mask_bytes + processed_bytes), 0)::float8 as bytes
-    from image_process_jobs where status = 'completed'`.catch((cause) => Promise.reject(databaseError(cause)))
+    select count(*)::float8 as count, coalesce(sum(bytes), 0)::float8 as bytes
+    from image_process_jobs
+    cross join lateral (values ('original', original_bytes), ('mask', mask_bytes), ('processed', processed_bytes))
+      object (kind, bytes)
+    where status = 'completed' and kind = any (kept)`.catch((cause) => Promise.reject(databaseError(cause)))
   return one(rows)
 }
 
-/** Objects of some completed jobs, chosen at random. */
+/** The kept objects of some completed jobs, chosen at random. */
 export async function sampleObjects(connection: postgres.Sql, jobs: number): Promise<ReferredObject[]> {
   const rows = await connection<{ objects: ReferredObject[] }[]>`
-    select json_build_array(
-      json_build_object('key', original_path, 'size', original_bytes, 'sha256', encode(content_sha256, 'hex')),
-      json_build_object('key', mask_path, 'size', mask_bytes, 'sha256', encode(mask_sha256, 'hex')),
-      json_build_object('key', processed_path, 'size', processed_bytes, 'sha256', encode(processed_sha256, 'hex'))
+    with sample as (
+      select * from image_process_jobs
+      where status = 'completed' and processed_sha256 is not null and kept <> '{}' order by random() limit ${jobs}
+    )
+    select (
+      select json_agg(json_build_object('key', key, 'size', size, 'sha256', encode(sha256, 'hex')))
+      from (values ('original', original_path, original_bytes, content_sha256), ('mask', mask_path, mask_bytes,
+        mask_sha256), ('processed', processed_path, processed_bytes, processed_sha256)) object (kind, key, size, sha256)
+      where kind = any (kept)
     ) as objects
-    from image_process_jobs where status = 'completed' and processed_sha256 is not null
-    order by random() limit ${jobs}`.catch((cause) => Promise.reject(databaseError(cause)))
+    from sample`.catch((cause) => Promise.reject(databaseError(cause)))
   return rows.flatMap(({ objects }) => objects)
 }
 

@@ -3,6 +3,7 @@ import type postgres from 'postgres'
 import type { ErrorCode } from '../errors.ts'
 import { ownerIsDead } from '../system/owner.ts'
 import { withDatabase } from './errors.ts'
+import { type KeptKind, keptKinds, keptOriginal, kindsArray } from './kept.ts'
 import type { Run } from './leases.ts'
 import { one } from './rows.ts'
 
@@ -23,9 +24,11 @@ export interface SourceFile {
 
 export interface CompletedJob {
   jobId: string
-  originalPath: string
-  maskPath: string
-  processedPath: string
+  /** Keys; null for what was not kept. */
+  originalPath: string | null
+  maskPath: string | null
+  processedPath: string | null
+  /** Of mask and cut-out as they were made, kept or not. */
   maskBytes: number
   processedBytes: number
   /** Hex. */
@@ -37,7 +40,7 @@ export interface CompletedJob {
 }
 
 const completedColumns = (sql: postgres.Sql, job: postgres.PendingQuery<postgres.Row[]>) => sql`
-  ${job}.job_id as "jobId", ${job}.original_path as "originalPath", ${job}.mask_path as "maskPath",
+  ${job}.job_id as "jobId", ${keptOriginal(sql, job)} as "originalPath", ${job}.mask_path as "maskPath",
   ${job}.processed_path as "processedPath", ${job}.mask_bytes::float8 as "maskBytes",
   ${job}.processed_bytes::float8 as "processedBytes", encode(${job}.mask_sha256, 'hex') as "maskSha256",
   encode(${job}.processed_sha256, 'hex') as "processedSha256",
@@ -59,13 +62,14 @@ const completedJob = (row: postgres.Row): CompletedJob => ({
 /**
  * Which of the files are completed with these parameters, judged by path, size and time alone.
  *
- * @param fingerprint hex SHA-256 of model and parameters
+ * @param work.fingerprint hex SHA-256 of model and parameters
+ * @param work.keep what has to be kept of a job that counts
  * @param sources up to about 1000, for one round trip
  * @returns one entry per source, in order
  */
 export async function findCompletedBySource(
   sql: postgres.Sql,
-  fingerprint: string,
+  { fingerprint, keep }: { fingerprint: string; keep: readonly KeptKind[] },
   sources: readonly SourceFile[],
 ): Promise<(CompletedJob | undefined)[]> {
   if (sources.length === 0) return []
@@ -84,7 +88,8 @@ export async function findCompletedBySource(
       from wanted w
       join known_sources k on k.path_md5 = md5(w.path)::uuid and k.fingerprint = decode(${fingerprint}, 'hex')
         and k.source_size = w.size and k.source_mtime_ns = w.mtime
-      join image_process_jobs j on j.job_id = k.job_id and j.status = 'completed'`,
+      join image_process_jobs j on j.job_id = k.job_id and j.status = 'completed'
+        and j.kept @> ${kindsArray(sql, keep)}`,
   )
   const found = new Map(rows.map((row) => [row.index, completedJob(row)]))
   return sources.map((_, index) => found.get(index))
@@ -143,8 +148,9 @@ export async function findJobOfFile(
 export interface MaskedJob {
   jobId: string
   source: SourceFile
-  originalPath: string
-  maskPath: string
+  /** Keys; null for what was not kept. */
+  originalPath: string | null
+  maskPath: string | null
   /** Hex. */
   contentSha256: string
   maskSha256: string
@@ -154,7 +160,8 @@ export interface MaskedJob {
 
 const maskedColumns = (sql: postgres.Sql) => sql`
   job_id as "jobId", source_path as path, source_size::float8 as size, source_mtime_ns::text as "mtimeNs",
-  original_path as "originalPath", mask_path as "maskPath", encode(content_sha256, 'hex') as "contentSha256",
+  ${keptOriginal(sql, sql`image_process_jobs`)} as "originalPath", mask_path as "maskPath",
+  encode(content_sha256, 'hex') as "contentSha256",
   encode(mask_sha256, 'hex') as "maskSha256", params -> 'model' as model`
 
 function maskedJob(row: postgres.Row | undefined): MaskedJob | undefined {
@@ -172,18 +179,18 @@ export async function findMaskedJob(sql: postgres.Sql, jobId: string): Promise<M
   return maskedJob(row)
 }
 
-/** The newest completed job of files with this content. */
+/** The newest completed job of files with this content whose mask was kept. */
 export async function findMaskedContent(
   sql: postgres.Sql,
   contentSha256: string,
-): Promise<MaskedJob | undefined> {
+): Promise<(MaskedJob & { maskPath: string }) | undefined> {
   const [row] = await withDatabase(
     () => sql`
       select ${maskedColumns(sql)} from image_process_jobs
-      where content_sha256 = decode(${contentSha256}, 'hex') and status = 'completed'
+      where content_sha256 = decode(${contentSha256}, 'hex') and status = 'completed' and mask_path is not null
       order by created_at desc limit 1`,
   )
-  return maskedJob(row)
+  return maskedJob(row) as (MaskedJob & { maskPath: string }) | undefined
 }
 
 export interface ClaimRequest {
@@ -195,6 +202,8 @@ export interface ClaimRequest {
   /** Hex. */
   fingerprint: string
   params: Record<string, unknown>
+  /** What is to be kept: a completed job of which less was kept does not count. */
+  keep: readonly KeptKind[]
   userId: string
   /** Where an attempt puts the original. */
   originalPath: (jobId: string, attempt: number) => string
@@ -266,9 +275,11 @@ export interface Completion {
   /** As it was claimed: a run may lose a job and claim it again, and the lease is then of its later attempt. */
   attempt: number
   runId: string
-  originalPath: string
-  maskPath: string
-  processedPath: string
+  /** Keys of the objects that were put; null for those that are not kept. */
+  originalPath: string | null
+  maskPath: string | null
+  processedPath: string | null
+  /** Of what was made, kept or not, as the digests. */
   originalBytes: number
   maskBytes: number
   processedBytes: number
@@ -282,13 +293,14 @@ export interface Completion {
 
 /**
  * Completes a job: one statement sets its status, records its keys and checksums, and ends its lease. Call it only
- * after the store has acknowledged all three objects.
+ * after the store has acknowledged all objects that are kept.
  *
  * @returns false when this attempt no longer holds the job, and never will again: another one has taken it over, or the
  *   job is gone
  */
 export async function completeJob(sql: postgres.Sql, completion: Completion): Promise<boolean> {
   const { jobId, attempt, runId } = completion
+  const kept = keptKinds.filter((kind) => completion[`${kind}Path`] !== null)
   const rows = await withDatabase(
     () => sql`
       with lease as (
@@ -296,7 +308,8 @@ export async function completeJob(sql: postgres.Sql, completion: Completion): Pr
       ), job as (
         update image_process_jobs j
         set status = 'completed', completed_at = greatest(clock_timestamp(), created_at),
-          original_path = ${completion.originalPath}, mask_path = ${completion.maskPath},
+          kept = ${kindsArray(sql, kept)},
+          original_path = coalesce(${completion.originalPath}, original_path), mask_path = ${completion.maskPath},
           processed_path = ${completion.processedPath},
           original_bytes = ${completion.originalBytes}, mask_bytes = ${completion.maskBytes},
           processed_bytes = ${completion.processedBytes}, mask_sha256 = decode(${completion.maskSha256}, 'hex'),

@@ -1,5 +1,6 @@
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
+import { keptOriginal } from './kept.ts'
 import { pagesById } from './rows.ts'
 import { utc } from './sql-time.ts'
 
@@ -8,13 +9,14 @@ export interface LoggedJob {
   jobId: string
   status: string
   completedAt: string | null
-  /** Of the objects that the job names; a completed job names three. */
+  /** Of the objects that the job names; a completed job names those that were kept. */
   keys: string[]
 }
 
 const columns = (sql: postgres.Sql) => sql`
   job_id as "jobId", status, ${utc(sql, sql`completed_at`)} as "completedAt",
-  to_json(array_remove(array[original_path, mask_path, processed_path], null)) as keys`
+  to_json(array_remove(
+    array[${keptOriginal(sql, sql`image_process_jobs`)}, mask_path, processed_path], null)) as keys`
 
 /** All jobs in the order of their ids, which is that of their objects' keys; flat memory. */
 export const loggedJobs = (sql: postgres.Sql): AsyncGenerator<LoggedJob> =>

@@ -1,6 +1,7 @@
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
 import { type JobFilter, jobCondition } from './filters.ts'
+import { type KeptKind, keptOriginal } from './kept.ts'
 import { instant, utc } from './sql-time.ts'
 
 /** One job, with everything the database knows of it. Times are ISO 8601 in UTC with microseconds. */
@@ -20,7 +21,10 @@ interface JobFacts {
   tags: string[]
   needsReview: boolean | null
   sourcePath: string | null
-  originalPath: string
+  /** Which of its objects are in the store, once it is completed. */
+  kept: KeptKind[]
+  /** A key; null where the original was not kept. */
+  originalPath: string | null
   originalBytes: number | null
   maskBytes: number | null
   processedBytes: number | null
@@ -38,8 +42,9 @@ interface JobFacts {
 interface CompletedFacts {
   status: 'completed'
   completedAt: string
-  maskPath: string
-  processedPath: string
+  /** Keys; null for what was not kept. */
+  maskPath: string | null
+  processedPath: string | null
   errorCode: null
   errorMessage: null
 }
@@ -71,7 +76,8 @@ const columns = (sql: postgres.Sql) => sql`
   coalesce((select json_agg(t.name order by t.name) from image_tags i join tags t on t.tag_id = i.tag_id
     where i.job_id = j.job_id), '[]') as tags,
   j.needs_review as "needsReview", j.error_code as "errorCode", j.error_message as "errorMessage",
-  j.source_path as "sourcePath", j.original_path as "originalPath", j.mask_path as "maskPath",
+  j.source_path as "sourcePath", to_json(j.kept) as kept,
+  ${keptOriginal(sql, sql`j`)} as "originalPath", j.mask_path as "maskPath",
   j.processed_path as "processedPath", j.original_bytes::float8 as "originalBytes",
   j.mask_bytes::float8 as "maskBytes", j.processed_bytes::float8 as "processedBytes",
   encode(j.content_sha256, 'hex') as "originalSha256", encode(j.mask_sha256, 'hex') as "maskSha256",

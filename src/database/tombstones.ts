@@ -1,6 +1,7 @@
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
 import { type JobFilter, jobCondition } from './filters.ts'
+import { keptOriginal } from './kept.ts'
 import { one } from './rows.ts'
 import { utc } from './sql-time.ts'
 
@@ -71,8 +72,10 @@ export async function* dueJobs(
   }
 }
 
-const storedBytes = (sql: postgres.Sql) =>
-  sql`coalesce(j.original_bytes, j.source_size, 0) + coalesce(j.mask_bytes, 0) + coalesce(j.processed_bytes, 0)`
+const storedBytes = (sql: postgres.Sql) => sql`
+  case when 'original' = any (j.kept) then coalesce(j.original_bytes, j.source_size, 0) else 0 end
+  + case when 'mask' = any (j.kept) then coalesce(j.mask_bytes, 0) else 0 end
+  + case when 'processed' = any (j.kept) then coalesce(j.processed_bytes, 0) else 0 end`
 
 export interface LaterBackup {
   backupId: string
@@ -158,13 +161,14 @@ export async function retireJobs(
       ), gone as (
         delete from image_process_jobs j using free
         where j.job_id = free.job_id and j.status = free.status and j.attempt = free.attempt
-        returning j.job_id, j.status, j.attempt, j.original_path, j.mask_path, j.processed_path,
+        returning j.job_id, j.status, j.attempt, j.kept, j.original_path, j.mask_path, j.processed_path,
           ${storedBytes(sql)} as bytes
       ), dead as (
         insert into tombstones (job_id, keys, bytes, kept)
         select job_id,
           case when status = 'completed' and attempt = 1
-            then jsonb_build_array(original_path, mask_path, processed_path) end,
+            then to_jsonb(array_remove(array[
+              ${keptOriginal(sql, sql`gone`)}, mask_path, processed_path], null)) end,
           bytes, ${kept}
         from gone
       )

@@ -2,7 +2,7 @@ import { extname, join } from 'node:path'
 import pLimit from 'p-limit'
 import type { Job } from '../database/query.ts'
 import { objectErrors, RmbgError } from '../errors.ts'
-import { type ObjectKind, type ObjectStore, objectKinds } from '../store/contract.ts'
+import type { ObjectKind, ObjectStore } from '../store/contract.ts'
 import { readVerified } from '../store/verified.ts'
 import { lookAt, writeAtomically } from '../system/files.ts'
 import { sha256OfFile } from '../system/sha256.ts'
@@ -13,11 +13,20 @@ const concurrency = 8
 /** The objects of a job that are complete and known by checksum. */
 function objectsOf(job: Job): { jobId: string; kind: ObjectKind; key: string; sha256: string }[] {
   if (job.status !== 'completed') return []
-  return objectKinds.flatMap((kind) => {
+  return job.kept.flatMap((kind) => {
     const key = job[`${kind}Path`]
     const sha256 = job[`${kind}Sha256`]
     return key === null || sha256 === null ? [] : [{ jobId: job.jobId, kind, key, sha256 }]
   })
+}
+
+/** Those of the kinds of objects that a completed job has no object of. */
+function notKeptOf(
+  { status, jobId, kept }: Job,
+  kinds: readonly ObjectKind[],
+): { jobId: string; kind: ObjectKind }[] {
+  if (status !== 'completed') return []
+  return kinds.flatMap((kind) => (kept.includes(kind) ? [] : { jobId, kind }))
 }
 
 /** `originalUrl`, `maskUrl` and `processedUrl`. */
@@ -37,8 +46,12 @@ async function linksOf(store: ObjectStore, job: Job, expiresSeconds: number): Pr
   return links
 }
 
-/** Where an object is now, or why it is not there. `kept`: something else is in its place and stays. */
+/**
+ * Where an object is now, or why it is not there. `kept`: something else is in its place and stays. `notKept`: the run
+ * that made it did not store it.
+ */
 export type Fetched =
+  | { notKept: ObjectKind; jobId: string }
   | { key: string; path: string }
   | { key: string; kept: string }
   | { key: string; error: RmbgError }
@@ -48,6 +61,8 @@ export interface Downloads {
   downloaded: string[]
   /** Files in the place of objects that hold something else, as absolute paths; absent when there are none. */
   kept?: string[]
+  /** Objects that the runs that made them did not store (`--keep`); absent when there are none. */
+  notKept?: { jobId: string; kind: ObjectKind }[]
   /** Objects that are not in the store, or not as they were written; absent when there are none. */
   failed?: { key: string; code: string; message: string }[]
 }
@@ -76,6 +91,8 @@ export async function downloadJobs(
   },
 ): Promise<Downloads> {
   const wanted = jobs.flatMap(objectsOf).filter(({ kind }) => kinds.includes(kind))
+  const notKept = jobs.flatMap((job) => notKeptOf(job, kinds))
+  for (const { kind, jobId } of notKept) onObject({ notKept: kind, jobId })
   const limit = pLimit(concurrency)
   const fetched = await limit
     .map(wanted, async ({ jobId, kind, key, sha256 }) => {
@@ -92,6 +109,7 @@ export async function downloadJobs(
   return {
     downloaded: fetched.flatMap((object) => ('path' in object ? object.path : [])),
     ...(kept.length > 0 && { kept }),
+    ...(notKept.length > 0 && { notKept }),
     ...(failed.length > 0 && { failed }),
   }
 }

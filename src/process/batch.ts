@@ -11,6 +11,8 @@ import type { ModelSpec } from '../model/contract.ts'
 import { shownPath } from '../system/file-names.ts'
 import { processOwner } from '../system/owner.ts'
 import type { Batch, BatchOptions, BatchServices, Image, Masks } from './contract.ts'
+import { estimateOf } from './estimate.ts'
+import { estimateNotice } from './estimate-notice.ts'
 import {
   type FailedEvent,
   type ImageEvent,
@@ -80,9 +82,9 @@ function openBatch(candidates: Candidates, services: BatchServices, options: Bat
     ...services,
     ...options,
     masks: masks === 'from-store' ? masks : announced(masks, options),
-    run: { id: uuidv7(), owner: processOwner(), leaseMs },
+    run: { id: options.runId ?? uuidv7(), owner: processOwner(), leaseMs },
     work: workOf({ ...model, ...options.cutoutParams }),
-    isInput: inputTest(candidates),
+    isInput: inputTest(options.inputs ?? candidates),
     memory: new Semaphore(mebibytes(options.maxMemory)),
   }
 }
@@ -113,8 +115,16 @@ function announce({ onEvent, masks, run, store, database, ...batch }: Batch, ima
 async function planAll(progress: Progress, candidates: Candidates): Promise<void> {
   const { batch } = progress
   const onSkipped = (event: ImageEvent) => settle(progress, event)
-  for await (const image of unfinishedImages(batch, candidates, onSkipped))
-    settle(progress, await plan(batch, image))
+  let inputBytes = 0
+  for await (const image of unfinishedImages(batch, candidates, onSkipped)) {
+    const event = await plan(batch, image)
+    if (event.status === 'planned') inputBytes += event.bytes
+    settle(progress, event)
+  }
+  const { planned: images } = progress.tally
+  if (images === 0) return
+  const estimate = await estimateOf({ images, inputBytes }, batch.database.sql, batch)
+  batch.onEvent(estimateNotice(estimate, { isSampled: false }))
 }
 
 async function processAll(progress: Progress, candidates: Candidates): Promise<void> {
@@ -176,9 +186,9 @@ function settle({ batch, tally, stop }: Progress, event: ImageEvent): void {
  *
  * @param failure what ended the run early; thrown when all is closed
  */
-async function endRun({ database, run }: Batch, failure: unknown): Promise<void> {
+async function endRun({ database, run, runId }: Batch, failure: unknown): Promise<void> {
   await failPoint('process:ended')
-  await closePixelThreads()
+  if (runId === undefined) await closePixelThreads()
   // A lost connection was waited for long enough already.
   if (!(failure instanceof RmbgError && connectionIsLost(failure))) {
     await letGo(database, run)

@@ -6,7 +6,7 @@ import type { MaskedJob } from '../database/jobs.ts'
 import type { Run } from '../database/leases.ts'
 import type { RmbgError } from '../errors.ts'
 import type { MatteModel, ModelSpec } from '../model/contract.ts'
-import type { ObjectStore } from '../store/contract.ts'
+import type { ObjectKind, ObjectStore } from '../store/contract.ts'
 import type { BatchEvent, CompletedEvent, FailedEvent, SkippedEvent } from './events.ts'
 import type { Candidate } from './inputs.ts'
 import type { LocalPath } from './outputs.ts'
@@ -37,6 +37,8 @@ export interface BatchOptions {
   cutout: Omit<CutoutRecipe, 'depth'>
   /** The same settings, as kept in the `params` of a job. */
   cutoutParams: Record<string, unknown>
+  /** Which objects are stored. What else is made goes to the local files or is thrown away. */
+  keep: readonly ObjectKind[]
   /** The folder or file that cut-outs go to besides the store, as an absolute path; undefined where there is no such place. */
   output?: string | undefined
   /** Cut-outs go to the folders of their inputs. */
@@ -55,6 +57,10 @@ export interface BatchOptions {
   dryRun: boolean
   /** Take no more images after this many failures. */
   maxFailures: number
+  /** Of the run, where several batches are one. Whoever gives it ends the pixel threads after the last one. */
+  runId?: string
+  /** All inputs, where the batch is only a part of them: none of these is ever overwritten. */
+  inputs?: Iterable<Candidate>
   /** When it aborts, no new image is taken; those in work are finished. */
   signal: AbortSignal
   onEvent: (event: BatchEvent) => void
@@ -78,7 +84,7 @@ export interface ReadableImage {
   /** The original, as it was when the batch looked at it. */
   source: Source
   /** The job whose mask is used, where the input names one. */
-  job?: MaskedJob
+  job?: MaskedJob & { maskPath: string }
 }
 
 export interface UnreadableImage {

@@ -103,9 +103,12 @@ const stages = z
   .describe('Milliseconds of each stage. Waiting for a free thread, or for the model, is in none.')
 
 const objectPaths = {
-  originalPath: z.string().describe('Key in the store, as the other two.'),
-  maskPath: z.string(),
-  processedPath: z.string(),
+  originalPath: z
+    .string()
+    .nullable()
+    .describe('Key in the store, as the other two; null for what is not kept (--keep).'),
+  maskPath: z.string().nullable(),
+  processedPath: z.string().nullable(),
 }
 
 const completedEvent = z
@@ -130,7 +133,7 @@ const completedEvent = z
     output: output.optional(),
     maskOutput: output.optional().describe('With --masks.'),
   })
-  .describe('Three verified objects are stored, and the row of the job is completed.')
+  .describe('The objects that are kept are stored and verified, and the row of the job is completed.')
 
 const skippedEvent = z
   .object({
@@ -179,6 +182,17 @@ const notice = {
   important: z.boolean().optional().describe('Printed even with --quiet.'),
 }
 
+const estimate = z
+  .object({
+    images: count.describe('Images to do.'),
+    inputBytes: count.describe('Of their files.'),
+    storedBytes: count
+      .nullable()
+      .describe('How much the store will grow; null while nothing is known of this model.'),
+    seconds: z.number().min(0).nullable().describe('Null while nothing is known of this model.'),
+  })
+  .describe('A forecast by the last images of this model.')
+
 const counts = z.record(z.string(), count)
 const noticeEvent = z
   .discriminatedUnion('code', [
@@ -194,6 +208,12 @@ const noticeEvent = z
       .object({ ...notice, code: z.literal('first-frames'), images: count })
       .describe('Of so many animations and documents the first frame or page was taken.'),
     z.object({ ...notice, code: z.literal('stopping') }),
+    z
+      .object({ ...notice, code: z.literal('estimate'), estimate })
+      .describe('What there is to do, and what it will take by the figures of the log.'),
+    z
+      .object({ ...notice, code: z.literal('watching'), folders: z.array(z.string()) })
+      .describe('These folders are watched from now on; absolute paths.'),
     z
       .object({ ...notice, code: z.literal('folders-left-out'), folders: counts })
       .describe('Folders that systems keep for themselves were not searched: how many, by name.'),
@@ -251,6 +271,7 @@ export const processEvent = z.union([
   errorEvent,
 ])
 
+export type Estimate = z.infer<typeof estimate>
 export type PhaseEvent = z.infer<typeof phaseEvent>
 export type StartEvent = z.infer<typeof startEvent>
 export type ModelEvent = z.infer<typeof modelEvent>

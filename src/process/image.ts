@@ -30,13 +30,13 @@ import type { Batch, Image, Outcome, ReadableImage } from './contract.ts'
 import type { CompletedEvent, FailedEvent, Stages } from './events.ts'
 import { type Begun, fail, failedEvent, imageFailure, isCutShort } from './failure.ts'
 import { removeEarlier, removeOwn } from './leftovers.ts'
-import { hasLocalFiles, placeFiles } from './local-files.ts'
+import { hasLocalFiles, isFileLost, placeFiles } from './local-files.ts'
 import { skip, skipOwnFile } from './skip.ts'
 import { type SentObject, uploadsTo } from './uploads.ts'
 import { type Work, workOf } from './work.ts'
 
 /**
- * One image: claim the work on it, make its mask and cut-out, store three objects, complete the row.
+ * One image: claim the work on it, make its mask and cut-out, store what is kept of it, complete the row.
  *
  * The row turns completed last. A crash before that leaves objects that no completed row names, and the next run
  * takes up the same job with keys of its own.
@@ -44,7 +44,11 @@ import { type Work, workOf } from './work.ts'
  * @throws RmbgError when the next image would fail in the same way (database, model, access to the store)
  */
 export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
-  const begun: Begun = { job: undefined, uploads: uploadsTo(batch.store), tidied: Promise.resolve() }
+  const begun: Begun = {
+    job: undefined,
+    uploads: uploadsTo(batch.store, batch.keep),
+    tidied: Promise.resolve(),
+  }
   try {
     if ('failure' in image) throw image.failure
     const picture = await measure(batch, image)
@@ -113,7 +117,7 @@ async function claim(batch: Batch, picture: Picture, begun: Begun) {
   const own = picture.image.job ? undefined : await findJobOfFile(batch.database.sql, content.sha256)
   if (own) return { state: 'own-file' as const, ...own }
   const mask = await maskOrigin(batch, picture.image, content)
-  const claimed = await claimJob(batch.database.sql, claimRequest(batch, picture, content, mask.work))
+  const claimed = await claimUnlessDone(batch, picture, content, mask.work)
   if (claimed.state !== 'claimed') return claimed
   begun.job = claimed
   await failPoint('process:claimed')
@@ -122,6 +126,15 @@ async function claim(batch: Batch, picture: Picture, begun: Begun) {
   await failPoint('process:tagged')
   const spent = { read, database: lap() }
   return { ...claimed, ...picture, spent, content, mask, begun } satisfies ClaimedWork
+}
+
+/** A job of which a local file was the only copy is not done when that file is gone. */
+async function claimUnlessDone(batch: Batch, picture: Picture, content: Content, work: Work): Promise<Claim> {
+  const request = claimRequest(batch, picture, content, work)
+  const claimed = await claimJob(batch.database.sql, request)
+  if (claimed.state !== 'completed') return claimed
+  if (!(await isFileLost(batch, picture.image.candidate, claimed.job))) return claimed
+  return claimJob(batch.database.sql, { ...request, jobId: uuidv7(), force: true })
 }
 
 interface Made extends Cutout {
@@ -151,7 +164,7 @@ interface Stored {
   storeMs: number
 }
 
-/** 3. Store: send mask and cut-out, and wait for all three objects. */
+/** 3. Store: send mask and cut-out, and wait for all objects. */
 async function store(work: ClaimedWork, made: Made): Promise<Stored> {
   const { uploads } = work.begun
   const lap = stopwatch()
@@ -267,7 +280,9 @@ function stagesOf({ spent }: ClaimedWork, made: Made, { storeMs }: Stored): Stag
 /** Where the mask of an image comes from, and the parameters that follow from that. */
 type MaskOrigin =
   | { from: 'model'; model: () => Promise<MatteModel>; work: Work }
-  | { from: 'store'; job: MaskedJob; work: Work }
+  | { from: 'store'; job: StoredMask; work: Work }
+
+type StoredMask = MaskedJob & { maskPath: string }
 
 /** @throws RmbgError MASK_MISSING */
 async function maskOrigin(batch: Batch, image: ReadableImage, content: Content): Promise<MaskOrigin> {
@@ -280,7 +295,7 @@ async function maskOrigin(batch: Batch, image: ReadableImage, content: Content):
   })
 }
 
-const storedMask = ({ store }: Batch, { maskPath, maskSha256 }: MaskedJob): Promise<Uint8Array> =>
+const storedMask = ({ store }: Batch, { maskPath, maskSha256 }: StoredMask): Promise<Uint8Array> =>
   readVerified(store, maskPath, maskSha256)
 
 function claimRequest(
@@ -295,6 +310,7 @@ function claimRequest(
     contentSha256: content.sha256,
     fingerprint,
     params: { ...params, ...factsOf(image, header) },
+    keep: batch.keep,
     userId: batch.user,
     originalPath: (id, attempt) => objectKey('original', id, attempt, header.extension),
     imageWidth: header.width,

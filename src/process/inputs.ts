@@ -53,6 +53,8 @@ export interface InputOptions {
   ignore: readonly string[]
   /** Whether the id of a job stands for its original in the store. */
   takesJobs: boolean
+  /** Folders may hold no images yet; without it, inputs that match nothing are refused. */
+  mayBeEmpty?: boolean
   /** Absolute folders of our own; nothing in them is taken as input. */
   excludeFolders: readonly string[]
   /**
@@ -117,7 +119,7 @@ export async function collectInputs(options: InputOptions): Promise<Candidates> 
     await addList(createReadStream(systemPath(resolve(cwd, fromFile))), origin, collection)
   }
   for (const notice of leftOutNotices(collection.leftOut)) options.onNotice(notice)
-  if (unmatched.length > 0) throw noMatch(unmatched)
+  if (unmatched.length > 0 && !options.mayBeEmpty) throw noMatch(unmatched)
   return collection.candidates([...patterns, ...(fromFile === undefined ? [] : [fromFile])])
 }
 
@@ -196,7 +198,8 @@ function openCollection(options: InputOptions) {
       // Beside inputs that lie elsewhere, what is in the output folder is what was put there.
       if (paths.length === 0 || isSearchedInPlace) for (const path of namedInOutput) paths.add(path)
       const length = listings.reduce((sum, listing) => sum + listing.length, paths.length)
-      if (length === 0) throw own === undefined ? noMatch(names) : onlyOurs(shownFrom(cwd, dirname(own)))
+      if (length === 0 && !options.mayBeEmpty)
+        throw own === undefined ? noMatch(names) : onlyOurs(shownFrom(cwd, dirname(own)))
       return {
         length,
         *[Symbol.iterator]() {

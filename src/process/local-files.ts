@@ -3,7 +3,7 @@ import type { CompletedJob } from '../database/jobs.ts'
 import type { Batch } from './contract.ts'
 import type { Output } from './events.ts'
 import type { Candidate } from './inputs.ts'
-import { foreseeOutput, placeCutout, placeMask } from './output-file.ts'
+import { foreseeOutput, lacksFile, placeCutout, placeMask } from './output-file.ts'
 
 /** As the events of an image name them. */
 export interface LocalFiles {
@@ -39,6 +39,20 @@ export async function placeFiles(
     outputOf && (await placeCutout(batch, outputOf(candidate), { job, state, read: read.cutout }))
   const maskOutput = maskOf && (await placeMask(batch, maskOf(candidate), { job, state, read: read.mask }))
   return named(output, maskOutput)
+}
+
+/**
+ * Whether something that a person is to get of a completed job is not there and cannot come from the store, because it
+ * was not kept.
+ */
+export async function isFileLost(batch: Batch, candidate: Candidate, job: CompletedJob): Promise<boolean> {
+  const { outputOf, maskOf, deliver } = batch
+  if (job.processedPath === null) {
+    if (deliver) return true
+    if (outputOf && (await lacksFile(batch, outputOf(candidate), 'cut-out', job))) return true
+  }
+  if (job.maskPath !== null || !maskOf) return false
+  return lacksFile(batch, maskOf(candidate), 'mask', job)
 }
 
 /** What would become of the local files of an image that is not made yet. */

@@ -64,6 +64,14 @@ async function place(
   return { path: shown, state: 'kept', reason: 'foreign' }
 }
 
+/** Whether a local file of a completed job has to be written, because it is not there or is an older one of ours. */
+export const lacksFile = async (
+  batch: Batch,
+  path: string,
+  what: LocalKind,
+  job: CompletedJob,
+): Promise<boolean> => (await judge(batch, path, what, job)).state === 'free'
+
 /** What would become of a local file of an image that is not made yet. */
 export async function foreseeOutput(
   batch: Batch,

@@ -1,5 +1,6 @@
 import type { CompletedJob } from '../database/jobs.ts'
 import { tagJobs } from '../database/tags.ts'
+import { RmbgError } from '../errors.ts'
 import { readVerified } from '../store/verified.ts'
 import type { Batch } from './contract.ts'
 import type { FailedEvent, SkippedEvent } from './events.ts'
@@ -53,8 +54,16 @@ const skipped = (
 
 function restoreFiles(batch: Batch, candidate: Candidate, job: CompletedJob): Promise<LocalFiles> {
   const read = {
-    cutout: () => readVerified(batch.store, job.processedPath, job.processedSha256),
-    mask: () => readVerified(batch.store, job.maskPath, job.maskSha256),
+    cutout: () => kept(batch, job.processedPath, job.processedSha256),
+    mask: () => kept(batch, job.maskPath, job.maskSha256),
   }
   return placeFiles(batch, candidate, { job, read, state: 'restored' })
+}
+
+/** `isFileLost` has found that this is not needed, but files may vanish at any moment. */
+async function kept({ store }: Batch, key: string | null, sha256: string): Promise<Uint8Array> {
+  if (key !== null) return readVerified(store, key, sha256)
+  throw new RmbgError('STORE_OBJECT_MISSING', 'A local file is gone, and no other copy of it was kept.', {
+    hint: 'Run the command again to make it anew.',
+  })
 }

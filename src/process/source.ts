@@ -23,7 +23,7 @@ export interface Source extends SourceFile {
 export const maxFileBytes = 2 ** 31 - 1
 
 /** The original of a job, read from the store. Path, size and time are those of its file when the job was done. */
-export function originalInStore(job: MaskedJob, store: ObjectStore): Source {
+export function originalInStore(job: MaskedJob & { originalPath: string }, store: ObjectStore): Source {
   let reading: Promise<Uint8Array> | undefined
   const read = () => {
     reading ??= readVerified(store, job.originalPath, job.contentSha256)

@@ -1,10 +1,11 @@
 /** What a batch has left to do. */
-import { findCompletedBySource, findMaskedJob } from '../database/jobs.ts'
+import { findCompletedBySource, findMaskedJob, type MaskedJob } from '../database/jobs.ts'
 import { RmbgError } from '../errors.ts'
 import type { Batch, Image } from './contract.ts'
 import type { ImageEvent } from './events.ts'
 import { asRmbgError } from './failure.ts'
 import type { Candidate, Candidates } from './inputs.ts'
+import { isFileLost } from './local-files.ts'
 import { skip } from './skip.ts'
 import { inspectSource, originalInStore } from './source.ts'
 
@@ -27,13 +28,17 @@ export async function* unfinishedImages(
     const images = await Promise.all(chunk.map((candidate) => inspect(batch, candidate)))
     const sources = images.flatMap((image) => ('source' in image ? [image.source] : []))
     const jobs = trustTimes
-      ? await findCompletedBySource(batch.database.sql, batch.work.fingerprint, sources)
+      ? await findCompletedBySource(
+          batch.database.sql,
+          { fingerprint: batch.work.fingerprint, keep: batch.keep },
+          sources,
+        )
       : []
     const jobOf = new Map(sources.map((source, index) => [source, jobs[index]]))
     for (const image of images) {
       if (batch.signal.aborted) return
       const job = 'source' in image ? jobOf.get(image.source) : undefined
-      if (!job) {
+      if (!job || (await isFileLost(batch, image.candidate, job))) {
         yield image
         continue
       }
@@ -61,9 +66,22 @@ async function inspect(batch: Batch, candidate: Candidate): Promise<Image> {
     if (candidate.jobId === undefined)
       return { candidate, source: await inspectSource(candidate.path, candidate.loggedPath) }
     const job = await findMaskedJob(batch.database.sql, candidate.jobId)
-    if (job) return { candidate, source: originalInStore(job, batch.store), job }
+    if (job) return imageOfJob(batch, candidate, job)
     throw new RmbgError('MASK_MISSING', 'There is no completed job of this id.')
   } catch (error) {
     return { candidate, failure: asRmbgError(error) }
   }
+}
+
+/** @throws RmbgError MASK_MISSING where mask or original was not kept */
+function imageOfJob(batch: Batch, candidate: Candidate, job: MaskedJob): Image {
+  const { maskPath, originalPath } = job
+  if (maskPath === null) throw new RmbgError('MASK_MISSING', 'The mask of this job was not kept (--keep).')
+  if (originalPath === null) {
+    throw new RmbgError('MASK_MISSING', 'The original of this job was not kept (--keep).', {
+      hint: 'Name the file itself instead of the job.',
+    })
+  }
+  const masked = { ...job, maskPath, originalPath }
+  return { candidate, source: originalInStore(masked, batch.store), job: masked }
 }

@@ -12,7 +12,8 @@ interface ObjectFile {
 
 /** What the row of a job keeps of an object. */
 export interface SentObject {
-  key: string
+  /** Null where objects of this kind are not kept. */
+  key: string | null
   /** Length. */
   bytes: number
   /** Hex. */
@@ -21,7 +22,7 @@ export interface SentObject {
 
 /** The objects of one image on their way to the store, while the work on the image goes on. */
 export interface Uploads {
-  /** Returns at once; whether the object arrives, `acknowledged` and `settled` tell. */
+  /** Returns at once; whether the object arrives, `acknowledged` and `settled` tell. One that is not kept is only measured. */
   send(kind: ObjectKind, job: { jobId: string; attempt: number }, file: ObjectFile): SentObject
   /** Of all objects sent so far, whether they arrived or not. */
   keys(): string[]
@@ -31,11 +32,13 @@ export interface Uploads {
   settled(): Promise<void>
 }
 
-export function uploadsTo(store: ObjectStore): Uploads {
+/** @param keep the kinds of objects to store */
+export function uploadsTo(store: ObjectStore, keep: readonly ObjectKind[]): Uploads {
   const keys: string[] = []
   const sent: Promise<unknown>[] = []
   return {
     send: (kind, { jobId, attempt }, { bytes, extension, contentType, sha256 = sha256Of(bytes) }) => {
+      if (!keep.includes(kind)) return { key: null, bytes: bytes.byteLength, sha256 }
       const key = objectKey(kind, jobId, attempt, extension)
       const upload = store.put(key, bytes, { contentType, sha256 })
       upload.catch(() => {}) // `acknowledged` reports it; until then it must not count as unhandled

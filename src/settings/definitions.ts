@@ -32,6 +32,21 @@ const keyPrefix = text.transform((value, context) => {
   return z.NEVER
 })
 
+const kinds = ['original', 'mask', 'processed'] as const
+
+/** Kinds of objects to store, in their order: `original,mask`, a list of them, or `none`. */
+const keptKinds = z.union([z.array(z.string()), text]).transform((value, context) => {
+  const given = (typeof value === 'string' ? value.split(',') : value).map((name) => name.trim())
+  if (given.length === 1 && given[0] === 'none') return []
+  const isKnown = given.every((name) => (kinds as readonly string[]).includes(name))
+  if (isKnown && given.length > 0) return kinds.filter((kind) => given.includes(kind))
+  context.addIssue({
+    code: 'custom',
+    message: 'expected original, mask, processed, several of them, or none',
+  })
+  return z.NEVER
+})
+
 /**
  * Every setting, once: its name in `rmbg.config.json`, its environment variable and what it accepts.
  * A flag of the same name in kebab case exists where a command takes it; connection settings have none,
@@ -77,6 +92,7 @@ export const settings = {
   ...cutoutSettings,
   failOnReview: { env: 'RMBG_FAIL_ON_REVIEW', schema: percent },
   ignore: { env: 'RMBG_IGNORE', schema: list },
+  keep: { env: 'RMBG_KEEP', schema: keptKinds },
   output: { env: 'RMBG_OUTPUT', schema: text },
   masks: { env: 'RMBG_MASKS', schema: text },
   user: { env: 'RMBG_USER', schema: text.max(64).regex(/^\P{Cc}*$/u, 'expected visible characters') },
@@ -98,6 +114,7 @@ export type Defaulted =
   | 'maxMemory'
   | 'maxPixels'
   | 'user'
+  | 'keep'
   | 'ignore'
   | 'tag'
 export type ResolvedSettings = GivenSettings & Required<Pick<GivenSettings, Defaulted>>

@@ -50,6 +50,7 @@ const named: Record<SettingName, Names> = {
   refine: 'nothing',
   keepHiddenColor: 'nothing',
   failOnReview: 'nothing',
+  keep: 'nothing',
   ignore: 'nothing',
   output: 'a place',
   masks: 'a place',

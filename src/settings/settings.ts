@@ -121,6 +121,7 @@ function defaults(env: NodeJS.ProcessEnv): Pick<ResolvedSettings, Defaulted> {
     maxMemory,
     maxPixels: 256_000_000,
     user: userName(env).slice(0, 64),
+    keep: ['original', 'mask', 'processed'],
     ignore: [],
     tag: [],
   }

@@ -10,7 +10,7 @@ export type Column = keyof ShownJob
 export const jobColumns = [
   ...['jobId', 'userId', 'status', 'sourceName', 'createdAt', 'completedAt', 'processingTimeMs'],
   ...['imageWidth', 'imageHeight', 'fileSizeKb', 'model', 'tags', 'needsReview', 'errorCode', 'errorMessage'],
-  ...['sourcePath', 'originalPath', 'maskPath', 'processedPath', 'originalBytes', 'maskBytes'],
+  ...['sourcePath', 'kept', 'originalPath', 'maskPath', 'processedPath', 'originalBytes', 'maskBytes'],
   ...['processedBytes', 'originalSha256', 'maskSha256', 'processedSha256', 'executionProvider', 'attempt'],
   ...['runId', 'review', 'params', 'originalUrl', 'maskUrl', 'processedUrl'],
 ] as readonly Column[]

@@ -12,6 +12,7 @@ import { environmentVariable as env, type ResolvedSettings, storeFolder } from '
 import { typedArguments, typedValue, workingDirectory } from '../system/file-names.ts'
 import type { Spill } from '../system/spill.ts'
 import { cutoutFlags } from './cutout-flags.ts'
+import { assertResultStays, keepFlag } from './keep-flag.ts'
 import { type LocalWish, outputFlags, planLocalFiles, toOutputFolders } from './output-flags.ts'
 import { toStandardOutput } from './standard-output.ts'
 import { takeOverFlag } from './take-over.ts'
@@ -34,6 +35,7 @@ const inputFlags = {
     description: 'what a picture from standard input is called in the log and as a cut-out (default: stdin)',
   }),
   ...outputFlags,
+  ...keepFlag,
   checksum: Flags.boolean({
     default: false,
     description: 'compare contents to find what is already done, instead of path, size and time',
@@ -115,6 +117,11 @@ const jobFlags = {
 const printFlags = {
   'dry-run': Flags.boolean({ default: false, description: 'only print what would be done' }),
   json: Flags.boolean({ default: false, description: 'print one JSON object per event (NDJSON)' }),
+  yes: Flags.boolean({
+    char: 'y',
+    default: false,
+    description: 'do not ask before a run that takes more than half an hour',
+  }),
   quiet: Flags.boolean({
     default: false,
     char: 'q',
@@ -149,8 +156,8 @@ interface InputWish {
   wish: LocalWish
   /** Of the cut-outs, without a dot. */
   extension: string
-  spill: Spill
-  remote: RemoteInputs
+  /** Where pictures come from that are no files here; without it there are none. */
+  elsewhere?: { spill: Spill; remote: RemoteInputs }
 }
 
 /** Where a run finds its images. What it wrote itself is never taken as input. */
@@ -158,16 +165,18 @@ export const toInputOptions = (
   flags: ProcessFlags,
   { ignore, home }: ResolvedSettings,
   patterns: readonly string[],
-  { wish, extension, spill, remote }: InputWish,
+  { wish, extension, elsewhere }: InputWish,
 ): Omit<InputOptions, 'onNotice'> => ({
   patterns: typedArguments(patterns),
   ...(flags['from-file'] !== undefined && { fromFile: typedValue(flags['from-file']) }),
   stdin: process.stdin,
-  pictureOnStdin: {
-    name: flags['stdin-name'] ?? 'stdin',
-    keep: (content) => spill.keep(content, maxFileBytes),
-  },
-  remote,
+  ...(elsewhere && {
+    pictureOnStdin: {
+      name: flags['stdin-name'] ?? 'stdin',
+      keep: (content) => elsewhere.spill.keep(content, maxFileBytes),
+    },
+    remote: elsewhere.remote,
+  }),
   takesJobs: flags['from-mask'],
   ignore,
   excludeFolders: [storeFolder(home)],
@@ -187,6 +196,8 @@ interface BatchWish {
 /** What a batch is to do; not what stops it, nor who listens. */
 export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | 'onEvent'> {
   const { flags, wish: local, settings, cutout, preset, candidates } = wish
+  const isLocal = local.destination.to !== 'store' || local.masks !== undefined
+  assertResultStays(settings.keep, { isLocal })
   const rules = preset && { preset: preset.name, sha256: preset.checkSha256 }
   return {
     user: settings.user,
@@ -197,6 +208,7 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
     allowSvg: settings.allowSvg ?? false,
     cutout: { ...cutout.options, rules: preset?.check },
     cutoutParams: { ...cutout.params, ...(rules && { rules }) },
+    keep: settings.keep,
     ...namedPlace(local.destination),
     ...planLocalFiles(candidates, local, cutout.extension),
     ...(local.destination.to === 'standard output' && { deliver: toStandardOutput }),

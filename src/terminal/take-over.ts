@@ -12,7 +12,7 @@ export const takeOverFlag = Flags.boolean({
  * the flag itself is the answer, together with `--yes` where a command has that.
  */
 export function ownershipOf(
-  flags: { 'take-over': boolean; yes?: boolean },
+  flags: { 'take-over': boolean; yes?: boolean | undefined },
   { claims }: { claims: boolean },
 ): OwnershipOptions {
   if (!flags['take-over']) return { claims }

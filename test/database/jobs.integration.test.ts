@@ -21,6 +21,7 @@ import { type Run, releaseJobs, renewLeases } from '../../src/database/leases.ts
 import { applyMigrations } from '../../src/database/migrate.ts'
 import { tagJobs } from '../../src/database/tags.ts'
 import { upsertUser } from '../../src/database/users.ts'
+import { objectKinds } from '../../src/store/contract.ts'
 import { processOwner } from '../../src/system/owner.ts'
 import { describeWith, freshDatabase } from '../support/servers.ts'
 import { onBothDatabases } from './databases.ts'
@@ -43,6 +44,7 @@ function request(changes: Partial<ClaimRequest> = {}): ClaimRequest {
     contentSha256: sha256(name),
     fingerprint: sha256('parameters'),
     params: { model: { name: 'backdrop' } },
+    keep: objectKinds,
     userId: 'anna',
     originalPath: (id, attempt) => `original/${id}-${attempt}.jpg`,
     imageWidth: 4,
@@ -110,7 +112,7 @@ onBothDatabases('a claim', (database) => {
       { ...first.source, size: 1 },
     ]
     const ids = async () =>
-      (await findCompletedBySource(database().sql, first.fingerprint, sources)).map((job) => job?.jobId)
+      (await findCompletedBySource(database().sql, first, sources)).map((job) => job?.jobId)
     expect(await ids()).toEqual([jobId, undefined, undefined, undefined])
     expect(await claimJob(database().sql, copy)).toMatchObject({
       state: 'completed',
@@ -122,9 +124,33 @@ onBothDatabases('a claim', (database) => {
       },
     })
     expect(await ids()).toEqual([jobId, jobId, undefined, undefined])
-    expect(await findCompletedBySource(database().sql, sha256('other parameters'), [first.source])).toEqual([
-      undefined,
-    ])
+    expect(
+      await findCompletedBySource(database().sql, { ...first, fingerprint: sha256('other parameters') }, [
+        first.source,
+      ]),
+    ).toEqual([undefined])
+  })
+
+  it('of completed content of which less was kept than is wanted is a new job, and of more is none', async () => {
+    const first = request({ keep: ['processed'] })
+    const jobId = await claimed(database(), first)
+    const less = { originalPath: null, maskPath: null }
+    expect(await completeJob(database().sql, { ...completion(jobId, first.run), ...less })).toBe(true)
+    expect(await row(database(), jobId)).toMatchObject({ kept: ['processed'], mask_path: null })
+    expect(await findCompletedJob(database().sql, jobId)).toMatchObject({ ...less, processedBytes: 500 })
+    expect(await findMaskedContent(database().sql, first.contentSha256)).toBeUndefined()
+    const found = async (keep: ClaimRequest['keep']) =>
+      (await findCompletedBySource(database().sql, { ...first, keep }, [first.source]))[0]?.jobId
+    expect([await found([]), await found(['processed'])]).toEqual([jobId, jobId])
+    expect(await found(['mask', 'processed'])).toBeUndefined()
+    expect(await claimJob(database().sql, { ...first, jobId: uuidv7(), keep: [] })).toMatchObject({
+      state: 'completed',
+      job: { jobId, originalPath: null, processedPath: `processed/${jobId}-1.png` },
+    })
+    const all = { ...first, jobId: uuidv7(), keep: objectKinds }
+    expect(await claimed(database(), all)).toBe(all.jobId)
+    await completeJob(database().sql, completion(all.jobId, all.run))
+    expect([await found(objectKinds), await found([])]).toEqual([all.jobId, all.jobId])
   })
 
   it('of completed content with force, or with other parameters, is a new job', async () => {
@@ -363,7 +389,7 @@ onBothDatabases('on tables of many jobs', (database) => {
       const wanted = request({ run })
       await completeJob(sql, completion(await claimed(database(), wanted), run))
       await claimJob(sql, { ...wanted, jobId: uuidv7() })
-      await findCompletedBySource(sql, wanted.fingerprint, [wanted.source, first.source])
+      await findCompletedBySource(sql, wanted, [wanted.source, first.source])
       expect(await findMaskedContent(sql, wanted.contentSha256)).toMatchObject({ source: wanted.source })
       expect(await findCompletedJob(sql, wanted.jobId)).toMatchObject({ jobId: wanted.jobId })
       expect(await findJobOfCutout(sql, sha256('processed'))).toMatchObject({ processedBytes: 500 })
@@ -531,7 +557,7 @@ describeWith('RMBG_TEST_DATABASE_URL')('over a connection that breaks', () => {
     ]) {
       const breaking = database.sql.unsafe(`select i, ${statement} from generate_series(1, 50001) i`)
       await expect(breaking).rejects.toThrow()
-      const found = await findCompletedBySource(database.sql, wanted.fingerprint, [wanted.source])
+      const found = await findCompletedBySource(database.sql, wanted, [wanted.source])
       expect(found).toMatchObject([{ jobId: wanted.jobId }])
     }
   })

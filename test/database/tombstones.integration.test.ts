@@ -29,6 +29,7 @@ onBothDatabases('a job that is pruned while somebody takes it up again', (databa
         contentSha256: row!.content,
         fingerprint: row!.fingerprint,
         params: {},
+        keep: [],
         userId: 'anna',
         originalPath: (id, attempt) => objectKey('original', id, attempt, 'jpg'),
         ...{ imageWidth: 1, imageHeight: 1, fileSizeKb: 1, force: false },

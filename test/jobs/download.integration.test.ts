@@ -53,7 +53,7 @@ onBothDatabases('objects of jobs', (database) => {
   it('come into a folder for each kind, in the order of jobs and kinds', async () => {
     const list = await jobs(4)
     const { downloaded, told } = await download(list, ['original', 'mask'])
-    const keys = list.flatMap(({ originalPath, maskPath }) => [originalPath, maskPath!])
+    const keys = list.flatMap(({ originalPath, maskPath }) => [originalPath!, maskPath!])
     expect(downloaded).toEqual(keys.map(fileOf))
     expect(told).toHaveLength(8)
     for (const key of keys) {
@@ -87,7 +87,7 @@ onBothDatabases('objects of jobs', (database) => {
   ])('leave %s in their place, unless it is to be replaced', async (_, make) => {
     const [job] = await jobs(1)
     await download([job!], ['mask'])
-    const [mask, original] = [fileOf(job!.maskPath!), fileOf(job!.originalPath)]
+    const [mask, original] = [fileOf(job!.maskPath!), fileOf(job!.originalPath!)]
     await mkdir(join(folder, 'original'))
     await make(original)
     const before = await lstat(original)
@@ -97,8 +97,21 @@ onBothDatabases('objects of jobs', (database) => {
     expect((await lstat(original)).mtimeMs).toBe(before.mtimeMs)
     expect((await lstat(original)).ino).toBe(before.ino)
     expect(await download([job!], ['original'], true)).toMatchObject({ downloaded: [original] })
-    expect(await readFile(original)).toEqual(await readFile(join(storeFolder, job!.originalPath)))
+    expect(await readFile(original)).toEqual(await readFile(join(storeFolder, job!.originalPath!)))
     expect(await readdir(join(folder, 'original'))).toHaveLength(1)
+  })
+
+  it('that were not kept are told of, and are no failure', async () => {
+    const id = await makeJob(database().sql, { store: store(), kept: ['mask'] })
+    const [job] = await findJobs(database().sql, [id])
+    expect(job).toMatchObject({ kept: ['mask'], originalPath: null, processedPath: null })
+    const { downloaded, notKept, failed, told } = await download([job!])
+    expect(downloaded).toEqual([fileOf(job!.maskPath!)])
+    expect(notKept).toEqual(['original', 'processed'].map((kind) => ({ jobId: id, kind })))
+    expect(failed).toBeUndefined()
+    expect(told).toContainEqual({ notKept: 'original', jobId: id })
+    expect(Object.keys((await withLinks(store(), [job!], 60))[0]!)).toContain('maskUrl')
+    expect(Object.keys((await withLinks(store(), [job!], 60))[0]!)).not.toContain('originalUrl')
   })
 
   it('that are missing or damaged keep no other from coming', async () => {

@@ -17,7 +17,16 @@ async function claimed({ sql }: Database, run: Run): Promise<string> {
   const jobId = uuidv7()
   const digest = createHash('sha256').update(jobId).digest('hex')
   const { state } = await claimJob(sql, {
-    ...{ jobId, contentSha256: digest, fingerprint: digest, params: {}, userId: 'anna', run, force: false },
+    ...{
+      jobId,
+      contentSha256: digest,
+      fingerprint: digest,
+      params: {},
+      keep: [],
+      userId: 'anna',
+      run,
+      force: false,
+    },
     source: { path: `/photos/${jobId}.jpg`, size: 1000, mtimeNs: 1n },
     originalPath: (id) => `original/${id}.jpg`,
     ...{ imageWidth: 4, imageHeight: 3, fileSizeKb: 1 },

@@ -40,7 +40,7 @@ describe('an attempt removes', () => {
         return store.put(...args)
       },
     }
-    const uploads = uploadsTo(slow)
+    const uploads = uploadsTo(slow, objectKinds)
     for (const kind of objectKinds) uploads.send(kind, { jobId, attempt: 2 }, file)
     await removeOwn(slow, uploads)
     expect(await keys()).toEqual(kept)
@@ -51,7 +51,7 @@ describe('an attempt removes', () => {
     const key = objectKey('mask', jobId, 1, 'png')
     await put(key)
     await removeEarlier(guarded(store), { jobId, attempt: 2 })
-    const uploads = uploadsTo(guarded(store))
+    const uploads = uploadsTo(guarded(store), objectKinds)
     uploads.send('mask', { jobId, attempt: 1 }, file)
     await removeOwn(guarded(store), uploads)
     expect(await keys()).toEqual([key])

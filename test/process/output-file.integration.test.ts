@@ -32,7 +32,7 @@ onBothDatabases('the place of a cut-out', (database) => {
       const id = await makeJob(database().sql, { store: directoryStore(store) })
       const job = (await findCompletedJob(database().sql, id))!
       const [bytes, maskBytes] = await Promise.all(
-        [job.processedPath, job.maskPath].map((key) => readFile(join(store, key))),
+        [job.processedPath, job.maskPath].map((key) => readFile(join(store, key ?? 'not kept'))),
       )
       return { job, bytes: bytes!, maskBytes: maskBytes! }
     }

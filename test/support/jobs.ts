@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import type postgres from 'postgres'
 import { v7 as uuidv7 } from 'uuid'
 import { tagJobs } from '../../src/database/tags.ts'
-import type { ObjectStore } from '../../src/store/contract.ts'
+import { type ObjectKind, type ObjectStore, objectKinds } from '../../src/store/contract.ts'
 import { jobPrefix, objectKey } from '../../src/store/keys.ts'
 
 export interface MadeJob {
@@ -11,6 +11,8 @@ export interface MadeJob {
   ageDays?: number
   tags?: string[]
   attempt?: number
+  /** What a completed job keeps; all three unless it is said. */
+  kept?: readonly ObjectKind[]
   /** Keys as they were before attempts had keys of their own. */
   hasOldKeys?: boolean
   /** Also make the objects, of a few bytes; only completed and failed jobs have any. */
@@ -22,6 +24,7 @@ const day = 86_400_000
 /** A row as a run leaves it, of any age, with objects that are what it says. */
 export async function makeJob(sql: postgres.Sql, made: MadeJob = {}): Promise<string> {
   const { status = 'completed', user = 'anna', ageDays = 0, tags = [], attempt = 1, store } = made
+  const kept = made.kept ?? objectKinds
   const createdAt = new Date(Date.now() - ageDays * day - 60_000)
   const jobId = uuidv7({ msecs: createdAt.getTime() })
   const objects = Object.fromEntries(
@@ -42,8 +45,9 @@ export async function makeJob(sql: postgres.Sql, made: MadeJob = {}): Promise<st
       job_id: jobId,
       user_id: user,
       original_path: original.key,
-      mask_path: isCompleted ? mask.key : null,
-      processed_path: isCompleted ? processed.key : null,
+      mask_path: isCompleted && kept.includes('mask') ? mask.key : null,
+      processed_path: isCompleted && kept.includes('processed') ? processed.key : null,
+      kept: `{${kept.join(',')}}`,
       status,
       attempt,
       created_at: createdAt,
@@ -67,9 +71,9 @@ export async function makeJob(sql: postgres.Sql, made: MadeJob = {}): Promise<st
       processed_sha256: isCompleted ? Buffer.from(processed.sha256, 'hex') : null,
     })}`
   await tagJobs(sql, [jobId], tags)
-  const kept = isCompleted ? [original, mask, processed] : status === 'failed' ? [original] : []
+  const stored = isCompleted ? kept.map((kind) => objects[kind]) : status === 'failed' ? [original] : []
   if (store) {
-    for (const { key, body, sha256 } of kept) {
+    for (const { key, body, sha256 } of stored) {
       await store.put(key, body, { contentType: 'application/octet-stream', sha256 })
     }
   }

@@ -53,6 +53,21 @@ onBothDatabases('a plan of orphans', (database) => {
     expect(await statusOf(lateJob)).toMatchObject({ status: 'completed' })
   })
 
+  it('misses nothing that a job does not keep, and finds the object of a kind that it does not', async () => {
+    const jobId = await wholeJob({ kept: ['mask'] })
+    const none = await wholeJob({ kept: [] })
+    expect((await plan()).figures).toMatchObject({ objects: 0, rows: 0 })
+    const foreign = objectKey('original', none, 1, 'jpg')
+    await at.put(foreign)
+    await at.store.remove([objectKey('mask', jobId, 1, 'png')])
+    const orphans = await plan()
+    expect(orphans.figures).toMatchObject({ objects: 1, rows: 1 })
+    await orphans.execute({ signal })
+    expect(await statusOf(jobId)).toEqual({ status: 'failed', error: 'STORE_OBJECT_MISSING' })
+    expect(await statusOf(none)).toMatchObject({ status: 'completed' })
+    expect(await at.keys()).not.toContain(foreign)
+  })
+
   it('spares an object whose job or tombstone has appeared since', async () => {
     const jobId = uuidv7()
     const deleted = uuidv7()

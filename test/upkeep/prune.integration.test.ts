@@ -1,5 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
 import { beforeEach, expect, it, vi } from 'vitest'
+import { storedBytes } from '../../src/database/usage.ts'
 import type { ObjectVersions } from '../../src/store/contract.ts'
 import { jobPrefix, objectKey } from '../../src/store/keys.ts'
 import { type PruneOptions, planPrune } from '../../src/upkeep/prune.ts'
@@ -15,7 +16,7 @@ const completed: PruneOptions['policy'] = {
 onBothDatabases('a plan of pruning', (database) => {
   let at: Awaited<ReturnType<typeof agedStore>>
   beforeEach(async () => {
-    await database().sql`truncate image_process_jobs, tombstones, tags cascade`
+    await database().sql`truncate image_process_jobs, tombstones, tags, daily_usage, usage_changes cascade`
     at = await agedStore()
   })
   const plan = (more: Partial<PruneOptions> = {}) =>
@@ -41,6 +42,17 @@ onBothDatabases('a plan of pruning', (database) => {
     for (const id of [young, restored]) expect(keys.filter((key) => key.includes(id))).toHaveLength(3)
     expect(keys.filter((key) => key.includes(old))).toEqual([])
     expect(await database().sql`select 1 from tombstones`).toHaveLength(0)
+  })
+
+  it('counts and deletes what jobs keep, and no more', async () => {
+    const ids = [await make({ kept: ['processed'] }), await make({ kept: [] })]
+    const [row] = await database().sql`select processed_bytes::float8 as bytes from image_process_jobs
+      where job_id = ${ids[0]!}`
+    const due = await plan()
+    expect(due.figures).toMatchObject({ rows: { completed: 2 }, bytes: row!.bytes })
+    expect(await due.execute(execution)).toMatchObject({ jobs: 2, objects: 1 })
+    expect(await at.keys()).toEqual([])
+    expect(await storedBytes(database().sql)).toMatchObject({ original: 0, mask: 0, processed: 0 })
   })
 
   it('is not widened by newer jobs that push others out of --keep-last', async () => {

@@ -14,11 +14,14 @@ export interface Listeners {
   fail(error: unknown): void
 }
 
-/** @throws RmbgError USAGE when the log file cannot be used */
+/**
+ * @param print of a command that has its own
+ * @throws RmbgError USAGE when the log file cannot be used
+ */
 export function listeners(
   options: PrinterOptions & { json: boolean; output?: string | undefined; 'log-file'?: string | undefined },
+  print = choosePrinter(options),
 ): Listeners {
-  const print = choosePrinter(options)
   const path = options['log-file']
   const log = path === undefined ? undefined : openLogFile(path)
   return {

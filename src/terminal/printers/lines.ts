@@ -95,7 +95,7 @@ export function imageLine(event: ImageEvent, { verbose, dryRun }: LineOptions): 
   const output = outputText(event)
   switch (event.status) {
     case 'completed': {
-      const destination = output || ` -> ${event.processedPath}`
+      const destination = output || (event.processedPath === null ? '' : ` -> ${event.processedPath}`)
       const detail = verbose
         ? ` (${stagesText(event.stages)}; ${event.width}x${event.height}, ${event.provider}, job ${event.jobId}, attempt ${event.attempt})`
         : ''

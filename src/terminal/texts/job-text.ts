@@ -141,6 +141,8 @@ export function jobsPrinter({
 
 /** What became of one object that was to be downloaded. */
 export function fetchedText(object: Fetched): string {
+  if ('notKept' in object)
+    return `left out ${object.notKept} of job ${object.jobId}: it was not kept by the run that made it (--keep)`
   if ('path' in object) return `fetched  ${object.path}`
   if ('kept' in object) return `kept     ${object.kept}: not what the store holds (--overwrite replaces it)`
   return `failed   ${object.error.message} [${object.error.code}]`

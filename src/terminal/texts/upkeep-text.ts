@@ -60,6 +60,11 @@ function backupsText({ backups }: PruneFigures, keepObjects: boolean): string[] 
   return lines
 }
 
+export function unknownTagText({ name, similar }: { name: string; similar: string | undefined }): string {
+  const guess = similar === undefined ? '' : ` Did you mean ${JSON.stringify(similar)}?`
+  return `No job has the tag ${JSON.stringify(name)}, so --except-tag keeps nothing by it.${guess}`
+}
+
 export const pruneQuestion = (figures: PruneFigures, { keepObjects }: { keepObjects: boolean }): string => {
   const rows = plannedRows(figures)
   return `Delete ${plural(rows, 'job')}${keepObjects ? '' : ` and ${rows === 1 ? 'its' : 'their'} objects`}?`

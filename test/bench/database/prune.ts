@@ -39,6 +39,7 @@ async function write(url: string, signal: AbortSignal): Promise<number[]> {
       contentSha256,
       fingerprint: sha256(),
       params: { model: { name: 'rmbg-2.0' } },
+      keep: [],
       userId: 'bench',
       originalPath: (id, attempt) => objectKey('original', id, attempt, 'jpg'),
       imageWidth: 100,

@@ -210,6 +210,7 @@ async function compare(
       env: { RMBG_HOME: copy },
     })
     for (const { input, processedPath } of completed) {
+      if (processedPath === null) throw new TypeError(`The cut-out of ${input} was not kept.`)
       const ours = await pixels(join(copy, 'store', processedPath))
       const theirs = await pixels(join(folder, 'peer', basename(input).replace(/\.jpg$/, '.png')))
       const found = differenceOf(ours, theirs)

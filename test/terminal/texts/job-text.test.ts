@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { ShownJob } from '../../../src/terminal/job-columns.ts'
-import { jobsPrinter } from '../../../src/terminal/texts/job-text.ts'
+import { fetchedText, jobsPrinter } from '../../../src/terminal/texts/job-text.ts'
 
 const job = {
   jobId: '019a6b7e-0000-7000-8000-000000000000',
@@ -29,4 +29,10 @@ it('jobs to review say which picture, why, and where its cut-out is', () => {
       cut-out  /store/processed/2026/11/26/1.png
       job      019a6b7e-0000-7000-8000-000000000000"
   `)
+})
+
+it('an object that was not kept is told of by its kind and job', () => {
+  expect(fetchedText({ notKept: 'mask', jobId: '019a6b7e' })).toBe(
+    'left out mask of job 019a6b7e: it was not kept by the run that made it (--keep)',
+  )
 })
