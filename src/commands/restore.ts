@@ -66,7 +66,9 @@ export default class Restore extends BaseCommand {
             : `${manifest.backupId} is in there already, as it was backed up.`,
         )
         if (flags.objects || flags['take-over']) {
-          await this.#bringUpToDate(database)
+          const applied = await bringUpToDate(database)
+          if (applied.length > 0)
+            this.logToStderr(`Brought the restored database up to date: ${applied.join(', ')}.`)
           await context.ownStore(database, ownershipOf(flags, { claims: true }))
         }
         const objects = flags.objects ? await this.#restoreObjects(frame, vault, manifest) : null
@@ -74,14 +76,6 @@ export default class Restore extends BaseCommand {
       },
       { onStop: 'what is not complete is undone' },
     )
-  }
-
-  /** Backups of earlier releases lack the table that says which database owns a store. */
-  async #bringUpToDate(database: Database): Promise<void> {
-    const { applyMigrations } = await import('../database/migrate.ts')
-    const applied = await applyMigrations(database)
-    if (applied.length > 0)
-      this.logToStderr(`Brought the restored database up to date: ${applied.join(', ')}.`)
   }
 
   async #restoreObjects(
@@ -108,4 +102,10 @@ export default class Restore extends BaseCommand {
     }
     return { count, copied, missing: 0 }
   }
+}
+
+/** Backups of earlier releases lack the table that says which database owns a store. @returns applied migrations */
+async function bringUpToDate(database: Database): Promise<string[]> {
+  const { applyMigrations } = await import('../database/migrate.ts')
+  return applyMigrations(database)
 }

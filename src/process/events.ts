@@ -1,6 +1,6 @@
 /**
  * What a batch reports while it runs. Printers (terminal, lines, NDJSON, log file) listen. The schemas here are the one
- * definition of the events: types are inferred from them, and `npm run manifest` writes schema/events.schema.json.
+ * definition of the events: types are inferred from them, and `npm run manifest` writes docs/events.schema.json.
  */
 import { z } from 'zod'
 import type { JobReview } from '../database/jobs.ts'

@@ -56,7 +56,7 @@ describe('rmbg process in a terminal', () => {
 describe('rmbg process --json', () => {
   it('prints events of the schema that ships, in a run with everything', async () => {
     const { run, folder } = await freshWorkspace()
-    const schema = JSON.parse(await readFile(join(root, 'schema/events.schema.json'), 'utf8'))
+    const schema = JSON.parse(await readFile(join(root, 'docs/events.schema.json'), 'utf8'))
     const isEvent = new Ajv2020().compile(schema)
     await writeFile(join(folder, 'photos/empty.jpg'), '')
     await writeFile(join(folder, 'photos/layers.psd'), '8BPS')

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { execa } from 'execa'
 import { expect, it } from 'vitest'
-import { generated } from '../../tools/generate.ts'
+import { generated } from '../../docs/generate/generate.ts'
 import { root } from '../support/cli.ts'
 import { completedEvent, failedEvent, modelEvent, startEvent, summaryEvent } from '../support/told-screen.ts'
 
@@ -14,7 +14,7 @@ it('is up to date (npm run manifest)', async () => {
 })
 
 it('the schema accepts events, and refuses what is none', async () => {
-  const schema = JSON.parse(await readFile(join(root, 'schema/events.schema.json'), 'utf8'))
+  const schema = JSON.parse(await readFile(join(root, 'docs/events.schema.json'), 'utf8'))
   const isEvent = new Ajv2020().compile(schema)
   const events = [startEvent(1), modelEvent, completedEvent('a.jpg', 'halo'), failedEvent('b.jpg')]
   for (const event of [...events, summaryEvent({ images: 1 })]) {
@@ -26,7 +26,7 @@ it('the schema accepts events, and refuses what is none', async () => {
 })
 
 it('the man page is one that man reads without a warning', async () => {
-  const page = join(root, 'man/rmbg.1')
+  const page = join(root, 'docs/rmbg.1')
   const { stdout, stderr, exitCode } = await execa('groff', ['-man', '-Tutf8', '-ww', page], {
     reject: false,
   })

@@ -19,7 +19,7 @@ export const runtimePlatforms = [
 ] as const
 export type RuntimePlatform = (typeof runtimePlatforms)[number]
 
-/** Our package for one platform. `release/pack.ts` makes it, and a released rmbg-batch depends on it optionally. */
+/** Our package for one platform. `deploy/release/pack.ts` makes it, and a released rmbg-batch depends on it optionally. */
 export const platformPackage = (platform: string): string => `@rmbg-batch/onnxruntime-${platform}`
 
 /** Where the binaries of one platform lie in each of these packages, relative to its folder. */

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { eventSchema } from './event-schema.ts'
 import { manPage } from './man-page.ts'
 
-const root = new URL('../', import.meta.url)
+const root = new URL('../../', import.meta.url)
 const read = (path: string) => readFile(new URL(path, root), 'utf8')
 
 /** Files of the package by their paths in it. */
@@ -15,8 +15,8 @@ export async function generated(): Promise<Record<string, string>> {
     ([, status = '', meaning = '']) => ({ status, meaning: meaning.replaceAll('`', '') }),
   )
   return {
-    'man/rmbg.1': manPage({ version, description, commands, exitStatuses }),
-    'schema/events.schema.json': `${JSON.stringify(eventSchema(), undefined, 2)}\n`,
+    'docs/rmbg.1': manPage({ version, description, commands, exitStatuses }),
+    'docs/events.schema.json': `${JSON.stringify(eventSchema(), undefined, 2)}\n`,
   }
 }
 

@@ -17,7 +17,7 @@ import {
   type RuntimePlatform,
   runtimePlatforms,
   runtimeVersion,
-} from '../src/model/runtime/packages.ts'
+} from '../../src/model/runtime/packages.ts'
 import { writePlatformPackage } from './platform-package.ts'
 
 interface Packed {
@@ -29,7 +29,7 @@ interface Packed {
   unpackedSize: number
 }
 
-const root = fileURLToPath(new URL('../', import.meta.url))
+const root = fileURLToPath(new URL('../../', import.meta.url))
 const { values } = parseArgs({
   options: {
     to: { type: 'string', default: 'packages' },

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { processEvent, schemaVersion } from '../src/process/events.ts'
+import { processEvent, schemaVersion } from '../../src/process/events.ts'
 
 /** JSON Schema (draft 2020-12) of the lines of `rmbg process --json`; a later release may add fields to any of them. */
 export function eventSchema(): object {

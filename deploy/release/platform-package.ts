@@ -8,7 +8,7 @@ import {
   type RuntimePlatform,
   runtimeVersion,
   upstreamPackage,
-} from '../src/model/runtime/packages.ts'
+} from '../../src/model/runtime/packages.ts'
 
 const license = fileURLToPath(new URL('onnxruntime-license.txt', import.meta.url))
 
