@@ -18,7 +18,7 @@ import { callsIn, checkCommandsIn, codeIn } from './support/commands-in-markdown
 const read = (path: string) => readFile(join(root, path), 'utf8')
 const pages = [
   ...['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'],
-  ...(await readdir(join(root, 'docs'))).map((name) => `docs/${name}`),
+  ...(await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`),
 ]
 const texts = new Map(await Promise.all(pages.map(async (page) => [page, await read(page)] as const)))
 const text = (page: string) => texts.get(page) ?? ''

@@ -4,18 +4,18 @@ import { remoteInputs } from '../process/inputs/remote.ts'
 import { collectInputs } from '../process/inputs.ts'
 import type { ResolvedSettings } from '../settings/settings.ts'
 import { openSpill } from '../system/spill.ts'
+import { BatchCommand } from '../terminal/batch-command.ts'
 import { openBatchServices, resolveRecipe } from '../terminal/batch-services.ts'
-import { BaseCommand, type Frame } from '../terminal/command.ts'
-import { asksForJson, errorEventText } from '../terminal/end.ts'
+import type { Frame } from '../terminal/command.ts'
 import { exitStatus } from '../terminal/exit.ts'
 import { foretell } from '../terminal/foretell.ts'
 import { guardSuffix } from '../terminal/output-flags.ts'
-import { type Listeners, listeners } from '../terminal/printers/choose.ts'
+import { listeners } from '../terminal/printers/choose.ts'
 import type { Printer } from '../terminal/printers/printer.ts'
 import { type ProcessFlags, processFlags, toBatchOptions, toInputOptions } from '../terminal/process-flags.ts'
 import { offerBetterModel } from '../terminal/setup/first-run.ts'
 
-export default class Process extends BaseCommand {
+export default class Process extends BatchCommand {
   static override summary = 'Remove the background of images.'
   static override description =
     `Stores three objects per image (original/, mask/, processed/; --keep stores fewer) and logs every image as a job in the database.
@@ -40,13 +40,10 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
   }
   static override flags = processFlags
 
-  #listeners: Listeners | undefined
-
   async run(): Promise<void> {
     const { flags, argv } = await this.parse(Process, guardSuffix(this.argv))
     const isPiped = flags.output === '-'
-    this.#listeners = listeners(flags)
-    const { tell: print } = this.#listeners
+    const print = this.listen(listeners(flags))
     await this.withContext(
       async (frame) => {
         await offerBetterModel(flags, frame)
@@ -93,11 +90,6 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
       await remote.close()
       await spill.close()
     }
-  }
-
-  protected override onFailure(error: unknown): void {
-    if (this.#listeners) this.#listeners.fail(error)
-    else if (asksForJson(this.argv)) process.stdout.write(`${errorEventText(error)}\n`)
   }
 
   #assertFewReviews(

@@ -5,17 +5,17 @@ import { RmbgError } from '../errors.ts'
 import type { BatchEvent, SummaryEvent } from '../process/events.ts'
 import { collectInputs, type InputOptions } from '../process/inputs.ts'
 import { systemPath } from '../system/file-names.ts'
+import { BatchCommand } from '../terminal/batch-command.ts'
 import { openBatchServices, resolveRecipe } from '../terminal/batch-services.ts'
-import { BaseCommand, type Frame } from '../terminal/command.ts'
-import { asksForJson, errorEventText } from '../terminal/end.ts'
+import type { Frame } from '../terminal/command.ts'
 import { exitStatus } from '../terminal/exit.ts'
-import { type Listeners, listeners } from '../terminal/printers/choose.ts'
+import { listeners } from '../terminal/printers/choose.ts'
 import { linesPrinter } from '../terminal/printers/lines.ts'
 import type { Printer } from '../terminal/printers/printer.ts'
 import { toBatchOptions, toInputOptions } from '../terminal/process-flags.ts'
 import { asProcessFlags, type WatchFlags, watchFlags } from '../terminal/watch-flags.ts'
 
-export default class Watch extends BaseCommand {
+export default class Watch extends BatchCommand {
   static override summary = 'Watch folders and remove the background of every picture that comes.'
   static override description =
     `Does what rmbg process would do, and goes on: a picture that is put into the folder, or changed, is taken as soon as it is completely written. What came while nobody watched is done at the start. A picture that fails is told of and stops nothing; it is tried again when it changes, or at the next start. The cut-outs may go into a folder inside: they are never taken as inputs.
@@ -33,12 +33,9 @@ Exit status: ${exitStatus.done} ended by Ctrl-C or SIGTERM, ${exitStatus.unexpec
   }
   static override flags = watchFlags
 
-  #listeners: Listeners | undefined
-
   async run(): Promise<void> {
     const { flags, argv } = await this.parse(Watch)
-    this.#listeners = listeners(flags, flags.json ? undefined : newsPrinter(flags))
-    const { tell: print } = this.#listeners
+    const print = this.listen(listeners(flags, flags.json ? undefined : newsPrinter(flags)))
     await this.withContext((frame) => this.#watch(frame, argv as string[], flags, print), {
       flags,
       onStop: 'images in work are finished first',
@@ -75,11 +72,6 @@ Exit status: ${exitStatus.done} ended by Ctrl-C or SIGTERM, ${exitStatus.unexpec
       signal: stop.signal,
       onEvent: print,
     })
-  }
-
-  protected override onFailure(error: unknown): void {
-    if (this.#listeners) this.#listeners.fail(error)
-    else if (asksForJson(this.argv)) process.stdout.write(`${errorEventText(error)}\n`)
   }
 }
 
