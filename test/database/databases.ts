@@ -49,6 +49,8 @@ function suiteOn(
 async function openFreshEmbedded(): Promise<Opened> {
   const folder = join(tmpdir(), `rmbg-database-${uuidv7()}`)
   await copyEmbeddedDatabase(folder)
+  // Tests ask pgcrypto, without which a database is opened that is known to be migrated.
+  await rm(join(folder, 'migrated'), { force: true })
   const database = await openEmbedded(folder)
   return {
     database,

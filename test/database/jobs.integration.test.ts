@@ -136,7 +136,7 @@ onBothDatabases('a claim', (database) => {
     const jobId = await claimed(database(), first)
     const less = { originalPath: null, maskPath: null }
     expect(await completeJob(database().sql, { ...completion(jobId, first.run), ...less })).toBe(true)
-    expect(await row(database(), jobId)).toMatchObject({ kept: ['processed'], mask_path: null })
+    expect(await row(database(), jobId)).toMatchObject({ kept: '{processed}', mask_path: null })
     expect(await findCompletedJob(database().sql, jobId)).toMatchObject({ ...less, processedBytes: 500 })
     expect(await findMaskedContent(database().sql, first.contentSha256)).toBeUndefined()
     const found = async (keep: ClaimRequest['keep']) =>

@@ -67,7 +67,7 @@ describe('rmbg process', () => {
   it('falls back to the built-in model only with a notice, and never when RMBG-2.0 is named', async () => {
     const { run } = await freshWorkspace()
     const auto = await run('process', 'photos', '--quiet')
-    expect(auto).toMatchObject({ status: 0, stderr: expect.stringContaining('rmbg model pull rmbg-2.0') })
+    expect(auto).toMatchObject({ status: 0, stderr: expect.stringContaining('rmbg setup') })
     const named = await run('process', 'photos', '--model', 'rmbg-2.0')
     expect(named).toMatchObject({ status: 6, stderr: expect.stringContaining('rmbg model pull rmbg-2.0') })
   })

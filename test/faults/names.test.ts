@@ -237,7 +237,7 @@ describe('what is shown to people', () => {
   it('commands none by progress on one either', async () => {
     const shown = await onTerminal('process', 'hostile', '--force', '--model', 'backdrop', '--verbose')
     // The bar is drawn by commands of its own: of cursor and line, and none of them from a name.
-    const own = new RegExp(`${'\u001b'}\\[(\\?25[lh]|\\d*[GK]|0?m|\\?7[lh])|${'\u001b'}[78]|\r`, 'g')
+    const own = new RegExp(`${'\u001b'}\\[(\\?25[lh]|\\d*[GK]|J|0?m|\\?7[lh])|${'\u001b'}[78]|\r`, 'g')
     expect(shown).toContain('escape\\u001b[2J\\u001b]0;title\\u0007.jpg')
     expect(shown.replaceAll(own, '')).not.toMatch(commanding)
   })

@@ -195,7 +195,11 @@ inBothVariants('killed at random moments', (variant, variantName) => {
       const home = join(variant().folder, `home-${number}`)
       const server = variantName === 'servers' ? await freshDatabase() : undefined
       if (server) dropped.push(server.drop)
-      else await cp(join(made, 'database'), join(home, 'database'), { recursive: true })
+      else
+        await cp(join(made, 'database'), join(home, 'database'), {
+          recursive: true,
+          filter: (path) => !path.endsWith('.sock'),
+        })
       const env = { RMBG_HOME: home, ...(server && { DATABASE_URL: server.url }) }
       return {
         args: ['migrate'],

@@ -64,7 +64,9 @@ export async function embeddedVariant(): Promise<Variant> {
     look: async (see) => {
       // Opening the cluster would repair it, and that is for the next command to do.
       const copy = join(folder, '.look')
-      await cp(join(home, 'database'), copy, { recursive: true })
+      // A killed process leaves its socket, which cannot be copied.
+      const filter = (path: string) => !path.endsWith('.sock')
+      await cp(join(home, 'database'), copy, { recursive: true, filter })
       try {
         return await opened(copy, see)
       } finally {
