@@ -87,7 +87,7 @@ describe('the embedded database', () => {
     }
     await expect(digest(true)).rejects.toMatchObject({ message: expect.stringContaining('pgcrypto') })
     expect(await digest(false)).toEqual([{ md5: 'd41d8cd98f00b204e9800998ecf8427e' }])
-    await rm(join(folder, 'migrated'))
+    // Opened without migrating, it may have been restored: it has to be looked at again.
     expect(await digest(true)).toHaveLength(1)
   })
 

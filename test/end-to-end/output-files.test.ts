@@ -202,7 +202,7 @@ describe('a cut-out of ours as an input', () => {
     expect(status, stderr).toBe(0)
     expect(stdout).toContain('0 completed, 7 skipped, 0 failed of 7')
     expect(stdout).toMatch(/skipped {4}first\/summer\/cup\.png {2}a cut-out made by rmbg\n/)
-    expect(stderr.match(/4 of the inputs are cut-outs made by rmbg/g)).toHaveLength(1)
+    expect(stderr.match(/4 of the inputs are cut-outs or masks made by rmbg/g)).toHaveLength(1)
     expect(
       (await readdir(at('second'), { recursive: true })).filter((name) => name.endsWith('.png')),
     ).toHaveLength(3)

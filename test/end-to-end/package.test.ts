@@ -77,11 +77,10 @@ describe('the package', () => {
         'README.md',
         'bin',
         'dist',
-        'man',
+        'docs',
         'migrations',
         'oclif.manifest.json',
         'package.json',
-        'schema',
         'src',
       ])
       expect(

@@ -46,7 +46,7 @@ describe('on a designer’s machine', () => {
     expect((await at.run('health', '--monitor')).status).toBe(1)
     expect(stdout).toMatch(/^WARN +backup +There is no backup\.$/m)
     expect((await at.run('health', '--openmetrics')).stdout).toContain('rmbg_health_level{check="backup"} 1')
-    const database = await openEmbedded(join(at.home, 'database'))
+    const database = await openEmbedded(join(at.home, 'database'), { migrate: false }) // lets nobody in
     const locked = await at.run('health')
     const monitored = await at.run('health', '--monitor')
     await database.close()
