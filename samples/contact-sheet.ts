@@ -1,13 +1,16 @@
 /**
- * Puts pictures above their cut-outs on a checkerboard:
+ * Puts pictures above their cut-outs on a checkerboard, a row for each folder of cut-outs:
  * `node --import tsx samples/contact-sheet.ts samples/photos cutouts samples/contact-sheet.jpg`
  */
 import { access, readdir } from 'node:fs/promises'
 import { join, parse } from 'node:path'
 import sharp, { type OverlayOptions } from 'sharp'
 
-const [photos, cutouts, target] = process.argv.slice(2)
-if (!photos || !cutouts || !target) throw new Error('Usage: contact-sheet.ts PHOTOS CUTOUTS TARGET.jpg')
+const [photos, ...rest] = process.argv.slice(2)
+const target = rest.pop()
+if (!photos || rest.length === 0 || !target)
+  throw new Error('Usage: contact-sheet.ts PHOTOS CUTOUTS... TARGET.jpg')
+const rows = 1 + rest.length
 
 const columns = 8
 const tile = { width: 200, height: 220 }
@@ -17,38 +20,41 @@ const checks = Buffer.from(
   `<svg xmlns="http://www.w3.org/2000/svg" width="${tile.width}" height="${tile.height}"><defs><pattern id="c" width="20" height="20" patternUnits="userSpaceOnUse"><rect width="20" height="20" fill="#fff"/><path d="M0 0h10v10H0zM10 10h10v10H10z" fill="#dcdfe4"/></pattern></defs><rect width="100%" height="100%" fill="url(#c)"/></svg>`,
 )
 
-async function cutoutOf(name: string): Promise<string> {
-  const short = join(cutouts!, `${parse(name).name}.png`)
+async function cutoutOf(name: string, folder: string): Promise<string> {
+  const short = join(folder, `${parse(name).name}.png`)
   return access(short).then(
     () => short,
-    () => join(cutouts!, `${name}.png`),
+    () => join(folder, `${name}.png`),
   )
 }
 
-const names = (await readdir(photos)).sort()
+const names = (await readdir(photos)).filter((name) => /\.(jpg|png|webp)$/.test(name)).sort()
 const tiles: OverlayOptions[] = []
 for (const [index, name] of names.entries()) {
   const left = gap + (index % columns) * (tile.width + gap)
-  const top = gap + Math.floor(index / columns) * 2 * (tile.height + gap)
+  const top = gap + Math.floor(index / columns) * rows * (tile.height + gap)
   const photo = await sharp(join(photos, name))
     .autoOrient()
     .resize({ ...tile, fit: 'contain', background: '#f4f5f7' })
     .toBuffer()
-  const cutout = await sharp(await cutoutOf(name))
-    .resize({ ...tile, fit: 'contain', background: 'transparent' })
-    .png()
-    .toBuffer()
-  const onChecks = await sharp(checks)
-    .composite([{ input: cutout }])
-    .png()
-    .toBuffer()
-  tiles.push({ input: photo, left, top }, { input: onChecks, left, top: top + tile.height + gap })
+  tiles.push({ input: photo, left, top })
+  for (const [row, folder] of rest.entries()) {
+    const cutout = await sharp(await cutoutOf(name, folder))
+      .resize({ ...tile, fit: 'contain', background: 'transparent' })
+      .png()
+      .toBuffer()
+    const onChecks = await sharp(checks)
+      .composite([{ input: cutout }])
+      .png()
+      .toBuffer()
+    tiles.push({ input: onChecks, left, top: top + (row + 1) * (tile.height + gap) })
+  }
 }
 const shown = Math.min(columns, names.length)
 await sharp({
   create: {
     width: gap + shown * (tile.width + gap),
-    height: gap + Math.ceil(names.length / columns) * 2 * (tile.height + gap),
+    height: gap + Math.ceil(names.length / columns) * rows * (tile.height + gap),
     channels: 3,
     background: '#f4f5f7',
   },
