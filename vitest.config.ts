@@ -29,8 +29,8 @@ export default defineConfig({
     // Two cores: more files at once only make each of them slower.
     maxWorkers: 2,
     execArgv: ['--import', new URL('./test/support/tsx-in-thread.mjs', import.meta.url).href],
-    // The program sets this for itself; tests also talk to S3 directly.
-    env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
+    // The program sets the first for itself; tests also talk to S3 directly. CI=true alone would color what they read.
+    env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true', NO_COLOR: '1' },
     reporters: ['default', 'json'],
     outputFile: { json: 'reports/tests.json' },
     coverage: {
