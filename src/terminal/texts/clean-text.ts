@@ -26,7 +26,7 @@ export function cleanText(figures: CleanFigures, { store, database }: CleanPlace
     ...(backups.length > 0
       ? [`${plural(backups.length, 'backup')} of these jobs ${stays(backups.length)}.`]
       : []),
-    'Models, settings, users, tags, statistics and the files in output folders stay as well.',
+    'Models, settings, users, tags, statistics and the files in output folders stay.',
   ].join('\n')
 }
 
