@@ -106,11 +106,11 @@ describeServers('rmbg backup of a server', () => {
     }
   })
 
-  it('of an earlier release, without a table of installations, comes back with its objects too', async () => {
+  it('of an earlier release, which lacks a migration, comes back with its objects too', async () => {
     const [old, target, bucket] = [await freshDatabase(), await anotherDatabase(), await freshBucket()]
     const database = connectServer(old.url)
     const shipped = await shippedMigrations()
-    await applyMigrations(database, { shipped: shipped.filter(({ name }) => name < '0016') })
+    await applyMigrations(database, { shipped: shipped.slice(0, -1) })
     const store = directoryStore(await temporaryFolder())
     await makeJob(database.sql, { store })
     const location = await temporaryFolder()
