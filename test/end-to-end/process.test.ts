@@ -303,7 +303,7 @@ describe('help', () => {
 describe('the samples', () => {
   it('all become cut-outs with something in them and something gone', async () => {
     const folder = await temporaryFolder()
-    const { status, stdout } = await rmbg(['process', join(root, 'samples'), '-o', 'cutouts', '--json'], {
+    const { status, stdout } = await rmbg(['process', join(root, 'samples/photos'), '-o', 'cutouts', '--json'], {
       cwd: folder,
       env: { RMBG_HOME: join(folder, 'home') },
     })
