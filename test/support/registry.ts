@@ -25,8 +25,11 @@ export async function startRegistry(tarballs: readonly string[]): Promise<Regist
   const published = new Map<string, Published>()
   for (const path of tarballs)
     published.set(basename(path), { manifest: await manifestIn(path), bytes: await readFile(path) })
-  const { stdout: upstream } = await execa('npm', ['config', 'get', 'registry'])
-  const dispatcher = new EnvHttpProxyAgent()
+  const upstream = await npmSetting('registry')
+  // npm's own file of certificates: a company's registry, or the proxy before it, may have one of its own.
+  const cafile = await npmSetting('cafile')
+  const tls = cafile === 'null' ? {} : { ca: await readFile(cafile) }
+  const dispatcher = new EnvHttpProxyAgent({ connect: tls, requestTls: tls })
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const origin = `http://${request.headers.host}/`
@@ -66,6 +69,9 @@ export async function startRegistry(tarballs: readonly string[]): Promise<Regist
     },
   }
 }
+
+const npmSetting = async (name: string): Promise<string> =>
+  (await execa('npm', ['config', 'get', name])).stdout
 
 /** What a registry answers to a package's name. */
 function packument(origin: string, versions: [filename: string, Published][]) {
