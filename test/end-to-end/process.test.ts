@@ -303,10 +303,13 @@ describe('help', () => {
 describe('the samples', () => {
   it('all become cut-outs with something in them and something gone', async () => {
     const folder = await temporaryFolder()
-    const { status, stdout } = await rmbg(['process', join(root, 'samples/photos'), '-o', 'cutouts', '--json'], {
-      cwd: folder,
-      env: { RMBG_HOME: join(folder, 'home') },
-    })
+    const { status, stdout } = await rmbg(
+      ['process', join(root, 'samples/photos'), '-o', 'cutouts', '--json'],
+      {
+        cwd: folder,
+        env: { RMBG_HOME: join(folder, 'home') },
+      },
+    )
     expect(status, stdout).toBe(0)
     const images = jsonLines(stdout).filter((event) => event.type === 'image')
     expect(images.length).toBeGreaterThanOrEqual(8)
