@@ -5,19 +5,9 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { spawn } from '@lydell/node-pty'
 import { expect, it, onTestFinished } from 'vitest'
-import { createGraph } from '../../training/graph.ts'
+import { darkness } from '../model/graphs.ts'
 import { cleanEnvironment, jsonLines, program, rmbg, temporaryFolder } from '../support/cli.ts'
 import { freshWorkspace } from '../support/fixture-workspace.ts'
-
-/** A model that takes what is darker than the backdrop for the subject. */
-function darkness(size: number): Uint8Array {
-  const graph = createGraph('darkness')
-  const image = graph.input('pixel_values', [1, 3, size, size])
-  const light = graph.op('ReduceMean', [image], { axes: [1], keepdims: 1 })
-  const dark = graph.op('Sub', [graph.constant(0), light])
-  graph.output('alphas', graph.op('Clip', [dark, graph.constant(0), graph.constant(1)]), [1, 1, size, size])
-  return graph.toBytes()
-}
 
 /** As Hugging Face: gated, for whoever has the token. */
 async function hub(file: Uint8Array): Promise<string> {

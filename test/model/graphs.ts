@@ -49,3 +49,13 @@ export function model(shapes: Shapes, body: (graph: Graph, image: Value) => Valu
 /** The first channel as the mask. */
 export const redChannel = (graph: Graph, image: Value, axis = 1): Value =>
   graph.op('Slice', [image, graph.integers([0]), graph.integers([1]), graph.integers([axis])])
+
+/** A model that takes what is darker than the backdrop for the subject. */
+export function darkness(size: number): Uint8Array {
+  const graph = createGraph('darkness')
+  const image = graph.input('pixel_values', [1, 3, size, size])
+  const light = graph.op('ReduceMean', [image], { axes: [1], keepdims: 1 })
+  const dark = graph.op('Sub', [graph.constant(0), light])
+  graph.output('alphas', graph.op('Clip', [dark, graph.constant(0), graph.constant(1)]), [1, 1, size, size])
+  return graph.toBytes()
+}

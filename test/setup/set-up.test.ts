@@ -11,7 +11,7 @@ import type { Availability, Offer } from '../../src/model/shelf/offers.ts'
 import { resolveSettings } from '../../src/settings/settings.ts'
 import { mayOffer, rememberNotNow } from '../../src/setup/first-run.ts'
 import { bestOf, offersFor, setUp } from '../../src/setup/set-up.ts'
-import { createGraph } from '../../training/graph.ts'
+import { darkness } from '../model/graphs.ts'
 import { temporaryFolder } from '../support/cli.ts'
 
 const offer = (name: string, availability: Availability): Offer => ({
@@ -20,16 +20,6 @@ const offer = (name: string, availability: Availability): Offer => ({
 const unreachable: Availability = { state: 'unreachable', reason: 'the host cannot be reached (ENOTFOUND)' }
 const gated: Availability = { state: 'gated', error: new RmbgError('MODEL_GATED', 'It wants a token.') }
 const reachable: Availability = { state: 'reachable', from: 'somewhere' }
-
-/** A model that takes what is darker than the backdrop for the subject. */
-function darkness(size: number): Uint8Array {
-  const graph = createGraph('darkness')
-  const image = graph.input('pixel_values', [1, 3, size, size])
-  const light = graph.op('ReduceMean', [image], { axes: [1], keepdims: 1 })
-  const dark = graph.op('Sub', [graph.constant(0), light])
-  graph.output('alphas', graph.op('Clip', [dark, graph.constant(0), graph.constant(1)]), [1, 1, size, size])
-  return graph.toBytes()
-}
 
 async function hubWith(file: Uint8Array): Promise<string> {
   const server = createServer((_request, response) => void response.writeHead(200).end(file)).listen(
