@@ -2,12 +2,13 @@
  * Commands killed at random moments. One each time; RMBG_FAULTS=long for a hundred and more, with the seed in
  * RMBG_FAULTS_SEED. The seed fixes the moments as fractions of the time that the command takes when nobody kills it.
  */
-import { cp, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, expect, it } from 'vitest'
 import { shippedMigrations } from '../../src/database/migrate.ts'
 import { jsonLines } from '../support/cli.ts'
+import { copyLeftDatabase } from '../support/embedded-database.ts'
 import { makeJob } from '../support/jobs.ts'
 import { isLong } from '../support/long-mode.ts'
 import { randomNumbers } from '../support/random.ts'
@@ -195,11 +196,7 @@ inBothVariants('killed at random moments', (variant, variantName) => {
       const home = join(variant().folder, `home-${number}`)
       const server = variantName === 'servers' ? await freshDatabase() : undefined
       if (server) dropped.push(server.drop)
-      else
-        await cp(join(made, 'database'), join(home, 'database'), {
-          recursive: true,
-          filter: (path) => !path.endsWith('.sock'),
-        })
+      else await copyLeftDatabase(join(made, 'database'), join(home, 'database'))
       const env = { RMBG_HOME: home, ...(server && { DATABASE_URL: server.url }) }
       return {
         args: ['migrate'],

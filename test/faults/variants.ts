@@ -1,5 +1,5 @@
 /** The two ways rmbg is installed, as far as a killed command can tell them apart. */
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,6 +10,7 @@ import { openEmbedded } from '../../src/database/embedded.ts'
 import type { ObjectStore } from '../../src/store/contract.ts'
 import { directoryStore } from '../../src/store/directory.ts'
 import { type Finished, jsonLines, rmbg, start } from '../support/cli.ts'
+import { copyLeftDatabase } from '../support/embedded-database.ts'
 import { describeServers, freshInstallation } from '../support/fixture-installation.ts'
 import { workspaceIn } from '../support/fixture-workspace.ts'
 import { picture } from '../support/images.ts'
@@ -64,9 +65,7 @@ export async function embeddedVariant(): Promise<Variant> {
     look: async (see) => {
       // Opening the cluster would repair it, and that is for the next command to do.
       const copy = join(folder, '.look')
-      // A killed process leaves its socket, which cannot be copied.
-      const filter = (path: string) => !path.endsWith('.sock')
-      await cp(join(home, 'database'), copy, { recursive: true, filter })
+      await copyLeftDatabase(join(home, 'database'), copy)
       try {
         return await opened(copy, see)
       } finally {
