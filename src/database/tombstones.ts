@@ -3,6 +3,7 @@ import { withDatabase } from './errors.ts'
 import { type JobFilter, jobCondition } from './filters.ts'
 import { keptOriginal } from './kept.ts'
 import { one } from './rows.ts'
+import { hasSharedKey } from './shared-originals.ts'
 import { utc } from './sql-time.ts'
 
 /** Jobs by how they ended: each kind has an age and an index of its own. */
@@ -72,8 +73,9 @@ export async function* dueJobs(
   }
 }
 
+/** An original that several jobs share counts for one of them. */
 const storedBytes = (sql: postgres.Sql) => sql`
-  case when 'original' = any (j.kept) then coalesce(j.original_bytes, j.source_size, 0) else 0 end
+  case when 'original' = any (j.kept) and not j.original_shared then coalesce(j.original_bytes, j.source_size, 0) else 0 end
   + case when 'mask' = any (j.kept) then coalesce(j.mask_bytes, 0) else 0 end
   + case when 'processed' = any (j.kept) then coalesce(j.processed_bytes, 0) else 0 end`
 
@@ -162,14 +164,14 @@ export async function retireJobs(
         delete from image_process_jobs j using free
         where j.job_id = free.job_id and j.status = free.status and j.attempt = free.attempt
         returning j.job_id, j.status, j.attempt, j.kept, j.original_path, j.mask_path, j.processed_path,
-          ${storedBytes(sql)} as bytes
+          ${storedBytes(sql)} - ${staying(sql)} as bytes
       ), dead as (
-        insert into tombstones (job_id, keys, bytes, kept)
+        insert into tombstones (job_id, keys, shared_key, bytes, kept)
         select job_id,
           case when status = 'completed' and attempt = 1
             then to_jsonb(array_remove(array[
               ${keptOriginal(sql, sql`gone`)}, mask_path, processed_path], null)) end,
-          bytes, ${kept}
+          case when ${hasSharedKey(sql, sql`gone`)} then ${keptOriginal(sql, sql`gone`)} end, bytes, ${kept}
         from gone
       )
       select (select count(*) from gone)::float8 as jobs, (select coalesce(sum(bytes), 0) from gone)::float8 as bytes`,
@@ -177,10 +179,19 @@ export async function retireJobs(
   return one(rows)
 }
 
+/** Bytes of an original that goes on being counted, for another job that shares it and is not deleted now. */
+const staying = (sql: postgres.Sql) => sql`
+  case when j.status = 'completed' and 'original' = any (j.kept) and not j.original_shared
+    and exists (select from image_process_jobs s where s.content_sha256 = j.content_sha256 and s.status = 'completed'
+      and s.original_path = j.original_path and s.original_shared and s.job_id not in (select f.job_id from free f))
+    then coalesce(j.original_bytes, 0) else 0 end`
+
 export interface Tombstone {
   jobId: string
   /** Null: whatever lies under the id, since other attempts may have left more than the job named. */
   keys: string[] | null
+  /** An original under the id of another job, which others may need still; null where there is none. */
+  sharedKey: string | null
   bytes: number
 }
 
@@ -188,7 +199,7 @@ export interface Tombstone {
 export async function dueTombstones(sql: postgres.Sql, limit: number): Promise<Tombstone[]> {
   return withDatabase<Tombstone>(
     () => sql`
-      select job_id as "jobId", keys, bytes::float8 as bytes from tombstones where not kept
+      select job_id as "jobId", keys, shared_key as "sharedKey", bytes::float8 as bytes from tombstones where not kept
       order by created_at, job_id limit ${limit}`,
   )
 }
