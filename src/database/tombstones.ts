@@ -56,12 +56,13 @@ export async function* dueJobs(
 ): AsyncGenerator<DueJob> {
   const condition = await isDue(sql, policy, kind, before)
   const age = kind === 'completed' ? sql`j.completed_at` : sql`j.created_at`
+  const notDue = () => sql`not (${condition()})`
   let after = { age: '-infinity', jobId: '00000000-0000-0000-0000-000000000000' }
   for (;;) {
     const page = await withDatabase<DueJob & { age: string }>(
       () => sql`
         select j.job_id as "jobId", ${utc(sql, sql`j.created_at`)} as "createdAt", ${utc(sql, age)} as age,
-          ${storedBytes(sql)}::float8 as bytes
+          (${storedBytes(sql)} - ${staying(sql, notDue())})::float8 as bytes
         from image_process_jobs j
         where ${condition()} and (${age}, j.job_id) > (${after.age}::text::timestamptz, ${after.jobId}::uuid)
         order by ${age}, j.job_id limit ${pageJobs}`,
@@ -78,6 +79,18 @@ const storedBytes = (sql: postgres.Sql) => sql`
   case when 'original' = any (j.kept) and not j.original_shared then coalesce(j.original_bytes, j.source_size, 0) else 0 end
   + case when 'mask' = any (j.kept) then coalesce(j.mask_bytes, 0) else 0 end
   + case when 'processed' = any (j.kept) then coalesce(j.processed_bytes, 0) else 0 end`
+
+/**
+ * Bytes of an original that goes on being counted, for another job that shares it and stays.
+ *
+ * @param stays whether that job, called `j` too, is not deleted
+ */
+const staying = (sql: postgres.Sql, stays: postgres.PendingQuery<postgres.Row[]>) => sql`
+  case when j.status = 'completed' and 'original' = any (j.kept) and not j.original_shared and exists (
+    select from (select j.content_sha256 as content, j.original_path as key) original
+    join image_process_jobs j on j.content_sha256 = original.content and j.original_path = original.key
+    where j.status = 'completed' and j.original_shared and ${stays}
+  ) then coalesce(j.original_bytes, 0) else 0 end`
 
 export interface LaterBackup {
   backupId: string
@@ -164,7 +177,7 @@ export async function retireJobs(
         delete from image_process_jobs j using free
         where j.job_id = free.job_id and j.status = free.status and j.attempt = free.attempt
         returning j.job_id, j.status, j.attempt, j.kept, j.original_path, j.mask_path, j.processed_path,
-          ${storedBytes(sql)} - ${staying(sql)} as bytes
+          ${storedBytes(sql)} - ${staying(sql, sql`j.job_id not in (select f.job_id from free f)`)} as bytes
       ), dead as (
         insert into tombstones (job_id, keys, shared_key, bytes, kept)
         select job_id,
@@ -178,13 +191,6 @@ export async function retireJobs(
   )
   return one(rows)
 }
-
-/** Bytes of an original that goes on being counted, for another job that shares it and is not deleted now. */
-const staying = (sql: postgres.Sql) => sql`
-  case when j.status = 'completed' and 'original' = any (j.kept) and not j.original_shared
-    and exists (select from image_process_jobs s where s.content_sha256 = j.content_sha256 and s.status = 'completed'
-      and s.original_path = j.original_path and s.original_shared and s.job_id not in (select f.job_id from free f))
-    then coalesce(j.original_bytes, 0) else 0 end`
 
 export interface Tombstone {
   jobId: string

@@ -167,7 +167,7 @@ onBothDatabases('a plan of pruning', (database) => {
           ...{ maxShare: 100, keepObjects: false, versions: true },
         },
       )
-      expect(await due.execute(execution)).toMatchObject({ jobs: 1, objects })
+      expect(await due.execute(execution)).toMatchObject({ jobs: 1, objects, bytes: due.figures.bytes })
     }
     await prune('45 days', 2)
     expect(await at.keys()).toContain(original)
