@@ -28,6 +28,7 @@ const named: Record<SettingName, Names> = {
   cacheTtl: 'nothing',
   encryptionKey: 'a secret',
   model: 'a file',
+  serverToken: 'a secret',
   hfToken: 'a secret',
   hfEndpoint: 'a server',
   device: 'nothing',
