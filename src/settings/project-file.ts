@@ -42,6 +42,7 @@ const named: Record<SettingName, Names> = {
   quality: 'nothing',
   maxBytes: 'nothing',
   background: 'a file',
+  shadow: 'nothing',
   trim: 'nothing',
   padding: 'nothing',
   size: 'nothing',
