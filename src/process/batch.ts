@@ -3,6 +3,7 @@ import { Semaphore } from 'async-mutex'
 import { v7 as uuidv7 } from 'uuid'
 import { closePixelThreads, startPixelThreads } from '../cutout/pool.ts'
 import { connectionIsLost } from '../database/errors.ts'
+import { taggerOf } from '../database/tags.ts'
 import { foldUsage } from '../database/usage.ts'
 import { upsertUser } from '../database/users.ts'
 import { RmbgError } from '../errors.ts'
@@ -86,6 +87,7 @@ function openBatch(candidates: Candidates, services: BatchServices, options: Bat
     work: workOf({ ...model, ...options.cutoutParams }),
     isInput: inputTest(options.inputs ?? candidates),
     memory: new Semaphore(mebibytes(options.maxMemory)),
+    tag: taggerOf(services.database.sql, options.tags),
   }
 }
 
