@@ -53,7 +53,7 @@ describeWith('RMBG_TEST_REDIS_URL')('a Redis', () => {
     expect(await ask('1')).toEqual({ made: 1 })
     expect(await ask('2')).toEqual({ made: 2 })
     expect(await ask('1')).toEqual({ made: 3 })
-    expect(await cache.figures()).toEqual({ hits: 1, misses: 3 })
+    expect(await cache.figures()).toMatchObject({ state: 'up', hits: 1, misses: 3 })
     expect(warnings).toEqual([])
   })
 

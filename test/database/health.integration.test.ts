@@ -10,7 +10,7 @@ import type { HealthCheck } from '../../src/database/health/contract.ts'
 import { checkHealth } from '../../src/database/health/index.ts'
 import { archiveCommand, checkWal } from '../../src/database/health/wal.ts'
 import { applyMigrations } from '../../src/database/migrate.ts'
-import { openMetrics } from '../../src/terminal/texts/health-text.ts'
+import { openMetrics } from '../../src/terminal/open-metrics.ts'
 import { describeWith, freshDatabase } from '../support/servers.ts'
 import { onBothDatabases } from './databases.ts'
 
@@ -32,10 +32,10 @@ onBothDatabases('health', (database) => {
   })
 
   it('is told as OpenMetrics: every sample after its type, EOF at the end', async () => {
-    const text = openMetrics(await checkHealth(database()))
-    expect(text.endsWith('# EOF')).toBe(true)
+    const text = await openMetrics(await checkHealth(database()))
+    expect(text.endsWith('\n# EOF\n')).toBe(true)
     const typed = new Set<string>()
-    for (const line of text.split('\n').slice(0, -1)) {
+    for (const line of text.split('\n').slice(0, -2)) {
       const [, family] = /^# TYPE (\S+) (?:gauge|counter)$/.exec(line) ?? []
       if (family) {
         expect(typed.has(family), `${family} comes once`).toBe(false)

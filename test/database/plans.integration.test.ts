@@ -115,7 +115,7 @@ describeWith('RMBG_TEST_DATABASE_URL')(`of ${rows} jobs`, () => {
     const jobIds = due.slice(0, 500)
     await sql
       .begin(async (transaction) => {
-        const retired = await retireJobs(transaction, policy, {
+        const retired = await retireJobs(transaction as never, policy, {
           kind: 'completed',
           before,
           jobIds,
