@@ -56,6 +56,7 @@ const sequences: Look = {
       join pg_class t on t.oid = d.refobjid
       join pg_attribute a on a.attrelid = t.oid and a.attnum = d.refobjsubid
       where s.schemaname = current_schema() and t.relname in ${sql(ownTables)} and s.increment_by > 0 and not s.cycle
+        and s.max_value < 9223372036854775807 -- nobody gets there
       order by coalesce(s.last_value, 0)::float8 / s.max_value desc`
     const hidden = all.filter(({ mayRead }) => !mayRead)
     const used = all.map((sequence) => ({ ...sequence, share: (100 * (sequence.last ?? 0)) / sequence.most }))

@@ -38,13 +38,16 @@ export const statementLook: Look = {
     const { sql, judge, seesAll, grantMonitor } = context
     const [extension] = await sql<{ schema: string }[]>`
       select extnamespace::regnamespace::text as schema from pg_extension where extname = 'pg_stat_statements'`
-    if (!extension) return fine('pg_stat_statements is not installed, so slow statements are not seen.')
+    if (!extension)
+      return fine('The extension pg_stat_statements is not installed, so slow statements are not seen.')
     const { isLoaded } = one(
       await sql<{ isLoaded: boolean }[]>`
         select current_setting('pg_stat_statements.max', true) is not null as "isLoaded"`,
     )
     if (!isLoaded)
-      return fine('pg_stat_statements is not in shared_preload_libraries, so slow statements are not seen.')
+      return fine(
+        'The extension pg_stat_statements is not in shared_preload_libraries, so slow statements are not seen.',
+      )
     const all = await statementsOf(context, extension.schema)
     const usual = all.filter(({ calls }) => calls >= enoughCalls)
     const byMean = usual.toSorted((a, b) => b.mean - a.mean)
