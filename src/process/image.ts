@@ -18,7 +18,6 @@ import {
   type MaskedJob,
 } from '../database/jobs.ts'
 import { neededOriginals } from '../database/shared-originals.ts'
-import { tagJobs } from '../database/tags.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import type { MatteModel } from '../model/contract.ts'
@@ -125,7 +124,7 @@ async function claim(batch: Batch, picture: Picture, begun: Begun) {
   begun.tidied = removeEarlier(batch.store, claimed, (originals) =>
     neededOriginals(batch.database.sql, originals),
   )
-  await tagJobs(batch.database.sql, [claimed.jobId], batch.tags)
+  await batch.tag([claimed.jobId])
   await failPoint('process:tagged')
   const spent = { read, database: lap() }
   return { ...claimed, ...picture, spent, content, mask, begun } satisfies ClaimedWork
