@@ -84,6 +84,13 @@ describePgBackRest('a server that archives with pgBackRest', () => {
     expect(told.stdout).toMatch(/by a base backup and WAL {2}any moment from /)
     expect(told.status).toBe(0)
 
+    const trial = await server.drillTo(now!.moment)
+    const drilled = await rmbg(['orphans', '--grace', '0h', '--dry-run', '--json'], {
+      env: { ...env, DATABASE_URL: trial.url },
+    })
+    expect(JSON.parse(drilled.stdout).plan, drilled.stderr).toMatchObject({ objects: 3, rows: 1 })
+    await trial.stop()
+
     await database.close()
     await server.restoreTo(now!.moment)
     database = connectServer(server.urlOf('rmbg'), { maxConnections: 2 })

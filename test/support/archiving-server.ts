@@ -23,8 +23,9 @@ export async function archivingServer() {
     const [file, ...rest] = [...asPostgres, program, ...args]
     return execa(file!, rest, { cwd: folder, stdin: 'ignore' })
   }
+  const pgCtl = join(programs!, 'pg_ctl')
   const control = (...args: string[]) =>
-    as(join(programs!, 'pg_ctl'), ['-D', data, '-l', join(folder, 'server.log'), '-w', '-t', '100', ...args])
+    as(pgCtl, ['-D', data, '-l', join(folder, 'server.log'), '-w', '-t', '100', ...args])
   const pgbackrest = (...args: string[]) =>
     as('pgbackrest', [`--config=${config}`, `--stanza=${stanza}`, ...args])
 
@@ -86,10 +87,21 @@ export async function archivingServer() {
     /** Of a database on it, by the role that may do everything. */
     urlOf: (database: string) => `postgres://postgres@127.0.0.1:${port}/${database}`,
     fullBackup: () => pgbackrest('--type=full', 'backup'),
+    /** Restores it as it was at a moment next to it, and starts that on another port; `stop` stops it. */
+    drillTo: async (moment: string) => {
+      const trial = join(folder, 'trial')
+      const trialPort = await freePort()
+      await pgbackrest(`--pg1-path=${trial}`, '--archive-mode=off', ...pointInTime(moment), 'restore')
+      await as(pgCtl, ['-D', trial, '-l', join(folder, 'trial.log'), '-o', `-p ${trialPort}`, '-w', 'start'])
+      return {
+        url: `postgres://postgres@127.0.0.1:${trialPort}/rmbg`,
+        stop: () => as(pgCtl, ['-D', trial, '-m', 'immediate', 'stop']),
+      }
+    },
     /** Brings the whole server back to a moment, as PostgreSQL writes one, and waits until it may be written to. */
     restoreTo: async (moment: string) => {
       await control('-m', 'fast', 'stop')
-      await pgbackrest('--delta', '--type=time', `--target=${moment}`, '--target-action=promote', 'restore')
+      await pgbackrest('--delta', ...pointInTime(moment), 'restore')
       await control('start')
     },
     close: async () => {
@@ -98,3 +110,6 @@ export async function archivingServer() {
     },
   }
 }
+
+/** As docs/backup.md has it. */
+const pointInTime = (moment: string) => ['--type=time', `--target=${moment}`, '--target-action=promote']
