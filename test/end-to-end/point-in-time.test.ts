@@ -1,7 +1,7 @@
 /** The way of docs/backup.md with pgBackRest: a server is brought back to a moment, and log and store agree again. */
 import { join } from 'node:path'
 import postgres from 'postgres'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { connectServer } from '../../src/database/connect.ts'
 import type { Database } from '../../src/database/contract.ts'
 import { checkWal } from '../../src/database/health/wal.ts'
@@ -45,6 +45,20 @@ describePgBackRest('a server that archives with pgBackRest', () => {
     return Object.fromEntries(rows.map(({ job_id, status }) => [job_id, status]))
   }
 
+  /** What was written until now; it is archived when its segment is full or somebody switches to the next. */
+  const archived = async () => {
+    const [row] = await database.sql<
+      { segment: string }[]
+    >`select pg_walfile_name(pg_switch_wal()) as segment`
+    await vi.waitFor(
+      async () => {
+        const [archiver] = await database.sql`select last_archived_wal as last from pg_stat_archiver`
+        expect(archiver!.last >= row!.segment).toBe(true)
+      },
+      { timeout: 30_000, interval: 200 },
+    )
+  }
+
   it('restores nothing until there is a base backup, and from then on any moment', async () => {
     const home = join(server.folder, 'home')
     const files = directoryStore(join(home, 'store'))
@@ -84,6 +98,7 @@ describePgBackRest('a server that archives with pgBackRest', () => {
     expect(told.stdout).toMatch(/by a base backup and WAL {2}any moment from /)
     expect(told.status).toBe(0)
 
+    await archived()
     const trial = await server.drillTo(now!.moment)
     const drilled = await rmbg(['orphans', '--grace', '0h', '--dry-run', '--json'], {
       env: { ...env, DATABASE_URL: trial.url },
