@@ -27,7 +27,8 @@ export async function assertRoom(
   const unseen: string[] = []
   if (options.drill) {
     const { needed, free } = await database.checkScratch()
-    if (free === undefined) unseen.push(`the drill needs ${sizeText(needed)} on the server's disk`)
+    if (free === undefined)
+      unseen.push(`assuming ${sizeText(needed)} free on the disk of the server, for the drill`)
     else if (free < needed) {
       throw new RmbgError(
         'DATABASE_ERROR',

@@ -184,4 +184,30 @@ describeWith('RMBG_TEST_DATABASE_URL')('a backup of a shared database', () => {
     expect(await listManifests(vault)).toEqual([])
     await server.close()
   })
+
+  it('says which extension somebody else has to create, and is restored when that is done', async () => {
+    const vault = await freshVault()
+    await backUp(vault, { drill: false })
+    const [manifest] = await listManifests(vault)
+    const into = `rmbg_others_${crypto.randomUUID().slice(0, 8)}`
+    await admin`create database ${admin(into)}`
+    const outside = postgres(urlOf(into), { max: 1, onnotice: () => {} })
+    // Another program's extension and schema are not in the way of a restore.
+    await outside.unsafe(`create extension pg_stat_statements; create schema theirs; create table theirs.t (id int);
+      create schema rmbg authorization ${owner};
+      alter role ${owner} in database ${into} set search_path = rmbg, public`)
+    const target = connectServer(urlOf(into, owner))
+    onTestFinished(async () => {
+      await target.close()
+      await outside.end()
+      await admin`drop database ${admin(into)}`
+    })
+    await expect(restoreBackup(vault, manifest!, target)).rejects.toMatchObject({
+      code: 'DATABASE_DENIED',
+      message: `This role may not create the extension pg_trgm in ${into}.`,
+      hint: expect.stringContaining('CREATE EXTENSION pg_trgm SCHEMA rmbg there first'),
+    })
+    await outside.unsafe('create extension pg_trgm schema rmbg; create extension pgcrypto schema rmbg')
+    expect(await restoreBackup(vault, manifest!, target)).toBe(true)
+  })
 })
