@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { splitLocation, type Vault } from './backup/vault.ts'
 import type { Cache } from './cache/contract.ts'
 import type { Database } from './database/contract.ts'
+import type { DatabaseLocale } from './database/database-locale.ts'
 import { RmbgError } from './errors.ts'
 import type { MatteModel, ModelSpec } from './model/contract.ts'
 import type { RuntimeNews } from './model/runtime/provide.ts'
@@ -49,9 +50,10 @@ export interface Context {
   /**
    * Another database on the server of DATABASE_URL, as it is; created unless it is there.
    *
+   * @param locale how it writes and sorts text if it is created; as the one in DATABASE_URL unless it is given
    * @throws RmbgError USAGE without a server
    */
-  databaseNamed(name: string): Promise<Database>
+  databaseNamed(name: string, locale?: DatabaseLocale): Promise<Database>
   /**
    * The bucket or folder that backups are kept in, and one of its backups where the location names it.
    *
@@ -104,7 +106,7 @@ export function openContext(resolved: ResolvedSettings, waiting: Waiting = {}): 
     inputBucket: (name, prefix) => closing(openInputBucket(settings, name, prefix)),
     database: ({ migrated } = { migrated: true }) => (migrated ? database() : unmigrated()),
     databaseExists: () => databaseExists(settings),
-    databaseNamed: (name) => closing(openDatabaseNamed(settings, name)),
+    databaseNamed: (name, locale) => closing(openDatabaseNamed(settings, name, locale)),
     vault: async (location) => {
       const { place, ...named } = splitLocation(location ?? backupLocation(settings))
       const vault = await openVault(settings, place)
@@ -182,12 +184,16 @@ async function databaseExists({ databaseUrl, home }: ResolvedSettings): Promise<
   return embeddedExists(databaseFolder(home))
 }
 
-async function openDatabaseNamed({ databaseUrl }: ResolvedSettings, name: string): Promise<Database> {
+async function openDatabaseNamed(
+  { databaseUrl }: ResolvedSettings,
+  name: string,
+  locale: DatabaseLocale | undefined,
+): Promise<Database> {
   if (databaseUrl === undefined) {
     throw new RmbgError('USAGE', 'Only databases of a server have names, and DATABASE_URL is not set.')
   }
   const { connectServer, ensureDatabase } = await import('./database/connect.ts')
-  return connectServer(await ensureDatabase(databaseUrl, name))
+  return connectServer(await ensureDatabase(databaseUrl, name, locale))
 }
 
 async function openCache(

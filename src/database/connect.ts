@@ -1,10 +1,17 @@
 import { randomBytes } from 'node:crypto'
+import { statfs } from 'node:fs/promises'
 import postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
 import { tryAdvisoryLock } from './advisory-lock.ts'
-import type { Dump, ServerDatabase } from './contract.ts'
+import { chosenEntries } from './archive-entries.ts'
+import type { Dump, ScratchRoom, ServerDatabase } from './contract.ts'
+import { createDatabase, type DatabaseLocale, localeOf } from './database-locale.ts'
 import { databaseError, withDatabase } from './errors.ts'
+import { ensureSurroundings } from './extensions.ts'
+import { localDataFolder } from './indexes.ts'
 import { loginSockets } from './login-socket.ts'
+import { ownBytes } from './own-bytes.ts'
+import { ownNames } from './own-objects.ts'
 import { restoreDatabase } from './pg-tools.ts'
 import { restorePlain } from './plain-dump.ts'
 import { one } from './rows.ts'
@@ -12,6 +19,8 @@ import { openServerSnapshot } from './snapshot.ts'
 
 export interface ServerOptions {
   maxConnections?: number
+  /** Instead of the role's and the database's own. */
+  searchPath?: string | undefined
 }
 
 /**
@@ -21,14 +30,17 @@ export interface ServerOptions {
  *   is for poolers that cannot keep prepared statements. Authorities besides the public ones: NODE_EXTRA_CA_CERTS
  * @throws RmbgError DATABASE_UNAVAILABLE when the URL is no PostgreSQL URL
  */
-export function connectServer(url: string, { maxConnections = 10 }: ServerOptions = {}): ServerDatabase {
+export function connectServer(
+  url: string,
+  { maxConnections = 10, searchPath }: ServerOptions = {},
+): ServerDatabase {
   if (!isPostgresUrl(url)) {
     throw new RmbgError('DATABASE_UNAVAILABLE', 'DATABASE_URL is not a PostgreSQL URL.', {
       hint: 'It looks like postgres://user:password@host:5432/database; encode special characters in the password.',
     })
   }
   const { protocol, host, pathname } = new URL(url)
-  const sql = openClient(url, maxConnections)
+  const sql = openClient(url, maxConnections, searchPath)
   return {
     kind: 'server',
     sql,
@@ -40,6 +52,7 @@ export function connectServer(url: string, { maxConnections = 10 }: ServerOption
     useAlone: async () => {},
     openSnapshot: () => openServerSnapshot(connectServer(url, { maxConnections: 1 }), url),
     restore: (dump) => restore(sql, url, dump),
+    checkScratch: () => checkScratch(sql),
     openScratch: () => openScratch(sql, url),
     close: () => sql.end({ timeout: 5 }),
   }
@@ -54,7 +67,7 @@ function isPostgresUrl(url: string): boolean {
   }
 }
 
-function openClient(url: string, maxConnections: number): postgres.Sql {
+function openClient(url: string, maxConnections: number, searchPath: string | undefined): postgres.Sql {
   const parsed = new URL(url)
   const prepare = parsed.searchParams.get('prepare') !== 'false'
   parsed.searchParams.delete('prepare') // the rest are settings that the server would be asked to apply
@@ -70,7 +83,7 @@ function openClient(url: string, maxConnections: number): postgres.Sql {
     // Asked for unawaited by postgres.js: a connection lost during it would end the process. Lists travel as JSON.
     fetch_types: false,
     onnotice: () => {},
-    connection: { application_name: 'rmbg' },
+    connection: { application_name: 'rmbg', ...(searchPath && { search_path: searchPath }) },
   } as postgres.Options<Record<string, never>>) as postgres.Sql
 }
 
@@ -92,8 +105,18 @@ async function originOf(sql: postgres.Sql): Promise<string> {
   return `server/${id}/${oid}`
 }
 
-async function restore(sql: postgres.Sql, url: string, { format, version, open }: Dump): Promise<void> {
-  if (format === 'plain') return restorePlain(sql, await open())
+async function restore(
+  sql: postgres.Sql,
+  url: string,
+  { format, version, needs, grants, open }: Dump,
+): Promise<void> {
+  const names = await ownNames()
+  if (format === 'plain') {
+    const extensions = [...(names.get('EXTENSION') ?? [])].map((name) => ({ name, schema: 'public' }))
+    await ensureSurroundings(sql, { schemas: [], extensions })
+    return restorePlain(sql, await open())
+  }
+  if (needs) await ensureSurroundings(sql, needs)
   const server = one(
     await withDatabase(
       () => sql`
@@ -101,7 +124,11 @@ async function restore(sql: postgres.Sql, url: string, { format, version, open }
     ),
   )
   const serverMajor = Math.max(server.version, version)
-  await restoreDatabase(url, await open(), { serverMajor, database: server.name })
+  await restoreDatabase(url, open, {
+    serverMajor,
+    database: server.name,
+    choose: (list) => chosenEntries(list, { names, grants, ownOnly: needs !== undefined }),
+  })
 }
 
 const scratchPrefix = 'rmbg_drill_'
@@ -115,10 +142,9 @@ async function openScratch(sql: postgres.Sql, url: string): Promise<ServerDataba
   const drop = (name: string) => withDatabase(() => sql`drop database if exists ${sql(name)}`)
   for (const { name } of left) await drop(name)
   const name = `${scratchPrefix}${randomBytes(6).toString('hex')}`
-  await sql`create database ${sql(name)} template template0`.catch((cause) =>
-    Promise.reject(mayNotCreate(cause)),
-  )
-  const scratch = connectServer(urlOf(url, name), { maxConnections: 2 })
+  const searchPath = await searchPathOfDatabase(sql)
+  await createDatabase(sql, name, await localeOf(sql)).catch((cause) => Promise.reject(mayNotCreate(cause)))
+  const scratch = connectServer(urlOf(url, name), { maxConnections: 2, searchPath })
   return {
     ...scratch,
     close: async () => {
@@ -128,13 +154,38 @@ async function openScratch(sql: postgres.Sql, url: string): Promise<ServerDataba
   }
 }
 
-function mayNotCreate(cause: unknown): RmbgError {
-  const error = databaseError(cause)
-  if (error.code !== 'DATABASE_DENIED') return error
-  return new RmbgError('DATABASE_DENIED', 'A drill creates a database, and this role may not.', {
+/** The search path where it is set for this very database: another one of the server has not that setting. */
+async function searchPathOfDatabase(sql: postgres.Sql): Promise<string | undefined> {
+  const [row] = await withDatabase(
+    () => sql<{ path: string }[]>`
+      select setting as path from pg_settings
+      where name = 'search_path' and source in ('database', 'database user')`,
+  )
+  return row?.path
+}
+
+async function checkScratch(sql: postgres.Sql): Promise<ScratchRoom> {
+  const { mayCreate } = one(
+    await withDatabase(
+      () => sql<{ mayCreate: boolean }[]>`
+        select rolcreatedb or rolsuper as "mayCreate" from pg_roles where rolname = current_user`,
+    ),
+  )
+  if (!mayCreate) throw mayNotDrill()
+  const folder = await localDataFolder(sql)
+  const disk = folder === undefined ? undefined : await statfs(folder).catch(() => undefined)
+  return { needed: (await ownBytes(sql)).total, free: disk && disk.bavail * disk.bsize }
+}
+
+const mayNotDrill = (cause?: unknown): RmbgError =>
+  new RmbgError('DATABASE_DENIED', 'A drill creates a database, and this role may not.', {
     hint: 'ALTER ROLE … CREATEDB, or drill with another role in DATABASE_URL.',
     cause,
   })
+
+function mayNotCreate(cause: unknown): RmbgError {
+  const error = databaseError(cause)
+  return error.code === 'DATABASE_DENIED' ? mayNotDrill(cause) : error
 }
 
 /** The URL of another database on the same server. */
@@ -147,10 +198,11 @@ function urlOf(url: string, name: string): string {
 /**
  * Creates a database on the same server unless it is there.
  *
+ * @param locale as the database in the URL has it, unless it is given
  * @returns its URL
  * @throws RmbgError of family `database`
  */
-export async function ensureDatabase(url: string, name: string): Promise<string> {
+export async function ensureDatabase(url: string, name: string, locale?: DatabaseLocale): Promise<string> {
   const server = connectServer(url, { maxConnections: 1 })
   try {
     const { found } = one(
@@ -158,7 +210,7 @@ export async function ensureDatabase(url: string, name: string): Promise<string>
         () => server.sql`select exists (select from pg_database where datname = ${name}) as found`,
       ),
     )
-    if (!found) await server.sql`create database ${server.sql(name)}`
+    if (!found) await createDatabase(server.sql, name, locale ?? (await localeOf(server.sql)))
   } catch (cause) {
     throw databaseError(cause)
   } finally {

@@ -10,8 +10,9 @@ import { databasePassword } from './assert-output.ts'
 
 const isRoot = process.getuid?.() === 0
 /** PostgreSQL refuses to run as root. */
-const asPostgres = isRoot ? ['runuser', '-u', 'postgres', '--'] : []
-const programs = await findPrograms()
+export const asPostgres = isRoot ? ['runuser', '-u', 'postgres', '--'] : []
+/** The folder of the server's programs; undefined where they are not installed. */
+export const programs = await findPrograms()
 
 /** Skips, visibly, where PostgreSQL's server programs are not installed; in CI they are. */
 export const describeCluster = (title: string, suite: () => void) => {
@@ -99,7 +100,7 @@ async function findPrograms(): Promise<string | undefined> {
   return undefined
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as { port: number }
