@@ -26,7 +26,7 @@ const refusedLogin: Telling = {
 const refusedSetting: Telling = {
   code: 'DATABASE_DENIED',
   sentence: (place, reason) => `${place} refused a setting of the connection: ${reason}.`,
-  hint: 'A pooler passes few settings on. Remove schema, options and the like from DATABASE_URL, and set them for the role: ALTER ROLE … SET search_path = ….',
+  hint: 'Correct options and the like in DATABASE_URL. A pooler passes few of them on: set those for the role, as by ALTER ROLE … SET search_path = ….',
 }
 const notMigrated: Telling = {
   code: 'DATABASE_NOT_MIGRATED',
@@ -221,6 +221,7 @@ const tlsCode = /^(ERR_SSL_|ERR_OSSL_|ERR_TLS_|EPROTO$)/
 export function tellingOf(code: string, reason: string): Telling | undefined {
   // PgBouncer 1.18 says everything with this code of a broken protocol.
   if (code === '08P01' && /startup parameter/.test(reason)) return refusedSetting
+  if (/^(42704|22023|42602)$/.test(code) && /(configuration )?parameter "/.test(reason)) return refusedSetting
   if (code === '08P01' && /no such (database|user)|auth/.test(reason)) return refusedLogin
   const known = byCode[code]
   if (known) return known
