@@ -1,3 +1,5 @@
+import { sizeText } from '../bytes.ts'
+import { RmbgError } from '../errors.ts'
 import type { ImageHeader } from './codec/header.ts'
 import { planLayout } from './layout.ts'
 import { type CutoutRecipe, formats } from './options.ts'
@@ -35,3 +37,20 @@ export function estimateBytes(
     32 * 2 ** 20
   )
 }
+
+/**
+ * @param bytesNeeded as estimated
+ * @param maxMemory bytes
+ * @throws RmbgError MEMORY_BUDGET
+ */
+export function assertWithinBudget(bytesNeeded: number, maxMemory: number): void {
+  if (bytesNeeded <= maxMemory) return
+  throw new RmbgError(
+    'MEMORY_BUDGET',
+    `The image needs about ${sizeText(bytesNeeded)} of memory, more than the budget of ${sizeText(maxMemory)}.`,
+    { hint: 'Raise --max-memory, or make the picture or its canvas smaller.' },
+  )
+}
+
+/** The unit in which memory is counted: a semaphore's cost grows with its count. */
+export const mebibytes = (bytes: number): number => Math.ceil(bytes / 2 ** 20)

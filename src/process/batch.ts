@@ -1,6 +1,7 @@
 /** A batch of images: what is left to do, how much of it at a time, and when to stop. */
 import { Semaphore } from 'async-mutex'
 import { v7 as uuidv7 } from 'uuid'
+import { mebibytes } from '../cutout/memory.ts'
 import { closePixelThreads, startPixelThreads } from '../cutout/pool.ts'
 import { connectionIsLost } from '../database/errors.ts'
 import { foldUsage } from '../database/usage.ts'
@@ -22,7 +23,7 @@ import {
   schemaVersion,
 } from './events.ts'
 import { failedEvent, imageFailure } from './failure.ts'
-import { mebibytes, processOne } from './image.ts'
+import { processOne } from './image.ts'
 import { inputTest } from './input-files.ts'
 import type { Candidates } from './inputs.ts'
 import { leaseMs, letGo, startHeartbeat, untilNoneIsHeld } from './leases.ts'

@@ -152,6 +152,14 @@ export const processFlags = {
 
 export type ProcessFlags = Interfaces.InferredFlags<typeof processFlags>
 
+/** Of a command line without any flag. */
+export const noProcessFlags = Object.fromEntries(
+  Object.entries(processFlags).map(([name, flag]) => [
+    name,
+    flag.type === 'boolean' ? flag.default : undefined,
+  ]),
+) as ProcessFlags
+
 interface InputWish {
   wish: LocalWish
   /** Of the cut-outs, without a dot. */
