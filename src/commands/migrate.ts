@@ -40,7 +40,7 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
     const { flags } = await this.parse(Migrate)
     const { wait } = flags
     const patience = wait === undefined ? {} : { patience: `${wait}s` }
-    return this.withContext((frame) => this.#migrate(frame, flags), { flags: patience })
+    return this.withContext((frame) => this.#migrate(frame, flags), { flags: patience, namesDatabase: true })
   }
 
   async #migrate({ context }: Frame, flags: { status: boolean; 'dry-run': boolean }): Promise<MigrateResult> {

@@ -444,7 +444,7 @@ describeWith('RMBG_TEST_DATABASE_URL')('a way to a server', () => {
         env,
       },
     ).finally(remove)
-    const ours = await reach(url, {})
+    const ours = (await reach(url, {})) as Record<string, unknown>
     expect(JSON.parse(stdout)).toMatchObject({ ...ours, application: 'rmbg', today: expect.any(String) })
   })
 })

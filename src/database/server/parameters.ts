@@ -106,16 +106,6 @@ const variables: Partial<Record<Name, string>> = {
   load_balance_hosts: 'PGLOADBALANCEHOSTS',
 }
 
-/** Variables that say where a server is; one of them is enough to mean a server. */
-const placeVariables = ['PGHOST', 'PGHOSTADDR', 'PGSERVICE', 'PGDATABASE', 'PGPORT'] as const
-
-/** The URL that leaves everything to libpq's variables. */
-export const urlOfVariables = 'postgres://'
-
-/** The variable that names a server without DATABASE_URL, if there is one. */
-export const placeVariable = (env: NodeJS.ProcessEnv): string | undefined =>
-  placeVariables.find((name) => env[name])
-
 interface Source {
   given: Given
   /** What a sentence says of one of its parameters: `sslmode in DATABASE_URL`, `PGSSLMODE`. */
