@@ -5,6 +5,7 @@ import type { Database } from './database/contract.ts'
 import { RmbgError } from './errors.ts'
 import type { MatteModel, ModelSpec } from './model/contract.ts'
 import type { RuntimeNews } from './model/runtime/provide.ts'
+import { embeddedDatabase, placeVariable, urlOfVariables } from './settings/database-place.ts'
 import {
   databaseFolder,
   environmentVariable,
@@ -184,9 +185,19 @@ async function openDatabase(
     await assertMigrated(server.sql)
   } catch (error) {
     await server.close()
-    throw error
+    throw databaseUrl === urlOfVariables ? namedByVariables(error, server) : error
   }
   return server
+}
+
+/** Somebody may have libpq's variables for something else, and mean the embedded database. */
+function namedByVariables(error: unknown, { location }: Database): unknown {
+  if (!(error instanceof RmbgError) || error.code !== 'DATABASE_NOT_MIGRATED') return error
+  const variable = placeVariable(process.env) ?? "A variable of libpq's"
+  return new RmbgError(error.code, error.message, {
+    hint: `${variable} names ${location}: run rmbg migrate once, or set DATABASE_URL=${embeddedDatabase} for the embedded database.`,
+    cause: error,
+  })
 }
 
 async function databaseExists({ databaseUrl, home }: ResolvedSettings): Promise<boolean> {

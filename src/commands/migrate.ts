@@ -59,9 +59,7 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
       onWaiting: () => this.logToStderr('Waiting for another migrator to finish.'),
     })
     this.logToStderr(
-      done.length > 0
-        ? `The database is up to date: ${location}`
-        : 'Nothing to do: the database is up to date.',
+      done.length > 0 ? 'The database is up to date.' : 'Nothing to do: the database is up to date.',
     )
     return { database: location, applied: [...plan.applied, ...done], pending: [] }
   }

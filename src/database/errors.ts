@@ -29,6 +29,14 @@ const collisions = new Set([
 /** This program itself closed the connection, or it was not to a server. */
 const notAway = new Set(['CONNECTION_ENDED', 'CONNECTION_DESTROYED', holderEnded])
 
+/** postgres.js 3.4.9 says `write CONNECT_TIMEOUT 127.0.0.1:5432`. */
+const driverReasons: Record<string, string> = {
+  CONNECT_TIMEOUT: 'it did not answer in time',
+  CONNECTION_CLOSED: 'it closed the connection',
+  CONNECTION_ENDED: 'the connection was ended here',
+  CONNECTION_DESTROYED: 'the connection was ended here',
+}
+
 const codeOf = (error: unknown): string => ((error as RmbgError).cause as Cause | undefined)?.code ?? ''
 
 /**
@@ -46,7 +54,8 @@ export function databaseError(cause: unknown): RmbgError {
   } = (cause instanceof AggregateError ? { code: (cause as Cause).code, ...cause.errors[0] } : cause) as Cause
   if (code === holderEnded)
     return new RmbgError(holderGone.code, holderGone.message, { ...holderGone, cause })
-  const reason = message || code || String(cause)
+  const reason =
+    driverReasons[/^write (CONNECT\w+) /.exec(message ?? '')?.[1] ?? ''] ?? (message || code || String(cause))
   const at = address === undefined ? '' : ` at ${address}${port === undefined ? '' : `:${port}`}`
   const telling = tellingOf(code, reason)
   if (telling) {

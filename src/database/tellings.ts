@@ -48,6 +48,11 @@ const noEncryption: Telling = {
   sentence: (place, reason) => `No encrypted connection to ${lowerFirst(place)} came about: ${reason}.`,
   hint: 'Check sslcert, sslkey and sslpassword, and the TLS versions of both sides.',
 }
+const noDatabase: Telling = {
+  code: 'DATABASE_DENIED',
+  sentence: (place) => `${place} has no database of that name.`,
+  hint: 'Create it, or correct DATABASE_URL.',
+}
 const schemaMissing: Telling = {
   code: 'DATABASE_ERROR',
   sentence: (_, reason) => `The schema of this connection is not in the database: ${reason}.`,
@@ -146,11 +151,7 @@ const byCode: Record<string, Telling> = {
     sentence: () => 'The disk of the database is full.',
     hint: 'Make room there and run the command again.',
   },
-  '3D000': {
-    code: 'DATABASE_DENIED',
-    sentence: (place) => `${place} has no database of that name.`,
-    hint: 'Create it, or correct DATABASE_URL.',
-  },
+  '3D000': noDatabase,
   '25006': {
     code: 'DATABASE_DENIED',
     sentence: () => 'The database is read-only.',
@@ -222,7 +223,8 @@ export function tellingOf(code: string, reason: string): Telling | undefined {
   // PgBouncer 1.18 says everything with this code of a broken protocol.
   if (code === '08P01' && /startup parameter/.test(reason)) return refusedSetting
   if (/^(42704|22023|42602)$/.test(code) && /(configuration )?parameter "/.test(reason)) return refusedSetting
-  if (code === '08P01' && /no such (database|user)|auth/.test(reason)) return refusedLogin
+  if (code === '08P01' && /no such database|database .* does not exist/.test(reason)) return noDatabase
+  if (code === '08P01' && /no such user|auth/.test(reason)) return refusedLogin
   const known = byCode[code]
   if (known) return known
   if (certificateCode.test(code)) return untrusted

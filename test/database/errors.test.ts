@@ -119,6 +119,18 @@ describe('an error of PostgreSQL', () => {
       'The database found damage in its own data: invalid page in block 1.',
       /REINDEX/,
     ],
+    [
+      '08P01',
+      'database "x" does not exist',
+      'The database server has no database of that name.',
+      /Create it/,
+    ],
+    [
+      'CONNECT_TIMEOUT',
+      'write CONNECT_TIMEOUT 127.0.0.1:5432',
+      'The database server cannot be reached: it did not answer in time.',
+      /running/,
+    ],
   ])('%s: %s', (code, message, sentence, hint) => {
     expect(databaseError(Object.assign(new Error(message), { code }))).toMatchObject({
       message: sentence,

@@ -1,8 +1,9 @@
 /** From DATABASE_URL and libpq's variables and files to where the server is and how to reach it. */
 import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { homedir, userInfo } from 'node:os'
+import { homedir } from 'node:os'
 import { RmbgError } from '../../errors.ts'
+import { userName } from '../../system/user.ts'
 import { connectionParameters, type Parameters } from './parameters.ts'
 import { type Tls, tlsOf } from './tls.ts'
 
@@ -56,7 +57,7 @@ export function resolveServer(
   home: string = homeOf(env),
 ): Server {
   const parameters = connectionParameters(url, env, home)
-  const user = parameters.user ?? userInfo().username
+  const user = parameters.user ?? userName(env)
   const timeout = parameters.connect_timeout ?? defaultTimeoutSeconds
   return {
     hosts: hostsOf(parameters),

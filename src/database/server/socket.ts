@@ -39,6 +39,8 @@ export async function openSocket({ host, use }: Place, server: Server): Promise<
     if (path === undefined && server.keepAliveSeconds > 0)
       socket.setKeepAlive(true, server.keepAliveSeconds * 1000)
     const ready = path === undefined ? await encrypted(socket, host, use, server.tls) : socket
+    // postgres.js names them when the server is silent.
+    Object.assign(ready, { host: address, port })
     failOnEarlyEnd(ready, host)
     // Errors have a listener from here on; postgres.js adds its own.
     return ready.on('error', (error) => Object.assign(error, addressOf(host)))
