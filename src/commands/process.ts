@@ -46,7 +46,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     const print = this.listen(listeners(flags))
     await this.withContext(
       async (frame) => {
-        await offerBetterModel(flags, frame)
+        if (await offerBetterModel(flags, frame)) this.alreadyTold('model-chosen')
         const summary = await this.#process(frame, argv as string[], flags, print)
         if (summary.interrupted) this.exit(frame.stop.status())
         // Who pipes a picture expects one.

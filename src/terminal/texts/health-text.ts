@@ -1,14 +1,14 @@
-import pc from 'picocolors'
 import type { CacheFigures } from '../../cache/contract.ts'
 import { type HealthCheck, type HealthLevel, type Metric, worst } from '../../database/health/contract.ts'
+import { outputColors as colors } from '../colors.ts'
 import { healthStatus } from '../exit.ts'
 import { printable } from '../printable.ts'
 
 const shown: Record<HealthLevel, string> = {
-  ok: pc.green('OK     '),
-  warn: pc.yellow('WARN   '),
-  crit: pc.red('CRIT   '),
-  unknown: pc.dim('UNKNOWN'),
+  ok: colors.green('OK     '),
+  warn: colors.yellow('WARN   '),
+  crit: colors.red('CRIT   '),
+  unknown: colors.dim('UNKNOWN'),
 }
 
 export const overallLevel = (checks: readonly HealthCheck[]): HealthLevel =>
