@@ -65,6 +65,8 @@ export interface Context {
   vault(location?: string): Promise<{ vault: Vault; backupId?: string }>
   /** Redis, or nothing at all; it warns through `onWarning` when it cannot be used. */
   cache(onWarning: (message: string) => void): Promise<Cache>
+  /** Patience with a server, which is told of as that with the database and the store. */
+  patience(): Patience
   /** Finds and checks the model file without loading it. */
   modelSpec(): Promise<ModelSpec>
   model(): Promise<MatteModel>
@@ -128,6 +130,7 @@ export function openContext(
       warn = onWarning
       return cache()
     },
+    patience: patient,
     modelSpec,
     model,
     close,

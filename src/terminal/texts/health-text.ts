@@ -1,14 +1,14 @@
-import pc from 'picocolors'
 import { type HealthCheck, type HealthLevel, worst } from '../../database/health/contract.ts'
 import type { SettingsAdvice } from '../../database/health/index.ts'
 import type { Suggestion } from '../../database/health/suggest.ts'
+import { outputColors as colors } from '../colors.ts'
 import { printable } from '../printable.ts'
 
 const shown: Record<HealthLevel, string> = {
-  ok: pc.green('OK     '),
-  warn: pc.yellow('WARN   '),
-  crit: pc.red('CRIT   '),
-  unknown: pc.dim('UNKNOWN'),
+  ok: colors.green('OK     '),
+  warn: colors.yellow('WARN   '),
+  crit: colors.red('CRIT   '),
+  unknown: colors.dim('UNKNOWN'),
 }
 /** Before a name. */
 const levelWidth = 9
