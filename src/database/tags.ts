@@ -53,7 +53,7 @@ export function taggerOf(sql: postgres.Sql, tags: readonly string[]): Tagger {
 }
 
 /** Gives every job every tag, in addition to the tags it has. */
-export const tagJobs = (sql: postgres.Sql, jobIds: readonly string[], tags: readonly string[]) =>
+export const tagJobs = async (sql: postgres.Sql, jobIds: readonly string[], tags: readonly string[]) =>
   taggerOf(sql, tags)(jobIds)
 
 /**
