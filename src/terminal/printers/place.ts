@@ -44,7 +44,9 @@ export function placeOfCutouts(): PlaceOfCutouts {
       if (files.count > 0) return `${subject} beside their pictures.`
       if (stored === 0) return ''
       if (start.output !== undefined || start.besideInputs) return `${subject} in the store.`
-      const [them, where] = isOne ? ['it as a file', 'FILE.png'] : ['them as files', 'FOLDER']
+      const them = isOne ? 'it as a file' : 'them as files'
+      // A file is the output of a single input.
+      const where = summary.images === 1 ? 'FILE.png' : 'FOLDER'
       return `${subject} in the store. To get ${them}, run the same command with --output ${where}.`
     },
   }
