@@ -32,6 +32,8 @@ export function estimateBytes(
     pixels * (depth === 16 ? 32 : 16) +
     pixels * (decoderBytes[picture.format ?? ''] ?? 0) * (depth === 16 ? 2 : 1) +
     beyondPicture * depth +
+    // The canvas before and after its shadow, and the shadow's own plane, once more where it is moved.
+    (cutout.shadow ? canvasPixels * (depth + 3) : 0) +
     canvasPixels * formats[format].encoderBytes +
     2 * fileSize +
     32 * 2 ** 20

@@ -14,6 +14,8 @@ export interface CutoutOptions {
   maxBytes?: string | number
   /** A CSS color, the path of a picture, or `none`, the default. */
   background?: string
+  /** `soft`, `none`, or right, down, blur and strength such as `1% 2% 2% 40%`. */
+  shadow?: string
   /** Cuts the canvas down to the subject. */
   trim?: boolean
   /** Around the subject: `40px`, `5%`, or a number of pixels. */

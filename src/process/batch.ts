@@ -76,7 +76,13 @@ interface Progress {
   stop: AbortController
 }
 
-function openBatch(candidates: Candidates, services: BatchServices, options: BatchOptions): Batch {
+/** @param memory shared by batches at once */
+export function openBatch(
+  candidates: Candidates,
+  services: BatchServices,
+  options: BatchOptions,
+  memory = new Semaphore(mebibytes(options.maxMemory)),
+): Batch {
   const { masks } = services
   const model = masks === 'from-store' ? {} : { model: modelParameters(masks.spec) }
   return {
@@ -86,7 +92,7 @@ function openBatch(candidates: Candidates, services: BatchServices, options: Bat
     run: { id: options.runId ?? uuidv7(), owner: processOwner(), leaseMs },
     work: workOf({ ...model, ...options.cutoutParams }),
     isInput: inputTest(options.inputs ?? candidates),
-    memory: new Semaphore(mebibytes(options.maxMemory)),
+    memory,
   }
 }
 

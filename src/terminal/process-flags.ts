@@ -219,7 +219,9 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
     keep: settings.keep,
     ...namedPlace(local.destination),
     ...planLocalFiles(candidates, local, cutout.extension),
-    ...(local.destination.to === 'standard output' && { deliver: toStandardOutput }),
+    ...(local.destination.to === 'standard output' && {
+      deliver: { what: 'cutout' as const, to: toStandardOutput },
+    }),
     overwrite: flags.overwrite,
     checksum: flags.checksum,
     force: flags.force,
