@@ -38,7 +38,7 @@ export async function decode(
   options: DecodeOptions = { depth: 8, keepProfile: false },
 ): Promise<DecodedImage> {
   const bmp = await readBmpHeader(bytes)
-  if (bmp) return { ...decodeBmp(bytes, bmp), metadata: {} }
+  if (bmp) return { ...(await decodeBmp(bytes, bmp)), metadata: {} }
   const tags = await readTiffTags(bytes)
   const refusal = tags && unreadableTiff(tags)
   if (refusal) throw refusal

@@ -84,7 +84,7 @@ export async function encodeCutout(
     )
   }
   const background = options.background ?? (options.format === 'jpeg' ? white : undefined)
-  const kept = metadataToKeep(source.metadata, { keepAll: options.keepMetadata })
+  const kept = await metadataToKeep(source.metadata, { keepAll: options.keepMetadata })
   const draw = await drawing(cutout, layout, background, source.profile)
   const encode = async (value: number | undefined): Promise<Buffer> => {
     const quality = value ? { quality: value } : {}
