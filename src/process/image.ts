@@ -17,7 +17,6 @@ import {
   type JobReview,
   type MaskedJob,
 } from '../database/jobs.ts'
-import { tagJobs } from '../database/tags.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import type { MatteModel } from '../model/contract.ts'
@@ -122,7 +121,7 @@ async function claim(batch: Batch, picture: Picture, begun: Begun) {
   begun.job = claimed
   await failPoint('process:claimed')
   begun.tidied = removeEarlier(batch.store, claimed, neededIn(batch))
-  await tagJobs(batch.database.sql, [claimed.jobId], batch.tags)
+  await batch.tag([claimed.jobId])
   await failPoint('process:tagged')
   const spent = { read, database: lap() }
   return { ...claimed, ...picture, spent, content, mask, begun } satisfies ClaimedWork
