@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { statfs } from 'node:fs/promises'
-import postgres from 'postgres'
+import type postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
 import { tryAdvisoryLock } from './advisory-lock.ts'
 import { chosenEntries } from './archive-entries.ts'
@@ -9,82 +9,59 @@ import { createDatabase, type DatabaseLocale, localeOf } from './database-locale
 import { databaseError, withDatabase } from './errors.ts'
 import { ensureSurroundings } from './extensions.ts'
 import { localDataFolder } from './indexes.ts'
-import { loginSockets } from './login-socket.ts'
 import { ownBytes } from './own-bytes.ts'
 import { ownNames } from './own-objects.ts'
 import { restoreDatabase } from './pg-tools.ts'
 import { restorePlain } from './plain-dump.ts'
 import { one } from './rows.ts'
+import { openClient } from './server/client.ts'
+import { locationOf, resolveServer, type Server } from './server/resolve.ts'
 import { openServerSnapshot } from './snapshot.ts'
 
 export interface ServerOptions {
-  maxConnections?: number
-  /** Instead of the role's and the database's own. */
-  searchPath?: string | undefined
+  /** How many connections at most; by default what the URL says, or ten. */
+  maxConnections?: number | undefined
 }
+
+/** What is assumed of nobody who said otherwise. */
+const defaultConnections = 10
+/** A command may hold one for a lock, and needs another one to work. */
+const fewestConnections = 2
 
 /**
  * Connects to a PostgreSQL server, lazily: an unreachable server shows at the first query.
  *
- * @param url `postgres://user:password@host:port/database?sslmode=verify-full`; `prepare=false` in the query string
- *   is for poolers that cannot keep prepared statements. Authorities besides the public ones: NODE_EXTRA_CA_CERTS
- * @throws RmbgError DATABASE_UNAVAILABLE when the URL is no PostgreSQL URL
+ * @param url as libpq and providers write it, `postgres://user:password@host:port/database?sslmode=verify-full`; what
+ *   it leaves out, libpq's variables and files say (docs/database.md). Authorities besides the public ones:
+ *   sslrootcert, or NODE_EXTRA_CA_CERTS
+ * @throws RmbgError DATABASE_UNAVAILABLE when the URL is no PostgreSQL URL; CONFIG_INVALID when a parameter is unknown
+ *   or cannot be honored
  */
-export function connectServer(
-  url: string,
-  { maxConnections = 10, searchPath }: ServerOptions = {},
-): ServerDatabase {
-  if (!isPostgresUrl(url)) {
-    throw new RmbgError('DATABASE_UNAVAILABLE', 'DATABASE_URL is not a PostgreSQL URL.', {
-      hint: 'It looks like postgres://user:password@host:5432/database; encode special characters in the password.',
-    })
-  }
-  const { protocol, host, pathname } = new URL(url)
-  const sql = openClient(url, maxConnections, searchPath)
+export function connectServer(url: string, { maxConnections }: ServerOptions = {}): ServerDatabase {
+  return connectTo(resolveServer(url), maxConnections)
+}
+
+function connectTo(server: Server, maxConnections?: number): ServerDatabase {
+  const ofUrl = server.maxConnections && Math.max(server.maxConnections, fewestConnections)
+  const sql = openClient(server, {
+    maxConnections: maxConnections ?? ofUrl ?? defaultConnections,
+    prepare: server.prepare,
+  })
   return {
     kind: 'server',
     sql,
-    location: `${protocol}//${host}${pathname}`,
+    location: locationOf(server),
     origin: () => originOf(sql),
     restores: ['custom', 'plain'],
     flush: async () => {},
     tryLock: (name) => tryAdvisoryLock(sql, name),
     useAlone: async () => {},
-    openSnapshot: () => openServerSnapshot(connectServer(url, { maxConnections: 1 }), url),
-    restore: (dump) => restore(sql, url, dump),
+    openSnapshot: () => openServerSnapshot(connectTo(server, 1), server),
+    restore: (dump) => restore(sql, server, dump),
     checkScratch: () => checkScratch(sql),
-    openScratch: () => openScratch(sql, url),
+    openScratch: () => openScratch(sql, server),
     close: () => sql.end({ timeout: 5 }),
   }
-}
-
-function isPostgresUrl(url: string): boolean {
-  try {
-    decodeURIComponent(url)
-    return /^postgres(ql)?:$/.test(new URL(url).protocol)
-  } catch {
-    return false
-  }
-}
-
-function openClient(url: string, maxConnections: number, searchPath: string | undefined): postgres.Sql {
-  const parsed = new URL(url)
-  const prepare = parsed.searchParams.get('prepare') !== 'false'
-  parsed.searchParams.delete('prepare') // the rest are settings that the server would be asked to apply
-  const name = decodeURIComponent(parsed.pathname.slice(1))
-  return postgres(parsed.href, {
-    ...(name !== '' && { database: name }), // postgres.js 3.4.9 decodes user and password only
-    max: maxConnections,
-    prepare,
-    connect_timeout: 10,
-    socket: loginSockets(),
-    // withDatabase() retries by itself; the default of postgres.js would end up at one try every 20 s.
-    backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 1),
-    // Asked for unawaited by postgres.js: a connection lost during it would end the process. Lists travel as JSON.
-    fetch_types: false,
-    onnotice: () => {},
-    connection: { application_name: 'rmbg', ...(searchPath && { search_path: searchPath }) },
-  } as postgres.Options<Record<string, never>>) as postgres.Sql
 }
 
 /** A copy on the same server has another oid, and one on another server another system identifier. */
@@ -107,7 +84,7 @@ async function originOf(sql: postgres.Sql): Promise<string> {
 
 async function restore(
   sql: postgres.Sql,
-  url: string,
+  at: Server,
   { format, version, needs, grants, open }: Dump,
 ): Promise<void> {
   const names = await ownNames()
@@ -124,16 +101,15 @@ async function restore(
     ),
   )
   const serverMajor = Math.max(server.version, version)
-  await restoreDatabase(url, open, {
+  await restoreDatabase({ ...at, database: server.name }, open, {
     serverMajor,
-    database: server.name,
     choose: (list) => chosenEntries(list, { names, grants, ownOnly: needs !== undefined }),
   })
 }
 
 const scratchPrefix = 'rmbg_drill_'
 
-async function openScratch(sql: postgres.Sql, url: string): Promise<ServerDatabase> {
+async function openScratch(sql: postgres.Sql, server: Server): Promise<ServerDatabase> {
   const left = await withDatabase(
     () => sql<{ name: string }[]>`
       select datname as name from pg_database d where datname like ${`${scratchPrefix}%`}
@@ -144,7 +120,8 @@ async function openScratch(sql: postgres.Sql, url: string): Promise<ServerDataba
   const name = `${scratchPrefix}${randomBytes(6).toString('hex')}`
   const searchPath = await searchPathOfDatabase(sql)
   await createDatabase(sql, name, await localeOf(sql)).catch((cause) => Promise.reject(mayNotCreate(cause)))
-  const scratch = connectServer(urlOf(url, name), { maxConnections: 2, searchPath })
+  const session = { ...server.session, ...(searchPath !== undefined && { search_path: searchPath }) }
+  const scratch = connectTo({ ...server, database: name, session }, 2)
   return {
     ...scratch,
     close: async () => {
@@ -188,12 +165,9 @@ function mayNotCreate(cause: unknown): RmbgError {
   return error.code === 'DATABASE_DENIED' ? mayNotDrill(cause) : error
 }
 
-/** The URL of another database on the same server. */
-function urlOf(url: string, name: string): string {
-  const target = new URL(url)
-  target.pathname = `/${encodeURIComponent(name)}`
-  return target.href
-}
+/** The URL of another database on the same server. In libpq, what is written last counts. */
+const urlOf = (url: string, name: string): string =>
+  `${url}${url.includes('?') ? '&' : '?'}dbname=${encodeURIComponent(name)}`
 
 /**
  * Creates a database on the same server unless it is there.

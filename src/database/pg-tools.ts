@@ -8,6 +8,8 @@ import { pipeline } from 'node:stream/promises'
 import { RmbgError } from '../errors.ts'
 import type { ForeignRelation, OwnObjects } from './own-objects.ts'
 import { toolFailure } from './pg-tool-failure.ts'
+import { libpqEnvironment } from './server/libpq-environment.ts'
+import type { Server } from './server/resolve.ts'
 
 type Tool = 'pg_dump' | 'pg_restore'
 
@@ -52,34 +54,6 @@ async function candidates(tool: Tool): Promise<string[]> {
   return [...new Set(folders)].map((folder) => join(folder, tool))
 }
 
-/**
- * How libpq's programs find the database: by their environment, for a command line is visible to everybody.
- *
- * @param database another one on the same server
- */
-function environment(databaseUrl: string, database?: string): NodeJS.ProcessEnv {
-  const { hostname, port, username, password, pathname, searchParams } = new URL(databaseUrl)
-  const option = (name: string) => searchParams.get(name) ?? undefined
-  const given: Record<string, string | undefined> = {
-    PGHOST: decodeURIComponent(hostname) || option('host'),
-    PGPORT: port || undefined,
-    PGUSER: decodeURIComponent(username) || undefined,
-    PGPASSWORD: decodeURIComponent(password) || undefined,
-    PGDATABASE: database ?? (decodeURIComponent(pathname.slice(1)) || undefined),
-    PGSSLMODE: option('sslmode') ?? option('ssl'),
-    PGSSLROOTCERT: option('sslrootcert') ?? process.env.NODE_EXTRA_CA_CERTS,
-    PGAPPNAME: 'rmbg',
-    LC_ALL: 'C',
-  }
-  const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(AWS_|RMBG_|DATABASE_URL|REDIS_URL|HF_)/.test(name),
-  )
-  return Object.fromEntries([
-    ...inherited,
-    ...Object.entries(given).filter(([, value]) => value !== undefined),
-  ])
-}
-
 export interface DumpChoice {
   serverMajor: number
   /** From pg_export_snapshot(): the dump shows what that transaction sees. */
@@ -95,7 +69,7 @@ export interface DumpChoice {
  * when pg_dump does.
  */
 export async function dumpDatabase(
-  databaseUrl: string,
+  server: Server,
   { serverMajor, snapshot, own, foreign }: DumpChoice,
 ): Promise<Readable> {
   const path = await findTool('pg_dump', serverMajor)
@@ -106,7 +80,8 @@ export async function dumpDatabase(
     ...(serverMajor < 14 ? [] : own.extensions.map(({ name }) => `--extension=${pattern(name)}`)),
   ]
   const args = ['--format=custom', `--snapshot=${snapshot}`, '--no-password', ...choice]
-  const dump = spawn(path, args, { env: environment(databaseUrl), stdio: ['ignore', 'pipe', 'pipe'] })
+  const { env, remove } = await libpqEnvironment(server)
+  const dump = spawn(path, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = outcome('pg_dump', dump)
   ended.catch(() => {}) // told at the end of the stream
   const bytes = async function* () {
@@ -115,6 +90,7 @@ export async function dumpDatabase(
       await ended
     } finally {
       dump.kill()
+      await remove()
     }
   }
   return Readable.from(bytes(), { objectMode: false })
@@ -125,7 +101,6 @@ const pattern = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 export interface RestoreChoice {
   serverMajor: number
-  database: string
   /** From the table of contents, as `pg_restore --list` prints it, the lines of what is to be restored. */
   choose: (list: string) => string
 }
@@ -137,12 +112,13 @@ export interface RestoreChoice {
  * @throws RmbgError DATABASE_ERROR with what pg_restore said
  */
 export async function restoreDatabase(
-  databaseUrl: string,
+  server: Server,
   open: () => Promise<Readable>,
-  { serverMajor, database, choose }: RestoreChoice,
+  { serverMajor, choose }: RestoreChoice,
 ): Promise<void> {
   const path = await findTool('pg_restore', serverMajor)
   const folder = await mkdtemp(join(tmpdir(), 'rmbg-restore-'))
+  const { env, remove } = await libpqEnvironment(server)
   try {
     const list = join(folder, 'list')
     await writeFile(list, choose(await contentsOf(path, await open())))
@@ -151,15 +127,15 @@ export async function restoreDatabase(
       [
         ...['--single-transaction', '--exit-on-error', '--no-owner', '--no-password', `--use-list=${list}`],
         // Of the name only: where and as whom stands in the environment.
-        `--dbname=${connectionValue(database)}`,
+        `--dbname=${connectionValue(server.database)}`,
       ],
-      { env: environment(databaseUrl, database), stdio: ['pipe', 'ignore', 'pipe'] },
+      { env, stdio: ['pipe', 'ignore', 'pipe'] },
     )
     const ended = outcome('pg_restore', restore)
     // A pg_restore that gives up closes its end first; what it says is what matters.
     await Promise.all([ended, feed(await open(), restore.stdin)])
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    await Promise.all([remove(), rm(folder, { recursive: true, force: true })])
   }
 }
 
