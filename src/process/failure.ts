@@ -1,7 +1,6 @@
 import { extname } from 'node:path'
 import { v7 as uuidv7 } from 'uuid'
 import { failJob, recordFailure } from '../database/jobs.ts'
-import { tagJobs } from '../database/tags.ts'
 import { objectErrors, passingStoreErrors, RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { objectKey } from '../store/keys.ts'
@@ -48,7 +47,7 @@ export async function fail(
   }
   const recorded = await recordUnclaimed(batch, image, error)
   await failPoint('process:failed')
-  await tagJobs(batch.database.sql, [recorded], batch.tags)
+  await batch.tag([recorded])
   return failedEvent(shown, error, recorded)
 }
 

@@ -53,7 +53,7 @@ export function isToldQuietly(event: BatchEvent): boolean {
 
 /** The files that an event names. */
 export function pathsOf(event: BatchEvent): string[] {
-  if (event.type === 'start') return [event.store]
+  if (event.type === 'start') return [event.store, event.database]
   if (event.type === 'summary') return event.failures.map(({ input }) => input)
   if (event.type !== 'image') return []
   if (event.status === 'failed') return [event.input]
@@ -74,13 +74,13 @@ export function startText(
   const { modelChoice } = event
   const others = leftOut > 0 ? ` (${leftOut} of other kinds left out)` : ''
   const lines = [
-    `${plural(event.images, 'image')}${others}, model ${printable(event.model)}${choiceText(event)}, to ${printable(event.store)}`,
+    `${plural(event.images, 'image')}${others}, model ${printable(event.model)}${choiceText(event)}, to ${printable(event.store)}, log in ${printable(event.database)}`,
   ]
   if (verbose) {
     if (modelChoice !== undefined && modelChoice.notInstalled.length > 0)
       lines.push(`better models, not installed: ${modelChoice.notInstalled.join(', ')}`)
     lines.push(
-      `run ${event.runId}, database ${printable(event.database)}`,
+      `run ${event.runId}`,
       `${event.concurrency} images at a time within ${sizeText(event.maxMemoryBytes)}`,
     )
   }
