@@ -4,6 +4,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { mebibytes } from '../cutout/memory.ts'
 import { closePixelThreads, startPixelThreads } from '../cutout/pool.ts'
 import { connectionIsLost } from '../database/errors.ts'
+import { taggerOf } from '../database/tags.ts'
 import { foldUsage } from '../database/usage.ts'
 import { upsertUser } from '../database/users.ts'
 import { RmbgError } from '../errors.ts'
@@ -93,6 +94,7 @@ export function openBatch(
     work: workOf({ ...model, ...options.cutoutParams }),
     isInput: inputTest(options.inputs ?? candidates),
     memory,
+    tag: taggerOf(services.database.sql, options.tags),
   }
 }
 
