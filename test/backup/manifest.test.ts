@@ -61,7 +61,7 @@ describe('a manifest', () => {
 
   it.each([
     ['no JSON', 'x'],
-    ['another format', JSON.stringify({ ...manifest('2026-11-21T03:00:00.000Z'), format: 2 })],
+    ['another format', JSON.stringify({ ...manifest('2026-11-21T03:00:00.000Z'), format: 3 })],
     [
       'copies without a list',
       JSON.stringify({
