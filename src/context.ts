@@ -41,15 +41,17 @@ export interface Context {
    * The database, migrated: an embedded one migrates itself, a server that lacks migrations is refused.
    *
    * @param options.migrated false: as it is, whatever it lacks
-   * @throws RmbgError of family `database`
+   * @param options.sessions of a database that is not migrated: `needed` where each connection has to be a session of
+   *   its own, `preferred` where that is safer but DATABASE_DIRECT_URL may be missing
+   * @throws RmbgError of family `database`, REFUSED where sessions are needed and a pooler keeps none
    */
-  database(options?: { migrated: boolean }): Promise<Database>
+  database(options?: { migrated: boolean; sessions?: 'needed' | 'preferred' }): Promise<Database>
   /** Whether there is a database to look at. `database()` would create an embedded one that is not there yet. */
   databaseExists(): Promise<boolean>
   /**
-   * Another database on the server of DATABASE_URL, as it is; created unless it is there.
+   * Another database on the server of DATABASE_URL, as it is; created unless it is there. Each connection is a session.
    *
-   * @throws RmbgError USAGE without a server
+   * @throws RmbgError USAGE without a server, REFUSED where a pooler keeps no sessions
    */
   databaseNamed(name: string): Promise<Database>
   /**
@@ -86,6 +88,10 @@ export function openContext(resolved: ResolvedSettings, waiting: Waiting = {}): 
   const store = once(() => closing(places().then(storeOf)))
   const database = once(() => closing(openDatabase(settings, { migrated: true })))
   const unmigrated = once(() => closing(openDatabase(settings, { migrated: false })))
+  const direct = once(async () => {
+    const opened = await unmigrated()
+    return opened.kind === 'server' ? closing(opened.direct('A restore')) : opened
+  })
   let warn = (_message: string): void => {}
   const cache = once(() => closing(openCache(settings, database, (message) => warn(message))))
   const modelSpec = once(async () => {
@@ -102,9 +108,13 @@ export function openContext(resolved: ResolvedSettings, waiting: Waiting = {}): 
     },
     buckets: () => bucketsOf(settings),
     inputBucket: (name, prefix) => closing(openInputBucket(settings, name, prefix)),
-    database: ({ migrated } = { migrated: true }) => (migrated ? database() : unmigrated()),
+    database: async ({ migrated, sessions } = { migrated: true }) => {
+      if (migrated) return database()
+      const isDirect = sessions === 'needed' || (sessions === 'preferred' && settings.databaseDirectUrl)
+      return isDirect ? direct() : unmigrated()
+    },
     databaseExists: () => databaseExists(settings),
-    databaseNamed: (name) => closing(openDatabaseNamed(settings, name)),
+    databaseNamed: (name) => closing(openDatabaseNamed(settings, name, direct)),
     vault: async (location) => {
       const { place, ...named } = splitLocation(location ?? backupLocation(settings))
       const vault = await openVault(settings, place)
@@ -154,7 +164,7 @@ function once<T>(open: () => Promise<T>): () => Promise<T> {
 }
 
 async function openDatabase(
-  { databaseUrl, home, patiences }: Drivers,
+  { databaseUrl, databaseDirectUrl, home, patiences }: Drivers,
   { migrated }: { migrated: boolean },
 ): Promise<Database> {
   if (databaseUrl === undefined) {
@@ -164,10 +174,11 @@ async function openDatabase(
   const { connectServer } = await import('./database/connect.ts')
   const { setDatabasePatience } = await import('./database/errors.ts')
   setDatabasePatience(patiences.database)
-  const server = connectServer(databaseUrl)
-  if (!migrated) return server
-  const { assertMigrated } = await import('./database/migrate.ts')
+  const server = connectServer(databaseUrl, databaseDirectUrl ? { directUrl: databaseDirectUrl } : {})
   try {
+    await server.isPooled() // before a statement is prepared
+    if (!migrated) return server
+    const { assertMigrated } = await import('./database/migrate.ts')
     await assertMigrated(server.sql)
   } catch (error) {
     await server.close()
@@ -182,12 +193,18 @@ async function databaseExists({ databaseUrl, home }: ResolvedSettings): Promise<
   return embeddedExists(databaseFolder(home))
 }
 
-async function openDatabaseNamed({ databaseUrl }: ResolvedSettings, name: string): Promise<Database> {
+/** @param direct opens the database of DATABASE_URL so, or fails */
+async function openDatabaseNamed(
+  { databaseUrl, databaseDirectUrl }: ResolvedSettings,
+  name: string,
+  direct: () => Promise<unknown>,
+): Promise<Database> {
   if (databaseUrl === undefined) {
     throw new RmbgError('USAGE', 'Only databases of a server have names, and DATABASE_URL is not set.')
   }
+  await direct()
   const { connectServer, ensureDatabase } = await import('./database/connect.ts')
-  return connectServer(await ensureDatabase(databaseUrl, name))
+  return connectServer(await ensureDatabase(databaseDirectUrl ?? databaseUrl, name), { isDirect: true })
 }
 
 async function openCache(

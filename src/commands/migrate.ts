@@ -50,13 +50,14 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
       const plan = { applied: [], pending: await shippedMigrations() }
       return this.#show('no embedded database yet', plan, flags)
     }
-    const database = await context.database({ migrated: false })
+    const database = await context.database({ migrated: false, sessions: 'preferred' })
     const { location } = database
     const plan = await planMigrations(database.sql)
     if (onlyLooks) return this.#show(location, plan, flags)
     const done = await applyMigrations(database, {
       onApplied: (name) => this.log(`applied  ${name}`),
-      onWaiting: () => this.logToStderr('Waiting for another migrator to finish.'),
+      onWaiting: (holder) => this.logToStderr(`Waiting for another migrator to finish: ${holder}.`),
+      onBlocked: (message) => this.logToStderr(message),
     })
     this.logToStderr(
       done.length > 0

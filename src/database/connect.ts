@@ -1,47 +1,129 @@
 import { randomBytes } from 'node:crypto'
 import postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
-import { tryAdvisoryLock } from './advisory-lock.ts'
-import type { Dump, ServerDatabase } from './contract.ts'
+import type { Dump, Lock, LockName, ServerDatabase } from './contract.ts'
 import { databaseError, withDatabase } from './errors.ts'
+import { takeLock } from './locks.ts'
 import { loginSockets } from './login-socket.ts'
+import { lockMigrations } from './migration-lock.ts'
 import { restoreDatabase } from './pg-tools.ts'
 import { restorePlain } from './plain-dump.ts'
+import { answersThroughPooler, assertSameDatabase, needsSession, sharesSessions } from './pooler.ts'
+import { doNotPrepare, mayPrepare } from './prepared.ts'
 import { one } from './rows.ts'
+import { takeSessionLock } from './session-lock.ts'
 import { openServerSnapshot } from './snapshot.ts'
 
 export interface ServerOptions {
   maxConnections?: number
+  /** A URL of the same database that leads past its pooler, for what needs a session of its own. */
+  directUrl?: string
+  /** Each connection is known to be a session of its own. */
+  isDirect?: boolean
 }
 
 /**
  * Connects to a PostgreSQL server, lazily: an unreachable server shows at the first query.
  *
- * @param url `postgres://user:password@host:port/database?sslmode=verify-full`; `prepare=false` in the query string
- *   is for poolers that cannot keep prepared statements. Authorities besides the public ones: NODE_EXTRA_CA_CERTS
+ * @param url `postgres://user:password@host:port/database?sslmode=verify-full`. In the query string `prepare=false` or
+ *   `pgbouncer=true` is for poolers that cannot keep prepared statements; `prepare=true` keeps them even there.
+ *   Authorities besides the public ones: NODE_EXTRA_CA_CERTS
  * @throws RmbgError DATABASE_UNAVAILABLE when the URL is no PostgreSQL URL
  */
-export function connectServer(url: string, { maxConnections = 10 }: ServerOptions = {}): ServerDatabase {
+export function connectServer(
+  url: string,
+  { maxConnections = 10, directUrl, isDirect = false }: ServerOptions = {},
+): ServerDatabase {
   if (!isPostgresUrl(url)) {
     throw new RmbgError('DATABASE_UNAVAILABLE', 'DATABASE_URL is not a PostgreSQL URL.', {
       hint: 'It looks like postgres://user:password@host:5432/database; encode special characters in the password.',
     })
   }
   const { protocol, host, pathname } = new URL(url)
-  const sql = openClient(url, maxConnections)
+  const { sql, prepare } = openClient(url, maxConnections)
+  const forget = mayPrepare(sql)
+  const location = `${protocol}//${host}${pathname}`
+  let pooled: Promise<boolean> | undefined
+  const isPooled = () => {
+    pooled ??= recognisePooler(sql, prepare).catch((error) => {
+      pooled = undefined // to be asked again
+      throw error
+    })
+    return pooled
+  }
+  let compared: Promise<void> | undefined
+  const direct = async (what: string): Promise<string> => {
+    if (isDirect) return url
+    if (directUrl === undefined) {
+      if (await isPooled()) throw needsSession(what, 'DATABASE_URL')
+      return url
+    }
+    compared ??= assertIsDirect({ sql, location }, directUrl, what)
+    await compared
+    return directUrl
+  }
+  const openDirect = async (what: string, connections: number) =>
+    connectServer(await direct(what), { maxConnections: connections, isDirect: true })
   return {
     kind: 'server',
     sql,
-    location: `${protocol}//${host}${pathname}`,
+    location,
     origin: () => originOf(sql),
     restores: ['custom', 'plain'],
     flush: async () => {},
-    tryLock: (name) => tryAdvisoryLock(sql, name),
+    isPooled,
+    direct: (what) => openDirect(what, maxConnections),
+    lock: (name) => lock(sql, name, () => openDirect('A lock of a role that may only read', 1)),
+    lockMigrations: (options) => lockMigrations(connectServer(url, { maxConnections: 1 }), options),
     useAlone: async () => {},
-    openSnapshot: () => openServerSnapshot(connectServer(url, { maxConnections: 1 }), url),
-    restore: (dump) => restore(sql, url, dump),
-    openScratch: () => openScratch(sql, url),
-    close: () => sql.end({ timeout: 5 }),
+    openSnapshot: async () => {
+      const session = await direct('pg_dump')
+      return openServerSnapshot(connectServer(session, { maxConnections: 1, isDirect: true }), session)
+    },
+    restore: async (dump) => restore(sql, await direct('pg_restore'), dump),
+    openScratch: async () => {
+      const session = await direct('A drill')
+      return openScratch(connectServer(session, { maxConnections: 2, isDirect: true }), session)
+    },
+    close: async () => {
+      forget()
+      await sql.end({ timeout: 5 })
+    },
+  }
+}
+
+/** Asked before anything is prepared: the pooler would keep it in a session that others get. */
+async function recognisePooler(sql: postgres.Sql, prepare: boolean | undefined): Promise<boolean> {
+  const isPooled = await answersThroughPooler(sql)
+  if (isPooled && prepare === undefined) doNotPrepare(sql)
+  return isPooled
+}
+
+async function assertIsDirect(
+  pooled: Pick<ServerDatabase, 'sql' | 'location'>,
+  directUrl: string,
+  what: string,
+): Promise<void> {
+  const open = () => connectServer(directUrl, { maxConnections: 1 })
+  if (await sharesSessions(open)) throw needsSession(what, 'DATABASE_DIRECT_URL')
+  const direct = open()
+  try {
+    await assertSameDatabase(pooled, direct)
+  } finally {
+    await direct.close()
+  }
+}
+
+async function lock(
+  sql: postgres.Sql,
+  name: LockName,
+  openSession: () => Promise<ServerDatabase>,
+): Promise<Lock> {
+  try {
+    return await takeLock(sql, name)
+  } catch (error) {
+    if (!(error instanceof RmbgError) || error.code !== 'DATABASE_DENIED') throw error
+    return takeSessionLock(await openSession(), name)
   }
 }
 
@@ -54,15 +136,22 @@ function isPostgresUrl(url: string): boolean {
   }
 }
 
-function openClient(url: string, maxConnections: number): postgres.Sql {
+/** @returns also whether statements are prepared, where the URL says so */
+function openClient(
+  url: string,
+  maxConnections: number,
+): { sql: postgres.Sql; prepare: boolean | undefined } {
   const parsed = new URL(url)
-  const prepare = parsed.searchParams.get('prepare') !== 'false'
-  parsed.searchParams.delete('prepare') // the rest are settings that the server would be asked to apply
+  const asked = parsed.searchParams.get('prepare')
+  const prepare =
+    asked !== null ? asked !== 'false' : parsed.searchParams.get('pgbouncer') ? false : undefined
+  // The rest are settings that the server would be asked to apply.
+  for (const ours of ['prepare', 'pgbouncer']) parsed.searchParams.delete(ours)
   const name = decodeURIComponent(parsed.pathname.slice(1))
-  return postgres(parsed.href, {
+  const sql = postgres(parsed.href, {
     ...(name !== '' && { database: name }), // postgres.js 3.4.9 decodes user and password only
     max: maxConnections,
-    prepare,
+    prepare: prepare ?? true,
     connect_timeout: 10,
     socket: loginSockets(),
     // withDatabase() retries by itself; the default of postgres.js would end up at one try every 20 s.
@@ -72,6 +161,7 @@ function openClient(url: string, maxConnections: number): postgres.Sql {
     onnotice: () => {},
     connection: { application_name: 'rmbg' },
   } as postgres.Options<Record<string, never>>) as postgres.Sql
+  return { sql, prepare }
 }
 
 /** A copy on the same server has another oid, and one on another server another system identifier. */
@@ -106,24 +196,32 @@ async function restore(sql: postgres.Sql, url: string, { format, version, open }
 
 const scratchPrefix = 'rmbg_drill_'
 
-async function openScratch(sql: postgres.Sql, url: string): Promise<ServerDatabase> {
-  const left = await withDatabase(
-    () => sql<{ name: string }[]>`
-      select datname as name from pg_database d where datname like ${`${scratchPrefix}%`}
-        and not exists (select from pg_stat_activity a where a.datid = d.oid)`,
-  )
+/** @param server for this alone; it is closed with the trial database */
+async function openScratch(server: ServerDatabase, url: string): Promise<ServerDatabase> {
+  const { sql } = server
   const drop = (name: string) => withDatabase(() => sql`drop database if exists ${sql(name)}`)
-  for (const { name } of left) await drop(name)
   const name = `${scratchPrefix}${randomBytes(6).toString('hex')}`
-  await sql`create database ${sql(name)} template template0`.catch((cause) =>
-    Promise.reject(mayNotCreate(cause)),
-  )
-  const scratch = connectServer(urlOf(url, name), { maxConnections: 2 })
+  try {
+    const left = await withDatabase(
+      () => sql<{ name: string }[]>`
+        select datname as name from pg_database d where datname like ${`${scratchPrefix}%`}
+          and not exists (select from pg_stat_activity a where a.datid = d.oid)`,
+    )
+    for (const { name } of left) await drop(name)
+    await sql`create database ${sql(name)} template template0`.catch((cause) =>
+      Promise.reject(mayNotCreate(cause)),
+    )
+  } catch (error) {
+    await server.close()
+    throw error
+  }
+  const scratch = connectServer(urlOf(url, name), { maxConnections: 2, isDirect: true })
   return {
     ...scratch,
     close: async () => {
       await scratch.close()
       await drop(name)
+      await server.close()
     },
   }
 }

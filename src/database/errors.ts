@@ -2,6 +2,7 @@ import pRetry from 'p-retry'
 import { type ErrorCode, RmbgError } from '../errors.ts'
 import { type Away, type Patience, patience } from '../system/patience.ts'
 import { holderEnded } from './holder-socket.ts'
+import { isUnknownStatement, stopPreparing } from './prepared.ts'
 
 interface Cause {
   code?: string
@@ -36,6 +37,11 @@ const notMigrated: Telling = {
   code: 'DATABASE_NOT_MIGRATED',
   sentence: (_, reason) => `The database lacks a table or column: ${reason}.`,
   hint: 'Run rmbg migrate, with the same DATABASE_URL.',
+}
+const unprepared: Telling = {
+  code: 'DATABASE_ERROR',
+  sentence: (_, reason) => `A pooler gave this statement a session that does not know it: ${reason}.`,
+  hint: 'Add prepare=false to the query of DATABASE_URL.',
 }
 const untrusted: Telling = {
   code: 'DATABASE_DENIED',
@@ -81,6 +87,8 @@ const tellings: Record<string, Telling> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
   CERT_HAS_EXPIRED: untrusted,
   ERR_TLS_CERT_ALTNAME_INVALID: untrusted,
+  '26000': unprepared,
+  '42P05': unprepared,
   '53300': {
     code: 'DATABASE_UNAVAILABLE',
     sentence: (place) => `${place} has no connection left to give.`,
@@ -146,7 +154,7 @@ export function databaseError(cause: unknown): RmbgError {
   const reason = message || code || String(cause)
   const at = address === undefined ? '' : ` at ${address}${port === undefined ? '' : `:${port}`}`
   const place = `The database server${at}`
-  const telling = tellings[code]
+  const telling = startupParameter(code, reason) ?? tellings[code]
   if (telling)
     return new RmbgError(telling.code, telling.sentence(place, reason), { hint: telling.hint, cause })
   return new RmbgError(
@@ -157,6 +165,17 @@ export function databaseError(cause: unknown): RmbgError {
       cause,
     },
   )
+}
+
+/** PgBouncer begins no session with a setting that it cannot give to every client of the pool. */
+function startupParameter(code: string, reason: string): Telling | undefined {
+  const [, name] = /unsupported startup parameter(?: in options)?: (\S+)/.exec(reason) ?? []
+  if (code !== '08P01' || name === undefined) return undefined
+  return {
+    code: 'DATABASE_DENIED',
+    sentence: () => `The pooler in front of the database refuses the setting ${name} of the connection.`,
+    hint: `Take ${name} out of DATABASE_URL and set it for the role (ALTER ROLE … SET …), or add it to ignore_startup_parameters of PgBouncer, which drops it.`,
+  }
 }
 
 /**
@@ -192,19 +211,24 @@ export function setDatabasePatience(given: Patience): void {
  */
 export function patiently<T>(question: () => PromiseLike<T>): Promise<T> {
   return patient(async () => {
-    for (let left = holdersInARow; ; left--) {
+    for (let left = triesInARow; ; left--) {
       try {
         return await question()
       } catch (cause) {
         const error = databaseError(cause)
-        if (codeOf(error) !== holderEnded || left === 0) throw error
+        if (left === 0) throw error
+        if (isUnknownStatement((error.cause ?? {}) as Cause)) stopPreparing()
+        else if (codeOf(error) !== holderEnded) throw error
       }
     }
   }, awayOf)
 }
 
-/** An embedded database whose holder ended is asked again at once: whoever asks waits for the next holder, or becomes it. */
-const holdersInARow = 10
+/**
+ * An embedded database whose holder ended is asked again at once: whoever asks waits for the next holder, or becomes it.
+ * So is a pooler whose session did not know a prepared statement: it was not executed.
+ */
+const triesInARow = 10
 
 /**
  * Runs a statement again when the connection was lost under it (`patiently`), or when it collided with another one.

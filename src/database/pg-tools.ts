@@ -68,7 +68,7 @@ function environment(databaseUrl: string, database?: string): NodeJS.ProcessEnv 
     LC_ALL: 'C',
   }
   const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(AWS_|RMBG_|DATABASE_URL|REDIS_URL|HF_)/.test(name),
+    ([name]) => !/^(AWS_|RMBG_|DATABASE_|REDIS_URL|HF_)/.test(name),
   )
   return Object.fromEntries([
     ...inherited,
@@ -86,10 +86,14 @@ export async function dumpDatabase(
   { serverMajor, snapshot }: { serverMajor: number; snapshot: string },
 ): Promise<Readable> {
   const path = await findTool('pg_dump', serverMajor)
-  const dump = spawn(path, ['--format=custom', `--snapshot=${snapshot}`, '--no-password'], {
-    env: environment(databaseUrl),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const dump = spawn(
+    path,
+    ['--format=custom', `--snapshot=${snapshot}`, '--exclude-table-data=*.command_locks', '--no-password'],
+    {
+      env: environment(databaseUrl),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
   const ended = outcome('pg_dump', dump)
   ended.catch(() => {}) // told at the end of the stream
   const bytes = async function* () {

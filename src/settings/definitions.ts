@@ -55,6 +55,7 @@ const keptKinds = z.union([z.array(z.string()), text]).transform((value, context
 export const settings = {
   home: { env: 'RMBG_HOME', schema: text },
   databaseUrl: { env: 'DATABASE_URL', schema: text },
+  databaseDirectUrl: { env: 'DATABASE_DIRECT_URL', schema: text },
   s3Bucket: { env: 'S3_BUCKET', schema: bucketName('S3_BUCKET') },
   s3BucketOriginal: { env: 'S3_BUCKET_ORIGINAL', schema: bucketName('S3_BUCKET_ORIGINAL') },
   s3BucketMask: { env: 'S3_BUCKET_MASK', schema: bucketName('S3_BUCKET_MASK') },

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Database } from '../database/contract.ts'
+import type { Database, Lock } from '../database/contract.ts'
 import { timeAgo } from '../database/sql-time.ts'
 import {
   backupsSince,
@@ -12,6 +12,7 @@ import {
   dueTombstones,
   type LaterBackup,
   type PrunePolicy,
+  type RetireOptions,
   removeTombstones,
   retireJobs,
   type Tombstone,
@@ -98,7 +99,7 @@ type DueLists = Record<DueKind, LongList<string>>
  *
  * @param store is opened when the plan is executed
  * @throws RmbgError REFUSED when the clocks of database and machine disagree; `execute` also when another prune is at
- *   work
+ *   work, or took over from this one while it stood still
  */
 export async function planPrune(
   { database, store }: { database: Database; store: () => Promise<ObjectStore> },
@@ -122,14 +123,14 @@ export async function planPrune(
       assertAllowed,
       execute: async (execution) => {
         assertAllowed()
-        const release = await lockForPrune(database)
+        const lock = await database.lock('prune')
         try {
-          return await execute({ database, store: await store() }, lists, figures, {
+          return await execute({ database, store: await store(), lock }, lists, figures, {
             ...options,
             ...execution,
           })
         } finally {
-          await release()
+          await lock.release()
         }
       },
       close,
@@ -188,17 +189,11 @@ function assertWithinShare(figures: PruneFigures, maxShare: number): void {
   )
 }
 
-async function lockForPrune(database: Database): Promise<() => Promise<void>> {
-  const release = await database.tryLock('prune')
-  if (release) return release
-  throw new RmbgError('REFUSED', 'Another prune, or a backup of the objects, is at work on this database.', {
-    hint: 'Wait until it is done.',
-  })
-}
-
 interface Services {
   database: Database
   store: ObjectStore
+  /** For `prune`. A process that stood still may have lost it, and must then do nothing more. */
+  lock: Lock
 }
 
 async function execute(
@@ -248,7 +243,7 @@ async function deleteJobs(
   result: PruneResult,
 ): Promise<number> {
   const { policy, keepObjects, onJobs } = options
-  const { jobs, bytes } = await retireJobs(services.database.sql, policy, { ...batch, kept: keepObjects })
+  const { jobs, bytes } = await retire(services, policy, { ...batch, kept: keepObjects })
   await failPoint('prune:retired')
   result.jobs += jobs
   result.bytes += bytes
@@ -258,9 +253,22 @@ async function deleteJobs(
   return jobs
 }
 
+async function retire(
+  { database: { sql }, lock }: Services,
+  policy: PrunePolicy,
+  batch: Omit<RetireOptions, 'lockId'>,
+): Promise<{ jobs: number; bytes: number }> {
+  for (;;) {
+    const retired = await retireJobs(sql, policy, { ...batch, lockId: lock.id })
+    if (retired) return retired
+    // The lease has ended. Where nobody took the lock since, it is renewed, and the batch tried again.
+    await lock.assertHeld()
+  }
+}
+
 /** Deletes the objects of all tombstones that are due, then the tombstones. */
 async function deleteObjects(
-  { database, store }: Services,
+  { database, store, lock }: Services,
   { versions, signal }: Pick<PruneOptions & PruneExecution, 'versions' | 'signal'>,
   result: PruneResult,
 ): Promise<void> {
@@ -269,6 +277,7 @@ async function deleteObjects(
     if (tombstones.length === 0) return
     const keys: string[] = []
     for (const tombstone of tombstones) keys.push(...(await keysOf(store, tombstone)))
+    await lock.assertHeld()
     await store.remove(keys)
     await failPoint('prune:removed')
     const purged = versions ? await store.versions?.purge(keys.flatMap(everyAttempt)) : undefined

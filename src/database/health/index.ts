@@ -1,7 +1,8 @@
 import { availableParallelism, totalmem } from 'node:os'
+import type postgres from 'postgres'
 import { lastBackup } from '../backups.ts'
 import type { Database } from '../contract.ts'
-import { databaseError } from '../errors.ts'
+import { connectionIsLost, databaseError } from '../errors.ts'
 import { one } from '../rows.ts'
 import { withSession } from '../session.ts'
 import { activityLooks } from './activity.ts'
@@ -17,23 +18,18 @@ import { storageLooks } from './storage.ts'
  */
 export async function checkHealth(database: Database): Promise<HealthCheck[]> {
   if (database.kind === 'embedded') return lookAtAll(database, database.sql)
-  return withSession(database.sql, async (session) => {
-    // A question about a locked table must not wait for it like everything else.
-    await session`select set_config('lock_timeout', '1s', false), set_config('statement_timeout', '30s', false)`
-    const checks = await lookAtAll(database, session)
-    await session`reset lock_timeout`
-    await session`reset statement_timeout`
-    return checks
-  })
+  return withSession(database.sql, (session) => lookAtAll(database, session))
 }
 
 async function lookAtAll(database: Database, sql: HealthContext['sql']): Promise<HealthCheck[]> {
-  const context = await openContext(database.kind, sql)
+  const bounded =
+    database.kind === 'server' ? inBoundedTransaction : <T>(_: unknown, ask: () => Promise<T>) => ask()
+  const context = await bounded(sql, () => openContext(database.kind, sql))
   const checks: HealthCheck[] = []
   for (const { name, serverOnly, look } of [...activityLooks, ...storageLooks, ...serverLooks]) {
     if (serverOnly && database.kind === 'embedded') continue
     try {
-      checks.push({ name, ...(await look(context)) })
+      checks.push({ name, ...(await bounded(sql, () => look(context))) })
     } catch (cause) {
       const error = databaseError(cause)
       if (error.code === 'DATABASE_UNAVAILABLE') throw error
@@ -45,6 +41,23 @@ async function lookAtAll(database: Database, sql: HealthContext['sql']): Promise
     }
   }
   return checks
+}
+
+/**
+ * A question about a locked table must not wait for it like everything else. The bounds are of a transaction: behind a
+ * pooler others get the session next.
+ */
+async function inBoundedTransaction<T>(session: postgres.Sql, ask: () => Promise<T>): Promise<T> {
+  await session`begin read only`
+  await session`select set_config('lock_timeout', '1s', true), set_config('statement_timeout', '30s', true)`
+  try {
+    const answer = await ask()
+    await session`commit`
+    return answer
+  } catch (cause) {
+    if (!connectionIsLost(databaseError(cause))) await session`rollback`
+    throw cause
+  }
 }
 
 async function openContext(kind: Database['kind'], sql: HealthContext['sql']): Promise<HealthContext> {
