@@ -20,6 +20,8 @@ export interface ServerOptions {
   directUrl?: string
   /** Each connection is known to be a session of its own. */
   isDirect?: boolean
+  /** False: no statement is prepared, whatever answers. */
+  prepares?: boolean
 }
 
 /**
@@ -32,7 +34,7 @@ export interface ServerOptions {
  */
 export function connectServer(
   url: string,
-  { maxConnections = 10, directUrl, isDirect = false }: ServerOptions = {},
+  { maxConnections = 10, directUrl, isDirect = false, prepares = true }: ServerOptions = {},
 ): ServerDatabase {
   if (!isPostgresUrl(url)) {
     throw new RmbgError('DATABASE_UNAVAILABLE', 'DATABASE_URL is not a PostgreSQL URL.', {
@@ -41,6 +43,7 @@ export function connectServer(
   }
   const { protocol, host, pathname } = new URL(url)
   const { sql, prepare } = openClient(url, maxConnections)
+  if (!prepares) doNotPrepare(sql)
   const forget = mayPrepare(sql)
   const location = `${protocol}//${host}${pathname}`
   let pooled: Promise<boolean> | undefined
@@ -74,7 +77,8 @@ export function connectServer(
     isPooled,
     direct: (what) => openDirect(what, maxConnections),
     lock: (name) => lock(sql, name, () => openDirect('A lock of a role that may only read', 1)),
-    lockMigrations: (options) => lockMigrations(connectServer(url, { maxConnections: 1 }), options),
+    lockMigrations: (options) =>
+      lockMigrations(connectServer(url, { maxConnections: 1, prepares: false }), options),
     useAlone: async () => {},
     openSnapshot: async () => {
       const session = await direct('pg_dump')
@@ -158,6 +162,9 @@ function openClient(
     backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 1),
     // Asked for unawaited by postgres.js: a connection lost during it would end the process. Lists travel as JSON.
     fetch_types: false,
+    // One statement at a time: postgres.js describes one before it sends its parameters, and where another is under way
+    // PgBouncer 1.18 takes the connection for idle meanwhile, and the answer is lost.
+    max_pipeline: 0,
     onnotice: () => {},
     connection: { application_name: 'rmbg' },
   } as postgres.Options<Record<string, never>>) as postgres.Sql

@@ -2,7 +2,7 @@
  * Prepared statements live in a session. Behind a transaction pooler the next question may reach another one, which does
  * not know them (26000) or knows another of that name (42P05).
  */
-import type postgres from 'postgres'
+import postgres from 'postgres'
 
 /** Clients of this process: what a statement is asked through is hidden in a closure where its failure is seen. */
 const clients = new Set<postgres.Sql>()
@@ -23,6 +23,31 @@ export function stopPreparing(): void {
   for (const sql of clients) doNotPrepare(sql)
 }
 
-/** Whether a statement was not executed because the session does not know it. PgBouncer from 1.21 on says so itself. */
-export const isUnknownStatement = ({ code, message }: { code?: string; message?: string }): boolean =>
-  code === '26000' || code === '42P05' || (code === '08P01' && /prepared statement/i.test(message ?? ''))
+interface Told {
+  code?: string
+  message?: string
+  /** The function of the server that failed. */
+  routine?: string
+}
+
+/**
+ * Whether a statement was not executed because the session does not know it, or knows it as it was before a migration.
+ * PgBouncer from 1.21 on says so itself.
+ */
+export const isUnknownStatement = ({ code, message = '' }: Told): boolean =>
+  code === '26000' ||
+  code === '42P05' ||
+  (code === '0A000' && message.startsWith('cached plan must not change')) ||
+  (code === '08P01' && /prepared statement/i.test(message))
+
+/**
+ * postgres.js 3.4.9 prepares such a statement again by itself, which it knows by the routine. Where several statements
+ * are under way on the connection it then mixes their descriptions up, and waits for good; and it fills the sessions of
+ * a pool with statements. Here the statement fails, and whoever asked asks again.
+ */
+Object.defineProperty(postgres.PostgresError.prototype, 'routine', {
+  set(this: Told, routine: string) {
+    const value = isUnknownStatement(this) ? undefined : routine
+    Object.defineProperty(this, 'routine', { value, enumerable: true, configurable: true, writable: true })
+  },
+})
