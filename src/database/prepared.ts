@@ -40,14 +40,17 @@ export const isUnknownStatement = ({ code, message = '' }: Told): boolean =>
   (code === '0A000' && message.startsWith('cached plan must not change')) ||
   (code === '08P01' && /prepared statement/i.test(message))
 
+/** Statements of the embedded database: their names begin with the number of a session (pglite-session.ts). */
+const isEmbedded = ({ message = '' }: Told): boolean => /^prepared statement "\d+_/.test(message)
+
 /**
- * postgres.js 3.4.9 prepares such a statement again by itself, which it knows by the routine. Where several statements
- * are under way on the connection it then mixes their descriptions up, and waits for good; and it fills the sessions of
- * a pool with statements. Here the statement fails, and whoever asked asks again.
+ * postgres.js 3.4.9 prepares such a statement again by itself, which it knows by the routine. Good for the embedded
+ * database, which forgets all statements when it is dumped. But a pool's sessions would be filled with statements, and
+ * in a transaction it cannot help. So there the statement fails, and whoever asked asks again.
  */
 Object.defineProperty(postgres.PostgresError.prototype, 'routine', {
   set(this: Told, routine: string) {
-    const value = isUnknownStatement(this) ? undefined : routine
+    const value = isUnknownStatement(this) && !isEmbedded(this) ? undefined : routine
     Object.defineProperty(this, 'routine', { value, enumerable: true, configurable: true, writable: true })
   },
 })
