@@ -1,7 +1,7 @@
 // Adds up the reports of both test runs: summary.js "CHECK..." "FAILED_CHECK..." FAILED_RUN REPORT...
 // A test that one run skips and another runs counts once; those that no run ran are named, and those that failed
 // come last with their messages: of a long log, its end is what people get to see.
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 
 const [checks, failedChecks] = process.argv.slice(2, 4).map((names) => names.split(' ').filter(Boolean))
@@ -37,11 +37,6 @@ for (const [test, status] of outcomes) {
   if (outcome === 'skipped') console.log(`skipped  ${test.split('\0')[0]}`)
 }
 
-const coverage = 'reports/coverage/coverage-summary.json'
-if (existsSync(coverage)) {
-  const { lines, branches } = JSON.parse(readFileSync(coverage, 'utf8')).total
-  console.log(`unit tests cover ${lines.pct} % of the lines and ${branches.pct} % of the branches of src/`)
-}
 for (const [name, message] of secondTries) {
   console.log(`passed only when tried again  ${name}\n${message.slice(0, 600)}`)
 }

@@ -1,6 +1,7 @@
 /** A batch of images: what is left to do, how much of it at a time, and when to stop. */
 import { Semaphore } from 'async-mutex'
 import { v7 as uuidv7 } from 'uuid'
+import { mebibytes } from '../cutout/memory.ts'
 import { closePixelThreads, startPixelThreads } from '../cutout/pool.ts'
 import { connectionIsLost } from '../database/errors.ts'
 import { leaseMs } from '../database/leases.ts'
@@ -23,7 +24,7 @@ import {
   schemaVersion,
 } from './events.ts'
 import { failedEvent, imageFailure } from './failure.ts'
-import { mebibytes, processOne } from './image.ts'
+import { processOne } from './image.ts'
 import { inputTest } from './input-files.ts'
 import type { Candidates } from './inputs.ts'
 import { letGo, startHeartbeat, untilNoneIsHeld } from './leases.ts'
@@ -76,7 +77,13 @@ interface Progress {
   stop: AbortController
 }
 
-function openBatch(candidates: Candidates, services: BatchServices, options: BatchOptions): Batch {
+/** @param memory shared by batches at once */
+export function openBatch(
+  candidates: Candidates,
+  services: BatchServices,
+  options: BatchOptions,
+  memory = new Semaphore(mebibytes(options.maxMemory)),
+): Batch {
   const { masks } = services
   const model = masks === 'from-store' ? {} : { model: modelParameters(masks.spec) }
   return {
@@ -86,7 +93,7 @@ function openBatch(candidates: Candidates, services: BatchServices, options: Bat
     run: { id: options.runId ?? uuidv7(), owner: processOwner(), leaseMs },
     work: workOf({ ...model, ...options.cutoutParams }),
     isInput: inputTest(options.inputs ?? candidates),
-    memory: new Semaphore(mebibytes(options.maxMemory)),
+    memory,
   }
 }
 

@@ -47,8 +47,8 @@ export interface BatchOptions {
   outputOf: LocalPath | undefined
   /** The same of the local mask. */
   maskOf?: LocalPath | undefined
-  /** Gets the bytes of the cut-out of a completed job. */
-  deliver?: ((cutout: Uint8Array) => Promise<void>) | undefined
+  /** Who gets the bytes of the cut-out, or of the mask, of a completed job. */
+  deliver?: Delivery | undefined
   /** Replace what is in the place of a local cut-out and is not a cut-out of ours; never an input. */
   overwrite: boolean
   /** Compare contents instead of trusting path, size and time. */
@@ -64,6 +64,11 @@ export interface BatchOptions {
   /** When it aborts, no new image is taken; those in work are finished. */
   signal: AbortSignal
   onEvent: (event: BatchEvent) => void
+}
+
+export interface Delivery {
+  what: 'cutout' | 'mask'
+  to: (bytes: Uint8Array) => Promise<void>
 }
 
 /** One run over many images: everything that `processOne` needs besides the image. */

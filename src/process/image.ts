@@ -1,10 +1,9 @@
 /** The spine: one image's way from its file to a completed row. Read it from the top. */
 import { v7 as uuidv7 } from 'uuid'
-import { sizeText } from '../bytes.ts'
 import { workingDepth } from '../cutout/codec/encode.ts'
 import type { ImageHeader } from '../cutout/codec/header.ts'
 import type { Cutout } from '../cutout/cutout.ts'
-import { estimateBytes } from '../cutout/memory.ts'
+import { assertWithinBudget, estimateBytes, mebibytes } from '../cutout/memory.ts'
 import type { CutoutRecipe } from '../cutout/options.ts'
 import { cutOutInThread } from '../cutout/pool.ts'
 import {
@@ -86,7 +85,7 @@ async function measure(batch: Batch, image: ReadableImage): Promise<Picture> {
   const header = await image.source.header(batch)
   const settings = { ...batch.cutout, depth: workingDepth(header.bitDepth, batch.cutout) }
   const bytesNeeded = estimateBytes(header, image.source.size, settings)
-  if (bytesNeeded > batch.maxMemory) throw overBudget(bytesNeeded, batch.maxMemory)
+  assertWithinBudget(bytesNeeded, batch.maxMemory)
   return { image, header, settings, bytesNeeded }
 }
 
@@ -339,14 +338,3 @@ function reviewOf({ review, violations }: Cutout): JobReview {
     reasons: [...review.reasons, ...(violations.length > 0 ? ['rules'] : [])],
   }
 }
-
-function overBudget(bytesNeeded: number, maxMemory: number): RmbgError {
-  return new RmbgError(
-    'MEMORY_BUDGET',
-    `The image needs about ${sizeText(bytesNeeded)} of memory, more than the budget of ${sizeText(maxMemory)}.`,
-    { hint: 'Raise --max-memory, or make the picture or its canvas smaller.' },
-  )
-}
-
-/** The unit in which `batch.memory` counts. */
-export const mebibytes = (bytes: number): number => Math.ceil(bytes / 2 ** 20)

@@ -76,6 +76,10 @@ export const settings = {
   cacheTtl: { env: 'RMBG_CACHE_TTL', schema: z.coerce.number().int().min(1).max(86_400) },
   encryptionKey: { env: 'RMBG_ENCRYPTION_KEY', schema: text.min(16, 'expected at least 16 characters') },
   model: { env: 'RMBG_MODEL', schema: text },
+  serverToken: {
+    env: 'RMBG_SERVER_TOKEN',
+    schema: text.min(16, 'expected at least 16 characters'),
+  },
   hfToken: { env: 'HF_TOKEN', schema: text.regex(/^[\x21-\x7e]+$/, 'expected one word of plain characters') },
   hfEndpoint: {
     env: 'HF_ENDPOINT',
