@@ -5,6 +5,7 @@ import type { Database } from './database/contract.ts'
 import { RmbgError } from './errors.ts'
 import type { MatteModel, ModelSpec } from './model/contract.ts'
 import type { RuntimeNews } from './model/runtime/provide.ts'
+import { embeddedDatabase, placeVariable, urlOfVariables } from './settings/database-place.ts'
 import {
   databaseFolder,
   environmentVariable,
@@ -76,14 +77,24 @@ export type WaitingNews = ServerNews | RuntimeNews
 /** How servers that are away are waited for, and who is told what is waited for. */
 export type Waiting = Pick<PatienceOptions, 'signal'> & { tell?: (news: WaitingNews) => void }
 
+/** Told of each database that is opened, before anything is asked of it. */
+export type OnDatabase = (database: Pick<Database, 'kind' | 'location'>) => void
+
 /** What drivers are made of: the settings, and how long to wait for servers. */
-type Drivers = ResolvedSettings & { patiences: { database: Patience; store: Patience } }
+type Drivers = ResolvedSettings & {
+  patiences: { database: Patience; store: Patience }
+  onDatabase: OnDatabase
+}
 
 /** The only place that chooses drivers; each is imported when it is first needed. */
-export function openContext(resolved: ResolvedSettings, waiting: Waiting = {}): Context {
+export function openContext(
+  resolved: ResolvedSettings,
+  waiting: Waiting & { onDatabase?: OnDatabase } = {},
+): Context {
   const { closing, close } = closables()
   const patient = () => patience({ forMs: resolved.patience * 1000, ...waiting })
-  const settings: Drivers = { ...resolved, patiences: { database: patient(), store: patient() } }
+  const { onDatabase = () => {} } = waiting
+  const settings: Drivers = { ...resolved, onDatabase, patiences: { database: patient(), store: patient() } }
   const places = once(() => openPlaces(settings))
   const store = once(() => closing(places().then(storeOf)))
   const database = once(() => closing(openDatabase(settings, { migrated: true })))
@@ -114,7 +125,7 @@ export function openContext(resolved: ResolvedSettings, waiting: Waiting = {}): 
       return isDirect ? direct() : unmigrated()
     },
     databaseExists: () => databaseExists(settings),
-    databaseNamed: (name) => closing(openDatabaseNamed(settings, name, direct)),
+    databaseNamed: (name) => closing(openDatabaseNamed(settings, name)),
     vault: async (location) => {
       const { place, ...named } = splitLocation(location ?? backupLocation(settings))
       const vault = await openVault(settings, place)
@@ -164,17 +175,27 @@ function once<T>(open: () => Promise<T>): () => Promise<T> {
 }
 
 async function openDatabase(
-  { databaseUrl, databaseDirectUrl, home, patiences }: Drivers,
+  {
+    databaseUrl,
+    databaseDirectUrl: directUrl,
+    databaseConnections: maxConnections,
+    home,
+    patiences,
+    onDatabase,
+  }: Drivers,
   { migrated }: { migrated: boolean },
 ): Promise<Database> {
   if (databaseUrl === undefined) {
     const { openEmbedded } = await import('./database/embedded.ts')
-    return openEmbedded(databaseFolder(home), { migrate: migrated })
+    const embedded = await openEmbedded(databaseFolder(home), { migrate: migrated })
+    onDatabase(embedded)
+    return embedded
   }
   const { connectServer } = await import('./database/connect.ts')
   const { setDatabasePatience } = await import('./database/errors.ts')
   setDatabasePatience(patiences.database)
-  const server = connectServer(databaseUrl, databaseDirectUrl ? { directUrl: databaseDirectUrl } : {})
+  const server = connectServer(databaseUrl, { maxConnections, directUrl })
+  onDatabase(server)
   try {
     await server.isPooled() // before a statement is prepared
     if (!migrated) return server
@@ -182,9 +203,19 @@ async function openDatabase(
     await assertMigrated(server.sql)
   } catch (error) {
     await server.close()
-    throw error
+    throw databaseUrl === urlOfVariables ? namedByVariables(error, server) : error
   }
   return server
+}
+
+/** Somebody may have libpq's variables for something else, and mean the embedded database. */
+function namedByVariables(error: unknown, { location }: Database): unknown {
+  if (!(error instanceof RmbgError) || error.code !== 'DATABASE_NOT_MIGRATED') return error
+  const variable = placeVariable(process.env) ?? "A variable of libpq's"
+  return new RmbgError(error.code, error.message, {
+    hint: `${variable} names ${location}: run rmbg migrate once, or set DATABASE_URL=${embeddedDatabase} for the embedded database.`,
+    cause: error,
+  })
 }
 
 async function databaseExists({ databaseUrl, home }: ResolvedSettings): Promise<boolean> {
@@ -193,18 +224,24 @@ async function databaseExists({ databaseUrl, home }: ResolvedSettings): Promise<
   return embeddedExists(databaseFolder(home))
 }
 
-/** @param direct opens the database of DATABASE_URL so, or fails */
-async function openDatabaseNamed(
-  { databaseUrl, databaseDirectUrl }: ResolvedSettings,
-  name: string,
-  direct: () => Promise<unknown>,
-): Promise<Database> {
+async function openDatabaseNamed(drivers: Drivers, name: string): Promise<Database> {
+  const { databaseUrl, databaseDirectUrl, databaseConnections: maxConnections, onDatabase } = drivers
   if (databaseUrl === undefined) {
     throw new RmbgError('USAGE', 'Only databases of a server have names, and DATABASE_URL is not set.')
   }
-  await direct()
+  const base = await openDatabase({ ...drivers, onDatabase: () => {} }, { migrated: false })
+  try {
+    if (base.kind === 'server') await (await base.direct('A restore')).close()
+  } finally {
+    await base.close()
+  }
   const { connectServer, ensureDatabase } = await import('./database/connect.ts')
-  return connectServer(await ensureDatabase(databaseDirectUrl ?? databaseUrl, name), { isDirect: true })
+  const named = connectServer(await ensureDatabase(databaseDirectUrl ?? databaseUrl, name), {
+    maxConnections,
+    isDirect: true,
+  })
+  onDatabase(named)
+  return named
 }
 
 async function openCache(

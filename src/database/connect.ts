@@ -1,72 +1,86 @@
 import { randomBytes } from 'node:crypto'
-import postgres from 'postgres'
+import type postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
 import type { Dump, Lock, LockName, ServerDatabase } from './contract.ts'
 import { databaseError, withDatabase } from './errors.ts'
 import { takeLock } from './locks.ts'
-import { loginSockets } from './login-socket.ts'
 import { lockMigrations } from './migration-lock.ts'
 import { restoreDatabase } from './pg-tools.ts'
 import { restorePlain } from './plain-dump.ts'
 import { answersThroughPooler, assertSameDatabase, needsSession, sharesSessions } from './pooler.ts'
 import { doNotPrepare, mayPrepare } from './prepared.ts'
 import { one } from './rows.ts'
+import { openClient } from './server/client.ts'
+import { locationOf, resolveServer, type Server } from './server/resolve.ts'
 import { takeSessionLock } from './session-lock.ts'
 import { openServerSnapshot } from './snapshot.ts'
 
 export interface ServerOptions {
-  maxConnections?: number
+  /** How many connections at most; by default what the URL says, or ten. */
+  maxConnections?: number | undefined
   /** A URL of the same database that leads past its pooler, for what needs a session of its own. */
-  directUrl?: string
+  directUrl?: string | undefined
   /** Each connection is known to be a session of its own. */
   isDirect?: boolean
-  /** False: no statement is prepared, whatever answers. */
-  prepares?: boolean
 }
+
+/** What is assumed of nobody who said otherwise. */
+const defaultConnections = 10
+/** A command may hold one for a lock, and needs another one to work. */
+const fewestConnections = 2
 
 /**
  * Connects to a PostgreSQL server, lazily: an unreachable server shows at the first query.
  *
- * @param url `postgres://user:password@host:port/database?sslmode=verify-full`. In the query string `prepare=false` or
- *   `pgbouncer=true` is for poolers that cannot keep prepared statements; `prepare=true` keeps them even there.
- *   Authorities besides the public ones: NODE_EXTRA_CA_CERTS
- * @throws RmbgError DATABASE_UNAVAILABLE when the URL is no PostgreSQL URL
+ * @param url as libpq and providers write it, `postgres://user:password@host:port/database?sslmode=verify-full`; what
+ *   it leaves out, libpq's variables and files say (docs/database.md). Authorities besides the public ones:
+ *   sslrootcert, or NODE_EXTRA_CA_CERTS
+ * @throws RmbgError DATABASE_UNAVAILABLE when the URL is no PostgreSQL URL; CONFIG_INVALID when a parameter is unknown
+ *   or cannot be honored
  */
-export function connectServer(
-  url: string,
-  { maxConnections = 10, directUrl, isDirect = false, prepares = true }: ServerOptions = {},
+export function connectServer(url: string, { directUrl, ...options }: ServerOptions = {}): ServerDatabase {
+  const direct = directUrl === undefined ? undefined : resolveServer(directUrl)
+  return connectTo(resolveServer(url), { ...options, direct })
+}
+
+interface ConnectOptions extends Omit<ServerOptions, 'directUrl'> {
+  direct?: Server | undefined
+  /** False: no statement is prepared, whatever answers. */
+  prepares?: boolean
+}
+
+function connectTo(
+  server: Server,
+  { maxConnections, direct: other, isDirect = false, prepares = true }: ConnectOptions,
 ): ServerDatabase {
-  if (!isPostgresUrl(url)) {
-    throw new RmbgError('DATABASE_UNAVAILABLE', 'DATABASE_URL is not a PostgreSQL URL.', {
-      hint: 'It looks like postgres://user:password@host:5432/database; encode special characters in the password.',
-    })
-  }
-  const { protocol, host, pathname } = new URL(url)
-  const { sql, prepare } = openClient(url, maxConnections)
-  if (!prepares) doNotPrepare(sql)
+  const ofUrl = server.maxConnections && Math.max(server.maxConnections, fewestConnections)
+  const sql = openClient(server, {
+    maxConnections: maxConnections ?? ofUrl ?? defaultConnections,
+    prepare: prepares && server.prepare !== false,
+  })
   const forget = mayPrepare(sql)
-  const location = `${protocol}//${host}${pathname}`
+  const location = locationOf(server)
   let pooled: Promise<boolean> | undefined
   const isPooled = () => {
-    pooled ??= recognisePooler(sql, prepare).catch((error) => {
+    pooled ??= recognisePooler(sql, server.prepare).catch((error) => {
       pooled = undefined // to be asked again
       throw error
     })
     return pooled
   }
   let compared: Promise<void> | undefined
-  const direct = async (what: string): Promise<string> => {
-    if (isDirect) return url
-    if (directUrl === undefined) {
+  const direct = async (what: string): Promise<Server> => {
+    if (isDirect) return server
+    if (other === undefined) {
       if (await isPooled()) throw needsSession(what, 'DATABASE_URL')
-      return url
+      return server
     }
-    compared ??= assertIsDirect({ sql, location }, directUrl, what)
+    compared ??= assertIsDirect({ sql, location }, other, what)
     await compared
-    return directUrl
+    return other
   }
-  const openDirect = async (what: string, connections: number) =>
-    connectServer(await direct(what), { maxConnections: connections, isDirect: true })
+  const openDirect = async (what: string, connections: number | undefined) =>
+    connectTo(await direct(what), { maxConnections: connections, isDirect: true })
   return {
     kind: 'server',
     sql,
@@ -78,16 +92,16 @@ export function connectServer(
     direct: (what) => openDirect(what, maxConnections),
     lock: (name) => lock(sql, name, () => openDirect('A lock of a role that may only read', 1)),
     lockMigrations: (options) =>
-      lockMigrations(connectServer(url, { maxConnections: 1, prepares: false }), options),
+      lockMigrations(connectTo(server, { maxConnections: 1, prepares: false }), options),
     useAlone: async () => {},
     openSnapshot: async () => {
       const session = await direct('pg_dump')
-      return openServerSnapshot(connectServer(session, { maxConnections: 1, isDirect: true }), session)
+      return openServerSnapshot(connectTo(session, { maxConnections: 1, isDirect: true }), session)
     },
     restore: async (dump) => restore(sql, await direct('pg_restore'), dump),
     openScratch: async () => {
       const session = await direct('A drill')
-      return openScratch(connectServer(session, { maxConnections: 2, isDirect: true }), session)
+      return openScratch(connectTo(session, { maxConnections: 2, isDirect: true }), session)
     },
     close: async () => {
       forget()
@@ -105,10 +119,10 @@ async function recognisePooler(sql: postgres.Sql, prepare: boolean | undefined):
 
 async function assertIsDirect(
   pooled: Pick<ServerDatabase, 'sql' | 'location'>,
-  directUrl: string,
+  server: Server,
   what: string,
 ): Promise<void> {
-  const open = () => connectServer(directUrl, { maxConnections: 1 })
+  const open = () => connectTo(server, { maxConnections: 1 })
   if (await sharesSessions(open)) throw needsSession(what, 'DATABASE_DIRECT_URL')
   const direct = open()
   try {
@@ -131,46 +145,6 @@ async function lock(
   }
 }
 
-function isPostgresUrl(url: string): boolean {
-  try {
-    decodeURIComponent(url)
-    return /^postgres(ql)?:$/.test(new URL(url).protocol)
-  } catch {
-    return false
-  }
-}
-
-/** @returns also whether statements are prepared, where the URL says so */
-function openClient(
-  url: string,
-  maxConnections: number,
-): { sql: postgres.Sql; prepare: boolean | undefined } {
-  const parsed = new URL(url)
-  const asked = parsed.searchParams.get('prepare')
-  const prepare =
-    asked !== null ? asked !== 'false' : parsed.searchParams.get('pgbouncer') ? false : undefined
-  // The rest are settings that the server would be asked to apply.
-  for (const ours of ['prepare', 'pgbouncer']) parsed.searchParams.delete(ours)
-  const name = decodeURIComponent(parsed.pathname.slice(1))
-  const sql = postgres(parsed.href, {
-    ...(name !== '' && { database: name }), // postgres.js 3.4.9 decodes user and password only
-    max: maxConnections,
-    prepare: prepare ?? true,
-    connect_timeout: 10,
-    socket: loginSockets(),
-    // withDatabase() retries by itself; the default of postgres.js would end up at one try every 20 s.
-    backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 1),
-    // Asked for unawaited by postgres.js: a connection lost during it would end the process. Lists travel as JSON.
-    fetch_types: false,
-    // One statement at a time: postgres.js describes one before it sends its parameters, and where another is under way
-    // PgBouncer 1.18 takes the connection for idle meanwhile, and the answer is lost.
-    max_pipeline: 0,
-    onnotice: () => {},
-    connection: { application_name: 'rmbg' },
-  } as postgres.Options<Record<string, never>>) as postgres.Sql
-  return { sql, prepare }
-}
-
 /** A copy on the same server has another oid, and one on another server another system identifier. */
 async function originOf(sql: postgres.Sql): Promise<string> {
   const { oid, mayAsk } = one(
@@ -189,7 +163,7 @@ async function originOf(sql: postgres.Sql): Promise<string> {
   return `server/${id}/${oid}`
 }
 
-async function restore(sql: postgres.Sql, url: string, { format, version, open }: Dump): Promise<void> {
+async function restore(sql: postgres.Sql, at: Server, { format, version, open }: Dump): Promise<void> {
   if (format === 'plain') return restorePlain(sql, await open())
   const server = one(
     await withDatabase(
@@ -198,14 +172,14 @@ async function restore(sql: postgres.Sql, url: string, { format, version, open }
     ),
   )
   const serverMajor = Math.max(server.version, version)
-  await restoreDatabase(url, await open(), { serverMajor, database: server.name })
+  await restoreDatabase({ ...at, database: server.name }, await open(), serverMajor)
 }
 
 const scratchPrefix = 'rmbg_drill_'
 
-/** @param server for this alone; it is closed with the trial database */
-async function openScratch(server: ServerDatabase, url: string): Promise<ServerDatabase> {
-  const { sql } = server
+/** @param client for this alone; it is closed with the trial database */
+async function openScratch(client: ServerDatabase, server: Server): Promise<ServerDatabase> {
+  const { sql } = client
   const drop = (name: string) => withDatabase(() => sql`drop database if exists ${sql(name)}`)
   const name = `${scratchPrefix}${randomBytes(6).toString('hex')}`
   try {
@@ -219,16 +193,16 @@ async function openScratch(server: ServerDatabase, url: string): Promise<ServerD
       Promise.reject(mayNotCreate(cause)),
     )
   } catch (error) {
-    await server.close()
+    await client.close()
     throw error
   }
-  const scratch = connectServer(urlOf(url, name), { maxConnections: 2, isDirect: true })
+  const scratch = connectTo({ ...server, database: name }, { maxConnections: 2, isDirect: true })
   return {
     ...scratch,
     close: async () => {
       await scratch.close()
       await drop(name)
-      await server.close()
+      await client.close()
     },
   }
 }
@@ -242,12 +216,9 @@ function mayNotCreate(cause: unknown): RmbgError {
   })
 }
 
-/** The URL of another database on the same server. */
-function urlOf(url: string, name: string): string {
-  const target = new URL(url)
-  target.pathname = `/${encodeURIComponent(name)}`
-  return target.href
-}
+/** The URL of another database on the same server. In libpq, what is written last counts. */
+const urlOf = (url: string, name: string): string =>
+  `${url}${url.includes('?') ? '&' : '?'}dbname=${encodeURIComponent(name)}`
 
 /**
  * Creates a database on the same server unless it is there.

@@ -4,6 +4,8 @@ import { delimiter, join } from 'node:path'
 import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { RmbgError } from '../errors.ts'
+import { libpqEnvironment } from './server/libpq-environment.ts'
+import type { Server } from './server/resolve.ts'
 
 type Tool = 'pg_dump' | 'pg_restore'
 
@@ -49,48 +51,21 @@ async function candidates(tool: Tool): Promise<string[]> {
 }
 
 /**
- * How libpq's programs find the database: by their environment, for a command line is visible to everybody.
- *
- * @param database another one on the same server
- */
-function environment(databaseUrl: string, database?: string): NodeJS.ProcessEnv {
-  const { hostname, port, username, password, pathname, searchParams } = new URL(databaseUrl)
-  const option = (name: string) => searchParams.get(name) ?? undefined
-  const given: Record<string, string | undefined> = {
-    PGHOST: decodeURIComponent(hostname) || option('host'),
-    PGPORT: port || undefined,
-    PGUSER: decodeURIComponent(username) || undefined,
-    PGPASSWORD: decodeURIComponent(password) || undefined,
-    PGDATABASE: database ?? (decodeURIComponent(pathname.slice(1)) || undefined),
-    PGSSLMODE: option('sslmode') ?? option('ssl'),
-    PGSSLROOTCERT: option('sslrootcert') ?? process.env.NODE_EXTRA_CA_CERTS,
-    PGAPPNAME: 'rmbg',
-    LC_ALL: 'C',
-  }
-  const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(AWS_|RMBG_|DATABASE_|REDIS_URL|HF_)/.test(name),
-  )
-  return Object.fromEntries([
-    ...inherited,
-    ...Object.entries(given).filter(([, value]) => value !== undefined),
-  ])
-}
-
-/**
  * The database as an archive of pg_dump's custom format, as it is written. The stream fails when pg_dump does.
  *
  * @param snapshot from pg_export_snapshot(): the dump shows what that transaction sees
  */
 export async function dumpDatabase(
-  databaseUrl: string,
+  server: Server,
   { serverMajor, snapshot }: { serverMajor: number; snapshot: string },
 ): Promise<Readable> {
   const path = await findTool('pg_dump', serverMajor)
+  const { env, remove } = await libpqEnvironment(server)
   const dump = spawn(
     path,
     ['--format=custom', `--snapshot=${snapshot}`, '--exclude-table-data=*.command_locks', '--no-password'],
     {
-      env: environment(databaseUrl),
+      env,
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   )
@@ -102,6 +77,7 @@ export async function dumpDatabase(
       await ended
     } finally {
       dump.kill()
+      await remove()
     }
   }
   return Readable.from(bytes(), { objectMode: false })
@@ -112,24 +88,21 @@ export async function dumpDatabase(
  *
  * @throws RmbgError DATABASE_ERROR with what pg_restore said
  */
-export async function restoreDatabase(
-  databaseUrl: string,
-  archive: Readable,
-  { serverMajor, database }: { serverMajor: number; database: string },
-): Promise<void> {
+export async function restoreDatabase(server: Server, archive: Readable, serverMajor: number): Promise<void> {
   const path = await findTool('pg_restore', serverMajor)
+  const { env, remove } = await libpqEnvironment(server)
   const restore = spawn(
     path,
     [
       ...['--single-transaction', '--exit-on-error', '--no-owner', '--no-privileges', '--no-password'],
       // Of the name only: where and as whom stands in the environment.
-      `--dbname=${connectionValue(database)}`,
+      `--dbname=${connectionValue(server.database)}`,
     ],
-    { env: environment(databaseUrl, database), stdio: ['pipe', 'ignore', 'pipe'] },
+    { env, stdio: ['pipe', 'ignore', 'pipe'] },
   )
   const ended = outcome('pg_restore', restore)
   // A pg_restore that gives up closes its end first; what it says is what matters.
-  await Promise.all([ended, feed(archive, restore.stdin)])
+  await Promise.all([ended, feed(archive, restore.stdin)]).finally(remove)
 }
 
 async function feed(archive: Readable, input: Writable): Promise<void> {

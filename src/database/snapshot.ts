@@ -2,15 +2,16 @@ import type { ServerDatabase, Snapshot } from './contract.ts'
 import { databaseError } from './errors.ts'
 import { dumpDatabase } from './pg-tools.ts'
 import { one } from './rows.ts'
+import type { Server } from './server/resolve.ts'
 import { reserveConnection } from './session.ts'
 
 /**
  * A snapshot of a server: a transaction that only reads, and that pg_dump joins.
  *
  * @param client of one connection, for this snapshot alone; it is closed with it
- * @param url of the same database
+ * @param server the same database
  */
-export async function openServerSnapshot(client: ServerDatabase, url: string): Promise<Snapshot> {
+export async function openServerSnapshot(client: ServerDatabase, server: Server): Promise<Snapshot> {
   try {
     const connection = await reserveConnection(client.sql)
     await connection`begin isolation level repeatable read, read only`
@@ -27,7 +28,7 @@ export async function openServerSnapshot(client: ServerDatabase, url: string): P
       createdAt: new Date(now),
       version,
       format: 'custom',
-      dump: () => dumpDatabase(url, { serverMajor: version, snapshot: id }),
+      dump: () => dumpDatabase(server, { serverMajor: version, snapshot: id }),
       // The transaction only reads; it ends with its session.
       close: () => client.sql.end({ timeout: 0 }),
     }

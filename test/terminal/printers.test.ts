@@ -111,7 +111,7 @@ describe('on a terminal', () => {
   it('--dry-run prints the plan to stdout, without a bar', () => {
     print(terminalPrinter(calm), { ...start, dryRun: true }, planned)
     expect(stdout).toBe('would do   d.jpg  12 bytes\n')
-    expect(stderr).toBe('3 images, model silhouette, to store\n')
+    expect(stderr).toBe('3 images, model silhouette, to store, log in database\n')
   })
 })
 

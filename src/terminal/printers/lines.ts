@@ -60,13 +60,13 @@ export function startText(
   const { modelChoice } = event
   const others = leftOut > 0 ? ` (${leftOut} of other kinds left out)` : ''
   const lines = [
-    `${plural(event.images, 'image')}${others}, model ${printable(event.model)}${choiceText(event)}, to ${printable(event.store)}`,
+    `${plural(event.images, 'image')}${others}, model ${printable(event.model)}${choiceText(event)}, to ${printable(event.store)}, log in ${printable(event.database)}`,
   ]
   if (verbose) {
     if (modelChoice !== undefined && modelChoice.notInstalled.length > 0)
       lines.push(`better models, not installed: ${modelChoice.notInstalled.join(', ')}`)
     lines.push(
-      `run ${event.runId}, database ${printable(event.database)}`,
+      `run ${event.runId}`,
       `${event.concurrency} images at a time within ${sizeText(event.maxMemoryBytes)}`,
     )
   }
