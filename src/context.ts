@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { splitLocation, type Vault } from './backup/vault.ts'
 import type { Cache } from './cache/contract.ts'
 import type { Database } from './database/contract.ts'
+import type { DatabaseLocale } from './database/database-locale.ts'
 import { RmbgError } from './errors.ts'
 import type { MatteModel, ModelSpec } from './model/contract.ts'
 import type { RuntimeNews } from './model/runtime/provide.ts'
@@ -52,9 +53,10 @@ export interface Context {
   /**
    * Another database on the server of DATABASE_URL, as it is; created unless it is there. Each connection is a session.
    *
+   * @param locale how it writes and sorts text if it is created; as the one in DATABASE_URL unless it is given
    * @throws RmbgError USAGE without a server, REFUSED where a pooler keeps no sessions
    */
-  databaseNamed(name: string): Promise<Database>
+  databaseNamed(name: string, locale?: DatabaseLocale): Promise<Database>
   /**
    * The bucket or folder that backups are kept in, and one of its backups where the location names it.
    *
@@ -65,6 +67,8 @@ export interface Context {
   vault(location?: string): Promise<{ vault: Vault; backupId?: string }>
   /** Redis, or nothing at all; it warns through `onWarning` when it cannot be used. */
   cache(onWarning: (message: string) => void): Promise<Cache>
+  /** Patience with a server, which is told of as that with the database and the store. */
+  patience(): Patience
   /** Finds and checks the model file without loading it. */
   modelSpec(): Promise<ModelSpec>
   model(): Promise<MatteModel>
@@ -125,7 +129,7 @@ export function openContext(
       return isDirect ? direct() : unmigrated()
     },
     databaseExists: () => databaseExists(settings),
-    databaseNamed: (name) => closing(openDatabaseNamed(settings, name)),
+    databaseNamed: (name, locale) => closing(openDatabaseNamed(settings, name, locale)),
     vault: async (location) => {
       const { place, ...named } = splitLocation(location ?? backupLocation(settings))
       const vault = await openVault(settings, place)
@@ -136,6 +140,7 @@ export function openContext(
       warn = onWarning
       return cache()
     },
+    patience: patient,
     modelSpec,
     model,
     close,
@@ -224,7 +229,11 @@ async function databaseExists({ databaseUrl, home }: ResolvedSettings): Promise<
   return embeddedExists(databaseFolder(home))
 }
 
-async function openDatabaseNamed(drivers: Drivers, name: string): Promise<Database> {
+async function openDatabaseNamed(
+  drivers: Drivers,
+  name: string,
+  locale: DatabaseLocale | undefined,
+): Promise<Database> {
   const { databaseUrl, databaseDirectUrl, databaseConnections: maxConnections, onDatabase } = drivers
   if (databaseUrl === undefined) {
     throw new RmbgError('USAGE', 'Only databases of a server have names, and DATABASE_URL is not set.')
@@ -236,7 +245,7 @@ async function openDatabaseNamed(drivers: Drivers, name: string): Promise<Databa
     await base.close()
   }
   const { connectServer, ensureDatabase } = await import('./database/connect.ts')
-  const named = connectServer(await ensureDatabase(databaseDirectUrl ?? databaseUrl, name), {
+  const named = connectServer(await ensureDatabase(databaseDirectUrl ?? databaseUrl, name, locale), {
     maxConnections,
     isDirect: true,
   })

@@ -5,7 +5,7 @@ import { planLayout } from './layout.ts'
 import { type CutoutRecipe, formats } from './options.ts'
 
 /** Memory of decoders other than libvips', per pixel with 8 bits: their planes, their result, and copies of it. */
-const decoderBytes: Readonly<Record<string, number>> = { heic: 24, bmp: 8 }
+const decoderBytes: Readonly<Record<string, number>> = { heic: 24, jxl: 44, bmp: 8 }
 
 /**
  * Estimates the peak memory of one picture, in bytes: file, decoded pixels, cut-out, mask, both encoded, and the working

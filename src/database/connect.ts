@@ -1,10 +1,17 @@
 import { randomBytes } from 'node:crypto'
+import { statfs } from 'node:fs/promises'
 import type postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
-import type { Dump, Lock, LockName, ServerDatabase } from './contract.ts'
+import { chosenEntries } from './archive-entries.ts'
+import type { Dump, Lock, LockName, ScratchRoom, ServerDatabase } from './contract.ts'
+import { createDatabase, type DatabaseLocale, localeOf } from './database-locale.ts'
 import { databaseError, withDatabase } from './errors.ts'
+import { ensureSurroundings } from './extensions.ts'
+import { localDataFolder } from './indexes.ts'
 import { takeLock } from './locks.ts'
 import { lockMigrations } from './migration-lock.ts'
+import { ownBytes } from './own-bytes.ts'
+import { ownNames } from './own-objects.ts'
 import { restoreDatabase } from './pg-tools.ts'
 import { restorePlain } from './plain-dump.ts'
 import { answersThroughPooler, assertSameDatabase, needsSession, sharesSessions } from './pooler.ts'
@@ -99,6 +106,7 @@ function connectTo(
       return openServerSnapshot(connectTo(session, { maxConnections: 1, isDirect: true }), session)
     },
     restore: async (dump) => restore(sql, await direct('pg_restore'), dump),
+    checkScratch: () => checkScratch(sql),
     openScratch: async () => {
       const session = await direct('A drill')
       return openScratch(connectTo(session, { maxConnections: 2, isDirect: true }), session)
@@ -163,8 +171,18 @@ async function originOf(sql: postgres.Sql): Promise<string> {
   return `server/${id}/${oid}`
 }
 
-async function restore(sql: postgres.Sql, at: Server, { format, version, open }: Dump): Promise<void> {
-  if (format === 'plain') return restorePlain(sql, await open())
+async function restore(
+  sql: postgres.Sql,
+  at: Server,
+  { format, version, needs, grants, open }: Dump,
+): Promise<void> {
+  const names = await ownNames()
+  if (format === 'plain') {
+    const extensions = [...(names.get('EXTENSION') ?? [])].map((name) => ({ name, schema: 'public' }))
+    await ensureSurroundings(sql, { schemas: [], extensions })
+    return restorePlain(sql, await open())
+  }
+  if (needs) await ensureSurroundings(sql, needs)
   const server = one(
     await withDatabase(
       () => sql`
@@ -172,7 +190,10 @@ async function restore(sql: postgres.Sql, at: Server, { format, version, open }:
     ),
   )
   const serverMajor = Math.max(server.version, version)
-  await restoreDatabase({ ...at, database: server.name }, await open(), serverMajor)
+  await restoreDatabase({ ...at, database: server.name }, open, {
+    serverMajor,
+    choose: (list) => chosenEntries(list, { names, grants, ownOnly: needs !== undefined }),
+  })
 }
 
 const scratchPrefix = 'rmbg_drill_'
@@ -182,6 +203,7 @@ async function openScratch(client: ServerDatabase, server: Server): Promise<Serv
   const { sql } = client
   const drop = (name: string) => withDatabase(() => sql`drop database if exists ${sql(name)}`)
   const name = `${scratchPrefix}${randomBytes(6).toString('hex')}`
+  let session: Server['session']
   try {
     const left = await withDatabase(
       () => sql<{ name: string }[]>`
@@ -189,14 +211,14 @@ async function openScratch(client: ServerDatabase, server: Server): Promise<Serv
           and not exists (select from pg_stat_activity a where a.datid = d.oid)`,
     )
     for (const { name } of left) await drop(name)
-    await sql`create database ${sql(name)} template template0`.catch((cause) =>
-      Promise.reject(mayNotCreate(cause)),
-    )
+    const searchPath = await searchPathOfDatabase(sql)
+    await createDatabase(sql, name, await localeOf(sql)).catch((cause) => Promise.reject(mayNotCreate(cause)))
+    session = { ...server.session, ...(searchPath !== undefined && { search_path: searchPath }) }
   } catch (error) {
     await client.close()
     throw error
   }
-  const scratch = connectTo({ ...server, database: name }, { maxConnections: 2, isDirect: true })
+  const scratch = connectTo({ ...server, database: name, session }, { maxConnections: 2, isDirect: true })
   return {
     ...scratch,
     close: async () => {
@@ -207,13 +229,38 @@ async function openScratch(client: ServerDatabase, server: Server): Promise<Serv
   }
 }
 
-function mayNotCreate(cause: unknown): RmbgError {
-  const error = databaseError(cause)
-  if (error.code !== 'DATABASE_DENIED') return error
-  return new RmbgError('DATABASE_DENIED', 'A drill creates a database, and this role may not.', {
+/** The search path where it is set for this very database: another one of the server has not that setting. */
+async function searchPathOfDatabase(sql: postgres.Sql): Promise<string | undefined> {
+  const [row] = await withDatabase(
+    () => sql<{ path: string }[]>`
+      select setting as path from pg_settings
+      where name = 'search_path' and source in ('database', 'database user')`,
+  )
+  return row?.path
+}
+
+async function checkScratch(sql: postgres.Sql): Promise<ScratchRoom> {
+  const { mayCreate } = one(
+    await withDatabase(
+      () => sql<{ mayCreate: boolean }[]>`
+        select rolcreatedb or rolsuper as "mayCreate" from pg_roles where rolname = current_user`,
+    ),
+  )
+  if (!mayCreate) throw mayNotDrill()
+  const folder = await localDataFolder(sql)
+  const disk = folder === undefined ? undefined : await statfs(folder).catch(() => undefined)
+  return { needed: (await ownBytes(sql)).total, free: disk && disk.bavail * disk.bsize }
+}
+
+const mayNotDrill = (cause?: unknown): RmbgError =>
+  new RmbgError('DATABASE_DENIED', 'A drill creates a database, and this role may not.', {
     hint: 'ALTER ROLE … CREATEDB, or drill with another role in DATABASE_URL.',
     cause,
   })
+
+function mayNotCreate(cause: unknown): RmbgError {
+  const error = databaseError(cause)
+  return error.code === 'DATABASE_DENIED' ? mayNotDrill(cause) : error
 }
 
 /** The URL of another database on the same server. In libpq, what is written last counts. */
@@ -223,10 +270,11 @@ const urlOf = (url: string, name: string): string =>
 /**
  * Creates a database on the same server unless it is there.
  *
+ * @param locale as the database in the URL has it, unless it is given
  * @returns its URL
  * @throws RmbgError of family `database`
  */
-export async function ensureDatabase(url: string, name: string): Promise<string> {
+export async function ensureDatabase(url: string, name: string, locale?: DatabaseLocale): Promise<string> {
   const server = connectServer(url, { maxConnections: 1 })
   try {
     const { found } = one(
@@ -234,7 +282,7 @@ export async function ensureDatabase(url: string, name: string): Promise<string>
         () => server.sql`select exists (select from pg_database where datname = ${name}) as found`,
       ),
     )
-    if (!found) await server.sql`create database ${server.sql(name)}`
+    if (!found) await createDatabase(server.sql, name, locale ?? (await localeOf(server.sql)))
   } catch (cause) {
     throw databaseError(cause)
   } finally {

@@ -216,8 +216,16 @@ export interface ClaimRequest {
   force: boolean
 }
 
+/** An original in the store, as far as the log knows. */
+export interface StoredOriginal {
+  key: string
+  /** Length. */
+  bytes: number
+}
+
 export type Claim =
-  | { state: 'claimed'; jobId: string; attempt: number }
+  /** `stored`: an original of this content that a completed job of the same user names, where there is one. */
+  | { state: 'claimed'; jobId: string; attempt: number; stored?: StoredOriginal }
   | { state: 'completed'; job: CompletedJob }
   | { state: 'held'; jobId: string; owner: string }
 
@@ -242,8 +250,12 @@ export async function claimJob(sql: postgres.Sql, request: ClaimRequest): Promis
   const ask = async (gone: string | null) => {
     const answers = await withDatabase(
       () => sql`
-        select state, owner, claim_id as "claimId", (job).attempt, ${completedColumns(sql, sql`(job)`)}
-        from claim_job(${sent}, ${gone})`,
+        select c.state, c.owner, c.claim_id as "claimId", (c.job).attempt, ${completedColumns(sql, sql`(c.job)`)},
+          s.original_path as "storedPath", s.original_bytes::float8 as "storedBytes"
+        from claim_job(${sent}, ${gone}) c
+        left join lateral (
+          select * from stored_original((c.job).content_sha256, (c.job).user_id) where c.state = 'claimed'
+        ) s on true`,
     )
     return one(answers)
   }
@@ -254,7 +266,9 @@ export async function claimJob(sql: postgres.Sql, request: ClaimRequest): Promis
   if (state === 'completed') return { state, job: completedJob(answer) }
   if (answer.originalPath !== originalPath(jobId, attempt))
     await correctOriginalPath(sql, request, { jobId, attempt })
-  return { state, jobId, attempt }
+  const { storedPath, storedBytes } = answer
+  const stored = storedPath !== null && { stored: { key: storedPath, bytes: storedBytes } }
+  return { state, jobId, attempt, ...stored }
 }
 
 /** The row of a job that is taken up again names the original of the attempt before. */
@@ -279,6 +293,8 @@ export interface Completion {
   originalPath: string | null
   maskPath: string | null
   processedPath: string | null
+  /** Whether another job has stored the original that `originalPath` names. */
+  sharesOriginal: boolean
   /** Of what was made, kept or not, as the digests. */
   originalBytes: number
   maskBytes: number
@@ -296,21 +312,22 @@ export interface Completion {
  * after the store has acknowledged all objects that are kept.
  *
  * @returns false when this attempt no longer holds the job, and never will again: another one has taken it over, or the
- *   job is gone
+ *   job is gone. With `sharesOriginal` also, with nothing done, when no completed job names that original any more: store
+ *   an own one and call it again
  */
 export async function completeJob(sql: postgres.Sql, completion: Completion): Promise<boolean> {
-  const { jobId, attempt, runId } = completion
+  const { jobId, attempt, runId, sharesOriginal } = completion
   const kept = keptKinds.filter((kind) => completion[`${kind}Path`] !== null)
   const rows = await withDatabase(
     () => sql`
       with lease as (
-        ${endLease(sql, completion)}
+        ${endLease(sql, completion, sharesOriginal ? sql`hold_original(${completion.originalPath}, held.content_sha256)` : sql`true`)}
       ), job as (
         update image_process_jobs j
         set status = 'completed', completed_at = greatest(clock_timestamp(), created_at),
           kept = ${kindsArray(sql, kept)},
           original_path = coalesce(${completion.originalPath}, original_path), mask_path = ${completion.maskPath},
-          processed_path = ${completion.processedPath},
+          processed_path = ${completion.processedPath}, original_shared = ${sharesOriginal},
           original_bytes = ${completion.originalBytes}, mask_bytes = ${completion.maskBytes},
           processed_bytes = ${completion.processedBytes}, mask_sha256 = decode(${completion.maskSha256}, 'hex'),
           processed_sha256 = decode(${completion.processedSha256}, 'hex'),
@@ -338,9 +355,11 @@ export async function completeJob(sql: postgres.Sql, completion: Completion): Pr
 const endLease = (
   sql: postgres.Sql,
   { jobId, attempt, runId }: Pick<Completion, 'jobId' | 'attempt' | 'runId'>,
+  condition = sql`true`,
 ) => sql`
   delete from job_leases l using image_process_jobs held
   where l.job_id = ${jobId} and l.run_id = ${runId} and held.job_id = l.job_id and held.attempt = ${attempt}
+    and ${condition}
   returning l.job_id`
 
 /**

@@ -1,9 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readdir } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { Readable, type Writable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { RmbgError } from '../errors.ts'
+import type { ForeignRelation, OwnObjects } from './own-objects.ts'
+import { toolFailure } from './pg-tool-failure.ts'
 import { libpqEnvironment } from './server/libpq-environment.ts'
 import type { Server } from './server/resolve.ts'
 
@@ -50,25 +54,36 @@ async function candidates(tool: Tool): Promise<string[]> {
   return [...new Set(folders)].map((folder) => join(folder, tool))
 }
 
+export interface DumpChoice {
+  serverMajor: number
+  /** From pg_export_snapshot(): the dump shows what that transaction sees. */
+  snapshot: string
+  own: OwnObjects
+  /** Left out. */
+  foreign: readonly ForeignRelation[]
+}
+
 /**
- * The database as an archive of pg_dump's custom format, as it is written. The stream fails when pg_dump does.
- *
- * @param snapshot from pg_export_snapshot(): the dump shows what that transaction sees
+ * Our schemas without others' tables, as an archive of pg_dump's custom format, as it is written. Others' functions and
+ * types in these schemas are in there too, for pg_dump cannot leave them out, and are not restored. The stream fails
+ * when pg_dump does.
  */
 export async function dumpDatabase(
   server: Server,
-  { serverMajor, snapshot }: { serverMajor: number; snapshot: string },
+  { serverMajor, snapshot, own, foreign }: DumpChoice,
 ): Promise<Readable> {
   const path = await findTool('pg_dump', serverMajor)
+  const choice = [
+    ...own.schemas.map((schema) => `--schema=${pattern(schema)}`),
+    ...foreign.map(({ schema, name }) => `--exclude-table=${pattern(schema)}.${pattern(name)}`),
+    // With --schema there are none, unless they are named, which pg_dump can since its release 14.
+    ...(serverMajor < 14 ? [] : own.extensions.map(({ name }) => `--extension=${pattern(name)}`)),
+  ]
+  // Of processes that are at work now, and mean nothing to whoever restores.
+  const without = '--exclude-table-data=*.command_locks'
+  const args = ['--format=custom', `--snapshot=${snapshot}`, '--no-password', without, ...choice]
   const { env, remove } = await libpqEnvironment(server)
-  const dump = spawn(
-    path,
-    ['--format=custom', `--snapshot=${snapshot}`, '--exclude-table-data=*.command_locks', '--no-password'],
-    {
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  )
+  const dump = spawn(path, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = outcome('pg_dump', dump)
   ended.catch(() => {}) // told at the end of the stream
   const bytes = async function* () {
@@ -83,26 +98,55 @@ export async function dumpDatabase(
   return Readable.from(bytes(), { objectMode: false })
 }
 
+/** Between quotes, no character of a name has a meaning in a pattern. */
+const pattern = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+export interface RestoreChoice {
+  serverMajor: number
+  /** From the table of contents, as `pg_restore --list` prints it, the lines of what is to be restored. */
+  choose: (list: string) => string
+}
+
 /**
  * Fills an empty database from an archive, all or nothing.
  *
+ * @param open the archive from its beginning; called twice
  * @throws RmbgError DATABASE_ERROR with what pg_restore said
  */
-export async function restoreDatabase(server: Server, archive: Readable, serverMajor: number): Promise<void> {
+export async function restoreDatabase(
+  server: Server,
+  open: () => Promise<Readable>,
+  { serverMajor, choose }: RestoreChoice,
+): Promise<void> {
   const path = await findTool('pg_restore', serverMajor)
+  const folder = await mkdtemp(join(tmpdir(), 'rmbg-restore-'))
   const { env, remove } = await libpqEnvironment(server)
-  const restore = spawn(
-    path,
-    [
-      ...['--single-transaction', '--exit-on-error', '--no-owner', '--no-privileges', '--no-password'],
-      // Of the name only: where and as whom stands in the environment.
-      `--dbname=${connectionValue(server.database)}`,
-    ],
-    { env, stdio: ['pipe', 'ignore', 'pipe'] },
-  )
-  const ended = outcome('pg_restore', restore)
-  // A pg_restore that gives up closes its end first; what it says is what matters.
-  await Promise.all([ended, feed(archive, restore.stdin)]).finally(remove)
+  try {
+    const list = join(folder, 'list')
+    await writeFile(list, choose(await contentsOf(path, await open())))
+    const restore = spawn(
+      path,
+      [
+        ...['--single-transaction', '--exit-on-error', '--no-owner', '--no-password', `--use-list=${list}`],
+        // Of the name only: where and as whom stands in the environment.
+        `--dbname=${connectionValue(server.database)}`,
+      ],
+      { env, stdio: ['pipe', 'ignore', 'pipe'] },
+    )
+    const ended = outcome('pg_restore', restore)
+    // A pg_restore that gives up closes its end first; what it says is what matters.
+    await Promise.all([ended, feed(await open(), restore.stdin)])
+  } finally {
+    await Promise.all([remove(), rm(folder, { recursive: true, force: true })])
+  }
+}
+
+/** The table of contents: it is at the beginning, and pg_restore reads no further. */
+async function contentsOf(path: string, archive: Readable): Promise<string> {
+  const listing = spawn(path, ['--list'], { stdio: ['pipe', 'pipe', 'pipe'] })
+  const ended = outcome('pg_restore', listing)
+  const [list] = await Promise.all([text(listing.stdout), ended, feed(archive, listing.stdin)])
+  return list
 }
 
 async function feed(archive: Readable, input: Writable): Promise<void> {
@@ -123,15 +167,7 @@ async function outcome(tool: Tool, child: ChildProcess & { stderr: Readable }): 
     child.once('error', reject)
     child.once('close', (code, signal) => resolve(code ?? signal))
   })
-  if (status === 0) return
-  const reason = said
-    .split('\n')
-    .find((line) => /error|fatal/i.test(line))
-    ?.replace(/^pg_\w+: (error: )?/, '')
-    .trim()
-  throw new RmbgError('DATABASE_ERROR', `${tool} failed: ${reason || `status ${status}`}.`, {
-    hint: 'No backup was written. Grant this role SELECT on every table.',
-  })
+  if (status !== 0) throw toolFailure(tool, said, status)
 }
 
 async function output(path: string, args: string[]): Promise<string> {

@@ -4,6 +4,7 @@ import type { CutoutRecipe } from '../cutout/options.ts'
 import type { Database } from '../database/contract.ts'
 import type { MaskedJob } from '../database/jobs.ts'
 import type { Run } from '../database/leases.ts'
+import type { Tagger } from '../database/tags.ts'
 import type { RmbgError } from '../errors.ts'
 import type { MatteModel, ModelSpec } from '../model/contract.ts'
 import type { ObjectKind, ObjectStore } from '../store/contract.ts'
@@ -80,6 +81,8 @@ export interface Batch extends BatchOptions, BatchServices {
   isInput: (path: string) => Promise<boolean>
   /** Lets images in, in their order, by their estimated peak memory. Counts MiB: its cost grows with the count. */
   memory: Semaphore
+  /** Gives jobs the tags of the run. */
+  tag: Tagger
 }
 
 export type Image = ReadableImage | UnreadableImage

@@ -201,3 +201,5 @@ export const databaseFolder = (home: string): string => resolve(home, 'database'
 export const storeFolder = (home: string): string => resolve(home, 'store')
 /** The folder of installed models below RMBG_HOME. */
 export const modelsFolder = (home: string): string => resolve(home, 'models')
+/** The folder of what `rmbg health` counted last, below RMBG_HOME: a small file for each server database. */
+export const healthFolder = (home: string): string => resolve(home, 'health')

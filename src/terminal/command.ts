@@ -12,6 +12,7 @@ import { above, leaveLiveLines } from './live-line.ts'
 import { printableLines, printableOutput } from './printable.ts'
 import { onStopSignals, type StopSignals } from './signals.ts'
 import { databaseText } from './texts/database-text.ts'
+import { wrapFor } from './wrap.ts'
 
 /** What a command works with while `withContext` runs it. */
 export interface Frame {
@@ -98,7 +99,7 @@ export abstract class BaseCommand extends Command {
   }
 
   override logToStderr(message = ''): void {
-    above(() => super.logToStderr(printableOutput(message)))
+    above(() => super.logToStderr(wrapFor(process.stderr, printableOutput(message))))
   }
 
   override logJson(json: unknown): void {

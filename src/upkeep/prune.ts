@@ -4,13 +4,14 @@ import { timeAgo } from '../database/sql-time.ts'
 import {
   backupsSince,
   clockSkew,
-  countLog,
+  countDueTombstones,
   type DueJob,
   type DueKind,
   dueJobs,
   dueKinds,
   dueTombstones,
   type LaterBackup,
+  logSize,
   type PrunePolicy,
   type RetireOptions,
   removeTombstones,
@@ -23,6 +24,7 @@ import { failPoint } from '../fail-point.ts'
 import { type ObjectStore, objectKinds } from '../store/contract.ts'
 import { jobPrefix, keyParts, objectKey } from '../store/keys.ts'
 import { inBatches, type LongList, longList } from './long-list.ts'
+import { neededKeys } from './needed-keys.ts'
 import { type RemovalPlan, shareOf } from './plan.ts'
 
 /** Jobs deleted in one statement: some tens of milliseconds, so that nobody waits for it. */
@@ -43,8 +45,9 @@ export interface PruneFigures {
   bytes: number
   oldest: string | null
   newest: string | null
-  /** Jobs in the whole log. */
+  /** Jobs in the whole log; of a large log an estimate, and never fewer than `maxShare` was compared with. */
   totalRows: number
+  totalIsEstimate: boolean
   /** Jobs that an interrupted prune deleted, and whose objects it left: they go in any case, and first. */
   leftovers: number
   /** Retained backups that still refer to some of these jobs. */
@@ -59,6 +62,8 @@ export interface PruneOptions {
   keepObjects: boolean
   /** Also remove old versions, where the store keeps them. */
   versions: boolean
+  /** `totalRows` has to be exact, whatever that takes. */
+  countAll?: boolean
 }
 
 export interface PruneExecution {
@@ -113,9 +118,7 @@ export async function planPrune(
   }
   try {
     const figures = await listDueJobs(database, options.policy, lists)
-    const log = await countLog(sql)
-    figures.totalRows = log.jobs
-    figures.leftovers = log.dueTombstones
+    await measureLog(database, figures, options)
     if (figures.oldest !== null) figures.backups = await backupsSince(sql, figures.oldest)
     const assertAllowed = () => assertWithinShare(figures, options.maxShare)
     return {
@@ -145,7 +148,8 @@ async function listDueJobs({ sql }: Database, policy: PrunePolicy, lists: DueLis
   const figures: PruneFigures = {
     before: {},
     rows: { completed: 0, failed: 0, abandoned: 0 },
-    ...{ bytes: 0, oldest: null, newest: null, totalRows: 0, leftovers: 0, backups: [] },
+    ...{ bytes: 0, oldest: null, newest: null, leftovers: 0, backups: [] },
+    ...{ totalRows: 0, totalIsEstimate: false },
   }
   for (const kind of dueKinds) {
     const age = policy.olderThan[kind]
@@ -159,6 +163,19 @@ async function listDueJobs({ sql }: Database, policy: PrunePolicy, lists: DueLis
     }
   }
   return figures
+}
+
+/** Only whether the share is exceeded has to be exact: so many jobs are counted as would make it just right. */
+async function measureLog(
+  { sql }: Database,
+  figures: PruneFigures,
+  { maxShare, countAll }: PruneOptions,
+): Promise<void> {
+  const enough = (100 * plannedRows(figures)) / Math.max(maxShare, Number.EPSILON)
+  const { jobs, isEstimate } = await logSize(sql, countAll ? Number.POSITIVE_INFINITY : enough)
+  figures.totalRows = jobs
+  figures.totalIsEstimate = isEstimate
+  figures.leftovers = await countDueTombstones(sql)
 }
 
 function count(figures: PruneFigures, { bytes, createdAt }: DueJob): void {
@@ -275,12 +292,13 @@ async function deleteObjects(
   while (!signal.aborted) {
     const tombstones = await dueTombstones(database.sql, batchTombstones)
     if (tombstones.length === 0) return
-    const keys: string[] = []
-    for (const tombstone of tombstones) keys.push(...(await keysOf(store, tombstone)))
+    const found: string[] = []
+    for (const tombstone of tombstones) found.push(...(await keysOf(store, tombstone)))
     await lock.assertHeld()
+    const { keys, everKeys } = await unneeded(database, [...new Set(found)])
     await store.remove(keys)
     await failPoint('prune:removed')
-    const purged = versions ? await store.versions?.purge(keys.flatMap(everyAttempt)) : undefined
+    const purged = versions ? await store.versions?.purge(everKeys) : undefined
     await removeTombstones(
       database.sql,
       tombstones.map(({ jobId }) => jobId),
@@ -293,13 +311,31 @@ async function deleteObjects(
 }
 
 /** A job of several attempts, or one that never was completed, may have left any objects: they are looked for. */
-async function keysOf(store: ObjectStore, { jobId, keys }: Tombstone): Promise<string[]> {
+async function keysOf(store: ObjectStore, { jobId, keys, sharedKey }: Tombstone): Promise<string[]> {
   if (keys) return keys
-  const found: string[] = []
+  const found = sharedKey === null ? [] : [sharedKey]
   for (const kind of objectKinds) {
     for await (const { key } of store.list(jobPrefix(kind, jobId))) found.push(key)
   }
   return found
+}
+
+/**
+ * Without the originals that other jobs need. The tombstones are committed, so a job that shares one of the others from
+ * now on would have to find a row that names it, and there is none.
+ *
+ * @returns `keys`: of objects to remove; `everKeys`: of these, and of earlier attempts
+ */
+async function unneeded(
+  { sql }: Database,
+  found: readonly string[],
+): Promise<{ keys: string[]; everKeys: string[] }> {
+  const ever = [...new Set(found.flatMap(everyAttempt))]
+  const needed = await neededKeys(sql, ever)
+  return {
+    keys: found.filter((key) => !needed.has(key)),
+    everKeys: ever.filter((key) => !needed.has(key)),
+  }
 }
 
 /** Attempts whose objects were removed long ago left old versions under keys of their own. */

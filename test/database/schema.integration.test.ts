@@ -129,13 +129,18 @@ onBothDatabases('the schema', (database) => {
     expect(functions.map(({ name }) => name)).toEqual([
       'claim_job(request jsonb, gone uuid)',
       'fold_usage()',
+      'hold_original(key text, content bytea)',
       'latency_bucket(ms integer)',
       'model_name(params jsonb)',
       'note_deleted_usage()',
       'note_job_usage()',
       'note_tag_usage()',
       'note_usage(job image_process_jobs, times integer, only_tag text)',
+      'pass_on_deleted_originals()',
+      'pass_on_failed_original()',
+      'pass_original_on(key text, content bytea)',
       'source_name(path text)',
+      'stored_original(content bytea, owner text)',
       'usage_of(job image_process_jobs)',
     ])
   })

@@ -37,7 +37,7 @@ onBothDatabases('a job that is pruned while somebody takes it up again', (databa
       })
       const kind = status === 'failed' ? 'failed' : 'abandoned'
       const retired = retireJobs(sql, policy, {
-        ...{ kind, before: before(), jobIds: [jobId], kept: false, lockId: undefined },
+        ...{ kind, before: before(), jobIds: [jobId], kept: false },
       })
       const [claimed] = await Promise.all([claim, retired])
       const dead = (await dueTombstones(sql, 1000)).map((tombstone) => tombstone.jobId)
@@ -60,7 +60,6 @@ onBothDatabases('a job that is pruned while somebody takes it up again', (databa
       before: before(),
       jobIds: [jobId],
       kept: false,
-      lockId: undefined,
     } as const
     await retireJobs(sql, policy, options)
     expect(await sql`select 1 from image_process_jobs where job_id = ${jobId}`).toHaveLength(1)

@@ -157,13 +157,6 @@ onBothDatabases('usage', (database) => {
     expect(await unfinishedJobs(sql())).toEqual({ pending: 0, processing: jobs.length - ended.length })
   })
 
-  it('notes nothing where only columns change that it does not count', async () => {
-    for (const status of ['completed', 'failed'] as const) await makeJob(sql(), { status })
-    await foldUsage(sql())
-    await sql()`update image_process_jobs set attempt = attempt + 1, params = params || '{"later": true}'`
-    expect(await sql()`select 1 from usage_changes`).toHaveLength(0)
-  })
-
   it('belongs to the day in UTC, wherever the session is', async () => {
     await sql()`select set_config('timezone', 'Pacific/Auckland', false)`
     const id = await makeJob(sql(), { status: 'processing' })

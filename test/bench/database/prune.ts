@@ -55,6 +55,7 @@ async function write(url: string, signal: AbortSignal): Promise<number[]> {
       runId: run.id,
       attempt: 1,
       originalPath: objectKey('original', jobId, 1, 'jpg'),
+      sharesOriginal: false,
       maskPath: objectKey('mask', jobId, 1, 'png'),
       processedPath: objectKey('processed', jobId, 1, 'png'),
       ...{ originalBytes: 1000, maskBytes: 100, processedBytes: 900 },
