@@ -43,16 +43,18 @@ export interface Context {
    * The database, migrated: an embedded one migrates itself, a server that lacks migrations is refused.
    *
    * @param options.migrated false: as it is, whatever it lacks
-   * @throws RmbgError of family `database`
+   * @param options.sessions of a database that is not migrated: `needed` where each connection has to be a session of
+   *   its own, `preferred` where that is safer but DATABASE_DIRECT_URL may be missing
+   * @throws RmbgError of family `database`, REFUSED where sessions are needed and a pooler keeps none
    */
-  database(options?: { migrated: boolean }): Promise<Database>
+  database(options?: { migrated: boolean; sessions?: 'needed' | 'preferred' }): Promise<Database>
   /** Whether there is a database to look at. `database()` would create an embedded one that is not there yet. */
   databaseExists(): Promise<boolean>
   /**
-   * Another database on the server of DATABASE_URL, as it is; created unless it is there.
+   * Another database on the server of DATABASE_URL, as it is; created unless it is there. Each connection is a session.
    *
    * @param locale how it writes and sorts text if it is created; as the one in DATABASE_URL unless it is given
-   * @throws RmbgError USAGE without a server
+   * @throws RmbgError USAGE without a server, REFUSED where a pooler keeps no sessions
    */
   databaseNamed(name: string, locale?: DatabaseLocale): Promise<Database>
   /**
@@ -101,6 +103,10 @@ export function openContext(
   const store = once(() => closing(places().then(storeOf)))
   const database = once(() => closing(openDatabase(settings, { migrated: true })))
   const unmigrated = once(() => closing(openDatabase(settings, { migrated: false })))
+  const direct = once(async () => {
+    const opened = await unmigrated()
+    return opened.kind === 'server' ? closing(opened.direct('A restore')) : opened
+  })
   let warn = (_message: string): void => {}
   const cache = once(() => closing(openCache(settings, database, (message) => warn(message))))
   const modelSpec = once(async () => {
@@ -117,7 +123,11 @@ export function openContext(
     },
     buckets: () => bucketsOf(settings),
     inputBucket: (name, prefix) => closing(openInputBucket(settings, name, prefix)),
-    database: ({ migrated } = { migrated: true }) => (migrated ? database() : unmigrated()),
+    database: async ({ migrated, sessions } = { migrated: true }) => {
+      if (migrated) return database()
+      const isDirect = sessions === 'needed' || (sessions === 'preferred' && settings.databaseDirectUrl)
+      return isDirect ? direct() : unmigrated()
+    },
     databaseExists: () => databaseExists(settings),
     databaseNamed: (name, locale) => closing(openDatabaseNamed(settings, name, locale)),
     vault: async (location) => {
@@ -170,7 +180,14 @@ function once<T>(open: () => Promise<T>): () => Promise<T> {
 }
 
 async function openDatabase(
-  { databaseUrl, databaseConnections: maxConnections, home, patiences, onDatabase }: Drivers,
+  {
+    databaseUrl,
+    databaseDirectUrl: directUrl,
+    databaseConnections: maxConnections,
+    home,
+    patiences,
+    onDatabase,
+  }: Drivers,
   { migrated }: { migrated: boolean },
 ): Promise<Database> {
   if (databaseUrl === undefined) {
@@ -182,11 +199,12 @@ async function openDatabase(
   const { connectServer } = await import('./database/connect.ts')
   const { setDatabasePatience } = await import('./database/errors.ts')
   setDatabasePatience(patiences.database)
-  const server = connectServer(databaseUrl, { maxConnections })
+  const server = connectServer(databaseUrl, { maxConnections, directUrl })
   onDatabase(server)
-  if (!migrated) return server
-  const { assertMigrated } = await import('./database/migrate.ts')
   try {
+    await server.isPooled() // before a statement is prepared
+    if (!migrated) return server
+    const { assertMigrated } = await import('./database/migrate.ts')
     await assertMigrated(server.sql)
   } catch (error) {
     await server.close()
@@ -212,15 +230,25 @@ async function databaseExists({ databaseUrl, home }: ResolvedSettings): Promise<
 }
 
 async function openDatabaseNamed(
-  { databaseUrl, databaseConnections: maxConnections, onDatabase }: Drivers,
+  drivers: Drivers,
   name: string,
   locale: DatabaseLocale | undefined,
 ): Promise<Database> {
+  const { databaseUrl, databaseDirectUrl, databaseConnections: maxConnections, onDatabase } = drivers
   if (databaseUrl === undefined) {
     throw new RmbgError('USAGE', 'Only databases of a server have names, and DATABASE_URL is not set.')
   }
+  const base = await openDatabase({ ...drivers, onDatabase: () => {} }, { migrated: false })
+  try {
+    if (base.kind === 'server') await (await base.direct('A restore')).close()
+  } finally {
+    await base.close()
+  }
   const { connectServer, ensureDatabase } = await import('./database/connect.ts')
-  const named = connectServer(await ensureDatabase(databaseUrl, name, locale), { maxConnections })
+  const named = connectServer(await ensureDatabase(databaseDirectUrl ?? databaseUrl, name, locale), {
+    maxConnections,
+    isDirect: true,
+  })
   onDatabase(named)
   return named
 }

@@ -1,5 +1,5 @@
 import { countReferredObjects, forgetBackups, recordBackup } from '../database/backups.ts'
-import type { Database, DumpFormat, Snapshot } from '../database/contract.ts'
+import type { Database, DumpFormat, Lock, Snapshot } from '../database/contract.ts'
 import { tableFigures } from '../database/figures.ts'
 import { planMigrations } from '../database/migrate.ts'
 import { RmbgError } from '../errors.ts'
@@ -50,33 +50,42 @@ export interface BackupResult {
  */
 export async function takeBackup(services: BackupServices, options: BackupOptions): Promise<BackupResult> {
   const { database, vault } = services
-  const release = await database.tryLock('backup')
-  if (!release) throw new RmbgError('REFUSED', 'Another backup of this database is at work.')
-  // An object that is pruned while it is copied would be missed.
-  const releasePrune = options.objects ? await database.tryLock('prune') : async () => {}
+  const locks = await lockAll(database, options.objects)
+  const assertHeld = async () => {
+    for (const lock of locks) await lock.assertHeld()
+  }
   try {
-    if (!releasePrune) {
-      throw new RmbgError('REFUSED', 'A prune is at work on this database.', {
-        hint: 'Wait until it is done.',
-      })
-    }
     await vault.store.check(options.signal)
     for (const sentence of await assertRoom(services, options)) options.onStep(sentence)
     for (const backupId of await backupIds(vault, { complete: false })) await removeFolder(vault, backupId)
-    const { manifest, ...objects } = await writeBackup(services, options)
+    const { manifest, ...objects } = await writeBackup(services, options, assertHeld)
     await record(database, vault, manifest, options)
+    await assertHeld()
     const drilled = options.drill ? await drillBackup(services, manifest, options) : undefined
+    await assertHeld()
     const removed = await expire(services, manifest.backupId, options)
     return { ...objects, manifest: drilled?.manifest ?? manifest, drilled: drilled?.result, removed }
   } finally {
-    await releasePrune?.()
-    await release()
+    for (const lock of locks.reverse()) await lock.release()
+  }
+}
+
+async function lockAll(database: Database, objects: boolean): Promise<Lock[]> {
+  const backup = await database.lock('backup')
+  if (!objects) return [backup]
+  try {
+    // An object that is pruned while it is copied would be missed.
+    return [backup, await database.lock('prune')]
+  } catch (error) {
+    await backup.release()
+    throw error
   }
 }
 
 async function writeBackup(
   { database, store, vault }: BackupServices,
   { program, objects, signal, onObject, onStep }: BackupOptions,
+  assertHeld: () => Promise<void>,
 ): Promise<Pick<BackupResult, 'manifest' | 'copied' | 'missing' | 'damaged'>> {
   const snapshot = await database.openSnapshot()
   try {
@@ -109,7 +118,13 @@ async function writeBackup(
       },
       drill: null,
     }
+    await assertHeld()
     await writeManifest(vault, manifest)
+    // Whoever took over while this process stood still has removed the folder, as one of an interrupted backup.
+    await assertHeld().catch(async (error) => {
+      await removeFolder(vault, backupId)
+      throw error
+    })
     await failPoint('backup:done')
     return { manifest, copied, missing, damaged }
   } finally {

@@ -1,18 +1,22 @@
 import * as Flags from '@oclif/core/flags'
 import type { MigrationPlan } from '../database/migrate.ts'
+import type { MigrationEffect } from '../database/migration-effects.ts'
 import { BaseCommand, type Frame } from '../terminal/command.ts'
 import { exitStatus } from '../terminal/exit.ts'
+import { effectsText } from '../terminal/texts/migrate-text.ts'
 
 export interface MigrateResult {
   database: string
   applied: string[]
   pending: string[]
+  /** With --dry-run on a server: what they will block, and for about how long. */
+  effects?: MigrationEffect[]
 }
 
 export default class Migrate extends BaseCommand {
   static override summary = 'Bring the database to the schema of this program.'
   static override description =
-    `Applies the SQL files in migrations/ that the database lacks, each in one transaction. You can run it any number of times, and from several places at once. An embedded database migrates itself.
+    `Applies the SQL files in migrations/ that the database lacks, each in one transaction. You can run it any number of times, and from several places at once. A table that is in use is waited for in short tries, so that nobody queues behind it. An embedded database migrates itself.
 
 Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when migrations are pending, ${exitStatus.database} when the database cannot be reached or does not fit this program.`
   static override examples = [
@@ -27,7 +31,10 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
       description: 'only show what is applied and pending',
       exclusive: ['dry-run'],
     }),
-    'dry-run': Flags.boolean({ default: false, description: 'print the SQL that would run; write nothing' }),
+    'dry-run': Flags.boolean({
+      default: false,
+      description: 'print the SQL that would run, and what it will block; write nothing',
+    }),
     wait: Flags.integer({
       min: 0,
       helpValue: 'SECONDS',
@@ -50,13 +57,19 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
       const plan = { applied: [], pending: await shippedMigrations() }
       return this.#show('no embedded database yet', plan, flags)
     }
-    const database = await context.database({ migrated: false })
+    const database = await context.database({ migrated: false, sessions: 'preferred' })
     const { location } = database
     const plan = await planMigrations(database.sql)
-    if (onlyLooks) return this.#show(location, plan, flags)
+    if (onlyLooks) {
+      const { migrationEffects } = await import('../database/migration-effects.ts')
+      const isInUse = flags['dry-run'] && database.kind === 'server' // whoever migrates an embedded one has it alone
+      const effects = isInUse ? await migrationEffects(database.sql, plan.pending) : undefined
+      return this.#show(location, plan, flags, effects)
+    }
     const done = await applyMigrations(database, {
       onApplied: (name) => this.log(`applied  ${name}`),
-      onWaiting: () => this.logToStderr('Waiting for another migrator to finish.'),
+      onWaiting: (holder) => this.logToStderr(`Waiting for another migrator to finish: ${holder}.`),
+      onBlocked: (message) => this.logToStderr(message),
     })
     this.logToStderr(
       done.length > 0 ? 'The database is up to date.' : 'Nothing to do: the database is up to date.',
@@ -64,15 +77,20 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
     return { database: location, applied: [...plan.applied, ...done], pending: [] }
   }
 
-  #show(database: string, { applied, pending }: MigrationPlan, flags: { 'dry-run': boolean }): MigrateResult {
+  #show(
+    database: string,
+    { applied, pending }: MigrationPlan,
+    flags: { 'dry-run': boolean },
+    effects?: MigrationEffect[],
+  ): MigrateResult {
     if (flags['dry-run']) {
-      for (const { name, sql } of pending) this.log(`-- ${name}\n${sql}`)
+      for (const { name, sql } of pending) this.log(`-- ${name}\n${effectsText(name, effects)}${sql}`)
       if (pending.length === 0) this.logToStderr('Nothing to do: the database is up to date.')
     } else {
       for (const name of applied) this.log(`applied  ${name}`)
       for (const { name } of pending) this.log(`pending  ${name}`)
       if (pending.length > 0) process.exitCode = exitStatus.migrationsPending
     }
-    return { database, applied, pending: pending.map(({ name }) => name) }
+    return { database, applied, pending: pending.map(({ name }) => name), ...(effects && { effects }) }
   }
 }

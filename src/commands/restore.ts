@@ -59,7 +59,7 @@ export default class Restore extends BaseCommand {
           })
         }
         const database = await (flags.into === undefined
-          ? context.database({ migrated: false })
+          ? context.database({ migrated: false, sessions: 'needed' })
           : context.databaseNamed(flags.into, manifest.database.needs?.locale))
         this.logToStderr(`Restoring ${manifest.backupId} into ${database.location} …`)
         const { restoreBackup } = await import('../backup/restore.ts')

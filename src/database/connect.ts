@@ -2,25 +2,33 @@ import { randomBytes } from 'node:crypto'
 import { statfs } from 'node:fs/promises'
 import type postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
-import { tryAdvisoryLock } from './advisory-lock.ts'
 import { chosenEntries } from './archive-entries.ts'
-import type { Dump, ScratchRoom, ServerDatabase } from './contract.ts'
+import type { Dump, Lock, LockName, ScratchRoom, ServerDatabase } from './contract.ts'
 import { createDatabase, type DatabaseLocale, localeOf } from './database-locale.ts'
 import { databaseError, withDatabase } from './errors.ts'
 import { ensureSurroundings } from './extensions.ts'
 import { localDataFolder } from './indexes.ts'
+import { takeLock } from './locks.ts'
+import { lockMigrations } from './migration-lock.ts'
 import { ownBytes } from './own-bytes.ts'
 import { ownNames } from './own-objects.ts'
 import { restoreDatabase } from './pg-tools.ts'
 import { restorePlain } from './plain-dump.ts'
+import { answersThroughPooler, assertSameDatabase, needsSession, sharesSessions } from './pooler.ts'
+import { doNotPrepare, mayPrepare } from './prepared.ts'
 import { one } from './rows.ts'
 import { openClient } from './server/client.ts'
 import { locationOf, resolveServer, type Server } from './server/resolve.ts'
+import { takeSessionLock } from './session-lock.ts'
 import { openServerSnapshot } from './snapshot.ts'
 
 export interface ServerOptions {
   /** How many connections at most; by default what the URL says, or ten. */
   maxConnections?: number | undefined
+  /** A URL of the same database that leads past its pooler, for what needs a session of its own. */
+  directUrl?: string | undefined
+  /** Each connection is known to be a session of its own. */
+  isDirect?: boolean
 }
 
 /** What is assumed of nobody who said otherwise. */
@@ -37,30 +45,111 @@ const fewestConnections = 2
  * @throws RmbgError DATABASE_UNAVAILABLE when the URL is no PostgreSQL URL; CONFIG_INVALID when a parameter is unknown
  *   or cannot be honored
  */
-export function connectServer(url: string, { maxConnections }: ServerOptions = {}): ServerDatabase {
-  return connectTo(resolveServer(url), maxConnections)
+export function connectServer(url: string, { directUrl, ...options }: ServerOptions = {}): ServerDatabase {
+  const direct = directUrl === undefined ? undefined : resolveServer(directUrl)
+  return connectTo(resolveServer(url), { ...options, direct })
 }
 
-function connectTo(server: Server, maxConnections?: number): ServerDatabase {
+interface ConnectOptions extends Omit<ServerOptions, 'directUrl'> {
+  direct?: Server | undefined
+  /** False: no statement is prepared, whatever answers. */
+  prepares?: boolean
+}
+
+function connectTo(
+  server: Server,
+  { maxConnections, direct: other, isDirect = false, prepares = true }: ConnectOptions,
+): ServerDatabase {
   const ofUrl = server.maxConnections && Math.max(server.maxConnections, fewestConnections)
   const sql = openClient(server, {
     maxConnections: maxConnections ?? ofUrl ?? defaultConnections,
-    prepare: server.prepare,
+    prepare: prepares && server.prepare !== false,
   })
+  const forget = mayPrepare(sql)
+  const location = locationOf(server)
+  let pooled: Promise<boolean> | undefined
+  const isPooled = () => {
+    pooled ??= recognisePooler(sql, server.prepare).catch((error) => {
+      pooled = undefined // to be asked again
+      throw error
+    })
+    return pooled
+  }
+  let compared: Promise<void> | undefined
+  const direct = async (what: string): Promise<Server> => {
+    if (isDirect) return server
+    if (other === undefined) {
+      if (await isPooled()) throw needsSession(what, 'DATABASE_URL')
+      return server
+    }
+    compared ??= assertIsDirect({ sql, location }, other, what)
+    await compared
+    return other
+  }
+  const openDirect = async (what: string, connections: number | undefined) =>
+    connectTo(await direct(what), { maxConnections: connections, isDirect: true })
   return {
     kind: 'server',
     sql,
-    location: locationOf(server),
+    location,
     origin: () => originOf(sql),
     restores: ['custom', 'plain'],
     flush: async () => {},
-    tryLock: (name) => tryAdvisoryLock(sql, name),
+    isPooled,
+    direct: (what) => openDirect(what, maxConnections),
+    lock: (name) => lock(sql, name, () => openDirect('A lock of a role that may only read', 1)),
+    lockMigrations: (options) =>
+      lockMigrations(connectTo(server, { maxConnections: 1, prepares: false }), options),
     useAlone: async () => {},
-    openSnapshot: () => openServerSnapshot(connectTo(server, 1), server),
-    restore: (dump) => restore(sql, server, dump),
+    openSnapshot: async () => {
+      const session = await direct('pg_dump')
+      return openServerSnapshot(connectTo(session, { maxConnections: 1, isDirect: true }), session)
+    },
+    restore: async (dump) => restore(sql, await direct('pg_restore'), dump),
     checkScratch: () => checkScratch(sql),
-    openScratch: () => openScratch(sql, server),
-    close: () => sql.end({ timeout: 5 }),
+    openScratch: async () => {
+      const session = await direct('A drill')
+      return openScratch(connectTo(session, { maxConnections: 2, isDirect: true }), session)
+    },
+    close: async () => {
+      forget()
+      await sql.end({ timeout: 5 })
+    },
+  }
+}
+
+/** Asked before anything is prepared: the pooler would keep it in a session that others get. */
+async function recognisePooler(sql: postgres.Sql, prepare: boolean | undefined): Promise<boolean> {
+  const isPooled = await answersThroughPooler(sql)
+  if (isPooled && prepare === undefined) doNotPrepare(sql)
+  return isPooled
+}
+
+async function assertIsDirect(
+  pooled: Pick<ServerDatabase, 'sql' | 'location'>,
+  server: Server,
+  what: string,
+): Promise<void> {
+  const open = () => connectTo(server, { maxConnections: 1 })
+  if (await sharesSessions(open)) throw needsSession(what, 'DATABASE_DIRECT_URL')
+  const direct = open()
+  try {
+    await assertSameDatabase(pooled, direct)
+  } finally {
+    await direct.close()
+  }
+}
+
+async function lock(
+  sql: postgres.Sql,
+  name: LockName,
+  openSession: () => Promise<ServerDatabase>,
+): Promise<Lock> {
+  try {
+    return await takeLock(sql, name)
+  } catch (error) {
+    if (!(error instanceof RmbgError) || error.code !== 'DATABASE_DENIED') throw error
+    return takeSessionLock(await openSession(), name)
   }
 }
 
@@ -109,24 +198,33 @@ async function restore(
 
 const scratchPrefix = 'rmbg_drill_'
 
-async function openScratch(sql: postgres.Sql, server: Server): Promise<ServerDatabase> {
-  const left = await withDatabase(
-    () => sql<{ name: string }[]>`
-      select datname as name from pg_database d where datname like ${`${scratchPrefix}%`}
-        and not exists (select from pg_stat_activity a where a.datid = d.oid)`,
-  )
+/** @param client for this alone; it is closed with the trial database */
+async function openScratch(client: ServerDatabase, server: Server): Promise<ServerDatabase> {
+  const { sql } = client
   const drop = (name: string) => withDatabase(() => sql`drop database if exists ${sql(name)}`)
-  for (const { name } of left) await drop(name)
   const name = `${scratchPrefix}${randomBytes(6).toString('hex')}`
-  const searchPath = await searchPathOfDatabase(sql)
-  await createDatabase(sql, name, await localeOf(sql)).catch((cause) => Promise.reject(mayNotCreate(cause)))
-  const session = { ...server.session, ...(searchPath !== undefined && { search_path: searchPath }) }
-  const scratch = connectTo({ ...server, database: name, session }, 2)
+  let session: Server['session']
+  try {
+    const left = await withDatabase(
+      () => sql<{ name: string }[]>`
+        select datname as name from pg_database d where datname like ${`${scratchPrefix}%`}
+          and not exists (select from pg_stat_activity a where a.datid = d.oid)`,
+    )
+    for (const { name } of left) await drop(name)
+    const searchPath = await searchPathOfDatabase(sql)
+    await createDatabase(sql, name, await localeOf(sql)).catch((cause) => Promise.reject(mayNotCreate(cause)))
+    session = { ...server.session, ...(searchPath !== undefined && { search_path: searchPath }) }
+  } catch (error) {
+    await client.close()
+    throw error
+  }
+  const scratch = connectTo({ ...server, database: name, session }, { maxConnections: 2, isDirect: true })
   return {
     ...scratch,
     close: async () => {
       await scratch.close()
       await drop(name)
+      await client.close()
     },
   }
 }

@@ -12,6 +12,27 @@ export type Database = ServerDatabase | EmbeddedDatabase
 /** Things that only one process at a time may do with a database. */
 export type LockName = 'prune' | 'backup'
 
+export interface Lock {
+  /** Names it in statements that must not happen without it (`fence`); undefined where it cannot be lost. */
+  id: string | undefined
+  /** @throws RmbgError REFUSED when the lock was lost to another process meanwhile */
+  assertHeld(): Promise<void>
+  release(): Promise<void>
+}
+
+/** A lock by which one process at a time migrates a server. */
+export interface MigrationLock {
+  /** @throws RmbgError of family `database` when the transaction that is the lock has ended */
+  assertHeld(): Promise<void>
+  release(): Promise<void>
+}
+
+export interface MigrationLockOptions {
+  signal?: AbortSignal
+  /** Told once, when somebody else has it, who and since when. */
+  onWaiting?: (holder: string) => void
+}
+
 interface CommonDatabase {
   sql: postgres.Sql
   /** For people and logs; never holds a password. */
@@ -32,11 +53,12 @@ interface CommonDatabase {
    */
   flush(): Promise<void>
   /**
-   * Makes sure that one process at a time does a thing with this database. The lock ends with the process.
+   * Makes sure that one process at a time does a thing with this database. The lock ends with the process, on a server
+   * also when the process stands still for longer than its lease.
    *
-   * @returns releases it; undefined when another process has it
+   * @throws RmbgError REFUSED naming who has it, and since when
    */
-  tryLock(name: LockName): Promise<(() => Promise<void>) | undefined>
+  lock(name: LockName): Promise<Lock>
   /**
    * Makes sure that no other process uses an embedded database from here on, until this one ends. A server keeps its
    * sessions apart by itself.
@@ -44,6 +66,12 @@ interface CommonDatabase {
    * @throws RmbgError DATABASE_LOCKED when another process uses it
    */
   useAlone(): Promise<void>
+  /**
+   * Lets one process at a time migrate; others wait here.
+   *
+   * @throws RmbgError of family `database`, or the signal's reason
+   */
+  lockMigrations(options: MigrationLockOptions): Promise<MigrationLock>
   /** Opens a session that sees the database as it is now and none of the later changes. */
   openSnapshot(): Promise<Snapshot>
   /**
@@ -72,6 +100,19 @@ interface CommonDatabase {
 
 export interface ServerDatabase extends CommonDatabase {
   kind: 'server'
+  /**
+   * Whether a pooler answers. Where one does, no statement is prepared from then on.
+   *
+   * @throws RmbgError of family `database`
+   */
+  isPooled(): Promise<boolean>
+  /**
+   * Connects to this database so that each connection is a session: past the pooler, where there is one.
+   *
+   * @param what needs sessions, at the start of a sentence
+   * @throws RmbgError REFUSED when there is no such way, or it leads to another database
+   */
+  direct(what: string): Promise<ServerDatabase>
 }
 
 /** PGlite in this process, or in another one of the same user. */

@@ -3,11 +3,12 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import postgres from 'postgres'
 import { takeLock } from '../system/lock.ts'
-import type { EmbeddedDatabase, LockName, Snapshot } from './contract.ts'
+import type { EmbeddedDatabase, Lock, LockName, Snapshot } from './contract.ts'
 import { EmbeddedAccess, folderError, login } from './embedded-access.ts'
 import { clusterIn, noteMigrated, syncTree } from './embedded-cluster.ts'
 import { patiently } from './errors.ts'
 import { releaseJobsOfTheDead } from './leases.ts'
+import { lockedBy } from './locks.ts'
 import { applyMigrations } from './migrate.ts'
 import { ownBytes } from './own-bytes.ts'
 import { plainDump, restorePlain } from './plain-dump.ts'
@@ -81,8 +82,10 @@ function databaseOf(
       await patiently(() => sql`checkpoint`)
       await syncTree(cluster).catch((cause) => Promise.reject(folderError(folder, cause)))
     },
-    tryLock: (name) => tryLock(folder, name),
+    lock: (name) => lock(folder, name),
     useAlone,
+    // Whoever migrates it has it alone.
+    lockMigrations: async () => ({ assertHeld: async () => {}, release: async () => {} }),
     openSnapshot: () => openSnapshot(sql, access),
     restore: async ({ open }) => {
       await useAlone()
@@ -100,14 +103,14 @@ function databaseOf(
 }
 
 /** A lock that ends with the process, and not with the holder of the database. */
-async function tryLock(folder: string, name: LockName): Promise<(() => Promise<void>) | undefined> {
-  const taken = new Error('taken')
-  try {
-    return await takeLock(join(folder, `${name}.lock`), () => taken)
-  } catch (cause) {
-    if (cause === taken) return undefined
-    throw folderError(folder, cause)
-  }
+async function lock(folder: string, name: LockName): Promise<Lock> {
+  const release = await takeLock(join(folder, `${name}.lock`), (holder) =>
+    lockedBy({
+      who: holder ? `${holder.command} (process ${holder.pid})` : 'Another process',
+      since: holder?.since ?? 'this moment',
+    }),
+  ).catch((cause) => Promise.reject(folderError(folder, cause)))
+  return { id: undefined, assertHeld: async () => {}, release }
 }
 
 /** Nobody else can change the database while this process has it to itself. */

@@ -2,6 +2,7 @@ import pRetry from 'p-retry'
 import { RmbgError } from '../errors.ts'
 import { type Away, type Patience, patience } from '../system/patience.ts'
 import { holderEnded } from './holder-socket.ts'
+import { isUnknownStatement, stopPreparing } from './prepared.ts'
 import { noHost } from './server/choose.ts'
 import { tellingOf } from './tellings.ts'
 
@@ -104,19 +105,24 @@ export function setDatabasePatience(given: Patience): void {
  */
 export function patiently<T>(question: () => PromiseLike<T>): Promise<T> {
   return patient(async () => {
-    for (let left = holdersInARow; ; left--) {
+    for (let left = triesInARow; ; left--) {
       try {
         return await question()
       } catch (cause) {
         const error = databaseError(cause)
-        if (codeOf(error) !== holderEnded || left === 0) throw error
+        if (left === 0) throw error
+        if (isUnknownStatement((error.cause ?? {}) as Cause)) stopPreparing()
+        else if (codeOf(error) !== holderEnded) throw error
       }
     }
   }, awayOf)
 }
 
-/** An embedded database whose holder ended is asked again at once: whoever asks waits for the next holder, or becomes it. */
-const holdersInARow = 10
+/**
+ * An embedded database whose holder ended is asked again at once: whoever asks waits for the next holder, or becomes it.
+ * So is a pooler whose session did not know a prepared statement: it was not executed.
+ */
+const triesInARow = 10
 
 /**
  * Runs a statement again when the connection was lost under it (`patiently`), or when it collided with another one.

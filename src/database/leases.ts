@@ -3,6 +3,9 @@ import type postgres from 'postgres'
 import { ownerIsDead, ownerIsOfEarlierBoot } from '../system/owner.ts'
 import { withDatabase } from './errors.ts'
 
+/** A job whose heartbeat is older than this belongs to a dead run and may be taken over. Tests cannot wait a minute. */
+export const leaseMs = Number(process.env.RMBG_LEASE_MS ?? 60_000)
+
 /** A run that claims and holds jobs. */
 export interface Run {
   id: string

@@ -4,15 +4,19 @@ import type postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { sha256Of } from '../system/sha256.ts'
-import type { Database } from './contract.ts'
+import type { Database, MigrationLockOptions } from './contract.ts'
 import { assertUtf8 } from './encoding.ts'
 import { connectionIsLost, databaseError, patiently } from './errors.ts'
 import { one } from './rows.ts'
 import { withSession } from './session.ts'
 
 const folder = new URL('../../migrations/', import.meta.url)
-/** Any fixed number, the same in every release: migrators of one database meet at this lock. */
-const lockKey = 7_262_671_401
+/** Longer than this a migration does not wait for a lock: whoever wants the same table would queue behind it. */
+const lockTimeoutMs = 3000
+/** Between two tries, others get at the table. */
+const pauseMs = 5000
+/** How long a table may be in use before a migration is given up. */
+const tryForMs = 10 * 60_000
 
 export interface Migration {
   /** Number and name, as the file: `0001_extensions`. */
@@ -21,8 +25,8 @@ export interface Migration {
   /** Hex SHA-256 of the file with line endings normalised. */
   sha256: string
   /**
-   * False when the file's first line is `-- no-transaction`. It then holds one statement that may be repeated (`if not
-   * exists`), for a crash may come between the statement and its record.
+   * False when the file's first line is `-- no-transaction`. It then holds statements that may be repeated, each ending
+   * a line by its `;`, for a crash may come between them and their record: `create index concurrently if not exists …`.
    */
   transaction: boolean
 }
@@ -106,18 +110,19 @@ export async function assertMigrated(sql: postgres.Sql): Promise<void> {
   )
 }
 
-export interface ApplyOptions {
-  signal?: AbortSignal
+export interface ApplyOptions extends MigrationLockOptions {
   onApplied?: (name: string) => void
-  onWaiting?: () => void
+  /** Told once a migration, when a table that it changes is in use: a sentence. */
+  onBlocked?: (message: string) => void
   /** Tests bring their own. */
   shipped?: Migration[]
+  times?: { lockTimeoutMs: number; pauseMs: number; tryForMs: number }
 }
 
 /**
  * Applies what is pending, each file and its record in one transaction. Of several migrators at once one works and
  * the others wait by asking again: waiting inside the lock would hold a snapshot that CREATE INDEX CONCURRENTLY
- * waits for in turn.
+ * waits for in turn. A table that is in use is waited for in short tries, so that nobody queues behind this one.
  *
  * @returns the names of what was applied, in order
  * @throws RmbgError of family `database`, or the signal's reason; what was applied before stays applied. A database
@@ -129,41 +134,57 @@ export async function applyMigrations(database: Database, options: ApplyOptions 
   const { pending } = await planMigrations(database.sql, shipped)
   if (pending.length === 0) return []
   await database.useAlone()
-  return withSession(database.sql, async (connection) => {
-    await lock(connection, options)
-    try {
+  const lock = await database.lockMigrations(options)
+  try {
+    return await withSession(database.sql, async (connection) => {
       await createRecords(connection)
       const done: string[] = []
       // Planned again: another migrator may have done it all while this one waited.
       for (const migration of (await planOn(connection, shipped)).pending) {
         options.signal?.throwIfAborted()
         await failPoint('migrate:begun')
-        await apply(connection, migration)
+        await lock.assertHeld()
+        await applyInTries(connection, migration, options)
         await failPoint('migrate:committed')
         options.onApplied?.(migration.name)
         done.push(migration.name)
       }
-      await unlock(connection)
       return done
-    } catch (error) {
-      // A lost connection has lost its lock too.
-      if (!connectionIsLost(databaseError(error))) await unlock(connection)
-      throw error
-    }
-  })
+    })
+  } finally {
+    await lock.release()
+  }
 }
 
-const unlock = (connection: postgres.ReservedSql) => connection`select pg_advisory_unlock(${lockKey})`
-
-async function lock(connection: postgres.ReservedSql, { signal, onWaiting }: ApplyOptions): Promise<void> {
-  for (let waiting = false; ; waiting = true) {
-    const [row] = await connection`select pg_try_advisory_lock(${lockKey}) as locked`.catch((cause) =>
-      Promise.reject(databaseError(cause)),
-    )
-    if (row?.locked) return
-    if (!waiting) onWaiting?.()
-    await sleep(200, undefined, signal && { signal })
+async function applyInTries(
+  connection: postgres.ReservedSql,
+  migration: Migration,
+  { signal, onBlocked, times = { lockTimeoutMs, pauseMs, tryForMs } }: ApplyOptions,
+): Promise<void> {
+  const until = Date.now() + times.tryForMs
+  for (let isFirst = true; ; isFirst = false) {
+    try {
+      return await apply(connection, migration, times.lockTimeoutMs)
+    } catch (error) {
+      const isBlocked = ((error as RmbgError).cause as { code?: string } | undefined)?.code === '55P03'
+      if (!isBlocked || Date.now() >= until) throw error
+    }
+    if (isFirst) onBlocked?.(await blockedText(connection, migration))
+    await sleep(times.pauseMs, undefined, signal && { signal })
   }
+}
+
+async function blockedText(connection: postgres.ReservedSql, { name }: Migration): Promise<string> {
+  const [row] = await connection`
+    select a.pid, nullif(a.application_name, '') as name, a.state,
+      to_char(a.xact_start at time zone 'UTC', 'HH24:MI:SS "UTC"') as since
+    from pg_stat_activity a
+    where a.pid <> pg_backend_pid() and a.xact_start is not null and exists (
+      select from pg_locks l join pg_class c on c.oid = l.relation
+      where l.pid = a.pid and l.granted and c.relnamespace = current_schema()::regnamespace)
+    order by a.xact_start limit 1`.catch((cause) => Promise.reject(databaseError(cause)))
+  const who = row ? ` by session ${row.pid} (${row.name ?? 'no name'}, ${row.state}) since ${row.since}` : ''
+  return `Migration ${name} changes a table that is in use${who}. It is tried again every few seconds, so that nobody has to wait for it.`
 }
 
 async function createRecords(connection: postgres.ReservedSql): Promise<void> {
@@ -182,23 +203,25 @@ async function createRecords(connection: postgres.ReservedSql): Promise<void> {
 async function apply(
   connection: postgres.ReservedSql,
   { name, sql, sha256, transaction }: Migration,
+  lockTimeoutMs: number,
 ): Promise<void> {
   const record = () => connection`insert into schema_migrations (name, sha256) values (${name}, ${sha256})`
   try {
     if (!transaction) {
-      await connection.unsafe(sql)
+      for (const statement of statementsOf(sql)) await applyAlone(connection, statement)
       await failPoint('migrate:applied')
       await record()
       return
     }
     await connection`begin`
+    await connection`select set_config('lock_timeout', ${`${lockTimeoutMs}ms`}, true)`
     await connection.unsafe(sql)
     await record()
     await failPoint('migrate:applied')
     await connection`commit`
   } catch (cause) {
     const error = databaseError(cause)
-    if (!connectionIsLost(error)) await connection`rollback`
+    if (transaction && !connectionIsLost(error)) await connection`rollback`
     const { code, message } = error
     const hint = hints[(cause as { code?: string }).code ?? ''] ?? error.hint
     throw new RmbgError(
@@ -207,6 +230,34 @@ async function apply(
       { ...(hint !== undefined && { hint }), cause },
     )
   }
+}
+
+/** The statements of a file that has no transaction, each ending a line. */
+const statementsOf = (sql: string): string[] =>
+  sql
+    .replaceAll(/^\s*--.*$/gm, '')
+    .split(/;\s*$/m)
+    .map((statement) => statement.trim())
+    .filter(Boolean)
+
+const concurrentIndex = /^create\s+(?:unique\s+)?index\s+concurrently\s+if\s+not\s+exists\s+(\w+)/i
+
+/**
+ * Runs a statement outside a transaction. A concurrent build that was killed leaves an invalid index, which `if not
+ * exists` would take for the finished one: it is dropped first.
+ */
+async function applyAlone(connection: postgres.ReservedSql, statement: string): Promise<void> {
+  const [, index] = concurrentIndex.exec(statement) ?? []
+  if (index !== undefined && (await isInvalid(connection, index)))
+    await connection`drop index concurrently ${connection(index)}`
+  await connection.unsafe(statement)
+}
+
+async function isInvalid(connection: postgres.ReservedSql, index: string): Promise<boolean> {
+  const found = await connection`
+    select 1 from pg_index x join pg_class c on c.oid = x.indexrelid
+    where c.relname = ${index} and c.relnamespace = current_schema()::regnamespace and not x.indisvalid`
+  return found.length > 0
 }
 
 /** What a failed migration most often means, by SQLSTATE. */

@@ -79,7 +79,9 @@ export async function dumpDatabase(
     // With --schema there are none, unless they are named, which pg_dump can since its release 14.
     ...(serverMajor < 14 ? [] : own.extensions.map(({ name }) => `--extension=${pattern(name)}`)),
   ]
-  const args = ['--format=custom', `--snapshot=${snapshot}`, '--no-password', ...choice]
+  // Of processes that are at work now, and mean nothing to whoever restores.
+  const without = '--exclude-table-data=*.command_locks'
+  const args = ['--format=custom', `--snapshot=${snapshot}`, '--no-password', without, ...choice]
   const { env, remove } = await libpqEnvironment(server)
   const dump = spawn(path, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = outcome('pg_dump', dump)

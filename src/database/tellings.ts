@@ -23,6 +23,15 @@ const refusedLogin: Telling = {
   sentence: (place, reason) => `${place} refused the login: ${reason}.`,
   hint: 'Check user, password and sslmode in DATABASE_URL, or the password file.',
 }
+/** PgBouncer begins no session with a setting that it cannot give to every client of the pool. */
+const refusedByPooler: Telling = {
+  code: 'DATABASE_DENIED',
+  sentence: (_, reason) =>
+    `The pooler in front of the database refuses the setting ${settingIn(reason)} of the connection.`,
+  hint: (reason) =>
+    `Take ${settingIn(reason)} out of DATABASE_URL and set it for the role (ALTER ROLE … SET …), or add it to ignore_startup_parameters of PgBouncer, which drops it.`,
+}
+const settingIn = (reason: string): string => /parameter(?: in options)?: (\S+)/.exec(reason)?.[1] ?? '?'
 const refusedSetting: Telling = {
   code: 'DATABASE_DENIED',
   sentence: (place, reason) => `${place} refused a setting of the connection: ${reason}.`,
@@ -61,7 +70,7 @@ const schemaMissing: Telling = {
 const statementGone: Telling = {
   code: 'DATABASE_ERROR',
   sentence: (_, reason) => `A prepared statement is not where it was made: ${reason}.`,
-  hint: 'A pooler in transaction mode stands before the server: add pgbouncer=true to DATABASE_URL.',
+  hint: 'A pooler in transaction mode stands before the server: add prepare=false to DATABASE_URL.',
 }
 const wrongCharacter: Telling = {
   code: 'DATABASE_ERROR',
@@ -221,7 +230,7 @@ const tlsCode = /^(ERR_SSL_|ERR_OSSL_|ERR_TLS_|EPROTO$)/
 /** @returns undefined for what nobody foresaw */
 export function tellingOf(code: string, reason: string): Telling | undefined {
   // PgBouncer 1.18 says everything with this code of a broken protocol.
-  if (code === '08P01' && /startup parameter/.test(reason)) return refusedSetting
+  if (code === '08P01' && /startup parameter/.test(reason)) return refusedByPooler
   if (/^(42704|22023|42602)$/.test(code) && /(configuration )?parameter "/.test(reason)) return refusedSetting
   if (code === '08P01' && /no such database|database .* does not exist/.test(reason)) return noDatabase
   if (code === '08P01' && /no such user|auth/.test(reason)) return refusedLogin

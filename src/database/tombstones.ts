@@ -2,6 +2,7 @@ import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
 import { type JobFilter, jobCondition } from './filters.ts'
 import { keptOriginal } from './kept.ts'
+import { fence } from './locks.ts'
 import { one } from './rows.ts'
 import { hasSharedKey } from './shared-originals.ts'
 import { utc } from './sql-time.ts'
@@ -228,19 +229,21 @@ export interface RetireOptions {
   jobIds: readonly string[]
   /** The objects stay: the tombstones are all that will be known of them. */
   kept: boolean
+  /** Of the lock for `prune`. */
+  lockId?: string | undefined
 }
 
 /**
  * Turns jobs into tombstones: row and tombstone change places in one statement, so that at no moment an object is
  * without either. Jobs that are not due any more, and those that somebody is working on at this moment, are left out.
  *
- * @returns how many, and the bytes of their objects
+ * @returns how many, and the bytes of their objects; undefined, and nothing is done, where the lock was lost
  */
 export async function retireJobs(
   sql: postgres.Sql,
   policy: PrunePolicy,
-  { kind, before, jobIds, kept }: RetireOptions,
-): Promise<{ jobs: number; bytes: number }> {
+  { kind, before, jobIds, kept, lockId }: RetireOptions,
+): Promise<{ jobs: number; bytes: number } | undefined> {
   if (jobIds.length === 0) return { jobs: 0, bytes: 0 }
   const condition = await isOldAndChosen(sql, policy, kind, before)
   const { keepLast } = policy
@@ -261,13 +264,15 @@ export async function retireJobs(
     kind === 'completed'
       ? sql`true`
       : sql`(d.content is null or pg_try_advisory_xact_lock(hashtextextended(d.content, 0)))`
-  const rows = await withDatabase<{ jobs: number; bytes: number }>(
+  const rows = await withDatabase<{ jobs: number; bytes: number; isHeld: boolean }>(
     () => sql`
-      with old as materialized (
+      with fence as materialized (
+        ${fence(sql, lockId)}
+      ), old as materialized (
         select j.job_id, j.user_id, j.created_at, j.status, j.attempt,
           encode(j.content_sha256, 'hex') || encode(j.fingerprint, 'hex') as content
         from image_process_jobs j
-        where j.job_id in ${sql(jobIds)} and ${condition()}
+        where exists (select from fence) and j.job_id in ${sql(jobIds)} and ${condition()}
       ), ${newest} due as materialized (
         select * from old where ${isPastNewest}
       ), free as materialized (
@@ -286,9 +291,11 @@ export async function retireJobs(
           case when ${hasSharedKey(sql, sql`gone`)} then ${keptOriginal(sql, sql`gone`)} end, bytes, ${kept}
         from gone
       )
-      select (select count(*) from gone)::float8 as jobs, (select coalesce(sum(bytes), 0) from gone)::float8 as bytes`,
+      select (select count(*) from gone)::float8 as jobs, (select coalesce(sum(bytes), 0) from gone)::float8 as bytes,
+        exists (select from fence) as "isHeld"`,
   )
-  return one(rows)
+  const { isHeld, ...retired } = one(rows)
+  return isHeld ? retired : undefined
 }
 
 export interface Tombstone {

@@ -3,9 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '../database/contract.ts'
 import { type Run, releaseJobs, renewLeases } from '../database/leases.ts'
 
-/** A job whose heartbeat is older than this belongs to a dead run and may be taken over. Tests cannot wait a minute. */
-export const leaseMs = Number(process.env.RMBG_LEASE_MS ?? 60_000)
-
 /**
  * Renews the leases of a run in the background.
  *

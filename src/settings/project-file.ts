@@ -13,6 +13,7 @@ type Names = 'a server' | 'a bucket' | 'a secret' | 'a place' | 'a file' | 'noth
 const named: Record<SettingName, Names> = {
   home: 'a place',
   databaseUrl: 'a server',
+  databaseDirectUrl: 'a server',
   databaseConnections: 'nothing',
   s3Bucket: 'a bucket',
   s3BucketOriginal: 'a bucket',

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Database } from '../database/contract.ts'
+import type { Database, Lock } from '../database/contract.ts'
 import { timeAgo } from '../database/sql-time.ts'
 import {
   backupsSince,
@@ -13,6 +13,7 @@ import {
   type LaterBackup,
   logSize,
   type PrunePolicy,
+  type RetireOptions,
   removeTombstones,
   retireJobs,
   type Tombstone,
@@ -103,7 +104,7 @@ type DueLists = Record<DueKind, LongList<string>>
  *
  * @param store is opened when the plan is executed
  * @throws RmbgError REFUSED when the clocks of database and machine disagree; `execute` also when another prune is at
- *   work
+ *   work, or took over from this one while it stood still
  */
 export async function planPrune(
   { database, store }: { database: Database; store: () => Promise<ObjectStore> },
@@ -125,14 +126,14 @@ export async function planPrune(
       assertAllowed,
       execute: async (execution) => {
         assertAllowed()
-        const release = await lockForPrune(database)
+        const lock = await database.lock('prune')
         try {
-          return await execute({ database, store: await store() }, lists, figures, {
+          return await execute({ database, store: await store(), lock }, lists, figures, {
             ...options,
             ...execution,
           })
         } finally {
-          await release()
+          await lock.release()
         }
       },
       close,
@@ -205,17 +206,11 @@ function assertWithinShare(figures: PruneFigures, maxShare: number): void {
   )
 }
 
-async function lockForPrune(database: Database): Promise<() => Promise<void>> {
-  const release = await database.tryLock('prune')
-  if (release) return release
-  throw new RmbgError('REFUSED', 'Another prune, or a backup of the objects, is at work on this database.', {
-    hint: 'Wait until it is done.',
-  })
-}
-
 interface Services {
   database: Database
   store: ObjectStore
+  /** For `prune`. A process that stood still may have lost it, and must then do nothing more. */
+  lock: Lock
 }
 
 async function execute(
@@ -265,7 +260,7 @@ async function deleteJobs(
   result: PruneResult,
 ): Promise<number> {
   const { policy, keepObjects, onJobs } = options
-  const { jobs, bytes } = await retireJobs(services.database.sql, policy, { ...batch, kept: keepObjects })
+  const { jobs, bytes } = await retire(services, policy, { ...batch, kept: keepObjects })
   await failPoint('prune:retired')
   result.jobs += jobs
   result.bytes += bytes
@@ -275,9 +270,22 @@ async function deleteJobs(
   return jobs
 }
 
+async function retire(
+  { database: { sql }, lock }: Services,
+  policy: PrunePolicy,
+  batch: Omit<RetireOptions, 'lockId'>,
+): Promise<{ jobs: number; bytes: number }> {
+  for (;;) {
+    const retired = await retireJobs(sql, policy, { ...batch, lockId: lock.id })
+    if (retired) return retired
+    // The lease has ended. Where nobody took the lock since, it is renewed, and the batch tried again.
+    await lock.assertHeld()
+  }
+}
+
 /** Deletes the objects of all tombstones that are due, then the tombstones. */
 async function deleteObjects(
-  { database, store }: Services,
+  { database, store, lock }: Services,
   { versions, signal }: Pick<PruneOptions & PruneExecution, 'versions' | 'signal'>,
   result: PruneResult,
 ): Promise<void> {
@@ -286,6 +294,7 @@ async function deleteObjects(
     if (tombstones.length === 0) return
     const found: string[] = []
     for (const tombstone of tombstones) found.push(...(await keysOf(store, tombstone)))
+    await lock.assertHeld()
     const { keys, everKeys } = await unneeded(database, [...new Set(found)])
     await store.remove(keys)
     await failPoint('prune:removed')

@@ -55,13 +55,13 @@ describe('an error of PostgreSQL', () => {
       '26000',
       'prepared statement "x1" does not exist',
       'A prepared statement is not where it was made: prepared statement "x1" does not exist.',
-      /pgbouncer=true/,
+      /prepare=false/,
     ],
     [
       '42P05',
       'prepared statement "x1" already exists',
       'A prepared statement is not where it was made: prepared statement "x1" already exists.',
-      /pgbouncer=true/,
+      /prepare=false/,
     ],
     [
       '55006',
@@ -104,7 +104,7 @@ describe('an error of PostgreSQL', () => {
     [
       '08P01',
       'unsupported startup parameter: search_path',
-      'The database server refused a setting of the connection: unsupported startup parameter: search_path.',
+      'The pooler in front of the database refuses the setting search_path of the connection.',
       /ALTER ROLE/,
     ],
     [

@@ -188,6 +188,63 @@ describeWith('RMBG_TEST_DATABASE_URL')('a server', () => {
     expect(done.flat().sort()).toEqual(['0001_first', '0002_index'])
   })
 
+  it('with a table in use is waited for in short tries, and nobody queues behind them', async () => {
+    const { href } = await inSchema()
+    const [reader, other, migrator] = [connectTo(href), connectTo(href), connectTo(href)]
+    await applyMigrations(migrator, { shipped: [first] })
+    await reader.sql`begin`
+    const [session] = await reader.sql`select pg_backend_pid() as pid from first`
+    const column = migration('0002_column', 'alter table first add column m integer;')
+    const told: string[] = []
+    const applying = applyMigrations(migrator, {
+      shipped: [first, column],
+      onBlocked: (message) => told.push(message),
+      times: { lockTimeoutMs: 50, pauseMs: 50, tryForMs: 600_000 },
+    })
+    await expect.poll(() => told).toEqual([expect.stringMatching(`0002_column .*session ${session!.pid} `)])
+    for (let times = 0; times < 10; times++)
+      expect(await other.sql`select m from first`.catch(({ code }) => code)).toBe('42703')
+    await reader.sql`commit`
+    expect(await applying).toEqual(['0002_column'])
+  })
+
+  it('with a table in use for too long is given up with a sentence, and left as it was', async () => {
+    const { href } = await inSchema()
+    const [reader, migrator] = [connectTo(href), connectTo(href)]
+    await applyMigrations(migrator, { shipped: [first] })
+    await reader.sql`begin`
+    await reader.sql`select 1 from first`
+    const column = migration('0002_column', 'alter table first add column m integer;')
+    const times = { lockTimeoutMs: 50, pauseMs: 50, tryForMs: 100 }
+    await expect(applyMigrations(migrator, { shipped: [first, column], times })).rejects.toMatchObject({
+      code: 'DATABASE_ERROR',
+      message: expect.stringMatching(/0002_column failed and was undone: A table is locked by somebody else/),
+    })
+    await reader.sql`commit`
+    expect(await applyMigrations(migrator, { shipped: [first, column] })).toEqual(['0002_column'])
+  })
+
+  it('builds an index anew that a killed build left half done', async () => {
+    const database = connectTo((await inSchema()).href)
+    const twice = migration(
+      '0001_first',
+      'create table first (n integer); insert into first values (1), (1);',
+    )
+    const unique = migration(
+      '0002_unique',
+      '-- no-transaction\ncreate unique index concurrently if not exists u on first (n);\nanalyze first;\n',
+      { transaction: false },
+    )
+    await expect(applyMigrations(database, { shipped: [twice, unique] })).rejects.toThrow(
+      '0002_unique failed',
+    )
+    await database.sql`truncate first`
+    expect(await applyMigrations(database, { shipped: [twice, unique] })).toEqual(['0002_unique'])
+    expect(
+      await database.sql`select indisvalid as valid from pg_index where indexrelid = 'u'::regclass`,
+    ).toEqual([{ valid: true }])
+  })
+
   it('that ends the connection in the middle of a migration keeps nothing of it', async () => {
     const database = connectTo((await inSchema()).href)
     const killing = migration(

@@ -121,7 +121,7 @@ describeWith('RMBG_TEST_DATABASE_URL')(`of ${rows} jobs`, () => {
           jobIds,
           kept: false,
         })
-        expect(retired.jobs).toBe(500)
+        expect(retired?.jobs).toBe(500)
         throw new Error('rolled back')
       })
       .catch((error) => expect(error.message).toBe('rolled back'))

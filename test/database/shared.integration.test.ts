@@ -164,14 +164,14 @@ describe('the process that has the embedded database', () => {
   })
 
   it('keeps a lock of the other one from being taken twice, also when it ends', async () => {
-    const release = await second.tryLock('prune')
-    expect(release).toBeDefined()
-    expect(await first.tryLock('prune')).toBeUndefined()
+    const refused = { code: 'REFUSED', message: expect.stringContaining(`(process ${process.pid})`) }
+    const held = await second.lock('prune')
+    await expect(first.lock('prune')).rejects.toMatchObject(refused)
     await first.close()
     first = await openEmbedded(folder)
-    expect(await first.tryLock('prune')).toBeUndefined()
-    await release!()
-    await (await first.tryLock('prune'))!()
+    await expect(first.lock('prune')).rejects.toMatchObject(refused)
+    await held.release()
+    await (await first.lock('prune')).release()
   })
 })
 

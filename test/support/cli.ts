@@ -11,7 +11,7 @@ export const program = join(root, 'bin/run.js')
 
 /** The environment without anything that would connect a test to somebody's real data. */
 export function cleanEnvironment(): NodeJS.ProcessEnv {
-  const ours = /^(RMBG_|S3_|AWS_|DATABASE_URL$|REDIS_URL$|PG|FORCE_COLOR$|NODE_OPTIONS$|VITEST|NODE_ENV$)/
+  const ours = /^(RMBG_|S3_|AWS_|DATABASE_|REDIS_URL$|PG|FORCE_COLOR$|NODE_OPTIONS$|VITEST|NODE_ENV$)/
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)))
 }
 

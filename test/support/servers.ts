@@ -1,7 +1,8 @@
 /**
  * The real servers tests run against, named by environment variables that `.ci/run` sets:
  * RMBG_TEST_DATABASE_URL (a role that may create databases), RMBG_TEST_S3_ENDPOINT (with AWS_ACCESS_KEY_ID,
- * AWS_SECRET_ACCESS_KEY and S3_REGION beside it) and RMBG_TEST_REDIS_URL.
+ * AWS_SECRET_ACCESS_KEY and S3_REGION beside it) and RMBG_TEST_REDIS_URL. RMBG_TEST_POOLER_URL is a PgBouncer in front of
+ * the database server, with pool_mode=transaction and three sessions for each database.
  * RMBG_TEST_NODES names the executables of other Node releases.
  * In CI a missing server is a failure; elsewhere its tests are skipped with the reason in their title.
  */
@@ -12,7 +13,12 @@ import { describe } from 'vitest'
 import { ownerKey } from '../../src/store/owner.ts'
 import { refuseInUnitTests } from './projects.ts'
 
-type Server = 'RMBG_TEST_DATABASE_URL' | 'RMBG_TEST_S3_ENDPOINT' | 'RMBG_TEST_REDIS_URL' | 'RMBG_TEST_NODES'
+type Server =
+  | 'RMBG_TEST_DATABASE_URL'
+  | 'RMBG_TEST_POOLER_URL'
+  | 'RMBG_TEST_S3_ENDPOINT'
+  | 'RMBG_TEST_REDIS_URL'
+  | 'RMBG_TEST_NODES'
 
 function server(variable: Server): string | undefined {
   const value = process.env[variable]
@@ -21,6 +27,7 @@ function server(variable: Server): string | undefined {
 }
 
 export const postgresUrl = server('RMBG_TEST_DATABASE_URL')
+const poolerUrl = server('RMBG_TEST_POOLER_URL')
 export const s3Endpoint = server('RMBG_TEST_S3_ENDPOINT')
 export const redisUrl = server('RMBG_TEST_REDIS_URL')
 export const otherNodes = (server('RMBG_TEST_NODES') ?? '').split(' ').filter(Boolean)
@@ -53,6 +60,13 @@ export async function freshDatabase(): Promise<{ url: string; drop: () => Promis
       await admin.end()
     },
   }
+}
+
+/** The same database through the transaction pooler. */
+export function pooled(databaseUrl: string): URL {
+  const url = new URL(poolerUrl!)
+  url.pathname = new URL(databaseUrl).pathname
+  return url
 }
 
 /** Creates an empty bucket on the test store; `keys` lists what is in it. */

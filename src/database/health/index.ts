@@ -1,7 +1,7 @@
 import { availableParallelism, totalmem } from 'node:os'
 import { lastBackup } from '../backups.ts'
 import type { Database } from '../contract.ts'
-import { databaseError } from '../errors.ts'
+import { connectionIsLost, databaseError } from '../errors.ts'
 import { one } from '../rows.ts'
 import { withSession } from '../session.ts'
 import { activityLooks } from './activity.ts'
@@ -61,7 +61,7 @@ export interface SettingsAdvice {
  */
 export const adviseSettings = (database: Database, options: HealthOptions = {}): Promise<SettingsAdvice> =>
   withContext(database, options, async (context) => ({
-    suggestions: await suggestSettings(context),
+    suggestions: await bounded(context, () => suggestSettings(context)),
     machine: machineText(context),
   }))
 
@@ -71,14 +71,9 @@ async function withContext<T>(
   ask: (context: HealthContext) => Promise<T>,
 ): Promise<T> {
   if (database.kind === 'embedded') return ask(await openContext(database, database.sql, options))
-  return withSession(database.sql, async (session) => {
-    // A question about a locked table must not wait for it like everything else.
-    await session`select set_config('lock_timeout', '1s', false), set_config('statement_timeout', '30s', false)`
-    const answer = await ask(await openContext(database, session, options))
-    await session`reset lock_timeout`
-    await session`reset statement_timeout`
-    return answer
-  })
+  return withSession(database.sql, async (session) =>
+    ask(await bounded({ kind: 'server', sql: session }, () => openContext(database, session, options))),
+  )
 }
 
 async function lookAtAll(context: HealthContext): Promise<HealthCheck[]> {
@@ -90,7 +85,7 @@ async function lookAtAll(context: HealthContext): Promise<HealthCheck[]> {
       continue
     }
     try {
-      checks.push({ name, ...(await look(context)) })
+      checks.push({ name, ...(await bounded(context, () => look(context))) })
     } catch (cause) {
       const error = databaseError(cause)
       if (error.code === 'DATABASE_UNAVAILABLE') throw error
@@ -102,6 +97,27 @@ async function lookAtAll(context: HealthContext): Promise<HealthCheck[]> {
     }
   }
   return checks
+}
+
+/**
+ * A question about a locked table must not wait for it like everything else. The bounds are of a transaction: behind a
+ * pooler others get the session next.
+ */
+async function bounded<T>(
+  { kind, sql: session }: Pick<HealthContext, 'kind' | 'sql'>,
+  ask: () => Promise<T>,
+): Promise<T> {
+  if (kind === 'embedded') return ask()
+  await session`begin read only`
+  await session`select set_config('lock_timeout', '1s', true), set_config('statement_timeout', '30s', true)`
+  try {
+    const answer = await ask()
+    await session`commit`
+    return answer
+  } catch (cause) {
+    if (!connectionIsLost(databaseError(cause))) await session`rollback`
+    throw cause
+  }
 }
 
 async function openContext(

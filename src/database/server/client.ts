@@ -62,6 +62,9 @@ function clientOf(
         backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 1),
         // Asked for unawaited by postgres.js: a connection lost during it would end the process. Lists travel as JSON.
         fetch_types: false,
+        // One statement at a time: postgres.js describes one before it sends its parameters, and where another is under
+        // way PgBouncer 1.18 takes the connection for idle meanwhile, and the answer is lost.
+        max_pipeline: 0,
         onnotice: () => {},
         connection: session,
       } as unknown as postgres.Options<Record<string, never>>) as postgres.Sql,

@@ -35,8 +35,8 @@ export interface Server {
   connectTimeoutMs: number
   /** Seconds of silence after which TCP asks whether the other end is there; 0 for never. */
   keepAliveSeconds: number
-  /** Whether statements are prepared under names. */
-  prepare: boolean
+  /** Whether statements are prepared under names; undefined: unless a pooler answers. */
+  prepare: boolean | undefined
   maxConnections: number | undefined
   /** Settings of the session, sent with the login. */
   session: Record<string, string>
@@ -70,7 +70,7 @@ export function resolveServer(
     // In libpq, 0 and less mean for ever; nobody here waits that long for one try.
     connectTimeoutMs: (timeout > 0 ? timeout : defaultTimeoutSeconds) * 1000,
     keepAliveSeconds: parameters.keepalives === false ? 0 : (parameters.keepalives_idle ?? 60),
-    prepare: !parameters.pgbouncer && (parameters.prepare ?? true),
+    prepare: parameters.pgbouncer ? false : parameters.prepare,
     maxConnections: parameters.connection_limit,
     session: sessionOf(parameters),
   }

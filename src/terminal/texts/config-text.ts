@@ -4,7 +4,13 @@ import { table } from '../table.ts'
 
 const mask = '***'
 const secrets: readonly SettingName[] = ['encryptionKey', 'hfToken']
-const urls: readonly SettingName[] = ['databaseUrl', 'redisUrl', 's3Endpoint', 'hfEndpoint']
+const urls: readonly SettingName[] = [
+  'databaseUrl',
+  'databaseDirectUrl',
+  'redisUrl',
+  's3Endpoint',
+  'hfEndpoint',
+]
 
 /** The same settings, without what would give access to something. */
 export const maskedSecrets = (settings: readonly TracedSetting[]): TracedSetting[] =>
