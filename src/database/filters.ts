@@ -71,11 +71,15 @@ export async function jobCondition(sql: postgres.Sql, filter: JobFilter): Promis
   return () => conditions.reduce((all, one) => sql`${all} and ${one}`, sql`true`)
 }
 
-/** One status is a literal in the query: the planner uses a partial index only where it sees the literal. */
 function hasStatus(sql: postgres.Sql, statuses: readonly string[]): Condition {
-  const [status, ...others] = statuses
-  if (status === undefined) return sql`true`
-  if (others.length > 0) return sql`j.status in ${sql(statuses)}`
+  if (statuses.length === 0) return sql`true`
+  return sql`(${statuses
+    .map((status) => isStatus(sql, status))
+    .reduce((before, one) => sql`${before} or ${one}`)})`
+}
+
+/** The status is a literal in the query: the planner uses a partial index only where it sees the literal. */
+function isStatus(sql: postgres.Sql, status: string): Condition {
   switch (status) {
     case 'pending':
       return sql`j.status = 'pending'`
