@@ -156,9 +156,10 @@ $$;
 
 -- Sets status, keys and checksums, and ends the lease.
 -- completions: an array of jobId, attempt, runId, kept (kinds), originalPath, sharesOriginal (another job has stored it),
---   maskPath, processedPath, originalBytes, maskBytes, processedBytes, maskSha256 and processedSha256 (hex), processingTimeMs, executionProvider, review
+--   maskPath, processedPath, originalBytes, maskBytes, processedBytes, maskSha256 and processedSha256 (hex),
+--   processingTimeMs, executionProvider, review
 -- completion: its place in the array, from 1
--- is_done: false when the attempt no longer holds the job
+-- is_done: false when the attempt no longer holds the job, or no completed job names the shared original any more
 create function complete_jobs(completions jsonb) returns table (completion bigint, is_done boolean)
   language plpgsql
   set enable_seqscan = off -- as claim_job()
@@ -166,24 +167,35 @@ create function complete_jobs(completions jsonb) returns table (completion bigin
   set enable_mergejoin = off
 as $$
 #variable_conflict use_column
+declare
+  lost bigint[] := '{}'; -- places of those whose shared original is gone
 begin
+  if completions @> '[{"sharesOriginal": true}]' then
+    -- Before anything is written: see hold_original().
+    select coalesce(array_agg(c.ordinality), '{}') into lost
+    from jsonb_array_elements(completions) with ordinality c
+    join image_process_jobs j on j.job_id = (c.value ->> 'jobId')::uuid
+    where (c.value ->> 'sharesOriginal')::boolean
+      and not hold_original(c.value ->> 'originalPath', j.content_sha256);
+  end if;
   return query
   with asked as materialized (
     select * from rows from (jsonb_to_recordset(completions) as ("jobId" uuid, attempt integer, "runId" uuid,
-      kept jsonb, "originalPath" text, "maskPath" text, "processedPath" text, "originalBytes" bigint,
+      kept jsonb, "originalPath" text, "sharesOriginal" boolean, "maskPath" text, "processedPath" text, "originalBytes" bigint,
       "maskBytes" bigint, "processedBytes" bigint, "maskSha256" text, "processedSha256" text,
       "processingTimeMs" integer, "executionProvider" text, review jsonb)) with ordinality as a
   ), lease as (
     -- Whoever deletes the lease has the job.
     delete from job_leases l using asked a, image_process_jobs held
     where l.job_id = a."jobId" and l.run_id = a."runId" and held.job_id = a."jobId" and held.attempt = a.attempt
+      and a.ordinality <> all (lost)
     returning a.ordinality
   ), job as (
     update image_process_jobs j
     set status = 'completed', completed_at = greatest(clock_timestamp(), j.created_at),
       kept = array(select jsonb_array_elements_text(a.kept)),
-      original_path = coalesce(a."originalPath", j.original_path), mask_path = a."maskPath",
-      processed_path = a."processedPath", original_bytes = a."originalBytes", mask_bytes = a."maskBytes",
+      original_path = coalesce(a."originalPath", j.original_path), original_shared = a."sharesOriginal",
+      mask_path = a."maskPath", processed_path = a."processedPath", original_bytes = a."originalBytes", mask_bytes = a."maskBytes",
       processed_bytes = a."processedBytes", mask_sha256 = decode(a."maskSha256", 'hex'),
       processed_sha256 = decode(a."processedSha256", 'hex'), processing_time_ms = a."processingTimeMs",
       execution_provider = a."executionProvider", review = a.review,
@@ -332,5 +344,82 @@ create or replace function note_job_usage() returns trigger language plpgsql as 
 begin
   perform note_usage(new, 1);
   return new;
+end
+$$;
+
+-- As before, over the short key of a content.
+create or replace function stored_original(content bytea, owner text)
+  returns table (original_path varchar, original_bytes bigint)
+  language plpgsql stable
+  set enable_seqscan = off -- as claim_job()
+as $$
+#variable_conflict use_column
+begin
+  return query
+  with stored as materialized (
+    select * from image_process_jobs
+    where substr(content_sha256, 1, 7) = substr(content, 1, 7) and content_sha256 = content and status = 'completed'
+      and user_id = owner and 'original' = any (kept) and original_bytes is not null
+  )
+  select s.original_path, s.original_bytes from stored s order by s.created_at desc limit 1;
+end
+$$;
+
+-- The completed jobs that name this original.
+create function jobs_naming(key text, content bytea) returns uuid[]
+  language plpgsql stable
+  set enable_seqscan = off -- as claim_job()
+as $$
+begin
+  return array(select job_id from image_process_jobs
+    where substr(content_sha256, 1, 7) = substr(content, 1, 7) and content_sha256 = content and status = 'completed'
+      and original_path = key and 'original' = any (kept));
+end
+$$;
+
+create or replace function hold_original(key text, content bytea) returns boolean
+  language plpgsql
+  set enable_seqscan = off -- as claim_job()
+as $$
+begin
+  perform from image_process_jobs j
+  where j.job_id = any (jobs_naming(key, content)) and j.status = 'completed' and j.original_path = key
+    and 'original' = any (j.kept)
+  order by j.created_at desc limit 1
+  for share;
+  return found;
+end
+$$;
+
+create or replace function pass_original_on(key text, content bytea) returns boolean
+  language plpgsql
+  set enable_seqscan = off -- as claim_job()
+as $$
+declare
+  heir uuid;
+begin
+  select j.job_id into heir from image_process_jobs j
+  where j.job_id = any (jobs_naming(key, content)) and j.status = 'completed' and j.original_path = key
+    and 'original' = any (j.kept) and j.original_shared
+  order by j.created_at limit 1
+  for no key update;
+  if found then
+    update image_process_jobs set original_shared = false where job_id = heir;
+  end if;
+  return heir is not null;
+end
+$$;
+
+create or replace function pass_on_deleted_originals() returns trigger
+  language plpgsql
+  set enable_seqscan = off -- as claim_job()
+as $$
+begin
+  perform pass_original_on(g.original_path, g.content_sha256) from gone g
+  where g.status = 'completed' and not g.original_shared and 'original' = any (g.kept)
+    and exists (select from image_process_jobs j
+      where substr(j.content_sha256, 1, 7) = substr(g.content_sha256, 1, 7) and j.content_sha256 = g.content_sha256
+        and j.status = 'completed' and j.original_path = g.original_path and j.original_shared);
+  return null;
 end
 $$;

@@ -4,6 +4,7 @@ import { createGunzip, createGzip } from 'node:zlib'
 import { boundedTasks } from '../bounded-tasks.ts'
 import { type ReferredObject, referredObjects } from '../database/backups.ts'
 import type { Snapshot } from '../database/contract.ts'
+import { sharedOriginals } from '../database/shared-originals.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import type { ObjectStore, StoredObject } from '../store/contract.ts'
@@ -111,6 +112,24 @@ async function copyObject(
 const isMissing = (error: unknown): boolean =>
   error instanceof RmbgError && error.code === 'STORE_OBJECT_MISSING'
 
+/** The objects of one kind that completed jobs name, each once, in the order of their keys; flat memory. */
+export async function* wantedObjects(
+  connection: Snapshot['connection'],
+  kind: Kind,
+): AsyncGenerator<ReferredObject> {
+  const own = referredObjects(connection, kind)
+  if (kind !== 'original') return yield* own
+  const keyOf = ({ key }: ReferredObject) => key
+  const steps = mergeSorted<[ReferredObject, ReferredObject]>(
+    { items: own, keyOf },
+    { items: sharedOriginals(connection), keyOf },
+  )
+  for await (const { items } of steps) {
+    const [object] = items.flat()
+    if (object) yield object
+  }
+}
+
 /** Copies from the store to the vault, and lists what this backup needs; the list is written when all is there. */
 export async function backUpObjects(
   vault: Vault,
@@ -120,7 +139,7 @@ export async function backUpObjects(
   { signal, onObject }: { signal: AbortSignal; onObject: () => void },
 ): Promise<CopiedObjects & { sha256: string }> {
   const { objects, result } = copyObjects(
-    (kind) => referredObjects(connection, kind),
+    (kind) => wantedObjects(connection, kind),
     { store, keyOf: (key) => key },
     { store: vault.store, keyOf: (key) => `objects/${key}` },
     signal,

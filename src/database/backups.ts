@@ -2,6 +2,7 @@ import type postgres from 'postgres'
 import { databaseError, withDatabase } from './errors.ts'
 import type { KeptKind } from './kept.ts'
 import { one, pagesById } from './rows.ts'
+import { hasSharedKey } from './shared-originals.ts'
 import { utc } from './sql-time.ts'
 
 /** An object that a completed job refers to. */
@@ -14,7 +15,8 @@ export interface ReferredObject {
 }
 
 /**
- * The objects of one kind of all completed jobs, in the order of their keys; flat memory.
+ * The objects of one kind of all completed jobs under their own ids, in the order of their keys; flat memory. Originals
+ * under the ids of other jobs are `sharedOriginals`.
  *
  * @param connection a session, which may be in a transaction of its own
  */
@@ -22,16 +24,18 @@ export function referredObjects(connection: postgres.Sql, kind: KeptKind): Async
   const path = connection(`${kind}_path`)
   const bytes = connection(`${kind}_bytes`)
   const sha256 = connection(kind === 'original' ? 'content_sha256' : `${kind}_sha256`)
+  const isOwn =
+    kind === 'original' ? connection`not ${hasSharedKey(connection, connection`j`)}` : connection`true`
   return pagesById<ReferredObject & { jobId: string }>((after) =>
     connection<(ReferredObject & { jobId: string })[]>`
       select job_id as "jobId", ${path} as key, ${bytes}::float8 as size, encode(${sha256}, 'hex') as sha256
-      from image_process_jobs
-      where job_id > ${after} and status = 'completed' and ${kind} = any (kept) and ${sha256} is not null
+      from image_process_jobs j
+      where job_id > ${after} and status = 'completed' and ${kind} = any (kept) and ${sha256} is not null and ${isOwn}
       order by job_id limit 2000`.catch((cause) => Promise.reject(databaseError(cause))),
   )
 }
 
-/** How many objects the completed jobs refer to, and their bytes. */
+/** How many objects the completed jobs refer to, and their bytes; an original that several share counts once. */
 export async function countReferredObjects(
   connection: postgres.Sql,
 ): Promise<{ count: number; bytes: number }> {
@@ -40,7 +44,9 @@ export async function countReferredObjects(
     from image_process_jobs
     cross join lateral (values ('original', original_bytes), ('mask', mask_bytes), ('processed', processed_bytes))
       object (kind, bytes)
-    where status = 'completed' and kind = any (kept)`.catch((cause) => Promise.reject(databaseError(cause)))
+    where status = 'completed' and kind = any (kept) and not (kind = 'original' and original_shared)`.catch(
+    (cause) => Promise.reject(databaseError(cause)),
+  )
   return one(rows)
 }
 

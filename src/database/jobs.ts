@@ -257,8 +257,16 @@ export interface ClaimRequest {
   force: boolean
 }
 
+/** An original in the store, as far as the log knows. */
+export interface StoredOriginal {
+  key: string
+  /** Length. */
+  bytes: number
+}
+
 export type Claim =
-  | { state: 'claimed'; jobId: string; attempt: number }
+  /** `stored`: an original of this content that a completed job of the same user names, where there is one. */
+  | { state: 'claimed'; jobId: string; attempt: number; stored?: StoredOriginal }
   | { state: 'completed'; job: CompletedJob }
   | { state: 'held'; jobId: string; owner: string }
 
@@ -291,14 +299,21 @@ export async function claimJob(sql: postgres.Sql, request: ClaimRequest): Promis
   if (answer.originalPath !== path) {
     await withDatabase(() => sql`select name_original(${jobId}, ${attempt}, ${run.id}, ${path})`)
   }
-  return { state, jobId, attempt }
+  const { storedPath, storedBytes } = answer
+  const stored = storedPath !== null && { stored: { key: storedPath, bytes: storedBytes } }
+  return { state, jobId, attempt, ...stored }
 }
 
 const claims = gathered<Record<string, unknown>, postgres.Row>((sql, requests) =>
   withDatabase(
     () => sql`
-      select state, owner, claim_id as "claimId", (job).attempt, ${completedColumns(sql, sql`(job)`)}
-      from claim_jobs(${sql.json(requests as postgres.JSONValue)}) order by request`,
+      select c.state, c.owner, c.claim_id as "claimId", (c.job).attempt, ${completedColumns(sql, sql`(c.job)`)},
+        s.original_path as "storedPath", s.original_bytes::float8 as "storedBytes"
+      from claim_jobs(${sql.json(requests as postgres.JSONValue)}) c
+      left join lateral (
+        select * from stored_original((c.job).content_sha256, (c.job).user_id) where c.state = 'claimed'
+      ) s on true
+      order by c.request`,
   ),
 )
 
@@ -311,6 +326,8 @@ export interface Completion {
   originalPath: string | null
   maskPath: string | null
   processedPath: string | null
+  /** Whether another job has stored the original that `originalPath` names. */
+  sharesOriginal: boolean
   /** Of what was made, kept or not, as the digests. */
   originalBytes: number
   maskBytes: number
@@ -328,21 +345,29 @@ export interface Completion {
  * after the store has acknowledged all objects that are kept.
  *
  * @returns false when this attempt no longer holds the job, and never will again: another one has taken it over, or the
- *   job is gone
+ *   job is gone. With `sharesOriginal` also, with nothing done, when no completed job names that original any more: store
+ *   an own one and call it again
  */
 export async function completeJob(sql: postgres.Sql, completion: Completion): Promise<boolean> {
   const kept = keptKinds.filter((kind) => completion[`${kind}Path`] !== null)
+  // It may have to wait for a prune, and must hold nothing meanwhile.
+  if (completion.sharesOriginal) return one(await complete(sql, [{ ...completion, kept }]))
   return completions(sql, { ...completion, kept })
 }
 
-const completions = gathered<Completion & { kept: KeptKind[] }, boolean>(async (sql, requests) => {
+async function complete(
+  sql: postgres.Sql,
+  requests: readonly (Completion & { kept: KeptKind[] })[],
+): Promise<boolean[]> {
   const rows = await withDatabase<{ isDone: boolean }>(
     () => sql`
       select is_done as "isDone" from complete_jobs(${sql.json(requests as unknown as postgres.JSONValue)})
       order by completion`,
   )
   return rows.map(({ isDone }) => isDone)
-})
+}
+
+const completions = gathered(complete)
 
 /**
  * Marks a claimed job as failed. A job that this attempt no longer holds is left alone.

@@ -11,7 +11,10 @@ export interface ObjectsOfKind {
   bytes: number
 }
 
-/** The objects that completed jobs keep. Reads every row once: about a second for a million. */
+/**
+ * The objects that completed jobs keep; an original that several share counts once. Reads every row once: about a second
+ * for a million.
+ */
 export async function objectsByKind(sql: postgres.Sql): Promise<Record<KeptKind, ObjectsOfKind>> {
   const rows = await withDatabase<Record<KeptKind, ObjectsOfKind>>(
     () => sql`
@@ -22,9 +25,12 @@ export async function objectsByKind(sql: postgres.Sql): Promise<Record<KeptKind,
   return one(rows)
 }
 
-const countOf = (sql: postgres.Sql, kind: KeptKind) => sql`
-  json_build_object('objects', count(*) filter (where ${kind} = any (kept)),
-    'bytes', coalesce(sum(${sql(`${kind}_bytes`)}) filter (where ${kind} = any (kept)), 0))`
+function countOf(sql: postgres.Sql, kind: KeptKind) {
+  const counts = () => sql`${kind} = any (kept) ${kind === 'original' ? sql`and not original_shared` : sql``}`
+  return sql`
+    json_build_object('objects', count(*) filter (where ${counts()}),
+      'bytes', coalesce(sum(${sql(`${kind}_bytes`)}) filter (where ${counts()}), 0))`
+}
 
 /** Backups that are kept in one place. */
 export interface BackupPlace {

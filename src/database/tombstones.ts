@@ -3,6 +3,7 @@ import { withDatabase } from './errors.ts'
 import { type JobFilter, jobCondition } from './filters.ts'
 import { keptOriginal } from './kept.ts'
 import { one } from './rows.ts'
+import { hasSharedKey } from './shared-originals.ts'
 import { utc } from './sql-time.ts'
 
 /** Jobs by how they ended: each kind has an age and an index of its own. */
@@ -55,12 +56,13 @@ export async function* dueJobs(
 ): AsyncGenerator<DueJob> {
   const condition = await isDue(sql, policy, kind, before)
   const age = kind === 'completed' ? sql`j.completed_at` : sql`j.created_at`
+  const notDue = () => sql`not (${condition()})`
   let after = { age: '-infinity', jobId: '00000000-0000-0000-0000-000000000000' }
   for (;;) {
     const page = await withDatabase<DueJob & { age: string }>(
       () => sql`
         select j.job_id as "jobId", ${utc(sql, sql`j.created_at`)} as "createdAt", ${utc(sql, age)} as age,
-          ${storedBytes(sql)}::float8 as bytes
+          (${storedBytes(sql)} - ${staying(sql, notDue())})::float8 as bytes
         from image_process_jobs j
         where ${condition()} and (${age}, j.job_id) > (${after.age}::text::timestamptz, ${after.jobId}::uuid)
         order by ${age}, j.job_id limit ${pageJobs}`,
@@ -72,10 +74,24 @@ export async function* dueJobs(
   }
 }
 
+/** An original that several jobs share counts for one of them. */
 const storedBytes = (sql: postgres.Sql) => sql`
-  case when 'original' = any (j.kept) then coalesce(j.original_bytes, j.source_size, 0) else 0 end
+  case when 'original' = any (j.kept) and not j.original_shared then coalesce(j.original_bytes, j.source_size, 0) else 0 end
   + case when 'mask' = any (j.kept) then coalesce(j.mask_bytes, 0) else 0 end
   + case when 'processed' = any (j.kept) then coalesce(j.processed_bytes, 0) else 0 end`
+
+/**
+ * Bytes of an original that goes on being counted, for another job that shares it and stays.
+ *
+ * @param stays whether that job, called `j` too, is not deleted
+ */
+const staying = (sql: postgres.Sql, stays: postgres.PendingQuery<postgres.Row[]>) => sql`
+  case when j.status = 'completed' and 'original' = any (j.kept) and not j.original_shared and exists (
+    select from (select j.content_sha256 as content, j.original_path as key) original
+    join image_process_jobs j on substr(j.content_sha256, 1, 7) = substr(original.content, 1, 7)
+      and j.content_sha256 = original.content and j.original_path = original.key
+    where j.status = 'completed' and j.original_shared and ${stays}
+  ) then coalesce(j.original_bytes, 0) else 0 end`
 
 export interface LaterBackup {
   backupId: string
@@ -162,14 +178,14 @@ export async function retireJobs(
         delete from image_process_jobs j using free
         where j.job_id = free.job_id and j.status = free.status and j.attempt = free.attempt
         returning j.job_id, j.status, j.attempt, j.kept, j.original_path, j.mask_path, j.processed_path,
-          ${storedBytes(sql)} as bytes
+          ${storedBytes(sql)} - ${staying(sql, sql`j.job_id not in (select f.job_id from free f)`)} as bytes
       ), dead as (
-        insert into tombstones (job_id, keys, bytes, kept)
+        insert into tombstones (job_id, keys, shared_key, bytes, kept)
         select job_id,
           case when status = 'completed' and attempt = 1
             then to_jsonb(array_remove(array[
               ${keptOriginal(sql, sql`gone`)}, mask_path, processed_path], null)) end,
-          bytes, ${kept}
+          case when ${hasSharedKey(sql, sql`gone`)} then ${keptOriginal(sql, sql`gone`)} end, bytes, ${kept}
         from gone
       )
       select (select count(*) from gone)::float8 as jobs, (select coalesce(sum(bytes), 0) from gone)::float8 as bytes`,
@@ -181,6 +197,8 @@ export interface Tombstone {
   jobId: string
   /** Null: whatever lies under the id, since other attempts may have left more than the job named. */
   keys: string[] | null
+  /** An original under the id of another job, which others may need still; null where there is none. */
+  sharedKey: string | null
   bytes: number
 }
 
@@ -188,7 +206,7 @@ export interface Tombstone {
 export async function dueTombstones(sql: postgres.Sql, limit: number): Promise<Tombstone[]> {
   return withDatabase<Tombstone>(
     () => sql`
-      select job_id as "jobId", keys, bytes::float8 as bytes from tombstones where not kept
+      select job_id as "jobId", keys, shared_key as "sharedKey", bytes::float8 as bytes from tombstones where not kept
       order by created_at, job_id limit ${limit}`,
   )
 }

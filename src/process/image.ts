@@ -18,6 +18,7 @@ import {
   type JobReview,
   type MaskedJob,
 } from '../database/jobs.ts'
+import { neededOriginals } from '../database/shared-originals.ts'
 import { tagJobs } from '../database/tags.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
@@ -32,7 +33,8 @@ import { type Begun, fail, failedEvent, imageFailure, isCutShort } from './failu
 import { removeEarlier, removeOwn } from './leftovers.ts'
 import { hasLocalFiles, isFileLost, placeFiles } from './local-files.ts'
 import { skip, skipOwnFile } from './skip.ts'
-import { type SentObject, uploadsTo } from './uploads.ts'
+import { reusableOriginal } from './stored-original.ts'
+import { type KeptOriginal, type SentObject, uploadsTo } from './uploads.ts'
 import { type Work, workOf } from './work.ts'
 
 /**
@@ -121,7 +123,9 @@ async function claim(batch: Batch, picture: Picture, begun: Begun) {
   if (claimed.state !== 'claimed') return claimed
   begun.job = claimed
   await failPoint('process:claimed')
-  begun.tidied = removeEarlier(batch.store, claimed)
+  begun.tidied = removeEarlier(batch.store, claimed, (originals) =>
+    neededOriginals(batch.database.sql, originals),
+  )
   await tagJobs(batch.database.sql, [claimed.jobId], batch.tags)
   await failPoint('process:tagged')
   const spent = { read, database: lap() }
@@ -138,27 +142,38 @@ async function claimUnlessDone(batch: Batch, picture: Picture, content: Content,
 }
 
 interface Made extends Cutout {
-  original: SentObject
+  original: Promise<KeptOriginal>
   /** Execution provider of the model; `none` where no model was asked. */
   provider: string
 }
 
-/** 2. Make: mask and cut-out, in a thread, while the original is on its way to the store. */
+/** 2. Make: mask and cut-out, in a thread, while the original is on its way to the store, unless it is there already. */
 async function make(batch: Batch, work: ClaimedWork): Promise<Made> {
-  const { header, content, mask, settings } = work
-  const contentType = contentTypeOf(header.extension)
-  const original = work.begun.uploads.send('original', work, {
-    ...content,
-    extension: header.extension,
-    contentType,
-  })
+  const { content, mask, settings } = work
+  const original = work.begun.uploads.sendOriginal(work, originalFile(work), sharedOriginal(batch, work))
   const subject = mask.from === 'model' ? await mask.model() : { mask: await storedMask(batch, mask.job) }
   const cutout = await cutOutInThread(content.bytes, subject, settings)
   await failPoint('process:returned')
   return { ...cutout, original, provider: 'provider' in subject ? subject.provider : 'none' }
 }
 
+const originalFile = ({ content, header: { extension } }: ClaimedWork) => ({
+  ...content,
+  extension,
+  contentType: contentTypeOf(extension),
+})
+
+/** The key of the same original, stored by an earlier job of this user. */
+async function sharedOriginal(
+  { store, keep, force }: Batch,
+  { stored, content }: ClaimedWork,
+): Promise<string | undefined> {
+  if (!keep.includes('original')) return undefined
+  return reusableOriginal(store, stored, content, { thoroughly: force })
+}
+
 interface Stored {
+  original: KeptOriginal
   mask: SentObject
   processed: SentObject
   storeMs: number
@@ -174,23 +189,50 @@ async function store(work: ClaimedWork, made: Made): Promise<Stored> {
   await uploads.acknowledged()
   await work.begun.tidied
   await failPoint('process:stored')
-  return { mask, processed, storeMs: lap() }
+  return { original: await made.original, mask, processed, storeMs: lap() }
 }
 
 /** 4. Complete: the row says so, in the one statement that also records keys and checksums and ends the lease. */
 async function complete(batch: Batch, work: ClaimedWork, made: Made, stored: Stored): Promise<Outcome> {
-  const { original, provider } = made
-  const { mask, processed } = stored
   const stages = stagesOf(work, made, stored)
   const processingTimeMs = Object.values(stages).reduce((sum, ms) => sum + ms, 0)
   const review = reviewOf(made)
-  const isOurs = await completeJob(batch.database.sql, {
-    jobId: work.jobId,
-    attempt: work.attempt,
-    runId: batch.run.id,
+  const figures = { processingTimeMs, stages, review }
+  let done = stored
+  let isOurs = await completeRow(batch, work, made, done, figures)
+  if (!isOurs && done.original.isShared) {
+    // The last job that named this original may have been deleted a moment ago.
+    const { uploads } = work.begun
+    done = { ...stored, original: { ...uploads.send('original', work, originalFile(work)), isShared: false } }
+    await uploads.acknowledged()
+    isOurs = await completeRow(batch, work, made, done, figures)
+  }
+  if (!isOurs) {
+    // Another run took this one for dead and the job with it, or the job was pruned.
+    await removeOwn(batch.store, work.begun.uploads)
+    return 'held'
+  }
+  await failPoint('process:completed')
+  return withLocalFiles(batch, work, made, completedEvent(work, made, done, figures))
+}
+
+type Figures = Pick<CompletedEvent, 'processingTimeMs' | 'stages' | 'review'>
+
+const completeRow = (
+  { database, run }: Batch,
+  { jobId, attempt }: ClaimedWork,
+  { provider }: Made,
+  { original, mask, processed }: Stored,
+  { processingTimeMs, review }: Figures & { review: JobReview },
+): Promise<boolean> =>
+  completeJob(database.sql, {
+    jobId,
+    attempt,
+    runId: run.id,
     originalPath: original.key,
     maskPath: mask.key,
     processedPath: processed.key,
+    sharesOriginal: original.isShared,
     originalBytes: original.bytes,
     maskBytes: mask.bytes,
     processedBytes: processed.bytes,
@@ -200,19 +242,6 @@ async function complete(batch: Batch, work: ClaimedWork, made: Made, stored: Sto
     executionProvider: provider,
     review,
   })
-  if (!isOurs) {
-    // Another run took this one for dead and the job with it, or the job was pruned.
-    await removeOwn(batch.store, work.begun.uploads)
-    return 'held'
-  }
-  await failPoint('process:completed')
-  return withLocalFiles(
-    batch,
-    work,
-    made,
-    completedEvent(work, made, stored, { processingTimeMs, stages, review }),
-  )
-}
 
 /**
  * Last the local files: only what a completed row names is known as ours later on. Where one cannot be written the job
@@ -239,9 +268,9 @@ async function withLocalFiles(
 
 function completedEvent(
   { image, header, jobId, attempt }: ClaimedWork,
-  { original, provider }: Made,
-  { mask, processed }: Stored,
-  { processingTimeMs, stages, review }: Pick<CompletedEvent, 'processingTimeMs' | 'stages' | 'review'>,
+  { provider }: Made,
+  { original, mask, processed }: Stored,
+  { processingTimeMs, stages, review }: Figures,
 ): CompletedEvent {
   return {
     type: 'image',

@@ -1,6 +1,7 @@
 import pLimit from 'p-limit'
 import type { Database } from '../database/contract.ts'
 import { failForMissingObject, knownJobs, type LoggedJob, loggedJobs } from '../database/logged-objects.ts'
+import { type SharingJob, sharingJobs } from '../database/shared-originals.ts'
 import { timeAgo } from '../database/sql-time.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
@@ -8,6 +9,7 @@ import type { ObjectKind, ObjectStore, StoredObject } from '../store/contract.ts
 import { keyParts } from '../store/keys.ts'
 import { mergeSorted } from '../store/merge-sorted.ts'
 import { inBatches, type LongList, longList } from './long-list.ts'
+import { neededKeys } from './needed-keys.ts'
 import { type RemovalPlan, shareOf } from './plan.ts'
 
 /** What has lost its counterpart. */
@@ -142,37 +144,70 @@ interface SearchOptions {
 
 /**
  * Keys have the order of their job ids, and those of one job, whatever their attempts, stand together. So log and store
- * are read side by side, once, with flat memory.
+ * are read side by side, once, with flat memory. A job that shares an original comes twice: with its own id, and with
+ * the one that the original is under.
  */
 async function* findOrphans({ database, store }: Services, options: SearchOptions): AsyncGenerator<Orphan> {
   const objects = (kind: ObjectKind) => ({
     items: ownObjects(store, kind, options),
     keyOf: ({ jobId }: OwnObject) => jobId,
   })
-  const steps = mergeSorted<[LoggedJob, OwnObject, OwnObject, OwnObject]>(
+  const steps = mergeSorted<[LoggedJob, Sharing, OwnObject, OwnObject, OwnObject]>(
     { items: loggedJobs(database.sql), keyOf: ({ jobId }) => jobId },
+    { items: sharing(database), keyOf: ({ ownerId }) => ownerId },
     objects('original'),
     objects('mask'),
     objects('processed'),
   )
   for await (const { items } of steps) {
     options.signal.throwIfAborted()
-    const [[job], ...found] = items
-    if (job) yield* orphansOfJob(job, found.flat(), options)
-    else
-      for (const { key, jobId, size } of old(found.flat(), options)) yield orphan('object', key, jobId, size)
+    const [[job], sharers, ...found] = items
+    const objects = found.flat()
+    const unshared = objects.filter(({ key }) => !sharers.some((sharer) => sharer.key === key))
+    if (job) yield* orphansOfJob(job, unshared, objects, options)
+    else for (const { key, jobId, size } of old(unshared, options)) yield orphan('object', key, jobId, size)
+    for (const sharer of sharers) {
+      const isThere = objects.some(({ key }) => key === sharer.key)
+      if (!isThere && sharer.completedAt < options.before && (await hasObjects(store, sharer.otherKeys)))
+        yield { type: 'row', key: sharer.key, jobId: sharer.jobId }
+    }
   }
 }
 
-function* orphansOfJob(job: LoggedJob, objects: OwnObject[], options: SearchOptions): Generator<Orphan> {
+/** @param unshared those of the objects that no other job names */
+function* orphansOfJob(
+  job: LoggedJob,
+  unshared: OwnObject[],
+  objects: OwnObject[],
+  options: SearchOptions,
+): Generator<Orphan> {
   if (job.status !== 'completed') return
   options.onCompleted()
-  for (const { key, jobId, size } of old(objects, options)) {
+  for (const { key, jobId, size } of old(unshared, options)) {
     if (!job.keys.includes(key)) yield orphan('superseded', key, jobId, size)
   }
-  const missing = job.keys.find((key) => !objects.some((object) => object.key === key))
+  const isUnder = (key: string) => (keyParts(key)?.jobId ?? job.jobId) === job.jobId
+  const missing = job.keys.find((key) => isUnder(key) && !objects.some((object) => object.key === key))
   const isOld = job.completedAt !== null && job.completedAt < options.before
   if (missing !== undefined && isOld) yield { type: 'row', key: missing, jobId: job.jobId }
+}
+
+type Sharing = SharingJob & {
+  /** The job under whose id the original is. */
+  ownerId: string
+}
+
+async function* sharing({ sql }: Database): AsyncGenerator<Sharing> {
+  for await (const job of sharingJobs(sql)) {
+    const ownerId = keyParts(job.key)?.jobId
+    if (ownerId !== undefined) yield { ...job, ownerId }
+  }
+}
+
+/** Where one of these is missing too, the job was found under its own id, and counts once. */
+async function hasObjects(store: ObjectStore, keys: readonly string[]): Promise<boolean> {
+  const found = await Promise.all(keys.map((key) => store.head(key)))
+  return found.every((object) => object !== undefined)
 }
 
 const orphan = (type: 'object' | 'superseded', key: string, jobId: string, bytes: number): Orphan => ({
@@ -204,9 +239,14 @@ async function* ownObjects(
 async function stillOrphans({ database, store }: Services, orphans: readonly Orphan[]): Promise<Orphan[]> {
   const ids = orphans.flatMap(({ type, jobId }) => (type === 'row' ? [] : jobId))
   const known = await knownJobs(database.sql, [...new Set(ids)])
+  const needed = await neededKeys(
+    database.sql,
+    orphans.flatMap(({ type, key }) => (type === 'row' ? [] : key)),
+  )
   const limit = pLimit(concurrency)
   const answers = await limit.map(orphans, async ({ type, key, jobId }) => {
     if (type === 'row') return (await store.head(key)) === undefined
+    if (needed.has(key)) return false
     const job = known.get(jobId)
     if (type === 'object') return job === undefined
     return job?.status === 'completed' && !job.keys.includes(key)

@@ -22,6 +22,7 @@ import { failPoint } from '../fail-point.ts'
 import { type ObjectStore, objectKinds } from '../store/contract.ts'
 import { jobPrefix, keyParts, objectKey } from '../store/keys.ts'
 import { inBatches, type LongList, longList } from './long-list.ts'
+import { neededKeys } from './needed-keys.ts'
 import { type RemovalPlan, shareOf } from './plan.ts'
 
 /** Jobs deleted in one statement: some tens of milliseconds, so that nobody waits for it. */
@@ -267,11 +268,12 @@ async function deleteObjects(
   while (!signal.aborted) {
     const tombstones = await dueTombstones(database.sql, batchTombstones)
     if (tombstones.length === 0) return
-    const keys: string[] = []
-    for (const tombstone of tombstones) keys.push(...(await keysOf(store, tombstone)))
+    const found: string[] = []
+    for (const tombstone of tombstones) found.push(...(await keysOf(store, tombstone)))
+    const { keys, everKeys } = await unneeded(database, [...new Set(found)])
     await store.remove(keys)
     await failPoint('prune:removed')
-    const purged = versions ? await store.versions?.purge(keys.flatMap(everyAttempt)) : undefined
+    const purged = versions ? await store.versions?.purge(everKeys) : undefined
     await removeTombstones(
       database.sql,
       tombstones.map(({ jobId }) => jobId),
@@ -284,13 +286,31 @@ async function deleteObjects(
 }
 
 /** A job of several attempts, or one that never was completed, may have left any objects: they are looked for. */
-async function keysOf(store: ObjectStore, { jobId, keys }: Tombstone): Promise<string[]> {
+async function keysOf(store: ObjectStore, { jobId, keys, sharedKey }: Tombstone): Promise<string[]> {
   if (keys) return keys
-  const found: string[] = []
+  const found = sharedKey === null ? [] : [sharedKey]
   for (const kind of objectKinds) {
     for await (const { key } of store.list(jobPrefix(kind, jobId))) found.push(key)
   }
   return found
+}
+
+/**
+ * Without the originals that other jobs need. The tombstones are committed, so a job that shares one of the others from
+ * now on would have to find a row that names it, and there is none.
+ *
+ * @returns `keys`: of objects to remove; `everKeys`: of these, and of earlier attempts
+ */
+async function unneeded(
+  { sql }: Database,
+  found: readonly string[],
+): Promise<{ keys: string[]; everKeys: string[] }> {
+  const ever = [...new Set(found.flatMap(everyAttempt))]
+  const needed = await neededKeys(sql, ever)
+  return {
+    keys: found.filter((key) => !needed.has(key)),
+    everKeys: ever.filter((key) => !needed.has(key)),
+  }
 }
 
 /** Attempts whose objects were removed long ago left old versions under keys of their own. */

@@ -19,6 +19,7 @@ import {
 } from '../../src/database/jobs.ts'
 import { type Run, releaseJobs, renewLeases } from '../../src/database/leases.ts'
 import { applyMigrations } from '../../src/database/migrate.ts'
+import { neededOriginals } from '../../src/database/shared-originals.ts'
 import { tagJobs } from '../../src/database/tags.ts'
 import { upsertUser } from '../../src/database/users.ts'
 import { objectKinds } from '../../src/store/contract.ts'
@@ -63,6 +64,7 @@ const completion = (jobId: string, run: Run, attempt = 1): Completion => ({
   originalPath: `original/${jobId}-${attempt}.jpg`,
   maskPath: `mask/${jobId}-${attempt}.png`,
   processedPath: `processed/${jobId}-${attempt}.png`,
+  sharesOriginal: false,
   originalBytes: 1000,
   maskBytes: 100,
   processedBytes: 500,
@@ -373,9 +375,9 @@ onBothDatabases('on tables of many jobs', (database) => {
     await sql`
       insert into image_process_jobs (job_id, user_id, original_path, status, completed_at, mask_path, processed_path,
         source_path, source_size, source_mtime_ns, content_sha256, fingerprint, error_message, created_at)
-      select gen_random_uuid(), 'user' || i % 50, 'original/' || i, case when i % 25 = 0 then 'failed' else 'completed' end,
+      select id, 'user' || i % 50, 'original/' || id, case when i % 25 = 0 then 'failed' else 'completed' end,
         now(), 'm', 'p', '/p/' || i || '.jpg', i, i, sha256(i::text::bytea), sha256('f'), 'x', now() - i * interval '1 s'
-      from generate_series(1, ${count}::int) i`
+      from (select gen_random_uuid() as id, i from generate_series(1, ${count}::int) i) made`
     await sql`
       insert into known_sources select md5(source_path)::uuid, fingerprint, source_size, source_mtime_ns, job_id
       from image_process_jobs where status = 'completed' on conflict do nothing`
@@ -395,6 +397,12 @@ onBothDatabases('on tables of many jobs', (database) => {
       expect(await findJobOfCutout(sql, sha256('processed'))).toMatchObject({ processedBytes: 500 })
       expect(await findJobOfCutout(sql, sha256('no cut-out'))).toBeUndefined()
       expect(await findMaskedJob(sql, wanted.jobId)).toMatchObject({ contentSha256: wanted.contentSha256 })
+      const other = request({ run, contentSha256: wanted.contentSha256, fingerprint: sha256('others') })
+      const otherId = await claimed(database(), other)
+      const shared = completion(wanted.jobId, run).originalPath
+      const sharing = { ...completion(otherId, run), originalPath: shared, sharesOriginal: true }
+      expect(await completeJob(sql, sharing)).toBe(true)
+      expect(await neededOriginals(sql, [{ key: shared!, jobId: wanted.jobId }])).toEqual(new Set([shared]))
       const failing = request({ run })
       const jobId = await claimed(database(), failing)
       await failJob(sql, {

@@ -15,7 +15,7 @@ import { describeServers } from '../support/fixture-installation.ts'
 import { picture } from '../support/images.ts'
 import type { JobRow } from '../support/job-rows.ts'
 import { isLong } from '../support/long-mode.ts'
-import { type Ended, perform, type Script, scriptOf } from './chaos.ts'
+import { type Ended, perform, pruningEarly, type Script, scriptOf } from './chaos.ts'
 import { noise } from './noise.ts'
 import { startStoreProxy } from './s3-proxy.ts'
 import { type Neighbor, type SharedBucket, sharedBucket } from './shared-bucket.ts'
@@ -50,6 +50,11 @@ const command = ({ name }: Neighbor, model: string): string[] => [
   ...['--concurrency', '2', '--threads', '1'],
 ]
 
+/** Another cut-out of each image, whose originals the jobs of the runs then share. */
+const earlyCommand = (model: string): string[] => [
+  ...['process', 'photos', '--model', model, '--size', '16x16', '--tag', 'early', '--json'],
+]
+
 /** How every command that was started ended: refused where it trespassed, well anywhere else. */
 function expectEnds(ends: readonly Ended[]): void {
   for (const { command, status, stdout, stderr, isKilled, trespasses } of ends) {
@@ -82,14 +87,14 @@ async function expectLocalCutouts(folder: string, rows: readonly JobRow[]): Prom
   }
 }
 
-/** Each image counts once in the statistics, whoever did it and however often it was begun. */
-async function expectCountedOnce({ sql }: Neighbor): Promise<void> {
+/** Each image counts once in the statistics, whoever did it and however often it was begun; early jobs count, too. */
+async function expectCountedOnce({ sql }: Neighbor, early: number): Promise<void> {
   const columns = sql`sum(completed_jobs) as completed, sum(failed_jobs) as failed`
   const [total] = await sql`
     select sum(completed)::integer as completed, sum(failed)::integer as failed from (
       select ${columns} from daily_usage where dimension = 'all'
       union all select ${columns} from usage_changes where dimension = 'all') as counted`
-  expect(total).toEqual({ completed: images, failed: 0 })
+  expect(total).toEqual({ completed: images + early, failed: 0 })
 }
 
 /** The store of an installation without what is not ours. */
@@ -108,12 +113,22 @@ async function settle(
     ends,
     folder,
     foreign,
-  }: { model: string; ends: readonly Ended[]; folder: string; foreign: ReadonlyMap<string, string> },
+    early,
+  }: {
+    model: string
+    ends: readonly Ended[]
+    folder: string
+    foreign: ReadonlyMap<string, string>
+    /** Jobs done before, of which some may have been pruned. */
+    early: number
+  },
 ): Promise<string[]> {
   const calm = await neighbor.run(command(neighbor, model))
   expect(calm.status, calm.stdout + calm.stderr).toBe(0)
   const { completed, skipped } = jsonLines(calm.stdout).at(-1)!
   expect(completed + skipped).toBe(images)
+  // Their originals stay where the jobs that share them are completed.
+  if (early > 0) expect((await neighbor.run(pruningEarly)).status).toBe(0)
 
   const tidied = await neighbor.run(['orphans', '--grace', '0s', '--max-share', '100%', '--yes', '--json'])
   expect(tidied.status, tidied.stderr).toBe(0)
@@ -132,7 +147,7 @@ async function settle(
     [...works, calm].map(({ stdout }) => stdout),
   )
   await expectLocalCutouts(join(folder, `cut-${neighbor.name}`), rows)
-  await expectCountedOnce(neighbor)
+  await expectCountedOnce(neighbor, early)
   return rows.flatMap((row) =>
     [row.original_path, row.mask_path, row.processed_path].map((key) => neighbor.prefix + key),
   )
@@ -154,6 +169,8 @@ async function round(seed: number, tell: (line: string) => void): Promise<void> 
       .toFile(join(folder, 'photos', `${index}.jpg`))
   }
   const model = script.hasNoise ? await noise() : 'backdrop'
+  const before = await neighbors[0].run(earlyCommand(model))
+  expect(before.status, before.stderr).toBe(0)
   let foreign = new Map<string, string>()
   // Slow, so that there is work left when all four are at it.
   proxy.delayMs = 300
@@ -169,7 +186,10 @@ async function round(seed: number, tell: (line: string) => void): Promise<void> 
   expect(foreign.size).toBeGreaterThan(10)
 
   const named: string[] = []
-  for (const neighbor of neighbors) named.push(...(await settle(neighbor, { model, ends, folder, foreign })))
+  for (const neighbor of neighbors) {
+    const early = neighbor === neighbors[0] ? images : 0
+    named.push(...(await settle(neighbor, { model, ends, folder, foreign, early })))
+  }
   const left = await shared.versions()
   for (const [key, version] of foreign) {
     expect(left.get(key), `${key} is foreign, and was touched`).toBe(version)

@@ -164,7 +164,8 @@ export async function perform({
       steady = unsettle(proxy, among(unsteady, how), forMs)
       return
     }
-    if (what === 'tidy') return void begin(neighbor, among(tidying, how))
+    if (what === 'tidy')
+      return void begin(neighbor, among(neighbor === first ? [...tidying, pruningEarly] : tidying, how))
     if (what === 'trespass') {
       return void begin(second, among([...tidying, deletingAll, command(second)], how), trespassing)
     }
@@ -209,6 +210,10 @@ export async function perform({
 const tidying = [
   ['orphans', '--grace', '0s', '--max-share', '100%', '--yes', '--json'],
   ['prune', '--abandoned-older-than', '1s', '--max-share', '100%', '--yes', '--json'],
+]
+/** Jobs of the first installation with the same originals as those that are in work. */
+export const pruningEarly = [
+  ...['prune', '--older-than', '0s', '--tag', 'early', '--max-share', '100%', '--yes', '--json'],
 ]
 const deletingAll = ['prune', '--older-than', '0s', '--max-share', '100%', '--yes', '--json']
 

@@ -104,6 +104,23 @@ describeServers('a run stopped for longer than its lease', () => {
     expect(await digestOf(`${photos}-cut/0.png`)).toBe(row!.processed_sha256)
   })
 
+  it('at process:stored stores the original that it was to share when that was pruned meanwhile', async () => {
+    const photos = await picturesIn(variant, 'shared', 1)
+    const early = [...command(photos, `${photos}-early`), '--size', '20x20', '--tag', 'early']
+    expect(eventOf(await variant.run(early))).toMatchObject({ status: 'completed' })
+    const { resumed } = await stoppedAt(variant, 'process:stored', command(photos, `${photos}-cut`))
+    const pruned = await variant.run([
+      ...['prune', '--older-than', '0s', '--tag', 'early', '--max-share', '100%', '--yes', '--json'],
+    ])
+    expect(JSON.parse(pruned.stdout).pruned, pruned.stderr).toMatchObject({ jobs: 1, objects: 3 })
+
+    const again = await resumed()
+    const event = eventOf(again)
+    expect(event, again.stderr).toMatchObject({ status: 'completed', attempt: 1 })
+    expect(event.originalPath).toContain(event.jobId)
+    expect(await rowsOf(photos)).toMatchObject([{ job_id: event.jobId, original_path: event.originalPath }])
+  })
+
   it('and another one after it, both going on at last, leave what a third has completed', async () => {
     const photos = await picturesIn(variant, 'three', 1)
     const first = await stoppedAt(variant, 'process:uploading', command(photos, `${photos}-1`))

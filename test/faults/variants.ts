@@ -164,7 +164,8 @@ export const isIn =
     source_path.startsWith(join(variant.folder, folder, '/'))
 
 /**
- * The invariants as they hold after a kill, and more: who works on a job has a lease, and nobody else.
+ * The invariants as they hold after a kill, and more: who works on a job has a lease, and nobody else; an original that
+ * completed jobs share counts once.
  */
 export async function expectRecoverable(
   sql: postgres.Sql,
@@ -177,6 +178,10 @@ export async function expectRecoverable(
   expect(leased.map(({ job_id }) => job_id)).toEqual(
     rows.filter(({ status }) => status === 'processing').map(({ job_id }) => job_id),
   )
+  const miscounted = await sql`
+    select original_path from image_process_jobs where status = 'completed' and 'original' = any (kept)
+    group by original_path having count(*) filter (where not original_shared) <> 1`
+  expect(miscounted).toEqual([])
   return rows
 }
 

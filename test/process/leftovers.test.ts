@@ -7,6 +7,7 @@ import { jobPrefix, objectKey } from '../../src/store/keys.ts'
 import { agedStore } from '../upkeep/aged-store.ts'
 
 const jobId = uuidv7()
+const nobodyShares = async () => new Set<string>()
 const file = { bytes: Buffer.from('x'), extension: 'png', contentType: 'image/png' }
 
 /** Takes objects and lets nobody see or remove any. */
@@ -25,8 +26,21 @@ describe('an attempt removes', () => {
     const old = `${jobPrefix('original', jobId)}.jpg`
     const kept = [...of(jobId, 10), ...of(jobId, 11), ...of(uuidv7(), 1), `${jobPrefix('mask', jobId)}-x.png`]
     for (const key of [...of(jobId, 1), ...of(jobId, 2), ...of(jobId, 9), old, ...kept]) await put(key)
-    await removeEarlier(store, { jobId, attempt: 10 })
+    await removeEarlier(store, { jobId, attempt: 10 }, nobodyShares)
     expect(await keys()).toEqual([...kept].sort())
+  })
+
+  it('no original that another job shares', async () => {
+    const { store, put, keys } = await agedStore()
+    const [original, mask] = [objectKey('original', jobId, 1, 'jpg'), objectKey('mask', jobId, 1, 'png')]
+    const asked: string[] = []
+    for (const key of [original, mask]) await put(key)
+    await removeEarlier(store, { jobId, attempt: 2 }, async (originals) => {
+      asked.push(...originals.map(({ key }) => key))
+      return new Set([original])
+    })
+    expect(asked).toEqual([original])
+    expect(await keys()).toEqual([original])
   })
 
   it('what it has sent itself, however late that arrives', async () => {
@@ -50,7 +64,7 @@ describe('an attempt removes', () => {
     const { store, put, keys } = await agedStore()
     const key = objectKey('mask', jobId, 1, 'png')
     await put(key)
-    await removeEarlier(guarded(store), { jobId, attempt: 2 })
+    await removeEarlier(guarded(store), { jobId, attempt: 2 }, nobodyShares)
     const uploads = uploadsTo(guarded(store), objectKinds)
     uploads.send('mask', { jobId, attempt: 1 }, file)
     await removeOwn(guarded(store), uploads)

@@ -15,6 +15,8 @@ export interface MadeJob {
   kept?: readonly ObjectKind[]
   /** Keys as they were before attempts had keys of their own. */
   hasOldKeys?: boolean
+  /** The job whose original it shares, as a later job of the same user and content does. */
+  sharesWith?: string
   /** Also make the objects, of a few bytes; only completed and failed jobs have any. */
   store?: ObjectStore
 }
@@ -40,6 +42,7 @@ export async function makeJob(sql: postgres.Sql, made: MadeJob = {}): Promise<st
   ) as Record<'original' | 'mask' | 'processed', { key: string; body: Buffer; sha256: string }>
   const { original, mask, processed } = objects
   const isCompleted = status === 'completed'
+  const shared = made.sharesWith === undefined ? undefined : await originalOf(sql, made.sharesWith)
   await sql`
     insert into image_process_jobs ${sql({
       job_id: jobId,
@@ -66,17 +69,25 @@ export async function makeJob(sql: postgres.Sql, made: MadeJob = {}): Promise<st
       content_sha256: Buffer.from(original.sha256, 'hex'),
       fingerprint: Buffer.alloc(32, 1),
       original_bytes: isCompleted ? original.body.length : null,
+      ...(shared && { ...shared, original_shared: true }),
       mask_bytes: isCompleted ? mask.body.length : null,
       processed_bytes: isCompleted ? processed.body.length : null,
       mask_sha256: isCompleted ? Buffer.from(mask.sha256, 'hex') : null,
       processed_sha256: isCompleted ? Buffer.from(processed.sha256, 'hex') : null,
     })}`
   await tagJobs(sql, [jobId], tags)
-  const stored = isCompleted ? kept.map((kind) => objects[kind]) : status === 'failed' ? [original] : []
+  const own = kept.filter((kind) => !(shared && kind === 'original'))
+  const stored = isCompleted ? own.map((kind) => objects[kind]) : status === 'failed' ? [original] : []
   if (store) {
     for (const { key, body, sha256 } of stored) {
       await store.put(key, body, { contentType: 'application/octet-stream', sha256 })
     }
   }
   return jobId
+}
+
+async function originalOf(sql: postgres.Sql, jobId: string) {
+  const [row] = await sql<{ original_path: string; content_sha256: Buffer; original_bytes: string }[]>`
+    select original_path, content_sha256, original_bytes from image_process_jobs where job_id = ${jobId}`
+  return row!
 }

@@ -156,6 +156,50 @@ onBothDatabases('a plan of orphans', (database) => {
     expect(await orphans.execute({ signal })).toMatchObject({ rows: 1, left: 0 })
   })
 
+  it('spares an original while a job shares it, whether its own job is there, done again or gone', async () => {
+    const owners = [await wholeJob(), await wholeJob(), await wholeJob()]
+    for (const owner of owners) await wholeJob({ sharesWith: owner })
+    const [, again, gone] = owners
+    const { sql } = database()
+    const second = objectKey('original', again!, 2, 'jpg')
+    await at.put(second)
+    await sql`update image_process_jobs set original_path = ${second} where job_id = ${again!}`
+    const sharer = await wholeJob({ sharesWith: gone! })
+    const before = await at.keys()
+    await sql`delete from image_process_jobs where job_id = ${gone!}`
+    const orphans = await plan()
+    expect(orphans.figures).toMatchObject({ completed: 6, objects: 2, rows: 0 })
+    await orphans.execute({ signal })
+    const left = await at.keys()
+    expect(left).toContain(objectKey('original', gone!, 1, 'jpg'))
+    expect(before.filter((each) => !left.includes(each)).every((each) => each.includes(gone!))).toBe(true)
+    await sql`delete from image_process_jobs where original_path = ${objectKey('original', gone!, 1, 'jpg')}`
+    expect((await plan()).figures).toMatchObject({ objects: 5, rows: 0 })
+    expect(await statusOf(sharer)).toBeUndefined()
+  })
+
+  it('spares an original that somebody shares since it was planned', async () => {
+    const owner = await wholeJob()
+    await database().sql`delete from image_process_jobs where job_id = ${owner}`
+    const orphans = await plan()
+    expect(orphans.figures).toMatchObject({ objects: 3 })
+    const original = objectKey('original', owner, 1, 'jpg')
+    const sharer = await wholeJob()
+    await database().sql`update image_process_jobs set original_path = ${original} where job_id = ${sharer}`
+    expect(await orphans.execute({ signal })).toMatchObject({ objects: 2, left: 1 })
+    expect(await at.keys()).toContain(original)
+  })
+
+  it('fails every job of a lost original once, whatever else they lack', async () => {
+    const owner = await wholeJob()
+    const sharers = [await wholeJob({ sharesWith: owner }), await wholeJob({ sharesWith: owner })]
+    await at.store.remove([objectKey('original', owner, 1, 'jpg'), key(sharers[1])])
+    const orphans = await plan()
+    expect(orphans.figures).toMatchObject({ completed: 3, objects: 0, rows: 3 })
+    expect(await orphans.execute({ signal })).toMatchObject({ rows: 3, left: 0 })
+    for (const jobId of [owner, ...sharers]) expect(await statusOf(jobId)).toMatchObject({ status: 'failed' })
+  })
+
   it('refuses to be carried out over its share of all objects, which it is measured by itself', async () => {
     await wholeJob()
     await at.put(key())

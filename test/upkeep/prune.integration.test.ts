@@ -146,6 +146,51 @@ onBothDatabases('a plan of pruning', (database) => {
     )
   })
 
+  it('leaves an original while a job shares it, old versions included, and removes it with the last one', async () => {
+    const { sql } = database()
+    const purged: string[] = []
+    const versions = {
+      state: async () => 'enabled',
+      purge: async (keys: readonly string[]) => {
+        purged.push(...keys)
+        return { versions: 0, bytes: 0 }
+      },
+    } as Partial<ObjectVersions> as ObjectVersions
+    const first = await make({ attempt: 2, ageDays: 50 })
+    const second = await make({ attempt: 2, sharesWith: first, ageDays: 40 })
+    const original = objectKey('original', first, 2, 'jpg')
+    const prune = async (days: string, objects: number) => {
+      const due = await planPrune(
+        { database: database(), store: async () => ({ ...at.store, versions }) },
+        {
+          policy: { ...completed, olderThan: { completed: days } },
+          ...{ maxShare: 100, keepObjects: false, versions: true },
+        },
+      )
+      expect(await due.execute(execution)).toMatchObject({ jobs: 1, objects, bytes: due.figures.bytes })
+    }
+    await prune('45 days', 2)
+    expect(await at.keys()).toContain(original)
+    expect(purged).not.toContain(original)
+    const [row] =
+      await sql`select original_bytes::float8 as bytes from image_process_jobs where job_id = ${second}`
+    expect((await storedBytes(sql)).original).toBe(row!.bytes)
+    await prune('30 days', 3)
+    expect(await at.keys()).toEqual([])
+    expect(purged).toContain(original)
+    expect(await storedBytes(sql)).toMatchObject({ original: 0, mask: 0, processed: 0, awaitingDeletion: 0 })
+  })
+
+  it('frees what it says when jobs that share an original go together', async () => {
+    const first = await make()
+    await make({ sharesWith: first })
+    const due = await plan()
+    const before = await storedBytes(database().sql)
+    expect(due.figures.bytes).toBe(before.original + before.mask + before.processed)
+    expect(await due.execute(execution)).toMatchObject({ jobs: 2, objects: 5, bytes: due.figures.bytes })
+    expect(await at.keys()).toEqual([])
+  })
+
   it('finishes the batch at hand when it is stopped', async () => {
     for (let index = 0; index < 3; index++) await make()
     const stop = new AbortController()

@@ -58,6 +58,7 @@ export function completionOf(jobId: string, { run, source }: ClaimRequest): Comp
     attempt: 1,
     runId: run.id,
     originalPath: objectKey('original', jobId, 1, 'jpg'),
+    sharesOriginal: false,
     maskPath: objectKey('mask', jobId, 1, 'png'),
     processedPath: objectKey('processed', jobId, 1, 'png'),
     ...{ originalBytes: source.size, maskBytes: Math.ceil(source.size / 20), processedBytes: source.size },
