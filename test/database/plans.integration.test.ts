@@ -129,7 +129,8 @@ describeWith('RMBG_TEST_DATABASE_URL')(`of ${rows} jobs`, () => {
     ['open jobs', (sql) => sql`select * from image_process_jobs where status = 'pending'`],
     [
       "a user's last ten",
-      (sql) => sql`select * from image_process_jobs where user_id = 'user-12' order by created_at desc limit 10`,
+      (sql) =>
+        sql`select * from image_process_jobs where user_id = 'user-12' order by created_at desc limit 10`,
     ],
     [
       'counts by day',
@@ -142,7 +143,10 @@ describeWith('RMBG_TEST_DATABASE_URL')(`of ${rows} jobs`, () => {
       (sql) => sql`
         select * from image_process_jobs where status = 'completed' and completed_at < now() - interval '364 days'`,
     ],
-    ['contained parameters', (sql) => sql`select * from image_process_jobs where params @> '{"quality": 77}'`],
+    [
+      'contained parameters',
+      (sql) => sql`select * from image_process_jobs where params @> '{"quality": 77}'`,
+    ],
     ['large files', (sql) => sql`select * from image_process_jobs where file_size_kb > 18000`],
   ])("the design's own question is answered from an index: %s", async (_, ask) => {
     expectFew(await readBy('image_process_jobs', async () => ask(database.sql)))

@@ -159,7 +159,7 @@ onBothDatabases('the schema', (database) => {
       'name_original(job uuid, of_attempt integer, run uuid, path text)',
       'note_changed_usage()',
       'note_deleted_usage()',
-      'note_job_usage()',
+      'note_new_usage()',
       'note_tag_usage()',
       'note_usage(job image_process_jobs, times integer, only_tag text)',
       'pass_on_deleted_originals()',

@@ -340,12 +340,26 @@ drop trigger note_usage_of_change on image_process_jobs;
 create trigger note_usage_of_change after update on image_process_jobs
   referencing old table as before_it new table as after_it
   for each statement execute function note_changed_usage();
-create or replace function note_job_usage() returns trigger language plpgsql as $$
+create function note_new_usage() returns trigger language plpgsql as $$
 begin
-  perform note_usage(new, 1);
-  return new;
+  if not exists (select from after_it where status in ('completed', 'failed')) then
+    return null;
+  end if;
+  insert into usage_changes (dimension, stat_date, value, completed_jobs, failed_jobs, review_jobs, timed_jobs,
+    sum_processing_time_ms, bucket, original_bytes, mask_bytes, processed_bytes)
+  select u.dimension, u.stat_date, u.value, sum(u.completed), sum(u.failed), sum(u.review), sum(u.timed), sum(u.ms),
+    u.bucket, sum(u.original_bytes), sum(u.mask_bytes), sum(u.processed_bytes)
+  from (
+    select a::image_process_jobs as job from after_it a where a.status in ('completed', 'failed')
+  ) j, usage_of(j.job) u
+  group by u.dimension, u.stat_date, u.value, u.bucket;
+  return null;
 end
 $$;
+drop trigger note_usage_of_new on image_process_jobs;
+create trigger note_usage_of_new after insert on image_process_jobs referencing new table as after_it
+  for each statement execute function note_new_usage();
+drop function note_job_usage();
 
 -- As before, over the short key of a content.
 create or replace function stored_original(content bytea, owner text)
