@@ -409,7 +409,7 @@ export async function recordFailure(sql: postgres.Sql, failure: UnclaimedFailure
     jobId,
     runId: run.id,
     originalPath: originalPath(jobId, 1),
-    sourcePath: source.path,
+    sourcePath: wellFormed(source.path),
     sourceSize: source.size ?? null,
     sourceMtimeNs: source.mtimeNs === undefined ? null : String(source.mtimeNs),
     errorMessage: bounded(failure.errorMessage),
@@ -423,5 +423,8 @@ export async function recordFailure(sql: postgres.Sql, failure: UnclaimedFailure
 /** One line that fits the column, without the NUL that PostgreSQL refuses in texts. */
 function bounded(sentence: string): string {
   const line = sentence.replaceAll(/\p{Cc}+/gu, ' ')
-  return line.length > 1000 ? `${line.slice(0, 999)}…` : line
+  return wellFormed(line.length > 1000 ? `${line.slice(0, 999)}…` : line)
 }
+
+/** Without halves of characters, which JSON lets through and PostgreSQL refuses in it. */
+const wellFormed = (text: string): string => text.replaceAll(/\p{Cs}/gu, '\uFFFD')
