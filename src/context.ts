@@ -2,9 +2,11 @@ import { resolve } from 'node:path'
 import { splitLocation, type Vault } from './backup/vault.ts'
 import type { Cache } from './cache/contract.ts'
 import type { Database } from './database/contract.ts'
+import type { DatabaseLocale } from './database/database-locale.ts'
 import { RmbgError } from './errors.ts'
 import type { MatteModel, ModelSpec } from './model/contract.ts'
 import type { RuntimeNews } from './model/runtime/provide.ts'
+import { embeddedDatabase, placeVariable, urlOfVariables } from './settings/database-place.ts'
 import {
   databaseFolder,
   environmentVariable,
@@ -49,9 +51,10 @@ export interface Context {
   /**
    * Another database on the server of DATABASE_URL, as it is; created unless it is there.
    *
+   * @param locale how it writes and sorts text if it is created; as the one in DATABASE_URL unless it is given
    * @throws RmbgError USAGE without a server
    */
-  databaseNamed(name: string): Promise<Database>
+  databaseNamed(name: string, locale?: DatabaseLocale): Promise<Database>
   /**
    * The bucket or folder that backups are kept in, and one of its backups where the location names it.
    *
@@ -62,6 +65,8 @@ export interface Context {
   vault(location?: string): Promise<{ vault: Vault; backupId?: string }>
   /** Redis, or nothing at all; it warns through `onWarning` when it cannot be used. */
   cache(onWarning: (message: string) => void): Promise<Cache>
+  /** Patience with a server, which is told of as that with the database and the store. */
+  patience(): Patience
   /** Finds and checks the model file without loading it. */
   modelSpec(): Promise<ModelSpec>
   model(): Promise<MatteModel>
@@ -74,14 +79,24 @@ export type WaitingNews = ServerNews | RuntimeNews
 /** How servers that are away are waited for, and who is told what is waited for. */
 export type Waiting = Pick<PatienceOptions, 'signal'> & { tell?: (news: WaitingNews) => void }
 
+/** Told of each database that is opened, before anything is asked of it. */
+export type OnDatabase = (database: Pick<Database, 'kind' | 'location'>) => void
+
 /** What drivers are made of: the settings, and how long to wait for servers. */
-type Drivers = ResolvedSettings & { patiences: { database: Patience; store: Patience } }
+type Drivers = ResolvedSettings & {
+  patiences: { database: Patience; store: Patience }
+  onDatabase: OnDatabase
+}
 
 /** The only place that chooses drivers; each is imported when it is first needed. */
-export function openContext(resolved: ResolvedSettings, waiting: Waiting = {}): Context {
+export function openContext(
+  resolved: ResolvedSettings,
+  waiting: Waiting & { onDatabase?: OnDatabase } = {},
+): Context {
   const { closing, close } = closables()
   const patient = () => patience({ forMs: resolved.patience * 1000, ...waiting })
-  const settings: Drivers = { ...resolved, patiences: { database: patient(), store: patient() } }
+  const { onDatabase = () => {} } = waiting
+  const settings: Drivers = { ...resolved, onDatabase, patiences: { database: patient(), store: patient() } }
   const places = once(() => openPlaces(settings))
   const store = once(() => closing(places().then(storeOf)))
   const database = once(() => closing(openDatabase(settings, { migrated: true })))
@@ -104,7 +119,7 @@ export function openContext(resolved: ResolvedSettings, waiting: Waiting = {}): 
     inputBucket: (name, prefix) => closing(openInputBucket(settings, name, prefix)),
     database: ({ migrated } = { migrated: true }) => (migrated ? database() : unmigrated()),
     databaseExists: () => databaseExists(settings),
-    databaseNamed: (name) => closing(openDatabaseNamed(settings, name)),
+    databaseNamed: (name, locale) => closing(openDatabaseNamed(settings, name, locale)),
     vault: async (location) => {
       const { place, ...named } = splitLocation(location ?? backupLocation(settings))
       const vault = await openVault(settings, place)
@@ -115,6 +130,7 @@ export function openContext(resolved: ResolvedSettings, waiting: Waiting = {}): 
       warn = onWarning
       return cache()
     },
+    patience: patient,
     modelSpec,
     model,
     close,
@@ -154,26 +170,39 @@ function once<T>(open: () => Promise<T>): () => Promise<T> {
 }
 
 async function openDatabase(
-  { databaseUrl, home, patiences }: Drivers,
+  { databaseUrl, databaseConnections: maxConnections, home, patiences, onDatabase }: Drivers,
   { migrated }: { migrated: boolean },
 ): Promise<Database> {
   if (databaseUrl === undefined) {
     const { openEmbedded } = await import('./database/embedded.ts')
-    return openEmbedded(databaseFolder(home), { migrate: migrated })
+    const embedded = await openEmbedded(databaseFolder(home), { migrate: migrated })
+    onDatabase(embedded)
+    return embedded
   }
   const { connectServer } = await import('./database/connect.ts')
   const { setDatabasePatience } = await import('./database/errors.ts')
   setDatabasePatience(patiences.database)
-  const server = connectServer(databaseUrl)
+  const server = connectServer(databaseUrl, { maxConnections })
+  onDatabase(server)
   if (!migrated) return server
   const { assertMigrated } = await import('./database/migrate.ts')
   try {
     await assertMigrated(server.sql)
   } catch (error) {
     await server.close()
-    throw error
+    throw databaseUrl === urlOfVariables ? namedByVariables(error, server) : error
   }
   return server
+}
+
+/** Somebody may have libpq's variables for something else, and mean the embedded database. */
+function namedByVariables(error: unknown, { location }: Database): unknown {
+  if (!(error instanceof RmbgError) || error.code !== 'DATABASE_NOT_MIGRATED') return error
+  const variable = placeVariable(process.env) ?? "A variable of libpq's"
+  return new RmbgError(error.code, error.message, {
+    hint: `${variable} names ${location}: run rmbg migrate once, or set DATABASE_URL=${embeddedDatabase} for the embedded database.`,
+    cause: error,
+  })
 }
 
 async function databaseExists({ databaseUrl, home }: ResolvedSettings): Promise<boolean> {
@@ -182,12 +211,18 @@ async function databaseExists({ databaseUrl, home }: ResolvedSettings): Promise<
   return embeddedExists(databaseFolder(home))
 }
 
-async function openDatabaseNamed({ databaseUrl }: ResolvedSettings, name: string): Promise<Database> {
+async function openDatabaseNamed(
+  { databaseUrl, databaseConnections: maxConnections, onDatabase }: Drivers,
+  name: string,
+  locale: DatabaseLocale | undefined,
+): Promise<Database> {
   if (databaseUrl === undefined) {
     throw new RmbgError('USAGE', 'Only databases of a server have names, and DATABASE_URL is not set.')
   }
   const { connectServer, ensureDatabase } = await import('./database/connect.ts')
-  return connectServer(await ensureDatabase(databaseUrl, name))
+  const named = connectServer(await ensureDatabase(databaseUrl, name, locale), { maxConnections })
+  onDatabase(named)
+  return named
 }
 
 async function openCache(

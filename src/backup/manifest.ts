@@ -16,8 +16,23 @@ const objectCounts = {
   damaged: z.number().default(0),
 }
 
+/** What the dump of a server needs to be restored: `DumpNeeds`. */
+const needs = z.object({
+  schemas: z.array(z.string()),
+  extensions: z.array(z.object({ name: z.string(), schema: z.string() })),
+  locale: z.object({
+    encoding: z.string(),
+    collate: z.string(),
+    ctype: z.string(),
+    provider: z.enum(['libc', 'icu', 'builtin']),
+    locale: z.string().nullable(),
+    rules: z.string().nullable(),
+  }),
+})
+
 const manifestSchema = z.object({
-  format: z.literal(1),
+  /** 2 since dumps create their schema, which earlier releases cannot restore into. */
+  format: z.literal([1, 2]),
   backupId: z.string().regex(backupIdRule),
   /** When the database was as it is in the backup. */
   createdAt: z.iso.datetime(),
@@ -33,6 +48,8 @@ const manifestSchema = z.object({
     bytes: z.number(),
     sha256,
     /** Names of the migrations that were applied. */
+    /** Missing in a dump that may hold more than the program's own objects, as earlier releases made them. */
+    needs: needs.optional(),
     migrations: z.array(z.string()),
     tables: z.array(z.object({ table: z.string(), rows: z.number(), digest: z.string() })),
   }),

@@ -16,10 +16,20 @@ import type { Vault } from './vault.ts'
  * @throws RmbgError REFUSED when something else is in the database or it cannot read the dump, BACKUP_INVALID when
  *   the backup is damaged
  */
-export async function restoreBackup(vault: Vault, manifest: Manifest, database: Database): Promise<boolean> {
+export async function restoreBackup(
+  vault: Vault,
+  manifest: Manifest,
+  database: Database,
+  { grants = false } = {},
+): Promise<boolean> {
   if (!database.restores.includes(manifest.database.format)) {
     throw new RmbgError('REFUSED', 'This backup was taken of a PostgreSQL server and needs one.', {
       hint: 'Set DATABASE_URL.',
+    })
+  }
+  if (grants && manifest.database.format === 'plain') {
+    throw new RmbgError('REFUSED', 'A backup of the embedded database holds no grants.', {
+      hint: 'Restore it without --grants.',
     })
   }
   await database.useAlone()
@@ -27,8 +37,9 @@ export async function restoreBackup(vault: Vault, manifest: Manifest, database: 
   if (state === 'restored') return false
   if (state === 'occupied') throw notEmpty(database)
   if (state === 'unused') await database.sql.unsafe('drop schema public cascade; create schema public')
-  await fillDatabase(vault, manifest, database)
+  await fillDatabase(vault, manifest, database, { grants })
   await failPoint('restore:restored')
+  await assertFound(database)
   await assertRestored(manifest, database)
   return true
 }
@@ -36,11 +47,16 @@ export async function restoreBackup(vault: Vault, manifest: Manifest, database: 
 /** `unused` is an embedded database that migrated itself when it was created, and holds nothing yet. */
 type TargetState = 'empty' | 'unused' | 'restored' | 'occupied'
 
+/** What extensions bring does not count, and where the backup names its schemas, nor do others. */
 async function stateOf({ kind, sql }: Database, { database: backup }: Manifest): Promise<TargetState> {
+  const schemas = backup.needs?.schemas
   const tables = await withDatabase(
     () => sql<{ name: string }[]>`
       select c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      where c.relkind in ('r', 'p', 'v', 'm', 'S') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'`,
+      where c.relkind in ('r', 'p', 'v', 'm', 'S') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+        and not exists (select from pg_depend d
+          where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+        and ${schemas ? sql`(n.nspname in ${sql(schemas)} or pg_table_is_visible(c.oid))` : sql`true`}`,
   )
   if (tables.length === 0) return 'empty'
   const names = new Set(tables.map(({ name }) => name))
@@ -79,8 +95,9 @@ const notEmpty = ({ kind, location }: Database): RmbgError =>
  */
 export async function fillDatabase(
   vault: Vault,
-  { backupId, database: { file, sha256, format, version } }: Manifest,
+  { backupId, database: { file, sha256, format, version, needs } }: Manifest,
   database: Database,
+  { grants = false } = {},
 ): Promise<void> {
   const key = `${backupId}/${file}`
   if (!(await isIntact(vault.store, key, sha256))) {
@@ -88,7 +105,31 @@ export async function fillDatabase(
       hint: 'Choose another backup: rmbg backup list shows them.',
     })
   }
-  await database.restore({ format, version, open: () => vault.store.get(key) })
+  await database.restore({ format, version, needs, grants, open: () => vault.store.get(key) })
+}
+
+/**
+ * A search path that was set for the role in the original database is not set in another one.
+ *
+ * @throws RmbgError DATABASE_NOT_MIGRATED saying what to set
+ */
+async function assertFound({ sql }: Database): Promise<void> {
+  const places = await withDatabase(
+    () => sql<{ statement: string }[]>`
+      select format('ALTER ROLE %I IN DATABASE %I SET search_path = %I, public',
+        current_user, current_database(), n.nspname) as statement
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where c.relname = 'schema_migrations' and to_regclass('schema_migrations') is null`,
+  )
+  const [place] = places
+  if (!place) return
+  throw new RmbgError(
+    'DATABASE_NOT_MIGRATED',
+    'It is restored, into a schema that the search_path does not name.',
+    {
+      hint: `Run ${place.statement}, and then the same restore again: it compares every table.`,
+    },
+  )
 }
 
 /**

@@ -9,6 +9,7 @@ import { measured } from '../system/sha256.ts'
 import { type Drilled, drill } from './drill.ts'
 import { backupIds, listManifests, type Manifest, manifestFile, writeManifest } from './manifest.ts'
 import { backUpObjects, removeUnneeded } from './objects.ts'
+import { assertRoom } from './room.ts'
 import { backupIdOf, type Vault } from './vault.ts'
 
 export interface BackupServices {
@@ -60,6 +61,7 @@ export async function takeBackup(services: BackupServices, options: BackupOption
       })
     }
     await vault.store.check(options.signal)
+    for (const sentence of await assertRoom(services, options)) options.onStep(sentence)
     for (const backupId of await backupIds(vault, { complete: false })) await removeFolder(vault, backupId)
     const { manifest, ...objects } = await writeBackup(services, options)
     await record(database, vault, manifest, options)
@@ -78,7 +80,7 @@ async function writeBackup(
 ): Promise<Pick<BackupResult, 'manifest' | 'copied' | 'missing' | 'damaged'>> {
   const snapshot = await database.openSnapshot()
   try {
-    const { connection, version, format } = snapshot
+    const { connection, version, format, needs } = snapshot
     const createdAt = snapshot.createdAt.toISOString()
     const backupId = backupIdOf(createdAt)
     const { applied } = await planMigrations(database.sql)
@@ -95,12 +97,12 @@ async function writeBackup(
     const { copied, missing, damaged } = copy ?? { copied: 0, missing: [], damaged: [] }
     const { count, bytes } = copy ?? (await countReferredObjects(connection))
     const manifest: Manifest = {
-      format: 1,
+      format: needs ? 2 : 1,
       backupId,
       createdAt,
       finishedAt: new Date().toISOString(),
       program,
-      database: { kind: database.kind, version, format, ...dump, migrations: applied },
+      database: { kind: database.kind, version, format, ...dump, needs, migrations: applied },
       objects: {
         ...{ count, bytes, missing: missing.length, damaged: damaged.length },
         ...(copy ? { copied: true, sha256: copy.sha256 } : { copied: false, sha256: null }),

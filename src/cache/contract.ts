@@ -1,7 +1,25 @@
-/** How often answers came from the cache. */
-export interface CacheFigures {
-  hits: number
-  misses: number
+/** What a cache does, and how it stands. */
+export type CacheFigures =
+  | {
+      state: 'up'
+      /** Answers that came from it, and those that had to be made. */
+      hits: number
+      misses: number
+      /** Undefined where the user may not ask. */
+      memory: CacheMemory | undefined
+    }
+  /** It is set up and does not answer. `reason` is a clause. */
+  | { state: 'down'; reason: string }
+
+export interface CacheMemory {
+  /** Bytes. */
+  used: number
+  /** Bytes; 0 where there is no limit. */
+  most: number
+  /** Of Redis: what goes when it is full. */
+  policy: string
+  /** Bytes of the machine that it runs on. */
+  ofMachine: number
 }
 
 /**
@@ -16,7 +34,7 @@ export interface Cache {
    * @param make its result has to survive JSON
    */
   remember<T>(key: string, version: string, make: () => Promise<T>): Promise<T>
-  /** Undefined where nothing is counted: there is no cache, or it does not answer. */
+  /** Undefined where there is no cache. */
   figures(): Promise<CacheFigures | undefined>
   close(): Promise<void>
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '@redis/client'
 import { RmbgError } from '../errors.ts'
 import { sha256Of } from '../system/sha256.ts'
-import type { Cache } from './contract.ts'
+import type { Cache, CacheMemory } from './contract.ts'
 
 export interface RedisOptions {
   /** `redis://` or `rediss://`, with user and password where there are any. */
@@ -36,12 +36,13 @@ export function redisCache({ url, scope, ttlSeconds, onWarning }: RedisOptions):
     socket: { connectTimeout: connectMs, reconnectStrategy: false },
   })
   let isUsable = true
+  let reason = ''
   const giveUp = (error: unknown) => {
     if (!isUsable) return
     isUsable = false
     // Nothing but the host: the URL may hold a password, and so may what a server says about it.
     const { code } = error as NodeJS.ErrnoException
-    const reason = error instanceof TooSlow ? 'it does not answer in time' : (code ?? 'it refused')
+    reason = error instanceof TooSlow ? 'it does not answer in time' : (code ?? 'it refused')
     onWarning(`The cache at ${new URL(url).host} is not used: ${reason}. Answers come from the database.`)
     client.destroy()
   }
@@ -80,12 +81,31 @@ export function redisCache({ url, scope, ttlSeconds, onWarning }: RedisOptions):
     },
     figures: async () => {
       const counted = await ask(() => client.mGet([`${prefix}hits`, `${prefix}misses`]))
-      return counted && { hits: Number(counted[0] ?? 0), misses: Number(counted[1] ?? 0) }
+      // A user that may not ask has no figures, and a cache all the same.
+      const info = await ask(() => client.info('memory').catch(() => ''))
+      if (!isUsable) return { state: 'down', reason: reason }
+      const [hits, misses] = counted ?? []
+      return {
+        ...{ state: 'up', hits: Number(hits ?? 0), misses: Number(misses ?? 0) },
+        memory: parseMemory(info ?? ''),
+      }
     },
     close: async () => {
       if (!connecting || !isUsable) return
       await inTime(client.close(), answerMs).catch(() => client.destroy())
     },
+  }
+}
+
+/** @param info as INFO gives it: a line for each `name:value` */
+function parseMemory(info: string): CacheMemory | undefined {
+  const lines = new Map(info.split(/\r?\n/).map((line) => line.split(':', 2) as [string, string]))
+  const [used, most] = [lines.get('used_memory'), lines.get('maxmemory')]
+  if (used === undefined || most === undefined) return undefined
+  return {
+    ...{ used: Number(used), most: Number(most) },
+    policy: lines.get('maxmemory_policy') ?? 'noeviction',
+    ofMachine: Number(lines.get('total_system_memory') ?? 0),
   }
 }
 

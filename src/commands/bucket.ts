@@ -34,7 +34,7 @@ Exit status: 0 done or nothing to do, ${exitStatus.usage} refused or wrong usage
     'archive-class': Flags.string({
       default: 'GLACIER',
       helpValue: 'CLASS',
-      description: 'storage class for old versions; "none" does not move them',
+      description: 'storage class for old versions, one that the store has; "none" does not move them',
     }),
     'expire-after': Flags.integer({
       min: 1,

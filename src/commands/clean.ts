@@ -46,6 +46,7 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
     const { flags } = await this.parse(Clean)
     return this.withContext((frame) => this.#clean(frame, flags), {
       onStop: 'the batch in work is finished first',
+      namesDatabase: true,
     })
   }
 

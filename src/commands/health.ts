@@ -1,9 +1,12 @@
-import * as Flags from '@oclif/core/flags'
 import type { HealthCheck, HealthLevel } from '../database/health/contract.ts'
-import { BaseCommand } from '../terminal/command.ts'
-import { describeError } from '../terminal/error-text.ts'
+import type { HealthOptions, SettingsAdvice } from '../database/health/index.ts'
+import { judgeBy } from '../database/health/thresholds.ts'
+import { databaseFolder, healthFolder } from '../settings/settings.ts'
+import { BaseCommand, type Frame } from '../terminal/command.ts'
 import { exitStatus, healthStatus } from '../terminal/exit.ts'
-import { cacheCheck, healthText, openMetrics, overallLevel } from '../terminal/texts/health-text.ts'
+import { failedCheck, type HealthFlags, healthFlags } from '../terminal/health-flags.ts'
+import { cacheCheck } from '../terminal/texts/cache-check.ts'
+import { healthText, overallLevel, suggestionText } from '../terminal/texts/health-text.ts'
 
 export interface HealthReport {
   level: HealthLevel
@@ -13,55 +16,70 @@ export interface HealthReport {
 export default class Health extends BaseCommand {
   static override summary = 'Check the health of the database.'
   static override description =
-    `Prints one line for each check, and what to do where something is wrong. UNKNOWN means that your role may not see a figure, or that it cannot be trusted.
+    `Prints one line for each check, and what to do where something is wrong. UNKNOWN means that your role may not see a figure, or that it cannot be trusted. --suggest prints settings for postgresql.conf instead, and ends with 0.
 
 Exit status, that of the worst check: ${exitStatus.done} OK, ${exitStatus.healthWarn} WARN, ${exitStatus.healthCrit} CRIT (also when the database does not answer), ${exitStatus.healthUnknown} UNKNOWN. With --monitor: 0, 1, 2 and 3, as Nagios and its relatives expect.`
   static override examples = [
     '<%= config.bin %> health',
-    '<%= config.bin %> health --monitor',
-    '<%= config.bin %> health --openmetrics > /var/lib/node_exporter/rmbg.prom',
+    '<%= config.bin %> health --monitor --warn connections=90% --crit query=off',
+    '<%= config.bin %> health --output /var/lib/node_exporter/rmbg.prom',
+    '<%= config.bin %> health --suggest --server-memory 16GB --server-cpus 8 > rmbg.conf',
   ]
   static override baseFlags = {}
   static override enableJsonFlag = true
-  static override flags = {
-    openmetrics: Flags.boolean({ default: false, description: 'print OpenMetrics text for Prometheus' }),
-    monitor: Flags.boolean({
-      default: false,
-      description: 'end with the exit status of a monitoring plugin (Nagios): 0 to 3',
-    }),
-  }
+  static override flags = healthFlags
 
-  async run(): Promise<HealthReport> {
+  async run(): Promise<HealthReport | SettingsAdvice> {
     const { flags } = await this.parse(Health)
-    const checks = await this.#check().catch((error) => [failedCheck(error)])
-    this.log(flags.openmetrics ? openMetrics(checks) : healthText(checks))
+    if (flags.suggest) return this.#suggest(flags)
+    const checks = await this.#check(flags).catch((error) => [failedCheck(error)])
     const level = overallLevel(checks)
     process.exitCode = healthStatus(level, flags)
+    this.log(flags.openmetrics ? (await this.#metrics(checks)).trimEnd() : healthText(checks))
+    if (flags.output !== undefined) {
+      const { writeMetrics } = await import('../jobs/metrics-file.ts')
+      await writeMetrics(flags.output, await this.#metrics(checks), flags)
+    }
     return { level, checks }
   }
 
-  #check(): Promise<HealthCheck[]> {
-    const atOnce = { patience: '0' } // a monitor wants to know that the server is away
+  /** A monitor wants to know at once that the server is away. */
+  #ask<T>(action: (frame: Frame, options: HealthOptions) => Promise<T>, flags: HealthFlags): Promise<T> {
     return this.withContext(
-      async ({ context }) => {
-        const { checkHealth } = await import('../database/health/index.ts')
-        const database = await context.database()
-        const cache = await context.cache((message) => this.logToStderr(message))
-        return [...(await checkHealth(database)), ...cacheCheck(await cache.figures())]
-      },
-      { flags: atOnce },
+      (frame) =>
+        action(frame, {
+          moved: [...(flags.warn ?? []), ...(flags.crit ?? [])],
+          machine: { memoryBytes: flags['server-memory'], cores: flags['server-cpus'] },
+          countsFolder: healthFolder(frame.settings.home),
+          databaseFolder: databaseFolder(frame.settings.home),
+        }),
+      { flags: { patience: '0' } },
     )
   }
-}
 
-/** A monitor knows four words only, and a database that does not answer is critical. */
-function failedCheck(error: unknown): HealthCheck {
-  const { code, message, hint } = describeError(error)
-  return {
-    name: 'database',
-    level: code.startsWith('DATABASE_') ? 'crit' : 'unknown',
-    summary: message,
-    details: hint === undefined ? [] : [hint],
-    metrics: [],
+  #check(flags: HealthFlags): Promise<HealthCheck[]> {
+    return this.#ask(async ({ context }, options) => {
+      const { checkHealth } = await import('../database/health/index.ts')
+      const checks = await checkHealth(await context.database(), options)
+      // A cache that is down is a check of its own.
+      const cache = await context.cache(() => {})
+      return [...checks, ...cacheCheck(await cache.figures(), judgeBy(options.moved ?? []))]
+    }, flags)
+  }
+
+  #suggest(flags: HealthFlags): Promise<SettingsAdvice> {
+    return this.#ask(async ({ context }, options) => {
+      const database = await context.database()
+      const { adviseSettings } = await import('../database/health/index.ts')
+      const advice = await adviseSettings(database, options)
+      const day = new Date().toISOString().slice(0, 10)
+      this.log(suggestionText(advice, { database: database.location, day }))
+      return advice
+    }, flags)
+  }
+
+  async #metrics(checks: readonly HealthCheck[]): Promise<string> {
+    const { openMetrics } = await import('../terminal/open-metrics.ts')
+    return openMetrics(checks)
   }
 }

@@ -40,7 +40,7 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
     const { flags } = await this.parse(Migrate)
     const { wait } = flags
     const patience = wait === undefined ? {} : { patience: `${wait}s` }
-    return this.withContext((frame) => this.#migrate(frame, flags), { flags: patience })
+    return this.withContext((frame) => this.#migrate(frame, flags), { flags: patience, namesDatabase: true })
   }
 
   async #migrate({ context }: Frame, flags: { status: boolean; 'dry-run': boolean }): Promise<MigrateResult> {
@@ -59,9 +59,7 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
       onWaiting: () => this.logToStderr('Waiting for another migrator to finish.'),
     })
     this.logToStderr(
-      done.length > 0
-        ? `The database is up to date: ${location}`
-        : 'Nothing to do: the database is up to date.',
+      done.length > 0 ? 'The database is up to date.' : 'Nothing to do: the database is up to date.',
     )
     return { database: location, applied: [...plan.applied, ...done], pending: [] }
   }

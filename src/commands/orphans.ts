@@ -49,6 +49,7 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
     }
     return this.withContext((frame) => this.#tidy(frame, options, flags), {
       onStop: 'the batch in work is finished first',
+      namesDatabase: true,
     })
   }
 

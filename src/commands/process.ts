@@ -46,7 +46,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     const print = this.listen(listeners(flags))
     await this.withContext(
       async (frame) => {
-        await offerBetterModel(flags, frame)
+        if (await offerBetterModel(flags, frame)) this.alreadyTold('model-chosen')
         const summary = await this.#process(frame, argv as string[], flags, print)
         if (summary.interrupted) this.exit(frame.stop.status())
         // Who pipes a picture expects one.
@@ -71,7 +71,8 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
   ): Promise<SummaryEvent> {
     const { settings, context, stop } = frame
     const spill = openSpill()
-    const remote = remoteInputs({ bucket: context.inputBucket, spill, signal: stop.signal })
+    const { inputBucket: bucket, patience } = context
+    const remote = remoteInputs({ bucket, patience, spill, signal: stop.signal })
     try {
       print({ type: 'phase', phase: 'inputs', message: 'Looking for pictures' })
       const recipe = await resolveRecipe(settings, flags)

@@ -45,7 +45,7 @@ Exit status: 0 done, ${exitStatus.usage} wrong usage, ${exitStatus.database} dat
         if (signal.aborted) process.exitCode = status()
         return { plan: plan.figures, done }
       },
-      { onStop },
+      { onStop, namesDatabase: true },
     )
   }
 }

@@ -37,6 +37,10 @@ export default class Restore extends BaseCommand {
       helpValue: 'NAME',
       description: 'restore into this database of the server in DATABASE_URL; created if missing',
     }),
+    grants: Flags.boolean({
+      default: false,
+      description: 'also restore who may do what; the roles must be there',
+    }),
     objects: Flags.boolean({ default: false, description: 'also put back the objects that the store lacks' }),
     'take-over': takeOverFlag,
   }
@@ -56,10 +60,10 @@ export default class Restore extends BaseCommand {
         }
         const database = await (flags.into === undefined
           ? context.database({ migrated: false })
-          : context.databaseNamed(flags.into))
+          : context.databaseNamed(flags.into, manifest.database.needs?.locale))
         this.logToStderr(`Restoring ${manifest.backupId} into ${database.location} …`)
         const { restoreBackup } = await import('../backup/restore.ts')
-        const restored = await restoreBackup(vault, manifest, database)
+        const restored = await restoreBackup(vault, manifest, database, { grants: flags.grants })
         this.log(
           restored
             ? `Restored ${manifest.backupId}: every table is as it was backed up.`

@@ -4,6 +4,7 @@ import { type SetUp, uses } from '../setup/set-up.ts'
 import { BaseCommand } from '../terminal/command.ts'
 import { isTerminal } from '../terminal/confirm.ts'
 import { printableOutput } from '../terminal/printable.ts'
+import { wrapFor } from '../terminal/wrap.ts'
 
 export interface SetupReport extends SetUp {
   /** `rmbg process` takes it without being told to. */
@@ -50,7 +51,8 @@ Without a terminal nothing is asked: name the model with --model, or let --yes t
         const { model, picture, yes } = flags
         const interactive = isTerminal() && !yes && !this.jsonEnabled()
         // Also with --json, which silences logToStderr: what a license says has to be seen.
-        const tell = (message: string) => void process.stderr.write(`${printableOutput(message)}\n`)
+        const tell = (message: string) =>
+          void process.stderr.write(`${wrapFor(process.stderr, printableOutput(message))}\n`)
         const done = await guide(settings, {
           ...{ model, use, picture, yes, interactive, tell },
           signal: stop.signal,

@@ -40,7 +40,7 @@ export interface CutoutStages {
 /**
  * Cuts one picture out. It needs no thread of its own, but usually runs in one (`pool.ts`).
  *
- * @param file of a JPEG, PNG, WebP, AVIF, HEIC, TIFF, GIF or BMP
+ * @param file of a JPEG, PNG, WebP, AVIF, HEIC, JPEG XL, TIFF, GIF or BMP
  * @throws RmbgError INPUT_CORRUPT, MASK_MISSING for a mask of another size, OUTPUT_TOO_LARGE, or what the model throws
  */
 export async function cutOut(file: Uint8Array, subject: Subject, recipe: CutoutRecipe): Promise<Cutout> {

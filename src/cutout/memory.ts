@@ -1,9 +1,11 @@
+import { sizeText } from '../bytes.ts'
+import { RmbgError } from '../errors.ts'
 import type { ImageHeader } from './codec/header.ts'
 import { planLayout } from './layout.ts'
 import { type CutoutRecipe, formats } from './options.ts'
 
 /** Memory of decoders other than libvips', per pixel with 8 bits: their planes, their result, and copies of it. */
-const decoderBytes: Readonly<Record<string, number>> = { heic: 24, bmp: 8 }
+const decoderBytes: Readonly<Record<string, number>> = { heic: 24, jxl: 44, bmp: 8 }
 
 /**
  * Estimates the peak memory of one picture, in bytes: file, decoded pixels, cut-out, mask, both encoded, and the working
@@ -30,8 +32,27 @@ export function estimateBytes(
     pixels * (depth === 16 ? 32 : 16) +
     pixels * (decoderBytes[picture.format ?? ''] ?? 0) * (depth === 16 ? 2 : 1) +
     beyondPicture * depth +
+    // The canvas before and after its shadow, and the shadow's own plane, once more where it is moved.
+    (cutout.shadow ? canvasPixels * (depth + 3) : 0) +
     canvasPixels * formats[format].encoderBytes +
     2 * fileSize +
     32 * 2 ** 20
   )
 }
+
+/**
+ * @param bytesNeeded as estimated
+ * @param maxMemory bytes
+ * @throws RmbgError MEMORY_BUDGET
+ */
+export function assertWithinBudget(bytesNeeded: number, maxMemory: number): void {
+  if (bytesNeeded <= maxMemory) return
+  throw new RmbgError(
+    'MEMORY_BUDGET',
+    `The image needs about ${sizeText(bytesNeeded)} of memory, more than the budget of ${sizeText(maxMemory)}.`,
+    { hint: 'Raise --max-memory, or make the picture or its canvas smaller.' },
+  )
+}
+
+/** The unit in which memory is counted: a semaphore's cost grows with its count. */
+export const mebibytes = (bytes: number): number => Math.ceil(bytes / 2 ** 20)

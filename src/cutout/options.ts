@@ -2,6 +2,7 @@
 import type { DecodeOptions } from './codec/decode.ts'
 import type { LayoutOptions } from './layout.ts'
 import type { CompositeOptions } from './pixels/composite.ts'
+import type { Shadow } from './pixels/shadow.ts'
 import type { PictureRules } from './rules.ts'
 
 export const cutoutFormats = ['png', 'webp', 'avif', 'tiff', 'jpeg'] as const
@@ -22,6 +23,8 @@ export interface EncodeOptions extends LayoutOptions {
   maxBytes?: number | undefined
   /** Absent: transparent; white in a JPEG. */
   background?: Background | undefined
+  /** Under the subject; absent: none. */
+  shadow?: Shadow | undefined
   /** Everything except the location; otherwise author and copyright only. */
   keepMetadata: boolean
 }

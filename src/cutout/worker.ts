@@ -13,7 +13,7 @@ export interface CutoutTask {
 
 export type CutoutAnswer = Cutout | { refused: PlainError }
 
-export default async function cutOutTask({ file, subject, recipe }: CutoutTask) {
+export default async function cutOutTask({ file, subject, recipe }: CutoutTask): Promise<unknown> {
   try {
     const cutout = await cutOut(file, 'port' in subject ? modelAt(subject) : subject, recipe)
     const [mask, processed] = [owned(cutout.mask), owned(cutout.processed)]

@@ -1,77 +1,67 @@
 import { randomBytes } from 'node:crypto'
-import postgres from 'postgres'
+import { statfs } from 'node:fs/promises'
+import type postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
 import { tryAdvisoryLock } from './advisory-lock.ts'
-import type { Dump, ServerDatabase } from './contract.ts'
+import { chosenEntries } from './archive-entries.ts'
+import type { Dump, ScratchRoom, ServerDatabase } from './contract.ts'
+import { createDatabase, type DatabaseLocale, localeOf } from './database-locale.ts'
 import { databaseError, withDatabase } from './errors.ts'
-import { loginSockets } from './login-socket.ts'
+import { ensureSurroundings } from './extensions.ts'
+import { localDataFolder } from './indexes.ts'
+import { ownBytes } from './own-bytes.ts'
+import { ownNames } from './own-objects.ts'
 import { restoreDatabase } from './pg-tools.ts'
 import { restorePlain } from './plain-dump.ts'
 import { one } from './rows.ts'
+import { openClient } from './server/client.ts'
+import { locationOf, resolveServer, type Server } from './server/resolve.ts'
 import { openServerSnapshot } from './snapshot.ts'
 
 export interface ServerOptions {
-  maxConnections?: number
+  /** How many connections at most; by default what the URL says, or ten. */
+  maxConnections?: number | undefined
 }
+
+/** What is assumed of nobody who said otherwise. */
+const defaultConnections = 10
+/** A command may hold one for a lock, and needs another one to work. */
+const fewestConnections = 2
 
 /**
  * Connects to a PostgreSQL server, lazily: an unreachable server shows at the first query.
  *
- * @param url `postgres://user:password@host:port/database?sslmode=verify-full`; `prepare=false` in the query string
- *   is for poolers that cannot keep prepared statements. Authorities besides the public ones: NODE_EXTRA_CA_CERTS
- * @throws RmbgError DATABASE_UNAVAILABLE when the URL is no PostgreSQL URL
+ * @param url as libpq and providers write it, `postgres://user:password@host:port/database?sslmode=verify-full`; what
+ *   it leaves out, libpq's variables and files say (docs/database.md). Authorities besides the public ones:
+ *   sslrootcert, or NODE_EXTRA_CA_CERTS
+ * @throws RmbgError DATABASE_UNAVAILABLE when the URL is no PostgreSQL URL; CONFIG_INVALID when a parameter is unknown
+ *   or cannot be honored
  */
-export function connectServer(url: string, { maxConnections = 10 }: ServerOptions = {}): ServerDatabase {
-  if (!isPostgresUrl(url)) {
-    throw new RmbgError('DATABASE_UNAVAILABLE', 'DATABASE_URL is not a PostgreSQL URL.', {
-      hint: 'It looks like postgres://user:password@host:5432/database; encode special characters in the password.',
-    })
-  }
-  const { protocol, host, pathname } = new URL(url)
-  const sql = openClient(url, maxConnections)
+export function connectServer(url: string, { maxConnections }: ServerOptions = {}): ServerDatabase {
+  return connectTo(resolveServer(url), maxConnections)
+}
+
+function connectTo(server: Server, maxConnections?: number): ServerDatabase {
+  const ofUrl = server.maxConnections && Math.max(server.maxConnections, fewestConnections)
+  const sql = openClient(server, {
+    maxConnections: maxConnections ?? ofUrl ?? defaultConnections,
+    prepare: server.prepare,
+  })
   return {
     kind: 'server',
     sql,
-    location: `${protocol}//${host}${pathname}`,
+    location: locationOf(server),
     origin: () => originOf(sql),
     restores: ['custom', 'plain'],
     flush: async () => {},
     tryLock: (name) => tryAdvisoryLock(sql, name),
     useAlone: async () => {},
-    openSnapshot: () => openServerSnapshot(connectServer(url, { maxConnections: 1 }), url),
-    restore: (dump) => restore(sql, url, dump),
-    openScratch: () => openScratch(sql, url),
+    openSnapshot: () => openServerSnapshot(connectTo(server, 1), server),
+    restore: (dump) => restore(sql, server, dump),
+    checkScratch: () => checkScratch(sql),
+    openScratch: () => openScratch(sql, server),
     close: () => sql.end({ timeout: 5 }),
   }
-}
-
-function isPostgresUrl(url: string): boolean {
-  try {
-    decodeURIComponent(url)
-    return /^postgres(ql)?:$/.test(new URL(url).protocol)
-  } catch {
-    return false
-  }
-}
-
-function openClient(url: string, maxConnections: number): postgres.Sql {
-  const parsed = new URL(url)
-  const prepare = parsed.searchParams.get('prepare') !== 'false'
-  parsed.searchParams.delete('prepare') // the rest are settings that the server would be asked to apply
-  const name = decodeURIComponent(parsed.pathname.slice(1))
-  return postgres(parsed.href, {
-    ...(name !== '' && { database: name }), // postgres.js 3.4.9 decodes user and password only
-    max: maxConnections,
-    prepare,
-    connect_timeout: 10,
-    socket: loginSockets(),
-    // withDatabase() retries by itself; the default of postgres.js would end up at one try every 20 s.
-    backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 1),
-    // Asked for unawaited by postgres.js: a connection lost during it would end the process. Lists travel as JSON.
-    fetch_types: false,
-    onnotice: () => {},
-    connection: { application_name: 'rmbg' },
-  } as postgres.Options<Record<string, never>>) as postgres.Sql
 }
 
 /** A copy on the same server has another oid, and one on another server another system identifier. */
@@ -92,8 +82,18 @@ async function originOf(sql: postgres.Sql): Promise<string> {
   return `server/${id}/${oid}`
 }
 
-async function restore(sql: postgres.Sql, url: string, { format, version, open }: Dump): Promise<void> {
-  if (format === 'plain') return restorePlain(sql, await open())
+async function restore(
+  sql: postgres.Sql,
+  at: Server,
+  { format, version, needs, grants, open }: Dump,
+): Promise<void> {
+  const names = await ownNames()
+  if (format === 'plain') {
+    const extensions = [...(names.get('EXTENSION') ?? [])].map((name) => ({ name, schema: 'public' }))
+    await ensureSurroundings(sql, { schemas: [], extensions })
+    return restorePlain(sql, await open())
+  }
+  if (needs) await ensureSurroundings(sql, needs)
   const server = one(
     await withDatabase(
       () => sql`
@@ -101,12 +101,15 @@ async function restore(sql: postgres.Sql, url: string, { format, version, open }
     ),
   )
   const serverMajor = Math.max(server.version, version)
-  await restoreDatabase(url, await open(), { serverMajor, database: server.name })
+  await restoreDatabase({ ...at, database: server.name }, open, {
+    serverMajor,
+    choose: (list) => chosenEntries(list, { names, grants, ownOnly: needs !== undefined }),
+  })
 }
 
 const scratchPrefix = 'rmbg_drill_'
 
-async function openScratch(sql: postgres.Sql, url: string): Promise<ServerDatabase> {
+async function openScratch(sql: postgres.Sql, server: Server): Promise<ServerDatabase> {
   const left = await withDatabase(
     () => sql<{ name: string }[]>`
       select datname as name from pg_database d where datname like ${`${scratchPrefix}%`}
@@ -115,10 +118,10 @@ async function openScratch(sql: postgres.Sql, url: string): Promise<ServerDataba
   const drop = (name: string) => withDatabase(() => sql`drop database if exists ${sql(name)}`)
   for (const { name } of left) await drop(name)
   const name = `${scratchPrefix}${randomBytes(6).toString('hex')}`
-  await sql`create database ${sql(name)} template template0`.catch((cause) =>
-    Promise.reject(mayNotCreate(cause)),
-  )
-  const scratch = connectServer(urlOf(url, name), { maxConnections: 2 })
+  const searchPath = await searchPathOfDatabase(sql)
+  await createDatabase(sql, name, await localeOf(sql)).catch((cause) => Promise.reject(mayNotCreate(cause)))
+  const session = { ...server.session, ...(searchPath !== undefined && { search_path: searchPath }) }
+  const scratch = connectTo({ ...server, database: name, session }, 2)
   return {
     ...scratch,
     close: async () => {
@@ -128,29 +131,52 @@ async function openScratch(sql: postgres.Sql, url: string): Promise<ServerDataba
   }
 }
 
-function mayNotCreate(cause: unknown): RmbgError {
-  const error = databaseError(cause)
-  if (error.code !== 'DATABASE_DENIED') return error
-  return new RmbgError('DATABASE_DENIED', 'A drill creates a database, and this role may not.', {
+/** The search path where it is set for this very database: another one of the server has not that setting. */
+async function searchPathOfDatabase(sql: postgres.Sql): Promise<string | undefined> {
+  const [row] = await withDatabase(
+    () => sql<{ path: string }[]>`
+      select setting as path from pg_settings
+      where name = 'search_path' and source in ('database', 'database user')`,
+  )
+  return row?.path
+}
+
+async function checkScratch(sql: postgres.Sql): Promise<ScratchRoom> {
+  const { mayCreate } = one(
+    await withDatabase(
+      () => sql<{ mayCreate: boolean }[]>`
+        select rolcreatedb or rolsuper as "mayCreate" from pg_roles where rolname = current_user`,
+    ),
+  )
+  if (!mayCreate) throw mayNotDrill()
+  const folder = await localDataFolder(sql)
+  const disk = folder === undefined ? undefined : await statfs(folder).catch(() => undefined)
+  return { needed: (await ownBytes(sql)).total, free: disk && disk.bavail * disk.bsize }
+}
+
+const mayNotDrill = (cause?: unknown): RmbgError =>
+  new RmbgError('DATABASE_DENIED', 'A drill creates a database, and this role may not.', {
     hint: 'ALTER ROLE … CREATEDB, or drill with another role in DATABASE_URL.',
     cause,
   })
+
+function mayNotCreate(cause: unknown): RmbgError {
+  const error = databaseError(cause)
+  return error.code === 'DATABASE_DENIED' ? mayNotDrill(cause) : error
 }
 
-/** The URL of another database on the same server. */
-function urlOf(url: string, name: string): string {
-  const target = new URL(url)
-  target.pathname = `/${encodeURIComponent(name)}`
-  return target.href
-}
+/** The URL of another database on the same server. In libpq, what is written last counts. */
+const urlOf = (url: string, name: string): string =>
+  `${url}${url.includes('?') ? '&' : '?'}dbname=${encodeURIComponent(name)}`
 
 /**
  * Creates a database on the same server unless it is there.
  *
+ * @param locale as the database in the URL has it, unless it is given
  * @returns its URL
  * @throws RmbgError of family `database`
  */
-export async function ensureDatabase(url: string, name: string): Promise<string> {
+export async function ensureDatabase(url: string, name: string, locale?: DatabaseLocale): Promise<string> {
   const server = connectServer(url, { maxConnections: 1 })
   try {
     const { found } = one(
@@ -158,7 +184,7 @@ export async function ensureDatabase(url: string, name: string): Promise<string>
         () => server.sql`select exists (select from pg_database where datname = ${name}) as found`,
       ),
     )
-    if (!found) await server.sql`create database ${server.sql(name)}`
+    if (!found) await createDatabase(server.sql, name, locale ?? (await localeOf(server.sql)))
   } catch (cause) {
     throw databaseError(cause)
   } finally {

@@ -1,5 +1,7 @@
 import type { Readable } from 'node:stream'
 import type postgres from 'postgres'
+import type { DatabaseLocale } from './database-locale.ts'
+import type { OwnObjects } from './own-objects.ts'
 
 /**
  * A database that holds the log of jobs: a PostgreSQL server, or an embedded one. Both speak SQL through
@@ -51,7 +53,15 @@ interface CommonDatabase {
    */
   restore(dump: Dump): Promise<void>
   /**
-   * Makes an empty database of the same kind, next to this one, for a trial. Closing it removes it. What an earlier,
+   * Looks whether `openScratch` would work and its copy fit, before hours are spent on what it is to try.
+   *
+   * @returns what it takes on the disk of the database, in bytes, and what is free there where that can be seen
+   * @throws RmbgError DATABASE_DENIED when the role may not create databases
+   */
+  checkScratch(): Promise<ScratchRoom>
+  /**
+   * Makes an empty database of the same kind, next to this one, for a trial; it writes and sorts text as this one does.
+   * Closing it removes it. What an earlier,
    * killed process left behind is removed first, so only the holder of the `backup` lock may ask.
    *
    * @throws RmbgError DATABASE_DENIED when the role may not create databases
@@ -72,11 +82,25 @@ export interface EmbeddedDatabase extends CommonDatabase {
 /** `custom` is an archive of pg_dump -Fc, for servers; `plain` is SQL that PostgreSQL 12 and newer and PGlite restore. */
 export type DumpFormat = 'custom' | 'plain'
 
+export interface ScratchRoom {
+  needed: number
+  free: number | undefined
+}
+
+/** What a dump of a server needs to be restored elsewhere. */
+export interface DumpNeeds extends OwnObjects {
+  locale: DatabaseLocale
+}
+
 export interface Dump {
   format: DumpFormat
+  /** Missing where a dump may hold more than the program's own objects: earlier releases dumped whole databases. */
+  needs?: DumpNeeds | undefined
+  /** Also who may do what. */
+  grants: boolean
   /** Major release of the PostgreSQL it was taken of. */
   version: number
-  /** Called once. */
+  /** From the beginning; called up to twice. */
   open(): Promise<Readable>
 }
 
@@ -89,7 +113,9 @@ export interface Snapshot {
   version: number
   /** Of the dump. */
   format: DumpFormat
-  /** Dumps what the snapshot sees. The stream fails when the dump does. */
+  /** Undefined for an embedded database: its dump needs nothing but the extensions that it creates. */
+  needs?: DumpNeeds
+  /** Dumps the program's own objects as the snapshot sees them. The stream fails when the dump does. */
   dump(): Promise<Readable>
   close(): Promise<void>
 }

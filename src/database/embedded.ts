@@ -1,4 +1,4 @@
-import { rm, stat } from 'node:fs/promises'
+import { rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import postgres from 'postgres'
@@ -9,6 +9,7 @@ import { clusterIn, noteMigrated, syncTree } from './embedded-cluster.ts'
 import { patiently } from './errors.ts'
 import { releaseJobsOfTheDead } from './leases.ts'
 import { applyMigrations } from './migrate.ts'
+import { ownBytes } from './own-bytes.ts'
 import { plainDump, restorePlain } from './plain-dump.ts'
 import { one } from './rows.ts'
 
@@ -86,6 +87,12 @@ function databaseOf(
     restore: async ({ open }) => {
       await useAlone()
       await restorePlain(sql, await open())
+    },
+    checkScratch: async () => {
+      const { bavail, bsize } = await statfs(folder).catch((cause) =>
+        Promise.reject(folderError(folder, cause)),
+      )
+      return { needed: (await ownBytes(sql)).total, free: bavail * bsize }
     },
     openScratch: () => openScratch(folder),
     close,

@@ -1,7 +1,9 @@
 import pRetry from 'p-retry'
-import { type ErrorCode, RmbgError } from '../errors.ts'
+import { RmbgError } from '../errors.ts'
 import { type Away, type Patience, patience } from '../system/patience.ts'
 import { holderEnded } from './holder-socket.ts'
+import { noHost } from './server/choose.ts'
+import { tellingOf } from './tellings.ts'
 
 interface Cause {
   code?: string
@@ -10,113 +12,12 @@ interface Cause {
   port?: number
 }
 
-interface Telling {
-  code: ErrorCode
-  /** @param place the server, at the start of a sentence; @param reason what the server or system said */
-  sentence: (place: string, reason: string) => string
-  hint: string
-}
-
-const unreachable: Telling = {
+/** The process that had the embedded database is gone. */
+const holderGone = {
   code: 'DATABASE_UNAVAILABLE',
-  sentence: (place, reason) => `${place} cannot be reached: ${reason}.`,
-  hint: 'Check DATABASE_URL and that the server is running.',
-}
-const starting: Telling = {
-  code: 'DATABASE_UNAVAILABLE',
-  sentence: (place) => `${place} is starting or shutting down.`,
-  hint: 'Try again in a moment; --patience 5m waits longer.',
-}
-const refusedLogin: Telling = {
-  code: 'DATABASE_DENIED',
-  sentence: (place, reason) => `${place} refused the login: ${reason}.`,
-  hint: 'Check user, password and sslmode in DATABASE_URL.',
-}
-const notMigrated: Telling = {
-  code: 'DATABASE_NOT_MIGRATED',
-  sentence: (_, reason) => `The database lacks a table or column: ${reason}.`,
-  hint: 'Run rmbg migrate, with the same DATABASE_URL.',
-}
-const untrusted: Telling = {
-  code: 'DATABASE_DENIED',
-  sentence: (place, reason) => `The certificate of ${lowerFirst(place)} is not trusted: ${reason}.`,
-  hint: 'Name the file of its authority in NODE_EXTRA_CA_CERTS, or correct the host in DATABASE_URL.',
-}
-
-/** By SQLSTATE, or the code of a system or driver error. */
-const tellings: Record<string, Telling> = {
-  ECONNREFUSED: unreachable,
-  ECONNRESET: unreachable,
-  EPIPE: unreachable,
-  ENOTFOUND: unreachable,
-  EAI_AGAIN: unreachable,
-  ETIMEDOUT: unreachable,
-  EHOSTUNREACH: unreachable,
-  ENETUNREACH: unreachable,
-  ENOENT: unreachable, // a socket file
-  CONNECT_TIMEOUT: unreachable,
-  CONNECTION_CLOSED: unreachable,
-  CONNECTION_ENDED: unreachable,
-  CONNECTION_DESTROYED: unreachable,
-  [holderEnded]: {
-    code: 'DATABASE_UNAVAILABLE',
-    sentence: () => 'The process that had the embedded database ended in the middle of this.',
-    hint: 'Run the command again.',
-  },
-  '08000': unreachable,
-  '08001': unreachable,
-  '08003': unreachable,
-  '08004': unreachable,
-  '08006': unreachable,
-  '57P01': starting,
-  '57P02': starting,
-  '57P03': starting,
-  '28000': refusedLogin,
-  '28P01': refusedLogin,
-  '42P01': notMigrated,
-  '42703': notMigrated,
-  SELF_SIGNED_CERT_IN_CHAIN: untrusted,
-  DEPTH_ZERO_SELF_SIGNED_CERT: untrusted,
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
-  CERT_HAS_EXPIRED: untrusted,
-  ERR_TLS_CERT_ALTNAME_INVALID: untrusted,
-  '53300': {
-    code: 'DATABASE_UNAVAILABLE',
-    sentence: (place) => `${place} has no connection left to give.`,
-    hint: 'Close other clients, or raise max_connections.',
-  },
-  '3D000': {
-    code: 'DATABASE_DENIED',
-    sentence: (place) => `${place} has no database of that name.`,
-    hint: 'Create it, or correct DATABASE_URL.',
-  },
-  '42501': {
-    code: 'DATABASE_DENIED',
-    sentence: (_, reason) => `The database role lacks a right: ${reason}.`,
-    hint: 'Grant it, or use another role in DATABASE_URL.',
-  },
-  '25006': {
-    code: 'DATABASE_DENIED',
-    sentence: () => 'The database is read-only.',
-    hint: 'Point DATABASE_URL at the primary server.',
-  },
-  '53100': {
-    code: 'DATABASE_ERROR',
-    sentence: () => 'The disk of the database is full.',
-    hint: 'Make room there and run the command again.',
-  },
-  '55P03': {
-    code: 'DATABASE_ERROR',
-    sentence: () => 'A table is locked by somebody else, and waiting for it was given up.',
-    hint: 'rmbg health shows who holds it.',
-  },
-  '57014': {
-    code: 'DATABASE_ERROR',
-    sentence: (_, reason) => `The database cancelled a statement: ${reason}.`,
-    hint: 'Look at statement_timeout and at what blocks it: rmbg never needs long.',
-  },
-}
+  message: 'The process that had the embedded database ended in the middle of this.',
+  hint: 'Run the command again.',
+} as const
 
 /** Two transactions stood in each other's way: the next try is likely to succeed. */
 const collisions = new Set([
@@ -127,6 +28,14 @@ const collisions = new Set([
 ])
 /** This program itself closed the connection, or it was not to a server. */
 const notAway = new Set(['CONNECTION_ENDED', 'CONNECTION_DESTROYED', holderEnded])
+
+/** postgres.js 3.4.9 says `write CONNECT_TIMEOUT 127.0.0.1:5432`. */
+const driverReasons: Record<string, string> = {
+  CONNECT_TIMEOUT: 'it did not answer in time',
+  CONNECTION_CLOSED: 'it closed the connection',
+  CONNECTION_ENDED: 'the connection was ended here',
+  CONNECTION_DESTROYED: 'the connection was ended here',
+}
 
 const codeOf = (error: unknown): string => ((error as RmbgError).cause as Cause | undefined)?.code ?? ''
 
@@ -143,12 +52,16 @@ export function databaseError(cause: unknown): RmbgError {
     address,
     port,
   } = (cause instanceof AggregateError ? { code: (cause as Cause).code, ...cause.errors[0] } : cause) as Cause
-  const reason = message || code || String(cause)
+  if (code === holderEnded)
+    return new RmbgError(holderGone.code, holderGone.message, { ...holderGone, cause })
+  const reason =
+    driverReasons[/^write (CONNECT\w+) /.exec(message ?? '')?.[1] ?? ''] ?? (message || code || String(cause))
   const at = address === undefined ? '' : ` at ${address}${port === undefined ? '' : `:${port}`}`
-  const place = `The database server${at}`
-  const telling = tellings[code]
-  if (telling)
-    return new RmbgError(telling.code, telling.sentence(place, reason), { hint: telling.hint, cause })
+  const telling = tellingOf(code, reason)
+  if (telling) {
+    const hint = typeof telling.hint === 'string' ? telling.hint : telling.hint(reason)
+    return new RmbgError(telling.code, telling.sentence(`The database server${at}`, reason), { hint, cause })
+  }
   return new RmbgError(
     'DATABASE_ERROR',
     `The database reported an error: ${reason}${code && ` (${code})`}.`,
@@ -165,12 +78,11 @@ export function databaseError(cause: unknown): RmbgError {
  */
 export const connectionIsLost = (error: RmbgError): boolean => error.code === 'DATABASE_UNAVAILABLE'
 
-const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)
-
 /** The server is away, or has no connection left to give. */
 function awayOf(error: unknown): Away | undefined {
   const code = codeOf(error)
-  if (tellings[code]?.code !== 'DATABASE_UNAVAILABLE' || notAway.has(code)) return undefined
+  const isAway = code === noHost || tellingOf(code, (error as Error).message)?.code === 'DATABASE_UNAVAILABLE'
+  if (!isAway || notAway.has(code)) return undefined
   return { server: 'The database server', sentence: (error as Error).message }
 }
 

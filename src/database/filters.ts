@@ -110,7 +110,8 @@ async function tagIds(sql: postgres.Sql, names: readonly string[]): Promise<numb
   })
 }
 
-async function knownTags(
+/** Those of the names that there are. */
+export async function knownTags(
   sql: postgres.Sql,
   names: readonly string[],
 ): Promise<{ tagId: number; name: string }[]> {

@@ -18,6 +18,7 @@ export async function vacuumTables(sql: postgres.Sql, onTable: (table: string) =
 
 export interface IndexState {
   name: string
+  table: string
   /** Bytes. */
   size: number
   /** Estimated bytes when built anew; null where that cannot be told (GIN, no statistics). */
@@ -47,7 +48,7 @@ export async function indexStates(sql: postgres.Sql): Promise<IndexState[]> {
         left join pg_stats s on s.schemaname = current_schema() and s.tablename = own.table and s.attname = c.attname
         group by own.oid
       )
-      select name, size::float8 as size,
+      select name, "table", size::float8 as size,
         case when amname = 'btree' and not computed and unknown = 0 and reltuples > 0 then
           -- Per entry 4 bytes of line pointer and 8 of header, keys on 8-byte borders; 8,152 usable bytes per page.
           (ceil(reltuples * (12 + 8 * ceil(w.bytes / 8.0)) / (8152 * 0.9)) + 1) * 8192 end::float8 as ideal

@@ -5,6 +5,7 @@ import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { sha256Of } from '../system/sha256.ts'
 import type { Database } from './contract.ts'
+import { assertUtf8 } from './encoding.ts'
 import { connectionIsLost, databaseError, patiently } from './errors.ts'
 import { one } from './rows.ts'
 import { withSession } from './session.ts'
@@ -119,10 +120,12 @@ export interface ApplyOptions {
  * waits for in turn.
  *
  * @returns the names of what was applied, in order
- * @throws RmbgError of family `database`, or the signal's reason; what was applied before stays applied
+ * @throws RmbgError of family `database`, or the signal's reason; what was applied before stays applied. A database
+ *   that cannot store every file name is refused
  */
 export async function applyMigrations(database: Database, options: ApplyOptions = {}): Promise<string[]> {
   const shipped = options.shipped ?? (await shippedMigrations())
+  await assertUtf8(database)
   const { pending } = await planMigrations(database.sql, shipped)
   if (pending.length === 0) return []
   await database.useAlone()

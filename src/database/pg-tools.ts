@@ -1,9 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readdir } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { Readable, type Writable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { RmbgError } from '../errors.ts'
+import type { ForeignRelation, OwnObjects } from './own-objects.ts'
+import { toolFailure } from './pg-tool-failure.ts'
+import { libpqEnvironment } from './server/libpq-environment.ts'
+import type { Server } from './server/resolve.ts'
 
 type Tool = 'pg_dump' | 'pg_restore'
 
@@ -48,48 +54,34 @@ async function candidates(tool: Tool): Promise<string[]> {
   return [...new Set(folders)].map((folder) => join(folder, tool))
 }
 
-/**
- * How libpq's programs find the database: by their environment, for a command line is visible to everybody.
- *
- * @param database another one on the same server
- */
-function environment(databaseUrl: string, database?: string): NodeJS.ProcessEnv {
-  const { hostname, port, username, password, pathname, searchParams } = new URL(databaseUrl)
-  const option = (name: string) => searchParams.get(name) ?? undefined
-  const given: Record<string, string | undefined> = {
-    PGHOST: decodeURIComponent(hostname) || option('host'),
-    PGPORT: port || undefined,
-    PGUSER: decodeURIComponent(username) || undefined,
-    PGPASSWORD: decodeURIComponent(password) || undefined,
-    PGDATABASE: database ?? (decodeURIComponent(pathname.slice(1)) || undefined),
-    PGSSLMODE: option('sslmode') ?? option('ssl'),
-    PGSSLROOTCERT: option('sslrootcert') ?? process.env.NODE_EXTRA_CA_CERTS,
-    PGAPPNAME: 'rmbg',
-    LC_ALL: 'C',
-  }
-  const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(AWS_|RMBG_|DATABASE_URL|REDIS_URL|HF_)/.test(name),
-  )
-  return Object.fromEntries([
-    ...inherited,
-    ...Object.entries(given).filter(([, value]) => value !== undefined),
-  ])
+export interface DumpChoice {
+  serverMajor: number
+  /** From pg_export_snapshot(): the dump shows what that transaction sees. */
+  snapshot: string
+  own: OwnObjects
+  /** Left out. */
+  foreign: readonly ForeignRelation[]
 }
 
 /**
- * The database as an archive of pg_dump's custom format, as it is written. The stream fails when pg_dump does.
- *
- * @param snapshot from pg_export_snapshot(): the dump shows what that transaction sees
+ * Our schemas without others' tables, as an archive of pg_dump's custom format, as it is written. Others' functions and
+ * types in these schemas are in there too, for pg_dump cannot leave them out, and are not restored. The stream fails
+ * when pg_dump does.
  */
 export async function dumpDatabase(
-  databaseUrl: string,
-  { serverMajor, snapshot }: { serverMajor: number; snapshot: string },
+  server: Server,
+  { serverMajor, snapshot, own, foreign }: DumpChoice,
 ): Promise<Readable> {
   const path = await findTool('pg_dump', serverMajor)
-  const dump = spawn(path, ['--format=custom', `--snapshot=${snapshot}`, '--no-password'], {
-    env: environment(databaseUrl),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const choice = [
+    ...own.schemas.map((schema) => `--schema=${pattern(schema)}`),
+    ...foreign.map(({ schema, name }) => `--exclude-table=${pattern(schema)}.${pattern(name)}`),
+    // With --schema there are none, unless they are named, which pg_dump can since its release 14.
+    ...(serverMajor < 14 ? [] : own.extensions.map(({ name }) => `--extension=${pattern(name)}`)),
+  ]
+  const args = ['--format=custom', `--snapshot=${snapshot}`, '--no-password', ...choice]
+  const { env, remove } = await libpqEnvironment(server)
+  const dump = spawn(path, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = outcome('pg_dump', dump)
   ended.catch(() => {}) // told at the end of the stream
   const bytes = async function* () {
@@ -98,34 +90,61 @@ export async function dumpDatabase(
       await ended
     } finally {
       dump.kill()
+      await remove()
     }
   }
   return Readable.from(bytes(), { objectMode: false })
 }
 
+/** Between quotes, no character of a name has a meaning in a pattern. */
+const pattern = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+export interface RestoreChoice {
+  serverMajor: number
+  /** From the table of contents, as `pg_restore --list` prints it, the lines of what is to be restored. */
+  choose: (list: string) => string
+}
+
 /**
  * Fills an empty database from an archive, all or nothing.
  *
+ * @param open the archive from its beginning; called twice
  * @throws RmbgError DATABASE_ERROR with what pg_restore said
  */
 export async function restoreDatabase(
-  databaseUrl: string,
-  archive: Readable,
-  { serverMajor, database }: { serverMajor: number; database: string },
+  server: Server,
+  open: () => Promise<Readable>,
+  { serverMajor, choose }: RestoreChoice,
 ): Promise<void> {
   const path = await findTool('pg_restore', serverMajor)
-  const restore = spawn(
-    path,
-    [
-      ...['--single-transaction', '--exit-on-error', '--no-owner', '--no-privileges', '--no-password'],
-      // Of the name only: where and as whom stands in the environment.
-      `--dbname=${connectionValue(database)}`,
-    ],
-    { env: environment(databaseUrl, database), stdio: ['pipe', 'ignore', 'pipe'] },
-  )
-  const ended = outcome('pg_restore', restore)
-  // A pg_restore that gives up closes its end first; what it says is what matters.
-  await Promise.all([ended, feed(archive, restore.stdin)])
+  const folder = await mkdtemp(join(tmpdir(), 'rmbg-restore-'))
+  const { env, remove } = await libpqEnvironment(server)
+  try {
+    const list = join(folder, 'list')
+    await writeFile(list, choose(await contentsOf(path, await open())))
+    const restore = spawn(
+      path,
+      [
+        ...['--single-transaction', '--exit-on-error', '--no-owner', '--no-password', `--use-list=${list}`],
+        // Of the name only: where and as whom stands in the environment.
+        `--dbname=${connectionValue(server.database)}`,
+      ],
+      { env, stdio: ['pipe', 'ignore', 'pipe'] },
+    )
+    const ended = outcome('pg_restore', restore)
+    // A pg_restore that gives up closes its end first; what it says is what matters.
+    await Promise.all([ended, feed(await open(), restore.stdin)])
+  } finally {
+    await Promise.all([remove(), rm(folder, { recursive: true, force: true })])
+  }
+}
+
+/** The table of contents: it is at the beginning, and pg_restore reads no further. */
+async function contentsOf(path: string, archive: Readable): Promise<string> {
+  const listing = spawn(path, ['--list'], { stdio: ['pipe', 'pipe', 'pipe'] })
+  const ended = outcome('pg_restore', listing)
+  const [list] = await Promise.all([text(listing.stdout), ended, feed(archive, listing.stdin)])
+  return list
 }
 
 async function feed(archive: Readable, input: Writable): Promise<void> {
@@ -146,15 +165,7 @@ async function outcome(tool: Tool, child: ChildProcess & { stderr: Readable }): 
     child.once('error', reject)
     child.once('close', (code, signal) => resolve(code ?? signal))
   })
-  if (status === 0) return
-  const reason = said
-    .split('\n')
-    .find((line) => /error|fatal/i.test(line))
-    ?.replace(/^pg_\w+: (error: )?/, '')
-    .trim()
-  throw new RmbgError('DATABASE_ERROR', `${tool} failed: ${reason || `status ${status}`}.`, {
-    hint: 'No backup was written. Grant this role SELECT on every table.',
-  })
+  if (status !== 0) throw toolFailure(tool, said, status)
 }
 
 async function output(path: string, args: string[]): Promise<string> {

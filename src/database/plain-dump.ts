@@ -27,12 +27,22 @@ export async function plainDump(pglite: PGlite): Promise<string> {
 }
 
 /**
+ * An extension that somebody else created may not be commented on. Dumps begin with extensions, before any row that
+ * could look like a statement.
+ */
+function withoutExtensionComments(dump: string): string {
+  const end = dump.search(/^CREATE (?!EXTENSION )/m)
+  if (end < 0) return dump
+  return dump.slice(0, end).replaceAll(/^COMMENT ON EXTENSION .*;\n/gm, '') + dump.slice(end)
+}
+
+/**
  * Runs a plain dump in one transaction.
  *
  * @throws RmbgError of family `database`
  */
 export async function restorePlain(sql: postgres.Sql, dump: Readable): Promise<void> {
-  const statements = await text(dump)
+  const statements = withoutExtensionComments(await text(dump))
   try {
     // Several statements sent together are one transaction.
     await sql.unsafe(statements)

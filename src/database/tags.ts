@@ -1,6 +1,8 @@
 import type postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
 import { withDatabase } from './errors.ts'
+import { knownTags } from './filters.ts'
+import { one } from './rows.ts'
 
 /**
  * A tag as it is stored: trimmed, 1 to 64 characters.
@@ -22,26 +24,71 @@ export function tagName(tag: string): string {
 const listed = (sql: postgres.Sql, jobIds: readonly string[]) =>
   sql`(select id::uuid from jsonb_array_elements_text(${sql.json([...jobIds])}) id)`
 
+/** Gives jobs the tags of a run, in addition to the tags they have. */
+export type Tagger = (jobIds: readonly string[]) => Promise<void>
+
+/**
+ * Gives every job the same tags. They are looked up when the first job comes, and those made that are missing; each
+ * call after that is one statement.
+ *
+ * @throws RmbgError USAGE for what is no tag
+ */
+export function taggerOf(sql: postgres.Sql, tags: readonly string[]): Tagger {
+  const names = [...new Set(tags.map(tagName))]
+  let lookedUp: Promise<number[]> | undefined
+  const lookUp = () => {
+    lookedUp = ensureTags(sql, names)
+    // A lookup that failed is no answer for the next job.
+    lookedUp.catch(() => {
+      lookedUp = undefined
+    })
+    return lookedUp
+  }
+  return async (jobIds) => {
+    if (jobIds.length === 0 || names.length === 0) return
+    const isGiven = await give(sql, jobIds, await (lookedUp ?? lookUp()))
+    // Somebody deleted one of them since.
+    if (!isGiven) await give(sql, jobIds, await lookUp())
+  }
+}
+
 /** Gives every job every tag, in addition to the tags it has. */
-export async function tagJobs(
+export const tagJobs = async (sql: postgres.Sql, jobIds: readonly string[], tags: readonly string[]) =>
+  taggerOf(sql, tags)(jobIds)
+
+/**
+ * The ids of tags, made where they are missing. Only missing ones reach the INSERT: it draws a value of the sequence
+ * before it sees a conflict, and the sequence has no more than 2^31 - 1 of them.
+ */
+async function ensureTags(sql: postgres.Sql, names: readonly string[]): Promise<number[]> {
+  const known = await knownTags(sql, names)
+  const missing = names.filter((name) => !known.some((tag) => tag.name === name))
+  if (missing.length === 0) return known.map(({ tagId }) => tagId)
+  // In one order everywhere, so that two runs adding the same new tags cannot wait for each other in a circle.
+  const made = sql`select jsonb_array_elements_text(${sql.json(missing.sort())})`
+  await withDatabase(() => sql`insert into tags (name) ${made} on conflict (name) do nothing`)
+  return (await knownTags(sql, names)).map(({ tagId }) => tagId)
+}
+
+/** @returns false when one of the tags is not there any more */
+async function give(
   sql: postgres.Sql,
   jobIds: readonly string[],
-  tags: readonly string[],
-): Promise<void> {
-  // In one order everywhere, so that two runs adding the same new tags cannot wait for each other in a circle.
-  const names = [...new Set(tags.map(tagName))].sort()
-  if (jobIds.length === 0 || names.length === 0) return
-  await withDatabase(
+  tagIds: readonly number[],
+): Promise<boolean> {
+  const rows = await withDatabase<{ found: number }>(
     () => sql`
-      insert into tags (name) select jsonb_array_elements_text(${sql.json(names)}) on conflict (name) do nothing`,
+      with wanted as materialized (
+        select tag_id from tags
+        where tag_id in (select id::integer from jsonb_array_elements_text(${sql.json([...tagIds])}) id)
+      ), given as (
+        insert into image_tags (job_id, tag_id)
+        select job_id, tag_id from image_process_jobs cross join wanted where job_id in ${listed(sql, jobIds)}
+        on conflict do nothing
+      )
+      select count(*)::integer as found from wanted`,
   )
-  await withDatabase(
-    () => sql`
-      insert into image_tags (job_id, tag_id)
-      select job_id, tag_id from image_process_jobs, tags
-      where job_id in ${listed(sql, jobIds)} and tags.name in ${sql(names)}
-      on conflict do nothing`,
-  )
+  return one(rows).found === tagIds.length
 }
 
 /**

@@ -28,14 +28,44 @@ export async function clockSkew(sql: postgres.Sql): Promise<number> {
   return Math.round(one(rows).now - (askedAt + Date.now()) / 2)
 }
 
-/** How large the log is, and how much of it waits for its objects to be deleted. */
-export async function countLog(sql: postgres.Sql): Promise<{ jobs: number; dueTombstones: number }> {
-  const rows = await withDatabase<{ jobs: number; dueTombstones: number }>(
-    () => sql`
-      select (select count(*) from image_process_jobs)::float8 as jobs,
-        (select count(*) from tombstones where not kept)::float8 as "dueTombstones"`,
+/** How many jobs there are. */
+export interface LogSize {
+  jobs: number
+  /** The count was given up at a bound, and `jobs` is what the planner's statistics say. */
+  isEstimate: boolean
+}
+
+/** Counted in some milliseconds: smaller logs are always known exactly. */
+const cheapCount = 100_000
+
+/**
+ * How large the log is, without counting a large one to its end.
+ *
+ * @param bound of interest: whether there are more jobs than this is counted, and never estimated
+ */
+export async function logSize(sql: postgres.Sql, bound: number): Promise<LogSize> {
+  // Infinity is no number of rows.
+  const most = Math.min(Math.max(Math.floor(bound), cheapCount) + 1, Number.MAX_SAFE_INTEGER)
+  const { counted, estimated } = one(
+    await withDatabase<{ counted: number; estimated: number }>(
+      // As the planner: the rows per page of the last vacuum or analyze, times the pages there are now.
+      () => sql`
+        select (select count(*) from (select from image_process_jobs limit ${most}) jobs)::float8 as counted,
+          coalesce((
+            select reltuples / nullif(relpages, 0) * pg_relation_size(oid) / current_setting('block_size')::integer
+            from pg_class where oid = 'image_process_jobs'::regclass), 0)::float8 as estimated`,
+    ),
   )
-  return one(rows)
+  if (counted < most) return { jobs: counted, isEstimate: false }
+  return { jobs: Math.max(Math.round(estimated), counted), isEstimate: true }
+}
+
+/** How many deleted jobs wait for their objects to be deleted. */
+export async function countDueTombstones(sql: postgres.Sql): Promise<number> {
+  const rows = await withDatabase<{ due: number }>(
+    () => sql`select count(*)::float8 as due from tombstones where not kept`,
+  )
+  return one(rows).due
 }
 
 export interface DueJob {
@@ -54,25 +84,84 @@ export async function* dueJobs(
   policy: PrunePolicy,
   { kind, before }: { kind: DueKind; before: string },
 ): AsyncGenerator<DueJob> {
-  const condition = await isDue(sql, policy, kind, before)
+  const condition = await isOldAndChosen(sql, policy, kind, before)
+  const isPastNewest = kind === 'completed' ? pastNewest(sql, policy.keepLast) : allArePast
   const age = kind === 'completed' ? sql`j.completed_at` : sql`j.created_at`
   const notDue = () => sql`not (${condition()})`
   let after = { age: '-infinity', jobId: '00000000-0000-0000-0000-000000000000' }
   for (;;) {
-    const page = await withDatabase<DueJob & { age: string }>(
+    const page = await withDatabase<DueJob & { age: string; userId: string }>(
       () => sql`
-        select j.job_id as "jobId", ${utc(sql, sql`j.created_at`)} as "createdAt", ${utc(sql, age)} as age,
-          (${storedBytes(sql)} - ${staying(sql, notDue())})::float8 as bytes
+        select j.job_id as "jobId", j.user_id as "userId", ${utc(sql, sql`j.created_at`)} as "createdAt",
+          ${utc(sql, age)} as age, (${storedBytes(sql)} - ${staying(sql, notDue())})::float8 as bytes
         from image_process_jobs j
         where ${condition()} and (${age}, j.job_id) > (${after.age}::text::timestamptz, ${after.jobId}::uuid)
         order by ${age}, j.job_id limit ${pageJobs}`,
     )
-    for (const { jobId, createdAt, bytes } of page) yield { jobId, createdAt, bytes }
+    const isPast = await isPastNewest(page)
+    for (const job of page) {
+      const { jobId, createdAt, bytes } = job
+      if (isPast(job)) yield { jobId, createdAt, bytes }
+    }
     const last = page.at(-1)
     if (!last || page.length < pageJobs) return
     after = last
   }
 }
+
+type OwnedJob = Pick<DueJob, 'jobId' | 'createdAt'> & { userId: string }
+
+/** Which jobs of a page are older than those that their users keep. */
+type IsPastNewest = (page: readonly OwnedJob[]) => Promise<(job: OwnedJob) => boolean>
+
+const allArePast: IsPastNewest = async () => () => true
+
+/** Users whose oldest kept job is remembered at once; some hundred bytes each. */
+const rememberedUsers = 100_000
+
+/**
+ * Each user is looked up once, with the first page that has a job of theirs: one walk over as many entries of an index
+ * as they keep. A count per job would walk over them for every job, and would take hours for a million.
+ */
+function pastNewest(sql: postgres.Sql, keepLast: number | undefined): IsPastNewest {
+  if (keepLast === undefined) return allArePast
+  let oldestKept = new Map<string, string | null>()
+  return async (page) => {
+    const users = new Set(page.map(({ userId }) => userId))
+    if (oldestKept.size > rememberedUsers) oldestKept = new Map()
+    const unknown = [...users].filter((user) => !oldestKept.has(user))
+    if (unknown.length > 0) {
+      const rows = await withDatabase<{ userId: string; oldest: string | null }>(
+        () => sql`
+          select u.user_id as "userId", ${utc(sql, sql`n.created_at`)} || n.job_id as oldest
+          from (select jsonb_array_elements_text(${sql.json(unknown)}) as user_id) u
+          left join lateral (${oldestKeptOf(sql, sql`u.user_id`, keepLast)}) n on true`,
+      )
+      for (const { userId, oldest } of rows) oldestKept.set(userId, oldest)
+    }
+    return ({ userId, createdAt, jobId }) => {
+      const oldest = oldestKept.get(userId) ?? null
+      // Both are of one length, so their order is that of the text.
+      return oldest !== null && createdAt + jobId < oldest
+    }
+  }
+}
+
+/**
+ * The oldest of the completed jobs that a user keeps; nothing where they have no more than those. Most users have not,
+ * which an index alone can tell. Written so that the planner does not fetch all completed jobs of everybody: the order
+ * is that of an index by user.
+ */
+const oldestKeptOf = (
+  sql: postgres.Sql,
+  user: postgres.PendingQuery<postgres.Row[]>,
+  keepLast: number,
+) => sql`
+  select n.created_at, n.job_id from image_process_jobs n
+  where n.user_id = ${user} and (n.status = 'completed') is true
+    and exists (select from image_process_jobs m where m.user_id = ${user}
+      order by m.created_at desc, m.job_id desc offset ${keepLast} limit 1)
+  order by n.created_at desc, n.job_id desc offset ${keepLast - 1} limit 1`
 
 /** An original that several jobs share counts for one of them. */
 const storedBytes = (sql: postgres.Sql) => sql`
@@ -111,31 +200,26 @@ export async function backupsSince(sql: postgres.Sql, oldest: string): Promise<L
   )
 }
 
-/** Behind a function, as `jobCondition`. */
-async function isDue(
+/** All conditions but `keepLast`. Behind a function, as `jobCondition`. */
+async function isOldAndChosen(
   sql: postgres.Sql,
-  { filter, keepLast }: PrunePolicy,
+  { filter }: PrunePolicy,
   kind: DueKind,
   before: string,
 ): Promise<() => postgres.PendingQuery<postgres.Row[]>> {
   const chosen = await jobCondition(sql, filter)
-  if (kind === 'failed') {
-    return () => sql`j.status = 'failed' and j.created_at < ${before}::text::timestamptz and ${chosen()}`
+  switch (kind) {
+    case 'completed':
+      return () =>
+        sql`j.status = 'completed' and j.completed_at < ${before}::text::timestamptz and ${chosen()}`
+    case 'failed':
+      return () => sql`j.status = 'failed' and j.created_at < ${before}::text::timestamptz and ${chosen()}`
+    case 'abandoned':
+      return () => sql`
+        j.status in ('pending', 'processing') and j.created_at < ${before}::text::timestamptz
+        and not exists (select from job_leases l where l.job_id = j.job_id and l.lease_until > now())
+        and ${chosen()}`
   }
-  if (kind === 'abandoned') {
-    return () => sql`
-      j.status in ('pending', 'processing') and j.created_at < ${before}::text::timestamptz
-      and not exists (select from job_leases l where l.job_id = j.job_id and l.lease_until > now()) and ${chosen()}`
-  }
-  // So many newer ones are enough to know; older ones may go in any order without changing the answer.
-  const kept =
-    keepLast === undefined
-      ? sql``
-      : sql`and ${keepLast} <= (select count(*) from (
-          select 1 from image_process_jobs n where n.user_id = j.user_id and n.status = 'completed'
-            and (n.created_at, n.job_id) > (j.created_at, j.job_id) limit ${keepLast}) newer)`
-  return () =>
-    sql`j.status = 'completed' and j.completed_at < ${before}::text::timestamptz and ${chosen()} ${kept}`
 }
 
 export interface RetireOptions {
@@ -159,7 +243,20 @@ export async function retireJobs(
   { kind, before, jobIds, kept }: RetireOptions,
 ): Promise<{ jobs: number; bytes: number }> {
   if (jobIds.length === 0) return { jobs: 0, bytes: 0 }
-  const condition = await isDue(sql, policy, kind, before)
+  const condition = await isOldAndChosen(sql, policy, kind, before)
+  const { keepLast } = policy
+  // Once for each user of the batch.
+  const isPastNewest =
+    kind !== 'completed' || keepLast === undefined
+      ? sql`true`
+      : sql`(old.created_at, old.job_id) < (select n.created_at, n.job_id from newest n where n.user_id = old.user_id)`
+  const newest =
+    kind !== 'completed' || keepLast === undefined
+      ? sql``
+      : sql`newest as materialized (
+          select u.user_id, n.created_at, n.job_id from (select distinct user_id from old) u
+          cross join lateral (${oldestKeptOf(sql, sql`u.user_id`, keepLast)}) n
+        ),`
   // A job that has not ended may be claimed at this moment: claim_job() takes the same lock, and counts attempts.
   const unclaimed =
     kind === 'completed'
@@ -167,11 +264,13 @@ export async function retireJobs(
       : sql`(d.content is null or pg_try_advisory_xact_lock(hashtextextended(d.content, 0)))`
   const rows = await withDatabase<{ jobs: number; bytes: number }>(
     () => sql`
-      with due as materialized (
-        select j.job_id, j.status, j.attempt,
+      with old as materialized (
+        select j.job_id, j.user_id, j.created_at, j.status, j.attempt,
           encode(j.content_sha256, 'hex') || encode(j.fingerprint, 'hex') as content
         from image_process_jobs j
         where j.job_id in ${sql(jobIds)} and ${condition()}
+      ), ${newest} due as materialized (
+        select * from old where ${isPastNewest}
       ), free as materialized (
         select * from due d where ${unclaimed}
       ), gone as (

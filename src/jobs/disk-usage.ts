@@ -8,7 +8,7 @@ import {
   type ObjectsOfKind,
   objectsByKind,
 } from '../database/stored-objects.ts'
-import { countLog } from '../database/tombstones.ts'
+import { logSize } from '../database/tombstones.ts'
 import { storedBytes } from '../database/usage.ts'
 import { type ObjectKind, type ObjectStore, objectKinds } from '../store/contract.ts'
 import { keyParts } from '../store/keys.ts'
@@ -68,7 +68,7 @@ export async function diskUsage(
   const disk = await statfs(folders.home).catch(() => undefined)
   return {
     store: await storeUsage({ database, store }, { exact, signal }),
-    database: { location, bytes, jobs: (await countLog(sql)).jobs },
+    database: { location, bytes, jobs: (await logSize(sql, Number.POSITIVE_INFINITY)).jobs },
     models: await used(folders.models),
     cache: await used(folders.cache),
     output: folders.output === undefined ? null : await used(folders.output),

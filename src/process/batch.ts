@@ -1,8 +1,10 @@
 /** A batch of images: what is left to do, how much of it at a time, and when to stop. */
 import { Semaphore } from 'async-mutex'
 import { v7 as uuidv7 } from 'uuid'
+import { mebibytes } from '../cutout/memory.ts'
 import { closePixelThreads, startPixelThreads } from '../cutout/pool.ts'
 import { connectionIsLost } from '../database/errors.ts'
+import { taggerOf } from '../database/tags.ts'
 import { foldUsage } from '../database/usage.ts'
 import { upsertUser } from '../database/users.ts'
 import { RmbgError } from '../errors.ts'
@@ -22,7 +24,7 @@ import {
   schemaVersion,
 } from './events.ts'
 import { failedEvent, imageFailure } from './failure.ts'
-import { mebibytes, processOne } from './image.ts'
+import { processOne } from './image.ts'
 import { inputTest } from './input-files.ts'
 import type { Candidates } from './inputs.ts'
 import { leaseMs, letGo, startHeartbeat, untilNoneIsHeld } from './leases.ts'
@@ -75,7 +77,13 @@ interface Progress {
   stop: AbortController
 }
 
-function openBatch(candidates: Candidates, services: BatchServices, options: BatchOptions): Batch {
+/** @param memory shared by batches at once */
+export function openBatch(
+  candidates: Candidates,
+  services: BatchServices,
+  options: BatchOptions,
+  memory = new Semaphore(mebibytes(options.maxMemory)),
+): Batch {
   const { masks } = services
   const model = masks === 'from-store' ? {} : { model: modelParameters(masks.spec) }
   return {
@@ -85,7 +93,8 @@ function openBatch(candidates: Candidates, services: BatchServices, options: Bat
     run: { id: options.runId ?? uuidv7(), owner: processOwner(), leaseMs },
     work: workOf({ ...model, ...options.cutoutParams }),
     isInput: inputTest(options.inputs ?? candidates),
-    memory: new Semaphore(mebibytes(options.maxMemory)),
+    memory,
+    tag: taggerOf(services.database.sql, options.tags),
   }
 }
 

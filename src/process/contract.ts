@@ -4,6 +4,7 @@ import type { CutoutRecipe } from '../cutout/options.ts'
 import type { Database } from '../database/contract.ts'
 import type { MaskedJob } from '../database/jobs.ts'
 import type { Run } from '../database/leases.ts'
+import type { Tagger } from '../database/tags.ts'
 import type { RmbgError } from '../errors.ts'
 import type { MatteModel, ModelSpec } from '../model/contract.ts'
 import type { ObjectKind, ObjectStore } from '../store/contract.ts'
@@ -47,8 +48,8 @@ export interface BatchOptions {
   outputOf: LocalPath | undefined
   /** The same of the local mask. */
   maskOf?: LocalPath | undefined
-  /** Gets the bytes of the cut-out of a completed job. */
-  deliver?: ((cutout: Uint8Array) => Promise<void>) | undefined
+  /** Who gets the bytes of the cut-out, or of the mask, of a completed job. */
+  deliver?: Delivery | undefined
   /** Replace what is in the place of a local cut-out and is not a cut-out of ours; never an input. */
   overwrite: boolean
   /** Compare contents instead of trusting path, size and time. */
@@ -66,6 +67,11 @@ export interface BatchOptions {
   onEvent: (event: BatchEvent) => void
 }
 
+export interface Delivery {
+  what: 'cutout' | 'mask'
+  to: (bytes: Uint8Array) => Promise<void>
+}
+
 /** One run over many images: everything that `processOne` needs besides the image. */
 export interface Batch extends BatchOptions, BatchServices {
   run: Run
@@ -75,6 +81,8 @@ export interface Batch extends BatchOptions, BatchServices {
   isInput: (path: string) => Promise<boolean>
   /** Lets images in, in their order, by their estimated peak memory. Counts MiB: its cost grows with the count. */
   memory: Semaphore
+  /** Gives jobs the tags of the run. */
+  tag: Tagger
 }
 
 export type Image = ReadableImage | UnreadableImage

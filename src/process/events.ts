@@ -215,6 +215,9 @@ const noticeEvent = z
       .object({ ...notice, code: z.literal('watching'), folders: z.array(z.string()) })
       .describe('These folders are watched from now on; absolute paths.'),
     z
+      .object({ ...notice, code: z.literal('serving'), url: z.string() })
+      .describe('Pictures are taken at this address from now on.'),
+    z
       .object({ ...notice, code: z.literal('folders-left-out'), folders: counts })
       .describe('Folders that systems keep for themselves were not searched: how many, by name.'),
     z

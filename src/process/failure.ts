@@ -1,13 +1,13 @@
 import { extname } from 'node:path'
 import { v7 as uuidv7 } from 'uuid'
 import { failJob, recordFailure } from '../database/jobs.ts'
-import { tagJobs } from '../database/tags.ts'
 import { objectErrors, passingStoreErrors, RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { objectKey } from '../store/keys.ts'
 import { shownPath } from '../system/file-names.ts'
 import type { Batch, Image } from './contract.ts'
 import type { FailedEvent } from './events.ts'
+import { isServerAway } from './inputs/web.ts'
 import { removeOwn } from './leftovers.ts'
 import type { Uploads } from './uploads.ts'
 
@@ -47,7 +47,7 @@ export async function fail(
   }
   const recorded = await recordUnclaimed(batch, image, error)
   await failPoint('process:failed')
-  await tagJobs(batch.database.sql, [recorded], batch.tags)
+  await batch.tag([recorded])
   return failedEvent(shown, error, recorded)
 }
 
@@ -72,9 +72,10 @@ function extensionInName(path: string): string {
   return /^[a-z0-9]{1,8}$/.test(extension) ? extension : 'bin'
 }
 
-/** Whether somebody stopped the run while it waited for a store that is away: that says nothing of the image. */
+/** Whether somebody stopped the run while it waited for a server that is away: that says nothing of the image. */
 export const isCutShort = ({ signal }: Pick<Batch, 'signal'>, cause: unknown): boolean =>
-  signal.aborted && cause instanceof RmbgError && cause.code === 'STORE_UNAVAILABLE'
+  signal.aborted &&
+  (isServerAway(cause) || (cause instanceof RmbgError && cause.code === 'STORE_UNAVAILABLE'))
 
 /** @throws RmbgError the cause itself, when the next image would fail in the same way */
 export function imageFailure(cause: unknown): RmbgError {

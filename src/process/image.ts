@@ -1,10 +1,9 @@
 /** The spine: one image's way from its file to a completed row. Read it from the top. */
 import { v7 as uuidv7 } from 'uuid'
-import { sizeText } from '../bytes.ts'
 import { workingDepth } from '../cutout/codec/encode.ts'
 import type { ImageHeader } from '../cutout/codec/header.ts'
 import type { Cutout } from '../cutout/cutout.ts'
-import { estimateBytes } from '../cutout/memory.ts'
+import { assertWithinBudget, estimateBytes, mebibytes } from '../cutout/memory.ts'
 import type { CutoutRecipe } from '../cutout/options.ts'
 import { cutOutInThread } from '../cutout/pool.ts'
 import {
@@ -19,7 +18,6 @@ import {
   type MaskedJob,
 } from '../database/jobs.ts'
 import { neededOriginals } from '../database/shared-originals.ts'
-import { tagJobs } from '../database/tags.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import type { MatteModel } from '../model/contract.ts'
@@ -88,7 +86,7 @@ async function measure(batch: Batch, image: ReadableImage): Promise<Picture> {
   const header = await image.source.header(batch)
   const settings = { ...batch.cutout, depth: workingDepth(header.bitDepth, batch.cutout) }
   const bytesNeeded = estimateBytes(header, image.source.size, settings)
-  if (bytesNeeded > batch.maxMemory) throw overBudget(bytesNeeded, batch.maxMemory)
+  assertWithinBudget(bytesNeeded, batch.maxMemory)
   return { image, header, settings, bytesNeeded }
 }
 
@@ -126,7 +124,7 @@ async function claim(batch: Batch, picture: Picture, begun: Begun) {
   begun.tidied = removeEarlier(batch.store, claimed, (originals) =>
     neededOriginals(batch.database.sql, originals),
   )
-  await tagJobs(batch.database.sql, [claimed.jobId], batch.tags)
+  await batch.tag([claimed.jobId])
   await failPoint('process:tagged')
   const spent = { read, database: lap() }
   return { ...claimed, ...picture, spent, content, mask, begun } satisfies ClaimedWork
@@ -368,14 +366,3 @@ function reviewOf({ review, violations }: Cutout): JobReview {
     reasons: [...review.reasons, ...(violations.length > 0 ? ['rules'] : [])],
   }
 }
-
-function overBudget(bytesNeeded: number, maxMemory: number): RmbgError {
-  return new RmbgError(
-    'MEMORY_BUDGET',
-    `The image needs about ${sizeText(bytesNeeded)} of memory, more than the budget of ${sizeText(maxMemory)}.`,
-    { hint: 'Raise --max-memory, or make the picture or its canvas smaller.' },
-  )
-}
-
-/** The unit in which `batch.memory` counts. */
-export const mebibytes = (bytes: number): number => Math.ceil(bytes / 2 ** 20)

@@ -34,7 +34,7 @@ export async function placeFiles(
   { job, read, state }: FilesToPlace,
 ): Promise<LocalFiles> {
   const { outputOf, maskOf, deliver } = batch
-  if (deliver && !batch.dryRun) await deliver(await read.cutout())
+  if (deliver && !batch.dryRun) await deliver.to(await read[deliver.what]())
   const output =
     outputOf && (await placeCutout(batch, outputOf(candidate), { job, state, read: read.cutout }))
   const maskOutput = maskOf && (await placeMask(batch, maskOf(candidate), { job, state, read: read.mask }))
@@ -47,8 +47,8 @@ export async function placeFiles(
  */
 export async function isFileLost(batch: Batch, candidate: Candidate, job: CompletedJob): Promise<boolean> {
   const { outputOf, maskOf, deliver } = batch
+  if (deliver && job[deliver.what === 'mask' ? 'maskPath' : 'processedPath'] === null) return true
   if (job.processedPath === null) {
-    if (deliver) return true
     if (outputOf && (await lacksFile(batch, outputOf(candidate), 'cut-out', job))) return true
   }
   if (job.maskPath !== null || !maskOf) return false

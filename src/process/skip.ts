@@ -1,5 +1,4 @@
 import type { CompletedJob } from '../database/jobs.ts'
-import { tagJobs } from '../database/tags.ts'
 import { RmbgError } from '../errors.ts'
 import { readVerified } from '../store/verified.ts'
 import type { Batch } from './contract.ts'
@@ -20,7 +19,7 @@ export async function skip(
   reason: 'unchanged' | 'same-content',
 ): Promise<SkippedEvent | FailedEvent | 'untaken'> {
   try {
-    if (!batch.dryRun) await tagJobs(batch.database.sql, [job.jobId], batch.tags)
+    if (!batch.dryRun) await batch.tag([job.jobId])
     const files = await restoreFiles(batch, candidate, job)
     return { ...skipped(candidate, job), reason, review: job.review, ...files }
   } catch (cause) {

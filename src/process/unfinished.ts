@@ -1,6 +1,8 @@
 /** What a batch has left to do. */
+import { encodingOf, unstorable } from '../database/encoding.ts'
 import { findCompletedBySource, findMaskedJob, type MaskedJob } from '../database/jobs.ts'
 import { RmbgError } from '../errors.ts'
+import { shownPath } from '../system/file-names.ts'
 import type { Batch, Image } from './contract.ts'
 import type { ImageEvent } from './events.ts'
 import { asRmbgError } from './failure.ts'
@@ -25,7 +27,8 @@ export async function* unfinishedImages(
   // With masks from the store, the parameters of an image and so its fingerprint follow from its content.
   const trustTimes = !batch.checksum && !batch.force && batch.masks !== 'from-store'
   for (const chunk of chunksOf(candidates)) {
-    const images = await Promise.all(chunk.map((candidate) => inspect(batch, candidate)))
+    const inspected = await Promise.all(chunk.map((candidate) => inspect(batch, candidate)))
+    const images = await storableNames(batch, inspected)
     const sources = images.flatMap((image) => ('source' in image ? [image.source] : []))
     const jobs = trustTimes
       ? await findCompletedBySource(
@@ -48,6 +51,29 @@ export async function* unfinishedImages(
     }
   }
 }
+
+/** A name that the database cannot store fails its image alone, and is logged in characters that it can. */
+async function storableNames({ database: { sql } }: Batch, images: Image[]): Promise<Image[]> {
+  const lost = await unstorable(sql, images.map(loggedName))
+  if (lost.size === 0) return images
+  return images.map((image) => {
+    const name = loggedName(image)
+    if (!lost.has(name)) return image
+    const failure = new RmbgError(
+      'INPUT_UNSUPPORTED',
+      `The database, with its encoding ${encodingOf(sql)}, cannot store the name of this file.`,
+      { hint: 'Rename the file, or move to a database of the encoding UTF8.' },
+    )
+    return { candidate: { ...image.candidate, loggedPath: inAscii(name) }, failure }
+  })
+}
+
+const loggedName = (image: Image): string =>
+  'source' in image ? image.source.path : (image.candidate.loggedPath ?? shownPath(image.candidate.path))
+
+/** As in JSON: `\\u0130`. */
+const inAscii = (text: string): string =>
+  text.replaceAll(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
 function* chunksOf(candidates: Candidates): Generator<Candidate[]> {
   let chunk: Candidate[] = []

@@ -39,12 +39,35 @@ const padding = z.union([z.number(), text]).transform((value, context): Padding 
   return z.NEVER
 })
 
+type Shadow = NonNullable<EncodeOptions['shadow']>
+
+/** As a picture of a product on a table has it. */
+const softShadow: Shadow = { x: 0, y: 0.015, blur: 0.015, strength: 0.4 }
+const length = /^(-?\d{1,2}(?:\.\d+)?)%$/
+
+/** `soft`, `none`, or `X Y BLUR STRENGTH` in percent, such as `1% 2% 2% 40%`. */
+const shadow = text.transform((value, context): Shadow | 'none' => {
+  if (value === 'none') return 'none'
+  if (value === 'soft') return softShadow
+  const parts = value.trim().split(/\s+/)
+  const [x, y, blur] = parts.map((part) => Number(length.exec(part)?.[1]) / 100)
+  const strength = Number(/^(\d{1,3})%$/.exec(parts[3] ?? '')?.[1]) / 100
+  if (parts.length === 4 && x! < 1 && y! < 1 && blur! >= 0 && strength > 0 && strength <= 1)
+    return { x: x!, y: y!, blur: blur!, strength }
+  context.addIssue({
+    code: 'custom',
+    message: 'expected soft, none, or right, down, blur and strength such as "1% 2% 2% 40%"',
+  })
+  return z.NEVER
+})
+
 /** The settings of the cut-out: settings of the program, which a preset may give too. */
 export const cutoutSettings = {
   format: { env: 'RMBG_FORMAT', schema: z.enum(cutoutFormats) },
   quality: { env: 'RMBG_QUALITY', schema: z.coerce.number().int().min(1).max(100) },
   maxBytes: { env: 'RMBG_MAX_BYTES', schema: byteSize },
   background: { env: 'RMBG_BACKGROUND', schema: text },
+  shadow: { env: 'RMBG_SHADOW', schema: shadow },
   trim: { env: 'RMBG_TRIM', schema: flag },
   padding: { env: 'RMBG_PADDING', schema: padding },
   size: { env: 'RMBG_SIZE', schema: size },
@@ -86,13 +109,14 @@ export async function resolveCutout(given: GivenCutout): Promise<ResolvedCutout>
   const { trim = false, keepMetadata = false, keepHiddenColor = false, padding = { pixels: 0 } } = given
   assertConsistent({ ...given, format })
   const background = await readBackground(given.background)
+  const shadow = given.shadow === 'none' ? undefined : given.shadow
   if (icc === 'keep' && background && 'picture' in background.options) {
     throw new RmbgError('USAGE', '--icc keep cannot be used with a background picture.', {
       hint: 'The background has a color profile of its own. Use --icc srgb, which converts both.',
     })
   }
   const layout = { trim, padding, size: canvas, fit }
-  const file = { format, quality, maxBytes, background: background?.options, keepMetadata }
+  const file = { format, quality, maxBytes, background: background?.options, shadow, keepMetadata }
   return {
     extension: formats[format].extension,
     options: { ...layout, ...file, keepProfile: icc === 'keep', refine, keepHiddenColor },
@@ -101,6 +125,7 @@ export async function resolveCutout(given: GivenCutout): Promise<ResolvedCutout>
       ...(formats[format].lossy && { quality: quality ?? formats[format].defaultQuality }),
       ...(maxBytes !== undefined && { maxBytes }),
       ...(background && { background: background.param }),
+      ...(shadow && { shadow }),
       ...(trim && { trim }),
       ...(given.padding !== undefined && { padding }),
       ...(canvas && { size: canvas, fit }),

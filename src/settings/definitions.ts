@@ -55,6 +55,8 @@ const keptKinds = z.union([z.array(z.string()), text]).transform((value, context
 export const settings = {
   home: { env: 'RMBG_HOME', schema: text },
   databaseUrl: { env: 'DATABASE_URL', schema: text },
+  // A command may hold one for a lock, and needs another one to work.
+  databaseConnections: { env: 'DATABASE_CONNECTIONS', schema: z.coerce.number().int().min(2).max(1000) },
   s3Bucket: { env: 'S3_BUCKET', schema: bucketName('S3_BUCKET') },
   s3BucketOriginal: { env: 'S3_BUCKET_ORIGINAL', schema: bucketName('S3_BUCKET_ORIGINAL') },
   s3BucketMask: { env: 'S3_BUCKET_MASK', schema: bucketName('S3_BUCKET_MASK') },
@@ -75,6 +77,10 @@ export const settings = {
   cacheTtl: { env: 'RMBG_CACHE_TTL', schema: z.coerce.number().int().min(1).max(86_400) },
   encryptionKey: { env: 'RMBG_ENCRYPTION_KEY', schema: text.min(16, 'expected at least 16 characters') },
   model: { env: 'RMBG_MODEL', schema: text },
+  serverToken: {
+    env: 'RMBG_SERVER_TOKEN',
+    schema: text.min(16, 'expected at least 16 characters'),
+  },
   hfToken: { env: 'HF_TOKEN', schema: text.regex(/^[\x21-\x7e]+$/, 'expected one word of plain characters') },
   hfEndpoint: {
     env: 'HF_ENDPOINT',

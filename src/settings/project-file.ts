@@ -13,6 +13,7 @@ type Names = 'a server' | 'a bucket' | 'a secret' | 'a place' | 'a file' | 'noth
 const named: Record<SettingName, Names> = {
   home: 'a place',
   databaseUrl: 'a server',
+  databaseConnections: 'nothing',
   s3Bucket: 'a bucket',
   s3BucketOriginal: 'a bucket',
   s3BucketMask: 'a bucket',
@@ -28,6 +29,7 @@ const named: Record<SettingName, Names> = {
   cacheTtl: 'nothing',
   encryptionKey: 'a secret',
   model: 'a file',
+  serverToken: 'a secret',
   hfToken: 'a secret',
   hfEndpoint: 'a server',
   device: 'nothing',
@@ -41,6 +43,7 @@ const named: Record<SettingName, Names> = {
   quality: 'nothing',
   maxBytes: 'nothing',
   background: 'a file',
+  shadow: 'nothing',
   trim: 'nothing',
   padding: 'nothing',
   size: 'nothing',

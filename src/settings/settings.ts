@@ -5,6 +5,7 @@ import envPaths from 'env-paths'
 import type { z } from 'zod'
 import { RmbgError, unexpected } from '../errors.ts'
 import { userName } from '../system/user.ts'
+import { embeddedDatabase, placeVariable, urlOfVariables } from './database-place.ts'
 import {
   type Defaulted,
   type GivenSettings,
@@ -30,7 +31,8 @@ export interface TracedSetting {
 
 /**
  * Resolves every setting: flag, then environment, then `rmbg.config.json` or the `rmbg` key of
- * package.json in the working directory, then the user's own configuration file, then the default.
+ * package.json in the working directory, then the user's own configuration file, then the default. The database is
+ * also named by libpq's variables (PGHOST and so on), after those files.
  *
  * @throws RmbgError USAGE naming the flag, or CONFIG_INVALID naming the variable or key, and what it expects
  */
@@ -42,9 +44,14 @@ export async function resolveSettings(
 ): Promise<ResolvedSettings> {
   const traced = await traceSettings(flags, env, cwd, userFile)
   return Object.fromEntries(
-    traced.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]])),
+    traced.flatMap(({ name, value }) =>
+      value === undefined || isEmbedded(name, value) ? [] : [[name, value]],
+    ),
   ) as unknown as ResolvedSettings
 }
+
+const isEmbedded = (name: SettingName, value: unknown): boolean =>
+  name === 'databaseUrl' && value === embeddedDatabase
 
 /** Every setting as `resolveSettings` resolves it, with where its value was found; what it throws, too. */
 export async function traceSettings(
@@ -61,6 +68,8 @@ export async function traceSettings(
   const traced = (Object.keys(settings) as SettingName[]).map((name): TracedSetting => {
     const found = candidates(name, flags, env, [project, own]).find(({ value }) => value !== undefined)
     if (found) return { name, ...found, value: parsed(name, found) }
+    const variable = name === 'databaseUrl' ? placeVariable(env) : undefined
+    if (variable !== undefined) return { name, value: urlOfVariables, source: 'environment', from: variable }
     const value = fallback[name]
     return value === undefined ? { name, source: 'none' } : { name, value, source: 'default' }
   })
@@ -192,3 +201,5 @@ export const databaseFolder = (home: string): string => resolve(home, 'database'
 export const storeFolder = (home: string): string => resolve(home, 'store')
 /** The folder of installed models below RMBG_HOME. */
 export const modelsFolder = (home: string): string => resolve(home, 'models')
+/** The folder of what `rmbg health` counted last, below RMBG_HOME: a small file for each server database. */
+export const healthFolder = (home: string): string => resolve(home, 'health')

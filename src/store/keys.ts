@@ -64,6 +64,7 @@ const contentTypes: Record<string, string> = {
   gif: 'image/gif',
   svg: 'image/svg+xml',
   heic: 'image/heic',
+  jxl: 'image/jxl',
   bmp: 'image/bmp',
 }
 

@@ -22,6 +22,8 @@ export interface Away {
   server: string
   /** A sentence: what is wrong. */
   sentence: string
+  /** How long it asks to be left alone. Where that is longer than anybody waits, it is not waited for. */
+  afterMs?: number
 }
 
 /**
@@ -63,9 +65,10 @@ export function patience({ forMs, signal, tell = () => {} }: PatienceOptions): P
     tell({ code: 'server-back', message: `${server} answers again.` })
   }
 
-  const rest = async (pauses: number, until: number) => {
+  const rest = async (pauses: number, until: number, afterMs: number) => {
     const bound = Math.min(longestPauseMs, firstPauseMs * 2 ** pauses)
-    await sleep(Math.min(Math.random() * bound, until - Date.now()), undefined, { signal }).catch(() => {})
+    const pauseMs = afterMs + Math.min(Math.random() * bound, until - afterMs - Date.now())
+    await sleep(pauseMs, undefined, { signal }).catch(() => {})
   }
 
   return async (ask, awayOf) => {
@@ -79,9 +82,10 @@ export function patience({ forMs, signal, tell = () => {} }: PatienceOptions): P
         reason = awayOf(error)
         if (reason === undefined) throw error
         if (Date.now() >= until) isGivenUp = true
-        if (isGivenUp || signal?.aborted) throw error
+        const { afterMs = 0 } = reason
+        if (isGivenUp || signal?.aborted || Date.now() + afterMs > until) throw error
         away(reason)
-        await rest(pauses, until)
+        await rest(pauses, until, afterMs)
         outcome = await attemptUnless(signal, error, ask)
       }
       if (reason) back(reason)

@@ -1,3 +1,4 @@
+import type { NoticeEvent } from '../process/events.ts'
 import { BaseCommand } from './command.ts'
 import { asksForJson, errorEventText } from './end.ts'
 import type { Listeners } from './printers/choose.ts'
@@ -10,6 +11,11 @@ export abstract class BatchCommand extends BaseCommand {
   protected listen(listeners: Listeners): Printer {
     this.#listeners = listeners
     return listeners.tell
+  }
+
+  /** For what a conversation has said before the run says it. */
+  protected alreadyTold(code: NoticeEvent['code']): void {
+    this.#listeners?.isKnown(code)
   }
 
   protected override onFailure(error: unknown): void {

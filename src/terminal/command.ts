@@ -11,6 +11,8 @@ import { patienceFlag } from './flags.ts'
 import { above, leaveLiveLines } from './live-line.ts'
 import { printableLines, printableOutput } from './printable.ts'
 import { onStopSignals, type StopSignals } from './signals.ts'
+import { databaseText } from './texts/database-text.ts'
+import { wrapFor } from './wrap.ts'
 
 /** What a command works with while `withContext` runs it. */
 export interface Frame {
@@ -27,6 +29,8 @@ export interface FrameOptions {
   onStop?: string
   /** Where to say it; stderr by default. */
   tell?: (message: string) => void
+  /** For a command that writes: its first message says in which database. */
+  namesDatabase?: boolean
   /** Where to say what is waited for: a server that is away, or ONNX Runtime on its way; stderr by default. */
   tellOfWaiting?: (news: WaitingNews) => void
 }
@@ -47,13 +51,18 @@ export abstract class BaseCommand extends Command {
     {
       flags = {},
       onStop,
+      namesDatabase = false,
       tell = (message) => this.logToStderr(message),
       tellOfWaiting = ({ message }) => this.logToStderr(message),
     }: FrameOptions = {},
   ): Promise<T> {
     const settings = await resolveSettings({ patience: this.#patience, ...flags })
     const stop = onStop === undefined ? neverStopped : onStopSignals(tell, onStop)
-    const context = openContext(settings, { signal: stop.signal, tell: tellOfWaiting })
+    const context = openContext(settings, {
+      signal: stop.signal,
+      tell: tellOfWaiting,
+      ...(namesDatabase && { onDatabase: (database) => this.logToStderr(databaseText(database)) }),
+    })
     try {
       return await action({ settings, context, stop })
     } catch (error) {
@@ -90,7 +99,7 @@ export abstract class BaseCommand extends Command {
   }
 
   override logToStderr(message = ''): void {
-    above(() => super.logToStderr(printableOutput(message)))
+    above(() => super.logToStderr(wrapFor(process.stderr, printableOutput(message))))
   }
 
   override logJson(json: unknown): void {

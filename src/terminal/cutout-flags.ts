@@ -28,6 +28,11 @@ export const cutoutFlags = {
     helpValue: 'COLOR|IMAGE',
     description: `put the subject on a color or a picture; none is transparent (default: none; white for jpeg) [env: ${env('background')}]`,
   }),
+  shadow: Flags.string({
+    helpGroup,
+    helpValue: 'soft|X Y BLUR STRENGTH',
+    description: `put a soft shadow under the subject; or right, down, blur and strength in percent of its length: "1% 2% 2% 40%" (default: none) [env: ${env('shadow')}]`,
+  }),
   trim: Flags.boolean({
     helpGroup,
     allowNo: true,

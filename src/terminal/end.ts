@@ -3,6 +3,7 @@ import { ExitError } from '@oclif/core/errors'
 import { describeError, errorText, statusOf, usageError } from './error-text.ts'
 import { leaveLiveLines } from './live-line.ts'
 import { printable } from './printable.ts'
+import { wrapFor } from './wrap.ts'
 
 /** Whether a command line asks for JSON, whatever else is wrong with it. */
 export function asksForJson(argv: readonly string[]): boolean {
@@ -21,7 +22,7 @@ export function endWith(thrown: unknown, argv: readonly string[]): never {
   const error = usageError(thrown, { command: 'rmbg', flags: [] })
   if (asksForJson(argv)) process.stdout.write(`${errorEventText(error)}\n`)
   if (process.env.DEBUG && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`)
-  process.stderr.write(`${errorText(error)}\n`)
+  process.stderr.write(`${wrapFor(process.stderr, errorText(error))}\n`)
   process.exit(statusOf(error))
 }
 

@@ -1,10 +1,10 @@
 /** Every error in one style, ours and oclif's: what went wrong, which code it has, and what to do. */
 import { stripVTControlCharacters } from 'node:util'
 import { CLIError } from '@oclif/core/errors'
-import pc from 'picocolors'
 import { RmbgError } from '../errors.ts'
 import type { ErrorEvent } from '../process/events.ts'
 import { closest } from './closest.ts'
+import { messageColors as colors } from './colors.ts'
 import { exitStatus, exitStatusOfFamily } from './exit.ts'
 import { printable } from './printable.ts'
 
@@ -21,10 +21,10 @@ export function errorText(error: unknown): string {
   const { code, message, hint } = describeError(error)
   if (error instanceof RmbgError) {
     const rest = hint === undefined ? '' : ` ${printable(hint)}`
-    return `${pc.red('Error:')} ${printable(message)} ${pc.dim(`[${code}]`)}${rest}`
+    return `${colors.red('Error:')} ${printable(message)} ${colors.dim(`[${code}]`)}${rest}`
   }
   const rest = process.env.DEBUG ? '' : ' This is unexpected. Set DEBUG=* to see where it comes from.'
-  return `${pc.red('Error:')} ${printable(message)}${rest}`
+  return `${colors.red('Error:')} ${printable(message)}${rest}`
 }
 
 export const statusOf = (error: unknown): number =>

@@ -41,7 +41,7 @@ export const patienceFlag = {
   patience: Flags.string({
     helpGroup: 'GLOBAL',
     helpValue: 'DURATION',
-    description: `how long to wait for a database or an object store that is away; 0 fails at once (default: 2m) [env: ${environmentVariable('patience')}]`,
+    description: `how long to wait for a server that is away: database, object store, or web; 0 fails at once (default: 2m) [env: ${environmentVariable('patience')}]`,
   }),
 }
 

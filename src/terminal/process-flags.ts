@@ -152,6 +152,14 @@ export const processFlags = {
 
 export type ProcessFlags = Interfaces.InferredFlags<typeof processFlags>
 
+/** Of a command line without any flag. */
+export const noProcessFlags = Object.fromEntries(
+  Object.entries(processFlags).map(([name, flag]) => [
+    name,
+    flag.type === 'boolean' ? flag.default : undefined,
+  ]),
+) as ProcessFlags
+
 interface InputWish {
   wish: LocalWish
   /** Of the cut-outs, without a dot. */
@@ -211,7 +219,9 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
     keep: settings.keep,
     ...namedPlace(local.destination),
     ...planLocalFiles(candidates, local, cutout.extension),
-    ...(local.destination.to === 'standard output' && { deliver: toStandardOutput }),
+    ...(local.destination.to === 'standard output' && {
+      deliver: { what: 'cutout' as const, to: toStandardOutput },
+    }),
     overwrite: flags.overwrite,
     checksum: flags.checksum,
     force: flags.force,

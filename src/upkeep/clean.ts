@@ -59,7 +59,7 @@ export async function planClean(
   const services = { database, store }
   const prune = await planPrune(
     { database, store: async () => store },
-    { policy: policy(exceptTags), maxShare: 100, keepObjects: false, versions },
+    { policy: policy(exceptTags), maxShare: 100, keepObjects: false, versions, countAll: true },
   )
   const orphans = await planOrphans(services, {
     ...{ grace: '0 seconds', maxShare: 100, keepObjects: false, keepRows: true, signal },

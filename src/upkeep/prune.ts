@@ -4,13 +4,14 @@ import { timeAgo } from '../database/sql-time.ts'
 import {
   backupsSince,
   clockSkew,
-  countLog,
+  countDueTombstones,
   type DueJob,
   type DueKind,
   dueJobs,
   dueKinds,
   dueTombstones,
   type LaterBackup,
+  logSize,
   type PrunePolicy,
   removeTombstones,
   retireJobs,
@@ -43,8 +44,9 @@ export interface PruneFigures {
   bytes: number
   oldest: string | null
   newest: string | null
-  /** Jobs in the whole log. */
+  /** Jobs in the whole log; of a large log an estimate, and never fewer than `maxShare` was compared with. */
   totalRows: number
+  totalIsEstimate: boolean
   /** Jobs that an interrupted prune deleted, and whose objects it left: they go in any case, and first. */
   leftovers: number
   /** Retained backups that still refer to some of these jobs. */
@@ -59,6 +61,8 @@ export interface PruneOptions {
   keepObjects: boolean
   /** Also remove old versions, where the store keeps them. */
   versions: boolean
+  /** `totalRows` has to be exact, whatever that takes. */
+  countAll?: boolean
 }
 
 export interface PruneExecution {
@@ -113,9 +117,7 @@ export async function planPrune(
   }
   try {
     const figures = await listDueJobs(database, options.policy, lists)
-    const log = await countLog(sql)
-    figures.totalRows = log.jobs
-    figures.leftovers = log.dueTombstones
+    await measureLog(database, figures, options)
     if (figures.oldest !== null) figures.backups = await backupsSince(sql, figures.oldest)
     const assertAllowed = () => assertWithinShare(figures, options.maxShare)
     return {
@@ -145,7 +147,8 @@ async function listDueJobs({ sql }: Database, policy: PrunePolicy, lists: DueLis
   const figures: PruneFigures = {
     before: {},
     rows: { completed: 0, failed: 0, abandoned: 0 },
-    ...{ bytes: 0, oldest: null, newest: null, totalRows: 0, leftovers: 0, backups: [] },
+    ...{ bytes: 0, oldest: null, newest: null, leftovers: 0, backups: [] },
+    ...{ totalRows: 0, totalIsEstimate: false },
   }
   for (const kind of dueKinds) {
     const age = policy.olderThan[kind]
@@ -159,6 +162,19 @@ async function listDueJobs({ sql }: Database, policy: PrunePolicy, lists: DueLis
     }
   }
   return figures
+}
+
+/** Only whether the share is exceeded has to be exact: so many jobs are counted as would make it just right. */
+async function measureLog(
+  { sql }: Database,
+  figures: PruneFigures,
+  { maxShare, countAll }: PruneOptions,
+): Promise<void> {
+  const enough = (100 * plannedRows(figures)) / Math.max(maxShare, Number.EPSILON)
+  const { jobs, isEstimate } = await logSize(sql, countAll ? Number.POSITIVE_INFINITY : enough)
+  figures.totalRows = jobs
+  figures.totalIsEstimate = isEstimate
+  figures.leftovers = await countDueTombstones(sql)
 }
 
 function count(figures: PruneFigures, { bytes, createdAt }: DueJob): void {

@@ -55,6 +55,7 @@ describe('the embedded database', () => {
     await scratch.restore({
       format: 'plain',
       version: 17,
+      grants: false,
       open: async () => Readable.from([Buffer.from(dump)]),
     })
     expect(await scratch.sql`select name from tags`).toEqual([{ name: 'spring' }])

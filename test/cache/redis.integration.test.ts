@@ -53,7 +53,10 @@ describeWith('RMBG_TEST_REDIS_URL')('a Redis', () => {
     expect(await ask('1')).toEqual({ made: 1 })
     expect(await ask('2')).toEqual({ made: 2 })
     expect(await ask('1')).toEqual({ made: 3 })
-    expect(await cache.figures()).toEqual({ hits: 1, misses: 3 })
+    expect(await cache.figures()).toMatchObject({
+      ...{ state: 'up', hits: 1, misses: 3 },
+      memory: { used: expect.any(Number), most: expect.any(Number), policy: expect.any(String) },
+    })
     expect(warnings).toEqual([])
   })
 
@@ -121,6 +124,7 @@ it('a Redis that is not there costs one warning', async () => {
   for (const answer of [1, 2]) expect(await cache.remember('a', '1', async () => answer)).toBe(answer)
   expect(warnings).toHaveLength(1)
   expect(warnings[0]).toContain('ECONNREFUSED')
+  expect(await cache.figures()).toEqual({ state: 'down', reason: 'ECONNREFUSED' })
 })
 
 it('a Redis that accepts and never answers costs one warning and no more than its time', async () => {
@@ -133,7 +137,7 @@ it('a Redis that accepts and never answers costs one warning and no more than it
   })
   const cache = open(`redis://127.0.0.1:${(server.address() as AddressInfo).port}`)
   for (const answer of [1, 2, 3]) expect(await cache.remember('a', '1', async () => answer)).toBe(answer)
-  expect(await cache.figures()).toBeUndefined()
+  expect(await cache.figures()).toEqual({ state: 'down', reason: 'it does not answer in time' })
   expect(warnings).toHaveLength(1)
   expect(warnings[0]).toContain('does not answer in time')
 })

@@ -1,16 +1,18 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import { recordBackup } from '../../src/database/backups.ts'
 import { connectServer } from '../../src/database/connect.ts'
 import type { Database } from '../../src/database/contract.ts'
 import type { HealthCheck } from '../../src/database/health/contract.ts'
 import { checkHealth } from '../../src/database/health/index.ts'
+import type { MovedThreshold } from '../../src/database/health/thresholds.ts'
 import { archiveCommand, checkWal } from '../../src/database/health/wal.ts'
 import { applyMigrations } from '../../src/database/migrate.ts'
-import { openMetrics } from '../../src/terminal/texts/health-text.ts'
+import { foldUsage } from '../../src/database/usage.ts'
+import { openMetrics } from '../../src/terminal/open-metrics.ts'
 import { describeWith, freshDatabase } from '../support/servers.ts'
 import { onBothDatabases } from './databases.ts'
 
@@ -23,8 +25,13 @@ const named = (checks: HealthCheck[], name: string): HealthCheck => {
 onBothDatabases('health', (database) => {
   it('looks at everything, each with a sentence', async () => {
     const checks = await checkHealth(database())
-    const everywhere = ['cache-hits', 'bloat', 'vacuum', 'indexes', 'wraparound', 'backup']
-    const serverOnly = ['connections', 'long-running', 'blocked', 'wal-archiving', 'settings']
+    const everywhere = [
+      ...['cache-hits', 'bloat', 'vacuum', 'indexes', 'queues', 'wraparound', 'sequences', 'disk', 'backup'],
+    ]
+    const serverOnly = [
+      ...['connections', 'long-running', 'blocked', 'prepared-transactions', 'replication'],
+      ...['replication-slots', 'wal-archiving', 'statements', 'settings'],
+    ]
     expect(checks.map(({ name }) => name).sort()).toEqual(
       [...everywhere, ...(database().kind === 'server' ? serverOnly : [])].sort(),
     )
@@ -32,10 +39,10 @@ onBothDatabases('health', (database) => {
   })
 
   it('is told as OpenMetrics: every sample after its type, EOF at the end', async () => {
-    const text = openMetrics(await checkHealth(database()))
-    expect(text.endsWith('# EOF')).toBe(true)
+    const text = await openMetrics(await checkHealth(database()))
+    expect(text.endsWith('\n# EOF\n')).toBe(true)
     const typed = new Set<string>()
-    for (const line of text.split('\n').slice(0, -1)) {
+    for (const line of text.split('\n').slice(0, -2)) {
       const [, family] = /^# TYPE (\S+) (?:gauge|counter)$/.exec(line) ?? []
       if (family) {
         expect(typed.has(family), `${family} comes once`).toBe(false)
@@ -45,6 +52,47 @@ onBothDatabases('health', (database) => {
         expect(typed.has(name?.replace(/_total$/, '') ?? '') || typed.has(name ?? ''), line).toBe(true)
       }
     }
+  })
+
+  it('warns where it is told to', async () => {
+    const levels = async (...moved: MovedThreshold[]) =>
+      new Map((await checkHealth(database(), { moved })).map(({ name, level }) => [name, level]))
+    expect((await levels()).get('sequences')).toBe('ok')
+    const strict = await levels(
+      { name: 'sequence', level: 'warn', value: 0 },
+      { name: 'transaction-age', level: 'crit', value: 0 },
+    )
+    expect([strict.get('sequences'), strict.get('wraparound')]).toEqual(['warn', 'crit'])
+  })
+
+  it('sees a sequence near its end, and how to get values back', async () => {
+    const { sql } = database()
+    await sql`select setval('tags_tag_id_seq', 2000000000)`
+    const { level, details, metrics } = named(await checkHealth(database()), 'sequences')
+    expect(level).toBe('crit')
+    expect(details).toEqual([
+      "tags_tag_id_seq: 93.1% of 2147483647 are used up. SELECT setval('tags_tag_id_seq', max(tag_id)) FROM tags gives back what no row has.",
+    ])
+    expect(metrics).toContainEqual(expect.objectContaining({ labels: { sequence: 'tags_tag_id_seq' } }))
+    await sql`select setval('tags_tag_id_seq', 1)`
+  })
+
+  it('does not take a queue for a neglected table, and tells when too much waits in it', async () => {
+    const { sql } = database()
+    await sql`
+      insert into usage_changes (dimension, stat_date, value, completed_jobs, failed_jobs, review_jobs, timed_jobs,
+        sum_processing_time_ms, original_bytes, mask_bytes, processed_bytes)
+      select 'user', '2026-01-01', repeat('x', 400), 1, 0, 0, 0, 0, 0, 0, 0 from generate_series(1, 25000)`
+    const waiting = await checkHealth(database(), {
+      moved: [{ name: 'queue', level: 'warn', value: 25_000 }],
+    })
+    expect(named(waiting, 'queues')).toMatchObject({ level: 'warn', summary: /^25000 changes wait/ })
+    await foldUsage(sql)
+    const checks = await checkHealth(database())
+    expect(named(checks, 'queues').level).toBe('ok')
+    // More rows than there are, dead since a moment ago, in more than 8 MB.
+    expect(named(checks, 'vacuum').level).toBe('ok')
+    expect(named(checks, 'bloat')).toMatchObject({ level: 'ok' })
   })
 
   it('wants a backup that is young and was drilled', async () => {
@@ -98,16 +146,62 @@ describeWith('RMBG_TEST_DATABASE_URL')('the health of a server', () => {
     expect((await check('blocked')).level).toBe('ok')
   })
 
-  it('finds invalid and duplicate indexes', async () => {
+  it('finds invalid, duplicate and covered indexes', async () => {
     const { sql } = database
     await sql`insert into users (user_id, username) values ('a', 'same'), ('b', 'same')`
     await sql`create unique index concurrently users_broken on users (username)`.catch(() => {})
     await sql`create index users_again on users (email)`
     await sql`create index users_once_more on users (email)`
+    await sql`create index users_by_name on users (username)`
+    await sql`create index users_by_name_and_time on users (username, created_at)`
+    await sql`create index users_backwards on users (username desc)`
+    await sql`create index users_some on users (username) where last_login is null`
     const { level, details } = await check('indexes')
     expect(level).toBe('warn')
-    expect(details).toContainEqual(expect.stringContaining('invalid: users_broken'))
+    expect(details).toContain(
+      'invalid: users_broken; REINDEX INDEX CONCURRENTLY users_broken builds it again, DROP INDEX CONCURRENTLY users_broken removes it',
+    )
     expect(details).toContain('the same: users_again, users_email_key, users_once_more')
+    const covered = details.filter((detail) => /^covered: users_/.test(detail))
+    expect(covered).toEqual([
+      expect.stringMatching(/^covered: users_by_name, .*; users_by_name_and_time serves its queries$/),
+    ])
+    const wasted = [{ name: 'index-waste', level: 'crit', value: 1 } as const]
+    expect(named(await checkHealth(database, { moved: wasted }), 'indexes').level).toBe('crit')
+  })
+
+  it('sees a table that autovacuum leaves out', async () => {
+    const { sql } = database
+    await sql`alter table tags set (autovacuum_enabled = off)`
+    const { level, summary, details } = await check('vacuum')
+    expect([level, summary]).toEqual(['warn', 'Autovacuum is switched off for tags.'])
+    expect(details).toContain('ALTER TABLE tags RESET (autovacuum_enabled) switches it on again.')
+    await sql`alter table tags reset (autovacuum_enabled)`
+    expect((await check('vacuum')).level).toBe('ok')
+  })
+
+  it('tells the cache hits since the last look, besides those since counting began', async () => {
+    const countsFolder = await mkdtemp(join(tmpdir(), 'rmbg-counts-'))
+    onTestFinished(() => rm(countsFolder, { recursive: true }))
+    const look = async () => named(await checkHealth(database, { countsFolder }), 'cache-hits')
+    await database.sql`
+      select count(*) from generate_series(1, 30000) n
+      cross join lateral (select from pg_class c where c.oid = n::oid limit 1) c`
+    // Counters reach the statistics within a second.
+    await expect.poll(async () => (await look()).summary).toMatch(/^\d.* since counting began\.$/)
+    const [file] = await readdir(countsFolder)
+    const path = join(countsFolder, file!)
+    const kept = JSON.parse(await readFile(path, 'utf8'))
+    const at = new Date(Date.parse(kept.at) - 600_000).toISOString()
+    await writeFile(path, JSON.stringify({ ...kept, at, hit: 0, read: 0 }))
+    const { summary, metrics } = await look()
+    expect(summary).toMatch(
+      /^\d.* blocks came from shared_buffers in the last 10 min; .* since counting began\.$/,
+    )
+    expect(metrics.map(({ name }) => name)).toContain('rmbg_recent_cache_hit_ratio')
+    // It counts from here on.
+    expect(JSON.parse(await readFile(path, 'utf8')).hit).toBeGreaterThan(0)
+    expect((await look()).summary).toMatch(/^\d.* since counting began\.$/)
   })
 
   it('withholds an estimate of bloat from old statistics, and gives one from fresh ones', async () => {
@@ -144,6 +238,7 @@ describeWith('RMBG_TEST_DATABASE_URL')('the health of a server', () => {
     expect(named(checks, 'connections').grant).toBe(`GRANT pg_monitor TO ${role}`)
     expect(named(checks, 'long-running').summary).toContain('cannot be seen')
     expect(named(checks, 'long-running').level).toBe('unknown')
+    expect(named(checks, 'sequences').grant).toBe(`GRANT SELECT ON SEQUENCE tags_tag_id_seq TO ${role}`)
   })
 
   it('knows that WAL is not archived, and what to add', async () => {

@@ -8,6 +8,7 @@ import { connectServer } from '../../src/database/connect.ts'
 import type { Database } from '../../src/database/contract.ts'
 import type { JobFilter } from '../../src/database/filters.ts'
 import { findCompletedBySource, findJobOfFile } from '../../src/database/jobs.ts'
+import { dueJobs, logSize, retireJobs } from '../../src/database/tombstones.ts'
 import { usageBy } from '../../src/database/usage.ts'
 import { queryJobs } from '../../src/jobs/pages.ts'
 import { objectKinds } from '../../src/store/contract.ts'
@@ -150,6 +151,44 @@ describeWith('RMBG_TEST_DATABASE_URL')(`of ${rows} jobs`, () => {
     ['large files', (sql) => sql`select * from image_process_jobs where file_size_kb > 18000`],
   ])("the design's own question is answered from an index: %s", async (_, ask) => {
     expectFew(await readBy('image_process_jobs', async () => ask(database.sql)))
+  })
+
+  it('what every user keeps by --keep-last is found in one walk over their jobs, for a plan and for its batches', async () => {
+    const { sql } = database
+    const expected = await sql`
+      select job_id from (
+        select job_id, completed_at, row_number() over (partition by user_id order by created_at desc, job_id desc) as rank
+        from image_process_jobs where status = 'completed'
+      ) ranked where rank > 100 and completed_at < now() - interval '30 days' order by completed_at, job_id`
+    const before = (await sql`select (now() - interval '30 days')::text as before`)[0]!.before as string
+    const policy = { olderThan: { completed: '30 days' }, keepLast: 100, filter: {} }
+    const due: string[] = []
+    const planned = await readBy('image_process_jobs', async () => {
+      for await (const { jobId } of dueJobs(sql, policy, { kind: 'completed', before })) due.push(jobId)
+    })
+    expect(due).toEqual(expected.map(({ job_id }) => job_id))
+    // Each row once for its age and, with an entry, once for its user. A count for every job reads hundreds of times as much.
+    expect(planned.rows).toBeLessThan(6 * rows)
+    const jobIds = due.slice(0, 500)
+    await sql
+      .begin(async (transaction) => {
+        const retired = await retireJobs(transaction as never, policy, {
+          kind: 'completed',
+          before,
+          jobIds,
+          kept: false,
+        })
+        expect(retired.jobs).toBe(500)
+        throw new Error('rolled back')
+      })
+      .catch((error) => expect(error.message).toBe('rolled back'))
+  })
+
+  it('the size of the log is counted as far as it matters, and estimated beyond', async () => {
+    const { sql } = database
+    const { jobs, isEstimate } = await logSize(sql, 10)
+    expect(isEstimate ? jobs / rows : 1).toBeCloseTo(1, 1)
+    expect(await logSize(sql, rows)).toEqual({ jobs: rows, isEstimate: false })
   })
 
   it.each(['day', 'user', 'tag'] as const)(

@@ -1,7 +1,8 @@
 /** Tags: given, taken, listed and found by people who do not remember how they are spelt. */
 import { beforeAll, beforeEach, expect, it } from 'vitest'
 import { similarTags } from '../../src/database/filters.ts'
-import { existingJobs, listTags, tagJobs, tagName, untagJobs } from '../../src/database/tags.ts'
+import { shippedMigrations } from '../../src/database/migrate.ts'
+import { existingJobs, listTags, taggerOf, tagJobs, tagName, untagJobs } from '../../src/database/tags.ts'
 import { onBothDatabases } from './databases.ts'
 
 it.each([
@@ -71,6 +72,39 @@ onBothDatabases('tags', (database) => {
     )
     expect(await listTags(sql(), { limit: 100, after: '' })).toHaveLength(20)
     for (const job of jobs) expect(await tagsOf(job)).toHaveLength(20)
+  })
+
+  it('use up no id but one for each new tag', async () => {
+    const drawn = async () =>
+      Number((await sql()`select last_value from ${sql()('tags_tag_id_seq')}`)[0]!.last_value)
+    await tagJobs(sql(), jobs, ['spring'])
+    const before = await drawn()
+    const tag = taggerOf(sql(), ['spring', 'hero'])
+    for (const job of jobs) await tag([job])
+    await tagJobs(sql(), jobs, ['hero', 'spring'])
+    expect((await drawn()) - before).toBe(1)
+  })
+
+  it('get back the ids that were used up before, when the database is migrated', async () => {
+    await tagJobs(sql(), jobs, ['spring', 'hero'])
+    const [tag] = await sql()`select max(tag_id) as last from tags`
+    await sql()`select setval('tags_tag_id_seq', 2147483647)`
+    const { sql: repair } = (await shippedMigrations()).find(({ name }) => name.endsWith('_tag_sequence'))!
+    await sql().begin((transaction) => transaction.unsafe(repair))
+    await tagJobs(sql(), jobs, ['autumn'])
+    expect((await sql()`select tag_id from tags where name = 'autumn'`)[0]!.tag_id).toBe(tag!.last + 1)
+    await sql()`delete from tags`
+    await sql().begin((transaction) => transaction.unsafe(repair))
+    await tagJobs(sql(), jobs, ['first'])
+    expect((await sql()`select tag_id from tags`)[0]!.tag_id).toBe(1)
+  })
+
+  it('are looked up once a run, and again when one is deleted meanwhile', async () => {
+    const tag = taggerOf(sql(), ['spring', 'hero'])
+    await tag([jobs[0]!])
+    await sql()`delete from tags where name = 'hero'`
+    await tag([jobs[1]!])
+    expect(await Promise.all(jobs.slice(0, 2).map(tagsOf))).toEqual([['spring'], ['hero', 'spring']])
   })
 
   it('are given to and taken from more jobs than a statement has parameters', async () => {

@@ -118,6 +118,13 @@ describe('the package', () => {
       const processed = await rmbg(['process', 'photos', '-o', 'cutouts'])
       expect(processed.exitCode, processed.all).toBe(0)
       expect(await readdir(join(folder, 'cutouts'))).toEqual(['cup.png'])
+      const imported = await run(
+        'node',
+        ['-p', "import('rmbg-batch').then(({ openRmbg }) => console.log(typeof openRmbg))"],
+        join(prefix, 'lib'),
+        env,
+      )
+      expect(imported.stdout, imported.all).toContain('function')
 
       // As it is with a lock file of another platform, and with what `npm pack` alone makes.
       await rm(runtime, { recursive: true })

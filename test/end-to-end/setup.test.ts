@@ -8,6 +8,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { darkness } from '../model/graphs.ts'
 import { cleanEnvironment, jsonLines, program, rmbg, temporaryFolder } from '../support/cli.ts'
 import { freshWorkspace } from '../support/fixture-workspace.ts'
+import { openScreen } from '../support/screen.ts'
 
 /** As Hugging Face: gated, for whoever has the token. */
 async function hub(file: Uint8Array): Promise<string> {
@@ -100,6 +101,36 @@ it('a first run on a terminal offers a better model; "not now" and Ctrl-C are un
   const later = await run('')
   expect(later.text).not.toMatch(question)
   expect(later.status, later.text).toBe(0)
+})
+
+it('a person is led through terms, token and license, and the token is never shown', async () => {
+  const { folder, home } = await freshWorkspace()
+  const env = {
+    ...{ RMBG_HOME: home, RMBG_DEVICE: 'cpu' },
+    ...{ HF_ENDPOINT: await hub(darkness(1024)), HF_HOME: join(folder, 'no-login'), HF_TOKEN: '' },
+  }
+  const screen = openScreen([process.execPath, program, 'setup', '--model', 'rmbg-2.0:int8'], {
+    ...{ columns: 80, rows: 50, cwd: folder, env },
+  })
+  const answer = async (question: string, keys: string) => {
+    await screen.until(question)
+    screen.type(keys)
+  }
+  await answer('? Open that page in the browser? (Y/n)', 'n\r')
+  expect(screen.text()).toContain('The terms: https://huggingface.co/briaai/RMBG-2.0')
+  await answer('? Token of that account (empty: the one from before; Ctrl-C leaves):', 'stranger\r')
+  await screen.until('has not accepted the terms')
+  await answer('browser? (Y/n)', 'n\r')
+  await screen.until(/leaves\): \*{8}\n(.*\n)+.*leaves\):$/)
+  screen.type('friend\r')
+  await answer('? Do you accept that? (y/N)', 'y\r')
+  await screen.ended()
+  const shown = screen.all()
+  expect(shown).toContain('CC-BY-NC-4.0')
+  expect(shown).toContain('The token is used now and kept nowhere.')
+  expect(shown).toContain('rmbg-2.0:int8 is installed and works:')
+  expect(shown).toContain('leaves): ******\n')
+  expect(screen.written()).not.toMatch(/stranger|friend/)
 })
 
 it('doctor looks without touching anything, and ends with the worst that it found', async () => {

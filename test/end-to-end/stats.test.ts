@@ -140,5 +140,12 @@ describeWith('RMBG_TEST_REDIS_URL')('with a cache', () => {
     expect(down.stdout).toContain('new')
     expect(down.stderr.split('\n').filter((line) => line.includes('cache'))).toHaveLength(1)
     expect(down.stderr).not.toContain('secret-password')
+    const file = join(at.folder, 'rmbg.prom')
+    const health = await run(['health', '--json', '--output', file], 'redis://:secret-password@127.0.0.1:1')
+    expect(health.stderr).toBe('')
+    expect(JSON.parse(health.stdout).checks).toContainEqual(
+      expect.objectContaining({ name: 'redis-cache', level: 'warn' }),
+    )
+    expect(await readFile(file, 'utf8')).toMatch(/^rmbg_health_level\{check="redis-cache"\} 1$/m)
   })
 })

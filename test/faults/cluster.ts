@@ -1,6 +1,6 @@
 /** A PostgreSQL server of the test's own, that it may restart, stop and starve. */
 import { constants } from 'node:fs'
-import { access, chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { access, appendFile, chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,8 +10,9 @@ import { databasePassword } from './assert-output.ts'
 
 const isRoot = process.getuid?.() === 0
 /** PostgreSQL refuses to run as root. */
-const asPostgres = isRoot ? ['runuser', '-u', 'postgres', '--'] : []
-const programs = await findPrograms()
+export const asPostgres = isRoot ? ['runuser', '-u', 'postgres', '--'] : []
+/** The folder of the server's programs; undefined where they are not installed. */
+export const programs = await findPrograms()
 
 /** Skips, visibly, where PostgreSQL's server programs are not installed; in CI they are. */
 export const describeCluster = (title: string, suite: () => void) => {
@@ -26,20 +27,34 @@ export interface Cluster {
   restart: (mode: 'fast' | 'immediate') => Promise<void>
   start: () => Promise<void>
   stop: () => Promise<void>
+  /** Takes lines for postgresql.conf, in place of those it took before; a restart makes them count. */
+  include: (lines: string) => Promise<void>
+  /** Makes a standby of it that streams from the slot `standby`. */
+  startStandby: () => Promise<Cluster>
   remove: () => Promise<void>
 }
 
-/** @param settings of postgresql.conf */
-export async function startCluster(settings: Record<string, string | number> = {}): Promise<Cluster> {
+type Call = (program: string, ...args: string[]) => Promise<void>
+
+/** @param settings of postgresql.conf, which nothing else overrides */
+export const startCluster = (settings: Record<string, string | number> = {}): Promise<Cluster> =>
+  start(settings, (call, data) =>
+    call('initdb', '-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-sync'),
+  )
+
+async function start(
+  settings: Record<string, string | number>,
+  make: (call: Call, data: string) => Promise<void>,
+): Promise<Cluster> {
   const folder = await mkdtemp(join(tmpdir(), 'rmbg-cluster-'))
   await chmod(folder, 0o777)
   const data = join(folder, 'data')
   const port = await freePort()
-  const call = async (program: string, ...args: string[]) => {
+  const call: Call = async (program, ...args) => {
     const [file, ...rest] = [...asPostgres, join(programs!, program), ...args]
     await execa(file!, rest, { cwd: folder, stdio: 'ignore' })
   }
-  await call('initdb', '-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-sync')
+  await make(call, data)
   const given = { port, listen_addresses: '127.0.0.1', unix_socket_directories: '', ...settings }
   const options = Object.entries(given).map(([name, value]) => `-c ${name}='${value}'`)
   const control = (...args: string[]) =>
@@ -50,6 +65,18 @@ export async function startCluster(settings: Record<string, string | number> = {
     restart: (mode) => control('restart', '-m', mode),
     start: () => control('start'),
     stop: () => control('stop', '-m', 'fast'),
+    include: async (lines) => {
+      const file = join(folder, 'included.conf')
+      const main = join(data, 'postgresql.conf')
+      const include = `include '${file}'\n`
+      await writeFile(file, lines)
+      if (!(await readFile(main, 'utf8')).endsWith(include)) await appendFile(main, include)
+    },
+    startStandby: () =>
+      start(settings, (call, copy) => {
+        const source = ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres', '-D', copy]
+        return call('pg_basebackup', ...source, '-R', '-C', '-S', 'standby', '-c', 'fast', '--no-sync')
+      }),
     remove: async () => {
       await control('stop', '-m', 'immediate').catch(() => {}) // it may be stopped already
       await rm(folder, { recursive: true, force: true })
@@ -73,7 +100,7 @@ async function findPrograms(): Promise<string | undefined> {
   return undefined
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as { port: number }

@@ -298,7 +298,7 @@ describe('what a search leaves out', () => {
   })
 
   it('is told of once: pictures that cannot be read, by kind, and not where a glob chose', async () => {
-    const files = 'a.dds b.jxl c.psd d.CR2 e.cr2 f.jp2 g.pdf h.pjpeg i.apng'.split(' ')
+    const files = 'a.dds b.jxr c.psd d.CR2 e.cr2 f.jp2 g.pdf h.pjpeg i.apng'.split(' ')
     const cwd = await tree(
       'p/x.jpg',
       'p/notes.txt',
@@ -308,12 +308,12 @@ describe('what a search leaves out', () => {
     )
     const { found, told } = await notices(cwd, ['p', 'p/x.jpg'])
     expect(found).toEqual(['p/x.jpg'])
-    const kinds = { cr2: 2, ...{ dds: 1, jxl: 1, psd: 1, jp2: 1, pdf: 1, pjpeg: 1, apng: 1 } }
+    const kinds = { cr2: 2, ...{ dds: 1, jxr: 1, psd: 1, jp2: 1, pdf: 1, pjpeg: 1, apng: 1 } }
     expect(told).toMatchObject([{ code: 'kinds-left-out', files: 9, kinds }])
     expect(told[0]?.message).toBe(
-      '9 pictures of kinds that are not read from folders were left out: cr2 (2), apng (1), dds (1), jp2 (1), jxl (1), pdf (1), pjpeg (1), psd (1).',
+      '9 pictures of kinds that are not read from folders were left out: cr2 (2), apng (1), dds (1), jp2 (1), jxr (1), pdf (1), pjpeg (1), psd (1).',
     )
-    expect((await notices(cwd, ['p'], { ignore: ['*.{dds,jxl}', '*.psd'] })).told).toMatchObject([
+    expect((await notices(cwd, ['p'], { ignore: ['*.{dds,jxr}', '*.psd'] })).told).toMatchObject([
       { files: 6 },
     ])
     expect((await notices(cwd, ['p/*.jpg'])).told).toEqual([])

@@ -1,6 +1,6 @@
 /** What the settings of the cut-out mean together. */
 import { describe, expect, it } from 'vitest'
-import { resolveCutout } from '../../src/settings/cutout-settings.ts'
+import { cutoutSettings, resolveCutout } from '../../src/settings/cutout-settings.ts'
 
 describe('the parameters of a job', () => {
   it('say only what is not the default, so that a new setting changes no old fingerprint', async () => {
@@ -51,5 +51,31 @@ describe('settings that contradict each other', () => {
       code: 'USAGE',
       message: expect.stringContaining(sentence),
     })
+  })
+})
+
+describe('a shadow', () => {
+  const { schema } = cutoutSettings.shadow
+  it.each([
+    ['none', 'none'],
+    ['soft', { x: 0, y: 0.015, blur: 0.015, strength: 0.4 }],
+    ['-1% 2.5% 0% 100%', { x: -0.01, y: 0.025, blur: 0, strength: 1 }],
+  ])('%s', (text, meant) => expect(schema.parse(text)).toEqual(meant))
+
+  it.each([
+    '',
+    'hard',
+    '1 2 3 4',
+    '1% 2% 3%',
+    '1% 2% 3% 0%',
+    '1% 2% -3% 40%',
+    '1% 2% 3% 101%',
+    '1% 2% 3% 4% 5%',
+  ])('is not %j', (text) => expect(schema.safeParse(text).success).toBe(false))
+
+  it('is a parameter of its jobs, and none when there is none', async () => {
+    const shadow = { x: 0, y: 0.02, blur: 0.02, strength: 0.4 }
+    expect((await resolveCutout({ shadow })).params).toMatchObject({ shadow })
+    expect((await resolveCutout({ shadow: 'none' })).params).not.toHaveProperty('shadow')
   })
 })

@@ -211,6 +211,34 @@ describe('the trace of settings', () => {
   })
 })
 
+describe('the database', () => {
+  it.each<[env: Record<string, string>, url: string | undefined]>([
+    [{}, undefined],
+    [{ DATABASE_URL: 'postgres://h/x', PGHOST: 'other' }, 'postgres://h/x'],
+    [{ PGHOST: 'h' }, 'postgres://'],
+    [{ PGSERVICE: 'shop' }, 'postgres://'],
+    [{ PGDATABASE: 'shop' }, 'postgres://'],
+    [{ PGUSER: 'anna', PGPASSWORD: 'secret', PGSSLMODE: 'require' }, undefined],
+    [{ DATABASE_URL: 'embedded', PGHOST: 'h' }, undefined],
+  ])('of %o is %s', async (env, url) => {
+    const settings = await (await inFolder())({}, env)
+    expect(settings.databaseUrl).toBe(url)
+  })
+
+  it('is traced to the variable of libpq that names it', async () => {
+    const traced = await traceSettings({}, { PGHOST: 'h' }, await temporaryFolder(), '/none')
+    expect(traced).toContainEqual({
+      ...{ name: 'databaseUrl', value: 'postgres://', source: 'environment', from: 'PGHOST' },
+    })
+  })
+
+  it('has at least two connections', async () => {
+    const resolve = await inFolder()
+    expect(await resolve({}, { DATABASE_CONNECTIONS: '2' })).toMatchObject({ databaseConnections: 2 })
+    await expect(resolve({}, { DATABASE_CONNECTIONS: '1' })).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+  })
+})
+
 describe('patience', () => {
   it.each([
     ['90s', 90],

@@ -70,6 +70,8 @@ export function openScreen(command: readonly string[], { columns, rows, cwd, env
     text: () => linesFrom(terminal.buffer.active.baseY),
     /** The same with all that has left the window at the top. */
     all: () => linesFrom(0),
+    /** All that was written, with what has been written over since. */
+    written: () => written,
     isCursorShown: () => written.lastIndexOf('\u001b[?25h') >= written.lastIndexOf('\u001b[?25l'),
     wraps: () => terminal.modes.wraparoundMode,
     /** As when a person pulls at the window's corner: the terminal draws its text anew, then tells the program. */
@@ -79,7 +81,8 @@ export function openScreen(command: readonly string[], { columns, rows, cwd, env
     },
     type: (text: string) => pty.write(text),
     /** Waits until the window shows a text. */
-    until: (text: string | RegExp) => watch(() => screen.text().match(text) !== null),
+    until: (text: string | RegExp) =>
+      watch(() => (typeof text === 'string' ? screen.text().includes(text) : text.test(screen.text()))),
     /** Waits until the program has ended and the shell shows its prompt again. */
     ended: () => watch(() => written.endsWith(prompt) && screen.all().endsWith(prompt.trimEnd())),
   }

@@ -43,6 +43,12 @@ export const completedEvent = (input: string, ...reasons: string[]): CompletedEv
   stages: { read: 1, decode: 20, model: 60, composite: 7, encode: 25, store: 3, database: 2 },
 })
 
+/** With a local cut-out. */
+export const written = (event: CompletedEvent, path: string): CompletedEvent => ({
+  ...event,
+  output: { path, state: 'written' },
+})
+
 export const failedEvent = (input: string): FailedEvent => ({
   ...{ type: 'image', status: 'failed', input, code: 'INPUT_EMPTY' },
   message: 'The file is empty (0 bytes).',

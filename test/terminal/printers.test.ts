@@ -1,10 +1,15 @@
 /** What the printers say of a batch, and on which stream. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { BatchEvent, StartEvent } from '../../src/process/events.ts'
+import { listeners } from '../../src/terminal/printers/choose.ts'
 import { linesPrinter } from '../../src/terminal/printers/lines.ts'
 import { ndjsonPrinter } from '../../src/terminal/printers/ndjson.ts'
+import { pipedPrinter } from '../../src/terminal/printers/piped.ts'
 import type { Printer } from '../../src/terminal/printers/printer.ts'
 import { terminalPrinter } from '../../src/terminal/printers/terminal.ts'
+import { temporaryFolder } from '../support/cli.ts'
 
 const review = { reasons: [], needsReview: false } as unknown as Extract<
   BatchEvent,
@@ -111,7 +116,7 @@ describe('on a terminal', () => {
   it('--dry-run prints the plan to stdout, without a bar', () => {
     print(terminalPrinter(calm), { ...start, dryRun: true }, planned)
     expect(stdout).toBe('would do   d.jpg  12 bytes\n')
-    expect(stderr).toBe('3 images, model silhouette, to store\n')
+    expect(stderr).toBe('3 images, model silhouette, to store, log in database\n')
   })
 })
 
@@ -174,6 +179,65 @@ describe('a local cut-out', () => {
     expect(stderr).toContain('kept       /out/a.png: not a cut-out of ours')
     expect(stderr).not.toMatch(/completed|skipped/)
   })
+})
+
+describe('the end', () => {
+  const one = { ...summary, images: 1, completed: 1, failed: 0, failures: [], needReview: 0 } as BatchEvent
+  const into = (output: string, path: string): BatchEvent[] => [
+    { ...start, images: 1, output },
+    { ...completed, output: { path, state: 'written' } } as BatchEvent,
+  ]
+  const end = () => stdout.trimEnd().split('\n').at(-1)
+
+  it('names the file of one cut-out, as a person would type it', () => {
+    print(terminalPrinter(calm), ...into('/out', '/out/a.png'), one)
+    expect(end()).toBe('The cut-out is /out/a.png')
+    const file = join(process.cwd(), 'shop/a.png')
+    print(linesPrinter(calm), ...into(file, file), one)
+    expect(end()).toBe('The cut-out is shop/a.png')
+  })
+
+  it('names the folder of several, whatever was kept there', () => {
+    const two = { ...one, images: 2, completed: 2 } as BatchEvent
+    const kept = {
+      ...completed,
+      output: { path: '/out/b.png', state: 'kept', reason: 'foreign' },
+    } as BatchEvent
+    print(terminalPrinter(calm), ...into('/out', '/out/a.png'), kept, two)
+    expect(end()).toBe('The cut-outs are in /out')
+    stdout = ''
+    print(terminalPrinter(calm), { ...start, output: '/out' }, kept, one)
+    expect(end()).toBe('The cut-out is in the store.')
+  })
+
+  it('names no place where only masks are', () => {
+    const masked = { ...completed, processedPath: null } as BatchEvent
+    print(terminalPrinter(calm), start, masked, one)
+    expect(stdout).not.toContain('cut-out')
+  })
+})
+
+it('with --output - every line is on stderr, and says where the picture went', () => {
+  const skipped: BatchEvent = {
+    ...{ type: 'image', status: 'skipped', input: 'stdin', reason: 'own-cutout', jobId: 'j' },
+    ...{ ...paths, review: null },
+  }
+  print(pipedPrinter(calm), start, { ...completed, input: 'stdin' } as BatchEvent, skipped, summary)
+  expect(stderr.split('\n')).toEqual([
+    'completed  stdin -> standard output  5 ms',
+    'skipped    stdin  a cut-out made by rmbg',
+    '',
+  ])
+  expect(stdout).toBe('')
+})
+
+it('what a conversation has said already goes only to the log', async () => {
+  const file = join(await temporaryFolder(), 'run.log')
+  const listening = listeners({ ...calm, json: false, 'log-file': file })
+  listening.isKnown('model-chosen')
+  print(listening.tell, important, notice)
+  expect(stderr).toBe('Waiting.\n')
+  expect(readFileSync(file, 'utf8')).toContain('Mind this.')
 })
 
 it('into a pipe goes a line per image, and nothing else but the summary', () => {

@@ -10,6 +10,7 @@ import {
   startEvent,
   summaryEvent,
   tellOnScreen,
+  written,
 } from '../support/told-screen.ts'
 
 const narrow = { columns: 40, rows: 12 }
@@ -33,15 +34,18 @@ const mixed: Step[] = [
     kinds: { psd: 2, cr2: 1 },
     message: '3 pictures of kinds that are not read from folders were left out: psd (2), cr2 (1).',
   },
-  startEvent(5, '/home/anna/shop/cutouts'),
+  startEvent(5, '/home/anna/spring shop/cutouts'),
   importantNotice,
   modelEvent,
   completedEvent('photos/mug.jpg'),
   failedEvent('photos/empty.jpg'),
-  completedEvent(
-    'photos/a-rather-long-name-of-a-picture-as-cameras-and-agencies-make-them.jpg',
-    'soft-mask',
-    'halo',
+  written(
+    completedEvent(
+      'photos/a-rather-long-name-of-a-picture-as-cameras-and-agencies-make-them.jpg',
+      'soft-mask',
+      'halo',
+    ),
+    '/home/anna/spring shop/cutouts/a-rather-long-name.png',
   ),
   failedEvent('photos/another-empty.jpg'),
   completedEvent('photos/vase.jpg'),
@@ -53,7 +57,9 @@ const mixed: Step[] = [
 
 const many = (count: number): Step[] =>
   Array.from({ length: count }, (_, index) =>
-    index % 50 === 49 ? failedEvent(`photos/${index}.jpg`) : completedEvent(`photos/${index}.jpg`),
+    index % 50 === 49
+      ? failedEvent(`photos/${index}.jpg`)
+      : written(completedEvent(`photos/${index}.jpg`), `/home/anna/shop/cutouts/${index}.png`),
   )
 
 async function endOf(steps: Step[], size: typeof usual): Promise<Screen> {
@@ -71,10 +77,33 @@ describe('one image', () => {
       1 image, model silhouette, to /home/anna/.local/share/rmbg/store
       model silhouette runs on cpu
       1 completed, 0 skipped, 0 failed of 1 in 0.1 s, 10 images/s
-      The cut-outs are in the store. To get them as files, run the same command with -
-      -output FOLDER.
+      The cut-out is in the store. To get it as a file, run the same command with
+        --output FILE.png.
       $"
     `)
+  })
+})
+
+describe('one image with a file', () => {
+  const asFile = (path: string): Step[] => [
+    startEvent(1, path),
+    written(completedEvent('photos/mug.jpg'), path),
+    summaryEvent({ images: 1 }),
+  ]
+
+  it('ends in that file', async () => {
+    const screen = await endOf(asFile('/home/anna/spring shop/mug.png'), usual)
+    expect(screen.text()).toContain('\nThe cut-out is /home/anna/spring shop/mug.png\n')
+  })
+
+  it('whose path is longer than the window ends in it, to be copied in one piece', async () => {
+    const path = '/home/anna/the pictures of the spring of this year/mug.png'
+    const screen = await endOf(asFile(path), narrow)
+    expect(screen.text()).toContain(
+      '\nThe cut-out is\n  /home/anna/the pictures of the spring \nof this year/mug.png\n',
+    )
+    screen.resize(100, 12)
+    await screen.until(`  ${path}`)
   })
 })
 
@@ -83,22 +112,25 @@ describe('failures, notices and cut-outs to look at', () => {
     expect((await endOf(mixed, usual)).text()).toMatchInlineSnapshot(`
       "$ rmbg
       Creating the embedded database, once
-      3 pictures of kinds that are not read from folders were left out: psd (2), cr2 (
-      1).
-      5 images (3 of other kinds left out), model silhouette, to /home/anna/.local/sha
-      re/rmbg/store
-      NOTICE: RMBG-2.0 is not installed: the small built-in model "silhouette" is used
-      , which suits plain backdrops. Get RMBG-2.0 with "rmbg model pull rmbg-2.0".
+      3 pictures of kinds that are not read from folders were left out: psd (2), cr2
+        (1).
+      5 images (3 of other kinds left out), model silhouette, to
+        /home/anna/.local/share/rmbg/store
+      NOTICE: RMBG-2.0 is not installed: the small built-in model "silhouette" is
+        used, which suits plain backdrops. Get RMBG-2.0 with
+        "rmbg model pull rmbg-2.0".
       model silhouette runs on cpu
       failed     photos/empty.jpg  The file is empty (0 bytes). [INPUT_EMPTY]
-      completed  photos/a-rather-long-name-of-a-picture-as-cameras-and-agencies-make-t
-      hem.jpg -> processed/1.png  118 ms  [review: soft-mask; halo]
+      completed
+        photos/a-rather-long-name-of-a-picture-as-cameras-and-agencies-make-them.jpg
+        -> /home/anna/spring shop/cutouts/a-rather-long-name.png  118 ms  [review:
+        soft-mask; halo]
       failed     photos/another-empty.jpg  The file is empty (0 bytes). [INPUT_EMPTY]
       3 completed, 0 skipped, 2 failed of 5 in 0.5 s, 10 images/s
       Failed:
         photos/empty.jpg: The file is empty (0 bytes). [INPUT_EMPTY]
         photos/another-empty.jpg: The file is empty (0 bytes). [INPUT_EMPTY]
-      The cut-outs are in /home/anna/shop/cutouts
+      The cut-outs are in /home/anna/spring shop/cutouts
       1 cut-out needs review. See why: rmbg query --needs-review
       $"
     `)
@@ -108,36 +140,39 @@ describe('failures, notices and cut-outs to look at', () => {
     expect((await endOf(mixed, narrow)).all()).toMatchInlineSnapshot(`
       "$ rmbg
       Creating the embedded database, once
-      3 pictures of kinds that are not read fr
-      om folders were left out: psd (2), cr2 (
-      1).
-      5 images (3 of other kinds left out), mo
-      del silhouette, to /home/anna/.local/sha
-      re/rmbg/store
-      NOTICE: RMBG-2.0 is not installed: the s
-      mall built-in model "silhouette" is used
-      , which suits plain backdrops. Get RMBG-
-      2.0 with "rmbg model pull rmbg-2.0".
+      3 pictures of kinds that are not read
+        from folders were left out: psd (2),
+        cr2 (1).
+      5 images (3 of other kinds left out),
+        model silhouette, to
+        /home/anna/.local/share/rmbg/store
+      NOTICE: RMBG-2.0 is not installed: the
+        small built-in model "silhouette" is
+        used, which suits plain backdrops. Get
+        RMBG-2.0 with
+        "rmbg model pull rmbg-2.0".
       model silhouette runs on cpu
       failed     photos/empty.jpg  The file is
-       empty (0 bytes). [INPUT_EMPTY]
-      completed  photos/a-rather-long-name-of-
-      a-picture-as-cameras-and-agencies-make-t
-      hem.jpg -> processed/1.png  118 ms  [rev
-      iew: soft-mask; halo]
+        empty (0 bytes). [INPUT_EMPTY]
+      completed
+        photos/a-rather-long-name-of-a-picture
+      -as-cameras-and-agencies-make-them.jpg
+        -> /home/anna/spring shop/cutouts/a-ra
+      ther-long-name.png
+        118 ms  [review: soft-mask; halo]
       failed     photos/another-empty.jpg  The
-       file is empty (0 bytes). [INPUT_EMPTY]
+        file is empty (0 bytes). [INPUT_EMPTY]
       3 completed, 0 skipped, 2 failed of 5 in
-       0.5 s, 10 images/s
+        0.5 s, 10 images/s
       Failed:
         photos/empty.jpg: The file is empty (0
-       bytes). [INPUT_EMPTY]
-        photos/another-empty.jpg: The file is 
-      empty (0 bytes). [INPUT_EMPTY]
-      The cut-outs are in /home/anna/shop/cuto
-      uts
-      1 cut-out needs review. See why: rmbg qu
-      ery --needs-review
+          bytes). [INPUT_EMPTY]
+        photos/another-empty.jpg: The file is
+          empty (0 bytes). [INPUT_EMPTY]
+      The cut-outs are in
+        /home/anna/spring shop/cutouts
+      1 cut-out needs review. See why:
+        rmbg query --needs-review
       $"
     `)
   })
@@ -151,13 +186,14 @@ describe('failures, notices and cut-outs to look at', () => {
       NOTICE: RMBG-2.0 is not installed: the small built-in model "silhouette" is used, which suits plain backdrops. Get RMBG-2.0 with "rmbg model pull rmbg-2.0".
       model silhouette runs on cpu
       failed     photos/empty.jpg  The file is empty (0 bytes). [INPUT_EMPTY]
-      completed  photos/a-rather-long-name-of-a-picture-as-cameras-and-agencies-make-them.jpg -> processed/1.png  118 ms  [review: soft-mask; halo]
+      completed  photos/a-rather-long-name-of-a-picture-as-cameras-and-agencies-make-them.jpg -> /home/anna/spring shop/cutouts/a-rather-long-name.png  118 ms
+        [review: soft-mask; halo]
       failed     photos/another-empty.jpg  The file is empty (0 bytes). [INPUT_EMPTY]
       3 completed, 0 skipped, 2 failed of 5 in 0.5 s, 10 images/s
       Failed:
         photos/empty.jpg: The file is empty (0 bytes). [INPUT_EMPTY]
         photos/another-empty.jpg: The file is empty (0 bytes). [INPUT_EMPTY]
-      The cut-outs are in /home/anna/shop/cutouts
+      The cut-outs are in /home/anna/spring shop/cutouts
       1 cut-out needs review. See why: rmbg query --needs-review
       $"
     `)
@@ -236,17 +272,17 @@ describe('five hundred images', () => {
     screen.type(' ')
     await screen.ended()
     expect(screen.text()).toMatchInlineSnapshot(`
-      "ytes). [INPUT_EMPTY]
-        photos/349.jpg: The file is empty (0 b
-      ytes). [INPUT_EMPTY]
-        photos/399.jpg: The file is empty (0 b
-      ytes). [INPUT_EMPTY]
-        photos/449.jpg: The file is empty (0 b
-      ytes). [INPUT_EMPTY]
-        photos/499.jpg: The file is empty (0 b
-      ytes). [INPUT_EMPTY]
-      The cut-outs are in /home/anna/shop/cuto
-      uts
+      "    bytes). [INPUT_EMPTY]
+        photos/349.jpg: The file is empty (0
+          bytes). [INPUT_EMPTY]
+        photos/399.jpg: The file is empty (0
+          bytes). [INPUT_EMPTY]
+        photos/449.jpg: The file is empty (0
+          bytes). [INPUT_EMPTY]
+        photos/499.jpg: The file is empty (0
+          bytes). [INPUT_EMPTY]
+      The cut-outs are in
+        /home/anna/shop/cutouts
       $"
     `)
     expect(screen.all()).not.toMatch(/[█░]/)
@@ -257,29 +293,35 @@ describe('five hundred images', () => {
     await screen.until('250/500')
     expect(screen.text()).toMatchInlineSnapshot(`
       "model silhouette runs on cpu
-      failed     photos/49.jpg  The file is em
-      pty (0 bytes). [INPUT_EMPTY]
-      failed     photos/99.jpg  The file is em
-      pty (0 bytes). [INPUT_EMPTY]
-      failed     photos/149.jpg  The file is e
-      mpty (0 bytes). [INPUT_EMPTY]
-      failed     photos/199.jpg  The file is e
-      mpty (0 bytes). [INPUT_EMPTY]
-      failed     photos/249.jpg  The file is e
-      mpty (0 bytes). [INPUT_EMPTY]
+      failed     photos/49.jpg  The file is
+        empty (0 bytes). [INPUT_EMPTY]
+      failed     photos/99.jpg  The file is
+        empty (0 bytes). [INPUT_EMPTY]
+      failed     photos/149.jpg  The file is
+        empty (0 bytes). [INPUT_EMPTY]
+      failed     photos/199.jpg  The file is
+        empty (0 bytes). [INPUT_EMPTY]
+      failed     photos/249.jpg  The file is
+        empty (0 bytes). [INPUT_EMPTY]
       ██████░░░░░  250/500  ETA 25s  5 failed"
     `)
     screen.resize(160, 50)
     await screen.until(/250\/500 {2}10.0 images/)
     expect(screen.text()).toMatchInlineSnapshot(`
       "$ rmbg
-      500 images, model silhouette, to /home/anna/.local/share/rmbg/store
+      500 images, model silhouette, to
+        /home/anna/.local/share/rmbg/store
       model silhouette runs on cpu
-      failed     photos/49.jpg  The file is empty (0 bytes). [INPUT_EMPTY]
-      failed     photos/99.jpg  The file is empty (0 bytes). [INPUT_EMPTY]
-      failed     photos/149.jpg  The file is empty (0 bytes). [INPUT_EMPTY]
-      failed     photos/199.jpg  The file is empty (0 bytes). [INPUT_EMPTY]
-      failed     photos/249.jpg  The file is empty (0 bytes). [INPUT_EMPTY]
+      failed     photos/49.jpg  The file is
+        empty (0 bytes). [INPUT_EMPTY]
+      failed     photos/99.jpg  The file is
+        empty (0 bytes). [INPUT_EMPTY]
+      failed     photos/149.jpg  The file is
+        empty (0 bytes). [INPUT_EMPTY]
+      failed     photos/199.jpg  The file is
+        empty (0 bytes). [INPUT_EMPTY]
+      failed     photos/249.jpg  The file is
+        empty (0 bytes). [INPUT_EMPTY]
       ███████████████░░░░░░░░░░░░░░░  250/500  10.0 images/s  ETA 25s  5 failed"
     `)
   })

@@ -70,7 +70,7 @@ Exit status: 0 done, ${exitStatus.usage} refused or wrong usage, ${exitStatus.da
         if (missing.length + damaged.length > 0) process.exitCode = exitStatus.store
         return { ...result, missing: missing.length, damaged: damaged.length }
       },
-      { onStop: 'this backup is dropped; earlier backups stay' },
+      { onStop: 'this backup is dropped; earlier backups stay', namesDatabase: true },
     )
   }
 }

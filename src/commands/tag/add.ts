@@ -22,13 +22,16 @@ export default class TagAdd extends BaseCommand {
     const ids = await requireJobIds((argv as string[]).slice(1))
     const { existingJobs, tagJobs, tagName } = await import('../../database/tags.ts')
     const tag = tagName(args.tag)
-    await this.withContext(async ({ context }) => {
-      const { sql } = await context.database()
-      const existing = await existingJobs(sql, ids)
-      const missing = ids.find((id) => !existing.has(id))
-      if (missing) throw new RmbgError('NOT_FOUND', `There is no job ${missing}; nothing was tagged.`)
-      await tagJobs(sql, ids, [tag])
-    })
+    await this.withContext(
+      async ({ context }) => {
+        const { sql } = await context.database()
+        const existing = await existingJobs(sql, ids)
+        const missing = ids.find((id) => !existing.has(id))
+        if (missing) throw new RmbgError('NOT_FOUND', `There is no job ${missing}; nothing was tagged.`)
+        await tagJobs(sql, ids, [tag])
+      },
+      { namesDatabase: true },
+    )
     this.logToStderr(`Tagged ${plural(ids.length, 'job')}.`)
     return { tag, jobs: ids.length }
   }

@@ -18,10 +18,13 @@ export default class TagRemove extends BaseCommand {
     const ids = await requireJobIds((argv as string[]).slice(1))
     const { tagName, untagJobs } = await import('../../database/tags.ts')
     const tag = tagName(args.tag)
-    const jobs = await this.withContext(async ({ context }) => {
-      const { sql } = await context.database()
-      return untagJobs(sql, ids, [tag])
-    })
+    const jobs = await this.withContext(
+      async ({ context }) => {
+        const { sql } = await context.database()
+        return untagJobs(sql, ids, [tag])
+      },
+      { namesDatabase: true },
+    )
     this.logToStderr(`Removed the tag from ${plural(jobs, 'job')}.`)
     return { tag, jobs }
   }

@@ -28,16 +28,21 @@ export default class UserSet extends BaseCommand {
     if (username === undefined && email === undefined) {
       throw new RmbgError('USAGE', 'Nothing to set. Give --username or --email.')
     }
-    return this.withContext(async ({ context, settings }) => {
-      const { sql } = await context.database()
-      const { setUser } = await import('../../database/users.ts')
-      const { emailCipher } = await import('../../database/email-cipher.ts')
-      const user = await setUser(sql, emailCipher(settings.encryptionKey), args.user, {
-        ...(username !== undefined && { username: username.trim() }),
-        ...(email !== undefined && { email }),
-      })
-      this.logToStderr(`The user ${args.user} is set${user.emailEncrypted ? ', the address encrypted' : ''}.`)
-      return user
-    })
+    return this.withContext(
+      async ({ context, settings }) => {
+        const { sql } = await context.database()
+        const { setUser } = await import('../../database/users.ts')
+        const { emailCipher } = await import('../../database/email-cipher.ts')
+        const user = await setUser(sql, emailCipher(settings.encryptionKey), args.user, {
+          ...(username !== undefined && { username: username.trim() }),
+          ...(email !== undefined && { email }),
+        })
+        this.logToStderr(
+          `The user ${args.user} is set${user.emailEncrypted ? ', the address encrypted' : ''}.`,
+        )
+        return user
+      },
+      { namesDatabase: true },
+    )
   }
 }

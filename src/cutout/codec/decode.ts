@@ -4,6 +4,8 @@ import type { Picture, Samples } from '../picture.ts'
 import { decodeBmp, readBmpHeader } from './bmp.ts'
 import { heicToPng } from './heic.ts'
 import { withEnds } from './jpeg-end.ts'
+import { jxlToPng } from './jxl.ts'
+import { type JxlHeader, jxlMetadata, readJxlHeader } from './jxl-header.ts'
 import { openOptions, reason } from './libvips.ts'
 import { colorsOf, samples, takeChannels } from './raw.ts'
 import { type ExtraChannels, extraChannels, unreadableTiff } from './tiff-channels.ts'
@@ -39,6 +41,8 @@ export async function decode(
 ): Promise<DecodedImage> {
   const bmp = await readBmpHeader(bytes)
   if (bmp) return { ...decodeBmp(bytes, bmp), metadata: {} }
+  const jxl = await readJxlHeader(bytes)
+  if (jxl) return decodeJxl(bytes, jxl, options)
   const tags = await readTiffTags(bytes)
   const refusal = tags && unreadableTiff(tags)
   if (refusal) throw refusal
@@ -49,10 +53,26 @@ export async function decode(
     if (cause instanceof RmbgError) throw cause
     const whole = await decodeWithoutEnd(bytes, options).catch(() => undefined)
     if (whole) return whole
-    throw new RmbgError('INPUT_CORRUPT', `The picture is damaged or cut off${reason(cause as Error)}.`, {
-      hint: 'Export or download it again.',
-      cause,
-    })
+    throw damaged(cause)
+  }
+}
+
+const damaged = (cause: unknown): RmbgError =>
+  new RmbgError('INPUT_CORRUPT', `The picture is damaged or cut off${reason(cause as Error)}.`, {
+    hint: 'Export or download it again.',
+    cause,
+  })
+
+async function decodeJxl(
+  bytes: Uint8Array,
+  header: JxlHeader,
+  options: DecodeOptions,
+): Promise<DecodedImage> {
+  try {
+    const image = await decodeAs(await jxlToPng(bytes, header), { ...options, failOn: 'error' })
+    return { ...image, metadata: await jxlMetadata(bytes) }
+  } catch (cause) {
+    throw cause instanceof RmbgError ? cause : damaged(cause)
   }
 }
 

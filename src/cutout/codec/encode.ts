@@ -4,10 +4,12 @@ import { isIdentity, type Layout, planLayout } from '../layout.ts'
 import { type Background, type CutoutFormat, type EncodeOptions, formats } from '../options.ts'
 import type { Box, Samples } from '../picture.ts'
 import type { CompositeOptions, CutoutPixels } from '../pixels/composite.ts'
+import type { Shadow } from '../pixels/shadow.ts'
 import { readBmpHeader } from './bmp.ts'
 import { type DecodedImage, decode } from './decode.ts'
 import { metadataToKeep, withMetadata } from './metadata.ts'
 import { fromRaw, inProfile, samples } from './raw.ts'
+import { withShadow } from './shadow.ts'
 import { readTiffTags } from './tiff-tags.ts'
 
 /** A finished file. */
@@ -85,7 +87,8 @@ export async function encodeCutout(
   }
   const background = options.background ?? (options.format === 'jpeg' ? white : undefined)
   const kept = metadataToKeep(source.metadata, { keepAll: options.keepMetadata })
-  const draw = await drawing(cutout, layout, background, source.profile)
+  const [placed, place] = options.shadow ? await shaded(cutout, layout, options.shadow) : [cutout, layout]
+  const draw = await drawing(placed, place, background, source.profile)
   const encode = async (value: number | undefined): Promise<Buffer> => {
     const quality = value ? { quality: value } : {}
     const encoder = encoders[options.format]
@@ -103,6 +106,24 @@ export async function encodeCutout(
   }
 }
 
+type Canvas = Pick<CutoutPixels, 'rgba' | 'width' | 'height'>
+
+/** The whole canvas with the shadow on it, which needs no placing any more. */
+async function shaded(cutout: CutoutPixels, layout: Layout, shadow: Shadow): Promise<[Canvas, Layout]> {
+  const { canvas, drawn, region } = layout
+  const { width, height } = cutout.subject ?? region
+  const length = Math.max((width * drawn.width) / region.width, (height * drawn.height) / region.height)
+  const deep = cutout.rgba instanceof Uint16Array
+  const image = (await drawing(cutout, layout, undefined, undefined))()
+  const pixels = samples(await image.raw({ depth: deep ? 'ushort' : 'uchar' }).toBuffer(), deep ? 16 : 8)
+  const rgba = await withShadow(pixels, canvas, length, shadow)
+  const whole = { left: 0, top: 0, ...canvas }
+  return [
+    { rgba, ...canvas },
+    { region: whole, drawn: whole, canvas },
+  ]
+}
+
 const white: Background = { color: [255, 255, 255] }
 
 /**
@@ -112,7 +133,7 @@ const white: Background = { color: [255, 255, 255] }
 type Draw = () => Sharp
 
 async function drawing(
-  { rgba, width, height }: CutoutPixels,
+  { rgba, width, height }: Canvas,
   layout: Layout,
   background: Background | undefined,
   profile: Buffer | undefined,

@@ -3,6 +3,8 @@ import { RmbgError } from '../../errors.ts'
 import { apngFrames } from './apng.ts'
 import { type BmpHeader, readBmpHeader } from './bmp.ts'
 import { assertHeicDecoder } from './heic.ts'
+import { jxlFrames } from './jxl.ts'
+import { type JxlHeader, readJxlHeader } from './jxl-header.ts'
 import { mostChannels, openOptions, reason } from './libvips.ts'
 import { unreadableTiff } from './tiff-channels.ts'
 import { type ReadAt, readTiffTags } from './tiff-tags.ts'
@@ -45,7 +47,7 @@ const extensions: Record<string, string> = {
   bmp: 'bmp',
 }
 const bitDepths: Record<string, number> = { uchar: 8, char: 8, ushort: 16, short: 16 }
-const readable = 'JPEG, PNG, WebP, AVIF, HEIC, TIFF, GIF and BMP can be read.'
+const readable = 'JPEG, PNG, WebP, AVIF, HEIC, JPEG XL, TIFF, GIF and BMP can be read.'
 
 /**
  * Reads only a picture's header, and refuses a picture that cannot or must not be decoded.
@@ -60,6 +62,8 @@ export async function readHeader(
   const isFile = 'readAt' in input
   const bmp = await readBmpHeader(isFile ? input.readAt : input)
   if (bmp) return bmpImage(bmp, limits)
+  const jxl = await readJxlHeader(isFile ? input.readAt : input)
+  if (jxl) return jxlImage(jxl, input, limits)
   let metadata: Metadata
   try {
     metadata = await sharp(isFile ? input.path : input, { ...openOptions, failOn: 'none' }).metadata()
@@ -102,7 +106,33 @@ function bmpImage({ width, height }: BmpHeader, limits: HeaderLimits): ImageHead
   return { format: 'bmp', extension: 'bmp', width, height, bitDepth: 8, frames: 1 }
 }
 
-function assertFits({ width, height }: Pick<ImageHeader, 'width' | 'height'>, limits: HeaderLimits): void {
+/** The decoder computes in floating-point numbers, and its memory ends at 4 GiB. */
+const mostJxlPixels = 80e6
+
+async function jxlImage(
+  { width, height, bits, isAnimated }: JxlHeader,
+  input: PictureFile | Uint8Array,
+  { maxPixels }: HeaderLimits,
+): Promise<ImageHeader> {
+  assertFits({ width, height }, { maxPixels })
+  if (width * height > mostJxlPixels) {
+    throw new RmbgError(
+      'INPUT_TOO_LARGE',
+      `The picture has ${width}x${height} pixels, too many for a JPEG XL here.`,
+      {
+        hint: 'Save it as PNG or TIFF.',
+      },
+    )
+  }
+  const frames = isAnimated ? await jxlFrames('readAt' in input ? input.readAt : input) : 1
+  const bitDepth = bits > 16 ? 32 : bits > 8 ? 16 : 8
+  return { format: 'jxl', extension: 'jxl', width, height, bitDepth, frames }
+}
+
+function assertFits(
+  { width, height }: Pick<ImageHeader, 'width' | 'height'>,
+  limits: Pick<HeaderLimits, 'maxPixels'>,
+): void {
   if (width * height > limits.maxPixels) {
     const megapixels = (pixels: number) => Math.round(pixels / 1e6).toLocaleString('en')
     throw new RmbgError(

@@ -1,10 +1,9 @@
 /** HEIC photographs (HEVC), as telephones take them. libvips reads their headers, libheif in WebAssembly their pixels. */
 import { createRequire } from 'node:module'
-import sharp from 'sharp'
 import { RmbgError } from '../../errors.ts'
 import type { Samples } from '../picture.ts'
 import { type ColorCodes, colorsOf as colorCodes } from './heif-colors.ts'
-import { fromRaw, inProfile } from './raw.ts'
+import { fromRaw, inProfile, profileOfP3 } from './raw.ts'
 
 const load = createRequire(import.meta.url)
 /** Optional, because its license is the LGPL. */
@@ -64,9 +63,7 @@ async function profileOf(codes: ColorCodes | undefined): Promise<Buffer | undefi
     })
   }
   if (codes.primaries !== displayP3) return undefined
-  const pixel = sharp({ create: { width: 1, height: 1, channels: 3, background: '#000' } })
-  const { icc } = await sharp(await pixel.withIccProfile('p3').png().toBuffer()).metadata()
-  return icc
+  return profileOfP3()
 }
 
 /** The part of libheif's interface that is used here. What it calls handle and image lies in its own memory. */

@@ -54,8 +54,11 @@ export function fromRaw(
  * Attaches a color profile and leaves the numbers as they are. sharp cannot do that: it only converts to a profile, or
  * keeps one that came with a file. So this makes such a file: an uncompressed PNG with the profile in its iCCP chunk.
  */
-export async function inProfile(image: Sharp, profile: Buffer): Promise<Buffer> {
-  const png = await image.png({ compressionLevel: 0 }).toBuffer()
+export const inProfile = async (image: Sharp, profile: Buffer): Promise<Buffer> =>
+  pngInProfile(await image.png({ compressionLevel: 0 }).toBuffer(), profile)
+
+/** The same for a PNG that has no profile. */
+export function pngInProfile(png: Buffer, profile: Buffer): Buffer {
   const type = Buffer.from('iCCP')
   const data = Buffer.concat([Buffer.from('icc\0\0', 'latin1'), deflateSync(profile)])
   const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)]
@@ -67,4 +70,12 @@ export async function inProfile(image: Sharp, profile: Buffer): Promise<Buffer> 
     ...[length, type, data, checksum],
     png.subarray(signatureAndHeader),
   ])
+}
+
+/** The ICC profile of Display P3, as libvips has it. */
+export async function profileOfP3(): Promise<Buffer> {
+  const pixel = sharp({ create: { width: 1, height: 1, channels: 3, background: '#000' } })
+  const { icc } = await sharp(await pixel.withIccProfile('p3').png().toBuffer()).metadata()
+  if (!icc) throw new Error('libvips has no profile of Display P3')
+  return icc
 }

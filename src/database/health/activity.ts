@@ -1,11 +1,12 @@
 import { one } from '../rows.ts'
-import { type Look, levelOf, worst } from './contract.ts'
+import { fine, type Look, worst } from './contract.ts'
+import { firstLimit } from './thresholds.ts'
 import { counted, duration } from './words.ts'
 
 const connections: Look = {
   name: 'connections',
   serverOnly: true,
-  look: async ({ sql, seesAll, grantMonitor }) => {
+  look: async ({ sql, judge, seesAll, grantMonitor }) => {
     const { most } = one(
       await sql`
         select current_setting('max_connections')::integer
@@ -18,12 +19,13 @@ const connections: Look = {
     const used = states.reduce((sum, { count }) => sum + count, 0)
     const ours = states.reduce((sum, state) => sum + state.ours, 0)
     const share = (100 * used) / most
+    const level = judge('connections', share)
     return {
-      level: levelOf(share, { warn: 80, crit: 95 }),
+      level,
       summary: `${used} of ${most} connections are in use (${share.toFixed(0)}%), ${ours} of them by rmbg.`,
       details: [
         ...states.map(({ state, count }) => `${count} ${state}`),
-        ...(share >= 80
+        ...(level !== 'ok'
           ? ['Put a pooler such as PgBouncer before the server, or raise max_connections.']
           : []),
       ],
@@ -41,39 +43,53 @@ const connections: Look = {
   },
 }
 
+interface LongSession {
+  pid: number
+  state: string
+  seconds: number
+  query: string
+}
+
 const longRunning: Look = {
   name: 'long-running',
   serverOnly: true,
-  look: async ({ sql, seesAll, grantMonitor }) => {
-    const sessions = await sql<{ pid: number; state: string; seconds: number; query: string }[]>`
-      select pid, state, left(regexp_replace(query, '[[:space:]]+', ' ', 'g'), 80) as query,
-        extract(epoch from clock_timestamp()
-          - case when state = 'active' then query_start else state_change end)::float8 as seconds
+  look: async ({ sql, judge, moved, seesAll, grantMonitor }) => {
+    const queryLimit = firstLimit(moved, 'query')
+    const idleLimit = firstLimit(moved, 'idle-transaction')
+    const age = sql`extract(epoch from clock_timestamp()
+      - case when state = 'active' then query_start else state_change end)::float8`
+    const sessions = await sql<LongSession[]>`
+      select pid, state, left(regexp_replace(query, '[[:space:]]+', ' ', 'g'), 80) as query, ${age} as seconds
       from pg_stat_activity
       where backend_type = 'client backend' and pid <> pg_backend_pid()
-        and ((state = 'active' and query_start < clock_timestamp() - interval '1 minute')
-          or (state like 'idle in transaction%' and state_change < clock_timestamp() - interval '1 minute'))
+        and ((state = 'active' and ${age} >= ${queryLimit}::float8)
+          or (state like 'idle in transaction%' and ${age} >= ${idleLimit}::float8))
       order by seconds desc limit 10`
     const idle = sessions.filter(({ state }) => state !== 'active')
     const levels = sessions.map(({ state, seconds }) =>
-      state === 'active' ? 'warn' : levelOf(seconds, { warn: 60, crit: 600 }),
+      judge(state === 'active' ? 'query' : 'idle-transaction', seconds),
     )
     const longest = sessions[0]
     return {
       level: sessions.length === 0 && !seesAll ? 'unknown' : worst(levels),
       summary: longest
-        ? `For more than a minute ${counted(sessions.length - idle.length, 'session')} running a query and ${counted(idle.length, 'transaction')} idle, the longest ${duration(longest.seconds)}.`
+        ? `${counted(sessions.length - idle.length, 'session')} running a query and ${counted(idle.length, 'transaction')} idle for too long, the longest for ${duration(longest.seconds)}.`
         : seesAll
-          ? 'No query runs, and no transaction is idle, for more than a minute.'
+          ? `No query runs for more than ${duration(queryLimit)}, and no transaction is idle for more than ${duration(idleLimit)}.`
           : "Other roles' sessions cannot be seen.",
-      details: sessions.map(
-        ({ pid, state, seconds, query }) => `pid ${pid}, ${state} for ${duration(seconds)}: ${query}`,
-      ),
+      details: [
+        ...sessions.map(
+          ({ pid, state, seconds, query }) => `pid ${pid}, ${state} for ${duration(seconds)}: ${query}`,
+        ),
+        ...(levels.includes('crit')
+          ? ['SELECT pg_cancel_backend(PID) stops a query, pg_terminate_backend(PID) a session.']
+          : []),
+      ],
       metrics: [
         {
           name: 'rmbg_longest_session_seconds',
           value: longest?.seconds ?? 0,
-          help: 'Longest running query or idle transaction of more than a minute.',
+          help: 'Longest running query or idle transaction beyond its threshold.',
         },
       ],
       ...(!seesAll && { grant: grantMonitor }),
@@ -84,14 +100,14 @@ const longRunning: Look = {
 const blocked: Look = {
   name: 'blocked',
   serverOnly: true,
-  look: async ({ sql }) => {
+  look: async ({ sql, judge }) => {
     const waiting = await sql<{ pid: number; by: number[]; seconds: number; query: string }[]>`
       select pid, to_json(pg_blocking_pids(pid)) as by, left(regexp_replace(query, '[[:space:]]+', ' ', 'g'), 80) as query,
         coalesce(extract(epoch from clock_timestamp() - query_start), 0)::float8 as seconds
       from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0 order by seconds desc limit 10`
     const longest = waiting[0]?.seconds ?? 0
     return {
-      level: waiting.length === 0 ? 'ok' : levelOf(longest, { warn: 5, crit: 300 }),
+      level: waiting.length === 0 ? 'ok' : judge('lock-wait', longest),
       summary:
         waiting.length === 0
           ? 'No query waits for another.'
@@ -107,4 +123,41 @@ const blocked: Look = {
   },
 }
 
-export const activityLooks = [connections, longRunning, blocked]
+const preparedTransactions: Look = {
+  name: 'prepared-transactions',
+  serverOnly: true,
+  look: async ({ sql, judge }) => {
+    const prepared = await sql<{ gid: string; owner: string; database: string; seconds: number }[]>`
+      select gid, owner::text, database::text, extract(epoch from clock_timestamp() - prepared)::float8 as seconds
+      from pg_prepared_xacts order by prepared limit 100`
+    const oldest = prepared[0]?.seconds ?? 0
+    const metrics = [
+      {
+        ...{ name: 'rmbg_prepared_transactions', value: prepared.length },
+        help: 'Transactions that wait for COMMIT PREPARED.',
+      },
+      {
+        ...{ name: 'rmbg_oldest_prepared_transaction_seconds', value: oldest },
+        help: 'Age of the oldest prepared transaction.',
+      },
+    ]
+    if (prepared.length === 0) return { ...fine('No transaction is prepared.'), metrics }
+    const level = judge('prepared-transaction', oldest)
+    return {
+      level,
+      summary: `${counted(prepared.length, 'transaction')} prepared and not ended, the oldest for ${duration(oldest)}.`,
+      details: [
+        ...prepared
+          .slice(0, 10)
+          .map(
+            ({ gid, owner, database, seconds }) =>
+              `${gid} of ${owner} in ${database}, for ${duration(seconds)}`,
+          ),
+        'They keep locks, and dead rows from being vacuumed: COMMIT PREPARED or ROLLBACK PREPARED ends one.',
+      ],
+      metrics,
+    }
+  },
+}
+
+export const activityLooks = [connections, longRunning, blocked, preparedTransactions]

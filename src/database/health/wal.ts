@@ -1,7 +1,9 @@
 import type { Database } from '../contract.ts'
 import { withDatabase } from '../errors.ts'
 import { one } from '../rows.ts'
+import type { BackupTool } from './base-backups.ts'
 import { type HealthLevel, worst } from './contract.ts'
+import { lookAtRecovery, type Recovery } from './recovery.ts'
 
 export interface WalReport {
   level: HealthLevel
@@ -14,6 +16,8 @@ export interface WalReport {
   archived: number
   failed: number
   lastFailed: string | null
+  /** What the server can be brought back to now. */
+  recovery: Recovery
   /** In one sentence each. */
   problems: string[]
   /** Lines for postgresql.conf. */
@@ -30,8 +34,54 @@ export interface WalReport {
 export const archiveCommand = (folder: string): string =>
   `f="${folder}/%f"; if [ -e "$f" ]; then cmp -s "%p" "$f"; else cp "%p" "$f.part" && sync "$f.part" && mv "$f.part" "$f" && sync "${folder}"; fi`
 
-/** Whether what happens between two backups is archived. */
-export async function checkWal({ sql }: Database, folder: string): Promise<WalReport> {
+export interface WalOptions {
+  /** Asked for base backups, instead of the server and the archive. */
+  tool?: BackupTool | undefined
+  /** Of the newest base backup, in seconds: an older one is a warning. Eight days, unless it is given. */
+  maxAgeSeconds?: number | undefined
+  signal?: AbortSignal
+}
+
+/**
+ * Whether WAL is archived, and whether there is a base backup that it replays onto: one without the other restores
+ * nothing.
+ *
+ * @param folder of the archive, absolute, for the settings to add; undefined takes that of archive_command
+ * @throws RmbgError of family `database`, also where the named tool cannot be asked
+ */
+export async function checkWal(
+  database: Database,
+  folder?: string,
+  options: WalOptions = {},
+): Promise<WalReport> {
+  const { findings, ...archiving } = await checkArchiving(database, folder)
+  const { archiveCommand: command, archiveMode } = archiving
+  const { recovery, findings: more } = await lookAtRecovery(
+    database,
+    { isArchiving: archiveMode !== 'off', command, folder: folder ?? folderIn(command) },
+    options,
+  )
+  const problems = [...findings, ...more]
+  return {
+    ...archiving,
+    recovery,
+    level: worst(problems.map(([level]) => level)),
+    problems: problems.map(([, problem]) => problem),
+  }
+}
+
+/** The folder that an archive_command copies to. */
+function folderIn(command: string | null): string | undefined {
+  return /(\/[^"'\s%]*)\/%f/.exec(command ?? '')?.[1]
+}
+
+type Archiving = Omit<WalReport, 'level' | 'problems' | 'recovery'> & { findings: Finding[] }
+/** How bad it is, and one sentence. */
+export type Finding = readonly [HealthLevel, string]
+
+const usualFolder = '/var/backups/wal'
+
+async function checkArchiving({ sql }: Database, folder: string | undefined): Promise<Archiving> {
   const rows = await withDatabase(
     () => sql`
       select current_setting('wal_level') as "walLevel", current_setting('archive_mode') as "archiveMode",
@@ -46,11 +96,11 @@ export async function checkWal({ sql }: Database, folder: string): Promise<WalRe
   const { walLevel, archiveMode, archiveCommand: command, library, age, failing, ...rest } = one(rows)
   const isOn = archiveMode !== 'off'
   const lacksCommand = isOn && !library && (command === '' || command === '(disabled)')
-  const problems: (readonly [HealthLevel, string])[] = [
+  const findings: Finding[] = [
     ...(walLevel === 'minimal' ? [['crit', 'wal_level is minimal: nothing can be archived.'] as const] : []),
     ...(isOn
       ? []
-      : [['warn', 'archive_mode is off: what happens after a backup is lost with the server.'] as const]),
+      : [['warn', 'archive_mode is off: what is written after a dump is lost with the server.'] as const]),
     ...(lacksCommand ? [['crit', 'There is no archive_command: WAL piles up.'] as const] : []),
     ...(failing
       ? [['crit', `Archiving of ${rest.lastFailed} failed, ${rest.failed} times in all.`] as const]
@@ -68,15 +118,16 @@ export async function checkWal({ sql }: Database, folder: string): Promise<WalRe
   const settingsToAdd = [
     ...(walLevel === 'minimal' ? ['wal_level = replica'] : []),
     ...(isOn ? [] : ['archive_mode = on            # takes a restart']),
-    ...(!isOn || lacksCommand ? [`archive_command = '${archiveCommand(folder)}'`] : []),
-    ...(rest.timeout === 0 ? ['archive_timeout = 300        # seconds that may be lost at most'] : []),
+    ...(!isOn || lacksCommand ? [`archive_command = '${archiveCommand(folder ?? usualFolder)}'`] : []),
+    ...(rest.timeout === 0
+      ? ['archive_timeout = 300        # seconds that may be lost at most, with a base backup']
+      : []),
   ]
   return {
-    level: worst(problems.map(([level]) => level)),
     ...{ walLevel, archiveMode, archiveCommand: command, lastArchivedAgeSeconds: age },
     ...{ lastArchived: rest.lastArchived, archived: rest.archived },
     ...{ failed: rest.failed, lastFailed: rest.lastFailed },
-    problems: problems.map(([, problem]) => problem),
+    findings,
     settingsToAdd,
   }
 }

@@ -8,10 +8,12 @@ import type { NoticeEvent } from '../events.ts'
 import { openPaths, type Paths } from './paths.ts'
 
 /** A folder is searched for these. */
-export const imageExtensions = 'jpg jpeg jpe jfif png webp avif tif tiff gif heic heif hif bmp dib'.split(' ')
+export const imageExtensions = 'jpg jpeg jpe jfif png webp avif tif tiff gif heic heif hif jxl bmp dib'.split(
+  ' ',
+)
 /** Pictures all the same, most of which nothing here can read. They are counted, so that nobody takes them for done. */
 const otherExtensions = [
-  ...'jxl jp2 j2k jpf jpx jpm j2c jxr wdp hdp jxs psd psb xcf kra pdf eps ai svg svgz'.split(' '),
+  ...'jp2 j2k jpf jpx jpm j2c jxr wdp hdp jxs psd psb xcf kra pdf eps ai svg svgz'.split(' '),
   ...'dng cr2 cr3 crw nef nrw arw srf sr2 orf rw2 raf pef srw x3f 3fr fff iiq rwl erf kdc dcr mos mrw raw'.split(
     ' ',
   ),

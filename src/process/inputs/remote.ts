@@ -6,6 +6,7 @@ import { Minimatch, minimatch } from 'minimatch'
 import { type HeaderLimits, readHeader } from '../../cutout/codec/header.ts'
 import { RmbgError } from '../../errors.ts'
 import type { InputBucket, ListedObject } from '../../store/input-bucket.ts'
+import type { Patience } from '../../system/patience.ts'
 import type { Spill } from '../../system/spill.ts'
 import type { Candidate } from '../inputs.ts'
 import { maxFileBytes, pictureFile, type Source } from '../source.ts'
@@ -36,6 +37,8 @@ interface RemoteServices {
   /** @param prefix what all keys begin with */
   bucket: (name: string, prefix: string) => Promise<InputBucket>
   spill: Spill
+  /** With servers of the web that are busy or away: a new one for each; none by default. */
+  patience?: () => Patience
   /** Ends listings. What is in work is fetched to its end. */
   signal?: AbortSignal
 }
@@ -44,7 +47,7 @@ export function remoteInputs(services: RemoteServices): RemoteInputs {
   const listed: BucketPattern[] = []
   let web: Web | undefined
   const openedWeb = () => {
-    web ??= openWeb()
+    web ??= openWeb(services.patience && { patience: services.patience })
     return web
   }
   return {
@@ -183,14 +186,14 @@ async function objectSource(
   const { key, size, etag, lastModified } = object
   assertSize(size)
   let versionId: string | undefined
-  const open = async () => {
+  const keep = async () => {
     const opened = await bucket.open({ key, etag })
     versionId = opened.versionId
-    return opened.body
+    return spill.keep(opened.body, maxFileBytes)
   }
   const facts = { path: address, size, mtimeNs: timeOf(lastModified.getTime(), etag) }
   const details = () => ({ ...(etag !== '' && { etag }), ...(versionId !== undefined && { versionId }) })
-  return { ...facts, ...fetched(open, size, spill), details }
+  return { ...facts, ...fetched(keep, size, spill), details }
 }
 
 async function webSource(
@@ -200,12 +203,12 @@ async function webSource(
 ): Promise<Source> {
   const { size, etag, modifiedMs } = await web.look(address)
   if (size !== undefined) assertSize(size)
-  const open = async () => web.fetch(address)
+  const keep = () => web.fetch(address, (bytes) => spill.keep(bytes, maxFileBytes))
   // Without either, nobody can tell whether it is still the same.
   const isKnown = etag !== '' || modifiedMs !== undefined
   const mtimeNs = isKnown ? timeOf(modifiedMs ?? 0, etag) : BigInt(Date.now()) * 1_000_000n
   const details = (): Record<string, string> => (etag === '' ? {} : { etag })
-  const file = fetched(open, size, spill)
+  const file = fetched(keep, size, spill)
   return {
     ...{ path: shown, mtimeNs, ...file, details },
     get size() {
@@ -219,16 +222,20 @@ function assertSize(size: number): void {
   if (size > maxFileBytes) throw new RmbgError('INPUT_TOO_LARGE', 'The file is larger than 2 GiB.')
 }
 
-/** The bytes, on disk from when they are first asked for until they are released. */
+/**
+ * The bytes, on disk from when they are first asked for until they are released.
+ *
+ * @param keep puts them there, and returns the path
+ */
 function fetched(
-  open: () => Promise<AsyncIterable<Uint8Array>>,
+  keep: () => Promise<string>,
   size: number | undefined,
   spill: Spill,
 ): Pick<Source, 'header' | 'read' | 'release'> & { bytes(): number } {
   let keeping: Promise<string> | undefined
   let bytes = 0
   const fetch = async () => {
-    const path = await spill.keep(await open(), maxFileBytes)
+    const path = await keep()
     bytes = (await stat(path)).size
     return path
   }

@@ -7,6 +7,7 @@ import pLimit from 'p-limit'
 import pRetry from 'p-retry'
 import { EnvHttpProxyAgent, fetch, type Response } from 'undici'
 import { RmbgError } from '../../errors.ts'
+import type { Away, Patience } from '../../system/patience.ts'
 
 interface WebFile {
   /** Bytes; undefined where the server does not tell. */
@@ -20,25 +21,46 @@ interface WebFile {
 export interface Web {
   /** Asks about a file without fetching it. */
   look(address: string, signal?: AbortSignal): Promise<WebFile>
-  /** @returns its bytes, which end early only with an error; compared with the digest that the server sends, if any */
-  fetch(address: string, signal?: AbortSignal): AsyncIterable<Uint8Array>
+  /**
+   * Fetches a file. Where the connection breaks off, it is fetched again from its begin.
+   *
+   * @param take gets its bytes, which end early only with an error; compared with the digest that the server sends, if any
+   * @returns what `take` returns
+   */
+  fetch<T>(
+    address: string,
+    take: (bytes: AsyncIterable<Uint8Array>) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T>
   close(): Promise<void>
 }
 
 const mostRedirects = 5
-/** After the first try. */
+/** After the first try: a short interruption is not spoken of. */
 const retries = 3
 /** Questions at a time. */
 const mostQuestions = 8
-const longestPauseMs = 30_000
+/** A server that asks for more is waited for as one that is away. */
+const longestPauseMs = 10_000
+
+export interface WebOptions {
+  /** A connection that is silent for this long is given up. */
+  stallMs?: number
+  /** Pause before the second try; doubled each time. */
+  backoffMs?: number
+  /** New patience, for each server one; none by default. */
+  patience?: () => Patience
+}
 
 /**
- * Errors are those of one picture: INPUT_NOT_FOUND, INPUT_UNREADABLE, INPUT_CHANGED.
- *
- * @param options.stallMs a connection that is silent for this long is given up
- * @param options.backoffMs pause before the second try; doubled each time
+ * Errors are those of one picture: INPUT_NOT_FOUND, INPUT_UNREADABLE, INPUT_CHANGED. A server that is busy or away is asked
+ * again, a few times in silence, and then as long as there is patience.
  */
-export function openWeb({ stallMs = 30_000, backoffMs = 1000 } = {}): Web {
+export function openWeb({
+  stallMs = 30_000,
+  backoffMs = 1000,
+  patience = () => impatience,
+}: WebOptions = {}): Web {
   const timeouts = { connectTimeout: stallMs, headersTimeout: stallMs, bodyTimeout: stallMs }
   const dispatchers = {
     named: new EnvHttpProxyAgent(timeouts),
@@ -64,26 +86,42 @@ export function openWeb({ stallMs = 30_000, backoffMs = 1000 } = {}): Web {
     }
     throw new RmbgError('INPUT_UNREADABLE', `${url.host} redirects more than ${mostRedirects} times.`)
   }
-  const patiently = <T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> =>
+  const retried = <T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> =>
     pRetry(work, {
       retries,
       minTimeout: backoffMs,
       ...(signal && { signal }),
       shouldRetry: async ({ error }) => {
-        if (!(error instanceof Passing)) return false
+        if (!(error instanceof Passing) || error.afterMs > longestPauseMs) return false
         await sleep(error.afterMs, undefined, { signal })
         return true
       },
     })
+  const patiences = new Map<string, Patience>()
+  const patiently = <T>(
+    address: string,
+    work: () => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> => {
+    const { host } = new URL(address)
+    const patient = patiences.get(host) ?? patience()
+    patiences.set(host, patient)
+    return patient(
+      () => retried(work, signal),
+      (error) => awayOf(error, host),
+    )
+  }
   return {
-    look: (address, signal) => limit(() => patiently(() => look(ask, address, signal), signal)),
-    fetch: async function* (address, signal) {
-      const response = await patiently(
-        async () => checked(await ask(address, { method: 'GET', signal })),
+    look: (address, signal) => limit(() => patiently(address, () => look(ask, address, signal), signal)),
+    fetch: (address, take, signal) =>
+      patiently(
+        address,
+        async () => {
+          const response = checked(await ask(address, { method: 'GET', signal }))
+          return take(bodyOf(response, new URL(address).host))
+        },
         signal,
-      )
-      yield* bodyOf(response, new URL(address).host)
-    },
+      ),
     close: async () => {
       await Promise.all(Object.values(dispatchers).map((dispatcher) => dispatcher.destroy()))
     },
@@ -98,15 +136,43 @@ interface Question {
 
 type Ask = (address: string, question: Question) => Promise<Response>
 
-/** It may go better later. */
+interface PassingOptions {
+  afterMs?: number
+  isAway?: boolean
+  hint?: string
+  cause?: unknown
+}
+
+/** It may go better at another try. */
 class Passing extends RmbgError {
   /** How long the server asks to be left alone. */
   readonly afterMs: number
-  constructor(message: string, { afterMs = 0, cause }: { afterMs?: number; cause?: unknown } = {}) {
-    super('INPUT_UNREADABLE', message, { cause })
+  /** It concerns the server, not the picture: a try much later may go better, too. */
+  readonly isAway: boolean
+  constructor(message: string, { afterMs = 0, isAway = false, hint, cause }: PassingOptions = {}) {
+    super('INPUT_UNREADABLE', message, { cause, ...(hint !== undefined && { hint }) })
     this.afterMs = afterMs
+    this.isAway = isAway
   }
 }
+
+/** Whether an error says something of the server alone, and nothing of the picture. */
+export const isServerAway = (error: unknown): boolean => error instanceof Passing && error.isAway
+
+const impatience: Patience = (ask) => ask()
+
+const awayOf = (error: unknown, host: string): Away | undefined =>
+  error instanceof Passing && error.isAway
+    ? { server: host, sentence: error.message, afterMs: error.afterMs }
+    : undefined
+
+/** No connection could be made, or it was lost. A name that is not known is not among them: it may be a slip. */
+const connectionErrors = new Set([
+  ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN'],
+  ...['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_SOCKET'],
+])
+/** Busy, or a proxy without a server behind it. */
+const awayStatuses = [429, 502, 503, 504]
 
 async function request(
   url: URL,
@@ -130,9 +196,7 @@ async function request(
     if (reason?.code === privateCode) throw intoPrivate(url.host)
     throw new Passing(
       `${url.host} cannot be reached (${reason?.code ?? reason?.message ?? cause.message}).`,
-      {
-        cause,
-      },
+      { isAway: connectionErrors.has(reason?.code ?? ''), cause },
     )
   })
 }
@@ -183,11 +247,21 @@ function checked(response: Response): Response {
     throw new RmbgError('INPUT_UNREADABLE', `${host} does not let anybody read it (HTTP ${status}).`, {
       hint: 'Its link may have expired, or it needs a user and password.',
     })
-  const seconds = Number(headers.get('retry-after') ?? Number.NaN)
-  const afterMs = Number.isNaN(seconds) ? 0 : Math.min(seconds * 1000, longestPauseMs)
+  const afterMs = afterOf(headers)
+  const wish = afterMs > 0 ? ` It asks to be left alone for ${Math.ceil(afterMs / 1000)} s.` : ''
   if (status === 408 || status === 429 || status >= 500)
-    throw new Passing(`${host} is busy or broken (HTTP ${status}).`, { afterMs })
+    throw new Passing(`${host} is busy or broken (HTTP ${status}).${wish}`, {
+      afterMs,
+      isAway: awayStatuses.includes(status),
+    })
   throw new RmbgError('INPUT_UNREADABLE', `${host} answers with HTTP ${status} instead of a picture.`)
+}
+
+/** Seconds, or a date (RFC 9110). */
+function afterOf(headers: Response['headers']): number {
+  const wish = headers.get('retry-after') ?? ''
+  const ms = /^\s*\d+\s*$/.test(wish) ? Number(wish) * 1000 : Date.parse(wish) - Date.now()
+  return Number.isNaN(ms) ? 0 : Math.max(0, ms)
 }
 
 async function* bodyOf({ body, headers }: Response, host: string): AsyncGenerator<Uint8Array> {
@@ -203,7 +277,10 @@ async function* bodyOf({ body, headers }: Response, host: string): AsyncGenerato
   } catch (cause) {
     if (cause instanceof RmbgError) throw cause
     const { code } = ((cause as Error).cause ?? cause) as NodeJS.ErrnoException
-    throw broken(host, `the connection broke off${code === undefined ? '' : ` (${code})`}`, cause)
+    throw broken(host, `the connection broke off${code === undefined ? '' : ` (${code})`}`, {
+      isAway: connectionErrors.has(code ?? ''),
+      cause,
+    })
   }
   if (expected !== null && received !== Number(expected))
     throw broken(host, `${received} of ${expected} bytes came`)
@@ -222,11 +299,8 @@ function digestsOf(headers: Response['headers']) {
   ]
 }
 
-const broken = (host: string, why: string, cause?: unknown): RmbgError =>
-  new RmbgError('INPUT_UNREADABLE', `${host} did not send all of it: ${why}.`, {
-    hint: 'Run the command again.',
-    cause,
-  })
+const broken = (host: string, why: string, options: PassingOptions = {}): Passing =>
+  new Passing(`${host} did not send all of it: ${why}.`, { hint: 'Run the command again.', ...options })
 
 const privateCode = 'ERR_PRIVATE_ADDRESS'
 const privateAddresses = new BlockList()

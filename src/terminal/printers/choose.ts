@@ -1,3 +1,4 @@
+import type { NoticeEvent } from '../../process/events.ts'
 import { errorEventText } from '../end.ts'
 import { describeError } from '../error-text.ts'
 import { linesPrinter } from './lines.ts'
@@ -10,6 +11,8 @@ import { terminalPrinter } from './terminal.ts'
 /** Everybody who listens to a run: one printer, and the log file where one is named. */
 export interface Listeners {
   tell: Printer
+  /** A person knows already what a notice says: from now on only the log gets it. */
+  isKnown(code: NoticeEvent['code']): void
   /** An error ended the run. A person is told of it by the command; programs and the log get an event. */
   fail(error: unknown): void
 }
@@ -24,11 +27,13 @@ export function listeners(
 ): Listeners {
   const path = options['log-file']
   const log = path === undefined ? undefined : openLogFile(path)
+  const known = new Set<NoticeEvent['code']>()
   return {
     tell: (event) => {
       log?.write(event)
-      print(event)
+      if (event.type !== 'notice' || !known.has(event.code)) print(event)
     },
+    isKnown: (code) => void known.add(code),
     fail: (error) => {
       log?.write({ type: 'error', ...describeError(error) })
       if (options.json) process.stdout.write(`${errorEventText(error)}\n`)

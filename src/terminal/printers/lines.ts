@@ -1,5 +1,3 @@
-import { isAbsolute, relative } from 'node:path'
-import pc from 'picocolors'
 import { sizeText } from '../../bytes.ts'
 import type { JobReview } from '../../database/jobs.ts'
 import type {
@@ -13,38 +11,54 @@ import type {
   StartEvent,
   SummaryEvent,
 } from '../../process/events.ts'
-import { workingDirectory } from '../../system/file-names.ts'
+import { messageColors } from '../colors.ts'
 import { plural } from '../plural.ts'
 import { printable } from '../printable.ts'
+import { wrapFor } from '../wrap.ts'
+import { placeOfCutouts } from './place.ts'
 import type { Printer, PrinterOptions } from './printer.ts'
 
 /** One plain line per image on stdout, for pipes, files and CI logs. */
 export function linesPrinter({ quiet, verbose }: PrinterOptions): Printer {
   let dryRun = false
-  let place: Place = {}
+  const place = placeOfCutouts()
   let leftOut = 0
   const toldQuietly: Printer = (event) => {
     if (event.type === 'image') printImage(event, { verbose, dryRun })
-    if (event.type === 'notice') process.stderr.write(`${noticeText(event)}\n`)
-    if (event.type === 'summary') process.stdout.write(summaryText(event, { place }))
+    if (event.type === 'notice') say(noticeText(event))
+    if (event.type === 'summary') process.stdout.write(summaryText(event, { place: place.text(event) }))
   }
   return (event) => {
-    if (event.type === 'start') [dryRun, place] = [event.dryRun, event]
+    place.note(event)
+    if (event.type === 'start') dryRun = event.dryRun
     if (event.type === 'notice' && event.code === 'kinds-left-out') leftOut += event.files
     if (quiet && !isToldQuietly(event)) return
     // The other phases take no time worth a line in a log.
-    if (event.type === 'phase' && event.phase === 'new-database') process.stderr.write(`${event.message}\n`)
-    if (event.type === 'start') process.stderr.write(`${startText(event, { verbose, leftOut })}\n`)
-    if (event.type === 'model') process.stderr.write(`${modelText(event)}\n`)
+    if (event.type === 'phase' && event.phase === 'new-database') say(event.message)
+    if (event.type === 'start') say(startText(event, { verbose, leftOut }), pathsOf(event))
+    if (event.type === 'model') say(modelText(event))
     toldQuietly(event)
   }
 }
+
+const say = (text: string, paths: readonly string[] = []): void =>
+  void process.stderr.write(`${wrapFor(process.stderr, text, paths)}\n`)
 
 /** What is told of with `--quiet`. */
 export function isToldQuietly(event: BatchEvent): boolean {
   if (event.type === 'image') return event.status === 'failed'
   if (event.type === 'notice') return event.important ?? false
   return event.type === 'summary' && event.failed > 0
+}
+
+/** The files that an event names. */
+export function pathsOf(event: BatchEvent): string[] {
+  if (event.type === 'start') return [event.store]
+  if (event.type === 'summary') return event.failures.map(({ input }) => input)
+  if (event.type !== 'image') return []
+  if (event.status === 'failed') return [event.input]
+  const outputs = [event.output, event.maskOutput].flatMap((output) => (output ? [output.path] : []))
+  return [event.input, ...outputs]
 }
 
 function printImage(event: ImageEvent, options: LineOptions): void {
@@ -60,13 +74,13 @@ export function startText(
   const { modelChoice } = event
   const others = leftOut > 0 ? ` (${leftOut} of other kinds left out)` : ''
   const lines = [
-    `${plural(event.images, 'image')}${others}, model ${printable(event.model)}${choiceText(event)}, to ${printable(event.store)}`,
+    `${plural(event.images, 'image')}${others}, model ${printable(event.model)}${choiceText(event)}, to ${printable(event.store)}, log in ${printable(event.database)}`,
   ]
   if (verbose) {
     if (modelChoice !== undefined && modelChoice.notInstalled.length > 0)
       lines.push(`better models, not installed: ${modelChoice.notInstalled.join(', ')}`)
     lines.push(
-      `run ${event.runId}, database ${printable(event.database)}`,
+      `run ${event.runId}`,
       `${event.concurrency} images at a time within ${sizeText(event.maxMemoryBytes)}`,
     )
   }
@@ -82,17 +96,22 @@ export const modelText = ({ model, provider }: ModelEvent): string =>
 
 /** An important notice stands out. */
 export const noticeText = ({ message, important }: NoticeEvent): string =>
-  important ? `${pc.bold(pc.yellow('NOTICE:'))} ${printable(message)}` : printable(message)
+  important
+    ? `${messageColors.bold(messageColors.yellow('NOTICE:'))} ${printable(message)}`
+    : printable(message)
 
 export interface LineOptions {
   verbose: boolean
   /** What a line tells of has not happened: it would. */
   dryRun: boolean
+  /** The cut-out goes to standard output. */
+  isPiped?: boolean
 }
 
-export function imageLine(event: ImageEvent, { verbose, dryRun }: LineOptions): string {
+export function imageLine(event: ImageEvent, options: LineOptions): string {
+  const { verbose, dryRun } = options
   const input = printable(event.input)
-  const output = outputText(event)
+  const output = outputText(event, options)
   switch (event.status) {
     case 'completed': {
       const destination = output || (event.processedPath === null ? '' : ` -> ${event.processedPath}`)
@@ -130,7 +149,9 @@ const restoredText = (dryRun: boolean): string =>
   dryRun ? ', would be restored from the store' : ', restored from the store'
 
 /** Where the local cut-out is; a file that was kept is not it. */
-function outputText(event: ImageEvent): string {
+function outputText(event: ImageEvent, { isPiped = false }: LineOptions): string {
+  const isOurs = event.status === 'skipped' && /^own-/.test(event.reason)
+  if (isPiped && event.status !== 'failed' && !isOurs) return ' -> standard output'
   if (event.status === 'failed' || event.output === undefined || isKept(event)) return ''
   return ` -> ${printable(event.output.path)}`
 }
@@ -174,11 +195,9 @@ export function failureLine(event: FailedEvent): string {
   return `failed     ${printable(event.input)}  ${printable(event.message)}${hint} [${event.code}]`
 }
 
-/** Where the local cut-outs are, if anywhere. */
-export type Place = Pick<StartEvent, 'output' | 'besideInputs'>
-
 export interface SummaryOptions {
-  place: Place
+  /** A sentence: where the cut-outs are; empty where there are none. */
+  place: string
   /** Failures to name, of those that the summary holds; all of them by default. */
   failuresNamed?: number
 }
@@ -190,7 +209,7 @@ export function summaryText(
 ): string {
   const lines = [countsText(event), ...failureTexts(event, failuresNamed)]
   if (event.kept > 0) lines.push(`Kept as they are: ${plural(event.kept, 'file')} in the output folder.`)
-  if (event.completed + event.skipped > event.ownCutouts && event.planned === 0) lines.push(placeText(place))
+  if (place !== '') lines.push(place)
   if (event.needReview > 0) {
     lines.push(
       `${plural(event.needReview, 'cut-out')} ${event.needReview === 1 ? 'needs' : 'need'} review. See why: rmbg query --needs-review`,
@@ -221,17 +240,4 @@ function failureTexts({ failed, failures }: SummaryEvent, failuresNamed: number)
     ...named.map(({ input, code, message }) => `  ${printable(input)}: ${printable(message)} [${code}]`),
     ...(others > 0 ? [`  and ${others} more: rmbg query --status failed`] : []),
   ]
-}
-
-function placeText({ output, besideInputs }: Place): string {
-  if (besideInputs) return 'The cut-outs are beside their pictures.'
-  return output === undefined
-    ? 'The cut-outs are in the store. To get them as files, run the same command with --output FOLDER.'
-    : `The cut-outs are in ${printable(shownFolder(output))}`
-}
-
-/** As a person would type it: from the working directory, where it is inside of that. */
-function shownFolder(path: string): string {
-  const shown = relative(workingDirectory(), path)
-  return shown === '' || shown.startsWith('..') || isAbsolute(shown) ? path : shown
 }

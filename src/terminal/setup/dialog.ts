@@ -7,9 +7,10 @@ import type { ResolvedSettings } from '../../settings/settings.ts'
 import { isAtHand, offerOptions, offersFor, reasonOf, type Use } from '../../setup/set-up.ts'
 import { exitStatus } from '../exit.ts'
 import { printable } from '../printable.ts'
+import { wrapFor } from '../wrap.ts'
 
 const screen = { output: process.stderr }
-const tell = (message: string) => process.stderr.write(`${printable(message)}\n`)
+const tell = (message: string) => process.stderr.write(`${wrapFor(process.stderr, printable(message))}\n`)
 
 /**
  * Asks, and ends the program as Ctrl-C does when somebody leaves a question that way.

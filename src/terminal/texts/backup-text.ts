@@ -2,7 +2,6 @@ import type { Manifest } from '../../backup/manifest.ts'
 import type { BackupResult } from '../../backup/take.ts'
 import type { VerifiedBackup } from '../../backup/verify.ts'
 import { sizeText } from '../../bytes.ts'
-import type { WalReport } from '../../database/health/wal.ts'
 import { plural } from '../plural.ts'
 import { printable } from '../printable.ts'
 import { table } from '../table.ts'
@@ -68,17 +67,3 @@ export const verifiedText = ({ backupId, damages, objectsRead }: VerifiedBackup)
       ? `${backupId} is intact: the dump and ${plural(objectsRead, 'object')} are as they were written.`
       : `${backupId} is damaged in ${plural(damages.length, 'place')}.`,
   ].join('\n')
-
-export function walText(report: WalReport): string {
-  const { walLevel, archiveMode, lastArchived, lastArchivedAgeSeconds: age, archived, failed } = report
-  return [
-    `${report.level.toUpperCase()}  wal_level ${walLevel}, archive_mode ${archiveMode}, ${archived} segments archived, ${failed} failures`,
-    ...(lastArchived === null
-      ? []
-      : [`last archived: ${lastArchived}, ${Math.round((age ?? 0) / 60)} minutes ago`]),
-    ...report.problems,
-    ...(report.settingsToAdd.length > 0
-      ? ['', 'For postgresql.conf (the folder on another disk, owned by postgres):', ...report.settingsToAdd]
-      : []),
-  ].join('\n')
-}

@@ -1,3 +1,4 @@
+import { embeddedDatabase } from '../../settings/database-place.ts'
 import type { SettingName, TracedSetting } from '../../settings/settings.ts'
 import { table } from '../table.ts'
 
@@ -15,6 +16,10 @@ export const maskedSecrets = (settings: readonly TracedSetting[]): TracedSetting
 
 /** A password may be in front of the host, or in the query string as libpq has it. */
 function maskedUrl(text: string): string {
+  if (text === embeddedDatabase) return text
+  const [, before = '', hosts = '', after = ''] = severalHosts.exec(text) ?? []
+  // URL knows one host.
+  if (hosts !== '') return maskedUrl(`${before}${oneHost}${after}`).replace(oneHost, hosts)
   if (!URL.canParse(text)) return mask
   const url = new URL(text)
   if (url.password !== '') url.password = mask
@@ -23,6 +28,9 @@ function maskedUrl(text: string): string {
   }
   return url.href
 }
+
+const severalHosts = /^(postgres(?:ql)?:\/\/(?:[^/]*@)?)([^/?@]*,[^/?@]*)([/?].*)?$/i
+const oneHost = 'several.hosts.invalid'
 
 export const configText = (settings: readonly TracedSetting[]): string =>
   table(

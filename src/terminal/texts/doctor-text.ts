@@ -1,12 +1,12 @@
-import pc from 'picocolors'
 import type { Finding, FindingLevel } from '../../doctor/finding.ts'
+import { outputColors as colors } from '../colors.ts'
 import { printable } from '../printable.ts'
 import { wrapped } from '../table.ts'
 
 const shown: Record<FindingLevel, string> = {
-  ok: pc.green('OK  '),
-  warn: pc.yellow('WARN'),
-  crit: pc.red('FAIL'),
+  ok: colors.green('OK  '),
+  warn: colors.yellow('WARN'),
+  crit: colors.red('FAIL'),
 }
 
 /** Columns before the sentences: the level, and the widest name. */

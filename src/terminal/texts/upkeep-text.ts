@@ -15,11 +15,11 @@ const changed = (left: number, what: string): string[] =>
     : []
 
 export function pruneText(figures: PruneFigures, { keepObjects }: { keepObjects: boolean }): string {
-  const { totalRows, leftovers } = figures
+  const { leftovers } = figures
   const rows = plannedRows(figures)
   const lines =
     rows === 0
-      ? [`Nothing to delete: none of ${plural(totalRows, 'job')} is old enough.`]
+      ? [`Nothing to delete: none of ${totalText(figures)} is old enough.`]
       : [...dueText(figures), objectsText(figures, keepObjects), ...backupsText(figures, keepObjects)]
   if (leftovers > 0) {
     lines.push(
@@ -29,13 +29,16 @@ export function pruneText(figures: PruneFigures, { keepObjects }: { keepObjects:
   return lines.join('\n')
 }
 
+const totalText = ({ totalRows, totalIsEstimate }: PruneFigures): string =>
+  `${totalIsEstimate ? 'about ' : ''}${plural(totalRows, 'job')}`
+
 function dueText(figures: PruneFigures): string[] {
   const kinds = Object.entries(figures.rows).flatMap(([kind, number]) =>
     number > 0 ? `${number} ${kind}` : [],
   )
   const [from, to] = [day(figures.oldest), day(figures.newest)]
   return [
-    `${plannedRows(figures)} of ${plural(figures.totalRows, 'job')} to delete: ${kinds.join(', ')}.`,
+    `${plannedRows(figures)} of ${totalText(figures)} to delete: ${kinds.join(', ')}.`,
     `Created ${from === to ? `on ${from}` : `from ${from} to ${to}`}.`,
   ]
 }

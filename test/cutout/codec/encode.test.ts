@@ -299,3 +299,51 @@ describe('metadata', () => {
     }
   })
 })
+
+describe('a shadow', () => {
+  const below = { x: 0, y: 0.25, blur: 0, strength: 0.5 } // 10 pixels down: the subject is 40 long
+  const shadow = (more: Partial<EncodeOptions> = {}, deep = false) =>
+    encodeCutout(cutout(deep), bare, { ...plain, shadow: below, ...more })
+
+  it('lies under the subject, black and partly transparent, and changes none of its opaque pixels', async () => {
+    const { bytes } = await shadow()
+    expect(await pixel(bytes, 50, 40)).toEqual([200, 20, 30, 255])
+    expect(await pixel(bytes, 50, 65)).toEqual([0, 0, 0, 128])
+    expect(await pixel(bytes, 50, 15)).toEqual([0, 0, 0, 0])
+    expect(await pixel(bytes, 50, 75)).toEqual([0, 0, 0, 0])
+  })
+
+  it('shows through where the subject is half transparent', async () => {
+    // Half of (200, 20, 30) over half of what a shadow of a quarter leaves: .5 + .5 * .25
+    const [red, , , alpha] = await pixel((await shadow()).bytes, 32, 40)
+    expect(Math.abs(alpha! - 255 * 0.625)).toBeLessThanOrEqual(1)
+    expect(Math.abs(red! - 200 * (0.5 / 0.625))).toBeLessThanOrEqual(1)
+  })
+
+  it('darkens its background', async () => {
+    const { bytes } = await shadow({ background: { color: [200, 200, 200] } })
+    expect(worst(await pixel(bytes, 50, 65), [100, 100, 100])).toBeLessThanOrEqual(1)
+    expect(await pixel(bytes, 5, 5)).toEqual([200, 200, 200])
+  })
+
+  it('is the same in 16 bits, and reaches into the padding', async () => {
+    const { bytes } = await shadow({ trim: true, padding: { pixels: 20 } }, true)
+    expect(await sharp(bytes).metadata()).toMatchObject({ width: 80, height: 80, depth: 'ushort' })
+    expect((await pixel(bytes, 40, 68))[3]).toBe(128)
+    expect((await pixel(bytes, 40, 71))[3]).toBe(0)
+  })
+
+  it('fades out with its blur, however wide', async () => {
+    for (const blur of [0.05, 0.25]) {
+      const { bytes } = await shadow({ shadow: { ...below, blur } })
+      const alphas = await Promise.all([62, 68, 74].map(async (y) => (await pixel(bytes, 50, y))[3]!))
+      expect(alphas, `${blur}`).toEqual([...alphas].sort((a, b) => b - a))
+      expect(alphas[0]! - alphas[2]!, `${blur}`).toBeGreaterThan(20)
+    }
+  })
+
+  it('may fall outside the canvas altogether', async () => {
+    const { bytes } = await shadow({ shadow: { x: -0.99, y: 0.99, blur: 0, strength: 1 } })
+    expect(await pixel(bytes, 50, 40)).toEqual([200, 20, 30, 255])
+  })
+})

@@ -7,47 +7,13 @@ import { colorsOf } from '../../../src/cutout/codec/heif-colors.ts'
 import { estimateBytes } from '../../../src/cutout/memory.ts'
 import type { CutoutRecipe } from '../../../src/cutout/options.ts'
 import { root } from '../../support/cli.ts'
+import { blue, expectColors, fromP3, green, grey, plain, quarters as quartersOf, red } from './quarters.ts'
 
 const file = (name: string) => readFile(join(root, 'test/cutout/codec/heic', `${name}.heic`))
 const limits = { maxPixels: 1e6, allowSvg: false }
 const header = async (name: string) => readHeader(await file(name), limits)
 
-/** Colors in the middle of the four quarters: left and right above, left and right below. */
-async function quarters(name: string, keepProfile = false) {
-  const { data, width, height, channels, ...rest } = await decode(await file(name), { depth: 8, keepProfile })
-  const at = (x: number, y: number) => [
-    ...data.subarray((y * width + x) * channels, (y * width + x + 1) * channels),
-  ]
-  const [left, right, top, bottom] = [width, height].flatMap((side) => [
-    Math.round(side / 4),
-    Math.round((side * 3) / 4),
-  ])
-  return {
-    colors: [at(left!, top!), at(right!, top!), at(left!, bottom!), at(right!, bottom!)],
-    ...{ width, height, channels, ...rest },
-  }
-}
-const expectColors = (found: number[][], wanted: number[][], tolerance: number) =>
-  found.forEach((color, index) => {
-    color.forEach((value, channel) => {
-      expect(Math.abs(value - wanted[index]![channel]!), `${found} ${wanted}`).toBeLessThanOrEqual(tolerance)
-    })
-  })
-
-const [red, green, blue, grey] = [
-  [200, 40, 30],
-  [30, 160, 60],
-  [40, 60, 190],
-  [128, 128, 128],
-]
-const plain = [red!, green!, blue!, grey!]
-/** The same numbers as Display P3 are these in sRGB, by the matrices of CSS Color 4 (clipped). */
-const fromP3 = [
-  [219, 0, 9],
-  [0, 163, 42],
-  [34, 62, 196],
-  [128, 128, 128],
-]
+const quarters = async (name: string, keepProfile = false) => quartersOf(await file(name), keepProfile)
 
 describe('a HEIC photo', () => {
   it('is known by its content, and needs memory for its decoder', async () => {
@@ -84,7 +50,7 @@ describe('a HEIC photo', () => {
     const { channels, colors } = await quarters('alpha')
     expect(channels).toBe(4)
     expect(colors.map((color) => color[3])).toEqual([255, 0, 255, 0])
-    expectColors([colors[0]!.slice(0, 3)], [red!], 6)
+    expectColors([colors[0]!.slice(0, 3)], [red], 6)
   })
 
   it('with 10 bits is read with them', async () => {
@@ -104,7 +70,7 @@ describe('a HEIC photo', () => {
     const { width, height, colors, metadata } = await quarters('rotated')
     expect([width, height]).toEqual([48, 64])
     // Clockwise: what was below on the left is above on the left.
-    expectColors(colors, [blue!, red!, grey!, green!], 6)
+    expectColors(colors, [blue, red, grey, green], 6)
     expect(metadata.exif?.toString('latin1')).toContain('anna')
   })
 

@@ -19,7 +19,7 @@ const due: PruneFigures = {
   before: {},
   rows: { completed: 3, failed: 0, abandoned: 0 },
   ...{ bytes: 5e6, oldest: '2026-01-02T03:04:05Z', newest: '2026-02-03T04:05:06Z' },
-  ...{ totalRows: 6, leftovers: 0, backups: [] },
+  ...{ totalRows: 6, totalIsEstimate: false, leftovers: 0, backups: [] },
 }
 
 it('a question names what there is, and no zero', () => {
