@@ -93,8 +93,10 @@ function isStatus(sql: postgres.Sql, status: string): Condition {
       return sql`j.status = 'processing'`
     case 'failed':
       return sql`j.status = 'failed'`
-    default:
+    case 'completed':
       return sql`j.status = 'completed'`
+    default:
+      return sql`false`
   }
 }
 
