@@ -61,7 +61,13 @@ export async function jobCondition(sql: postgres.Sql, filter: JobFilter): Promis
     const kib = Math.min(Math.floor(largerThanBytes / 1024), 2 ** 31 - 1) // the most that the column holds
     conditions.push(sql`j.file_size_kb > ${kib} and coalesce(j.source_size > ${largerThanBytes}, true)`)
   }
-  if (name !== undefined) conditions.push(sql`source_name(j.source_path) like ${likePattern(name)}`)
+  if (name !== undefined) {
+    // The index has the names of jobs that have ended; the others are few, and found by their status.
+    const pattern = likePattern(name)
+    conditions.push(sql`
+      (case when j.status in ('completed', 'failed') then source_name(j.source_path) end like ${pattern}
+        or ${hasStatus(sql, ['pending', 'processing'])} and source_name(j.source_path) like ${pattern})`)
+  }
   // The status is in the text of the query: the indexes over failures are partial.
   if (error !== undefined && Object.hasOwn(errorFamilies, error))
     conditions.push(sql`j.status = 'failed' and j.error_code = ${error}`)
@@ -71,11 +77,15 @@ export async function jobCondition(sql: postgres.Sql, filter: JobFilter): Promis
   return () => conditions.reduce((all, one) => sql`${all} and ${one}`, sql`true`)
 }
 
-/** One status is a literal in the query: the planner uses a partial index only where it sees the literal. */
 function hasStatus(sql: postgres.Sql, statuses: readonly string[]): Condition {
-  const [status, ...others] = statuses
-  if (status === undefined) return sql`true`
-  if (others.length > 0) return sql`j.status in ${sql(statuses)}`
+  if (statuses.length === 0) return sql`true`
+  return sql`(${statuses
+    .map((status) => isStatus(sql, status))
+    .reduce((before, one) => sql`${before} or ${one}`)})`
+}
+
+/** The status is a literal in the query: the planner uses a partial index only where it sees the literal. */
+function isStatus(sql: postgres.Sql, status: string): Condition {
   switch (status) {
     case 'pending':
       return sql`j.status = 'pending'`
@@ -83,8 +93,10 @@ function hasStatus(sql: postgres.Sql, statuses: readonly string[]): Condition {
       return sql`j.status = 'processing'`
     case 'failed':
       return sql`j.status = 'failed'`
-    default:
+    case 'completed':
       return sql`j.status = 'completed'`
+    default:
+      return sql`false`
   }
 }
 

@@ -1,8 +1,12 @@
-/** Table `image_process_jobs` as a run sees it: claim a job, complete it, fail it, and find what is done. */
+/**
+ * Table `image_process_jobs` as a run sees it: claim a job, complete it, fail it, and find what is done. All writing is
+ * done by functions of the database, in migrations/0030_job_functions.sql.
+ */
 import type postgres from 'postgres'
 import type { ErrorCode } from '../errors.ts'
 import { ownerIsDead } from '../system/owner.ts'
 import { withDatabase } from './errors.ts'
+import { gathered } from './gather.ts'
 import { type KeptKind, keptKinds, keptOriginal, kindsArray } from './kept.ts'
 import type { Run } from './leases.ts'
 import { one } from './rows.ts'
@@ -84,12 +88,22 @@ export async function findCompletedBySource(
       with wanted as (
         select * from jsonb_to_recordset(${sql.json(wanted)}) as w(index int, path text, size bigint, mtime bigint)
       )
-      select w.index, ${completedColumns(sql, sql`j`)}
+      select distinct on (w.index) w.index, ${completedColumns(sql, sql`j`)}
       from wanted w
-      join known_sources k on k.path_md5 = md5(w.path)::uuid and k.fingerprint = decode(${fingerprint}, 'hex')
-        and k.source_size = w.size and k.source_mtime_ns = w.mtime
-      join image_process_jobs j on j.job_id = k.job_id and j.status = 'completed'
-        and j.kept @> ${kindsArray(sql, keep)}`,
+      cross join lateral (
+        -- The file that a job was made of, and files whose content was found to be the same.
+        select o.job_id from image_process_jobs o
+        where source_key(o.source_path) = source_key(w.path) and o.source_path = w.path
+          and o.fingerprint = decode(${fingerprint}, 'hex') and o.source_size = w.size
+          and o.source_mtime_ns = w.mtime and o.status = 'completed'
+        union all
+        select k.job_id from known_sources k
+        where k.path_md5 = md5(w.path)::uuid and k.fingerprint = decode(${fingerprint}, 'hex')
+          and k.source_size = w.size and k.source_mtime_ns = w.mtime
+      ) f
+      join image_process_jobs j on j.job_id = f.job_id and j.status = 'completed'
+        and j.kept @> ${kindsArray(sql, keep)}
+      order by w.index, j.created_at desc`,
   )
   const found = new Map(rows.map((row) => [row.index, completedJob(row)]))
   return sources.map((_, index) => found.get(index))
@@ -106,6 +120,16 @@ export async function findCompletedJob(sql: postgres.Sql, jobId: string): Promis
 }
 
 /**
+ * Indexes over digests hold their first seven bytes: as long as the whole they would be three times as large, and each of
+ * their pages is written to the WAL when a job changes it.
+ */
+const isDigest = (
+  sql: postgres.Sql,
+  column: 'content_sha256' | 'processed_sha256' | 'mask_sha256',
+  digest: postgres.PendingQuery<postgres.Row[]>,
+) => sql`substr(j.${sql(column)}, 1, 7) = substr(${digest}, 1, 7) and j.${sql(column)} = ${digest}`
+
+/**
  * A job whose cut-out, byte for byte, has this content; it may have lost its objects since. What only looks like a
  * cut-out, because somebody has changed it, is none.
  *
@@ -115,7 +139,7 @@ export async function findJobOfCutout(sql: postgres.Sql, sha256: string): Promis
   const [row] = await withDatabase(
     () => sql`
       select ${completedColumns(sql, sql`j`)} from image_process_jobs j
-      where j.processed_sha256 = decode(${sha256}, 'hex') limit 1`,
+      where ${isDigest(sql, 'processed_sha256', sql`decode(${sha256}, 'hex')`)} limit 1`,
   )
   return row && completedJob(row)
 }
@@ -125,7 +149,7 @@ export async function findJobOfMask(sql: postgres.Sql, sha256: string): Promise<
   const [row] = await withDatabase(
     () => sql`
       select ${completedColumns(sql, sql`j`)} from image_process_jobs j
-      where j.mask_sha256 = decode(${sha256}, 'hex') limit 1`,
+      where ${isDigest(sql, 'mask_sha256', sql`decode(${sha256}, 'hex')`)} limit 1`,
   )
   return row && completedJob(row)
 }
@@ -135,14 +159,27 @@ export async function findJobOfFile(
   sql: postgres.Sql,
   sha256: string,
 ): Promise<{ job: CompletedJob; made: 'cut-out' | 'mask' } | undefined> {
-  const [row] = await withDatabase(
-    () => sql`
-      select ${completedColumns(sql, sql`j`)}, j.processed_sha256 = decode(${sha256}, 'hex') as "isCutout"
-      from image_process_jobs j
-      where j.processed_sha256 = decode(${sha256}, 'hex') or j.mask_sha256 = decode(${sha256}, 'hex') limit 1`,
-  )
+  const row = await jobsOfFiles(sql, sha256)
   return row && { job: completedJob(row), made: row.isCutout ? 'cut-out' : 'mask' }
 }
+
+const jobsOfFiles = gathered<string, postgres.Row | undefined>(async (sql, digests) => {
+  const rows = await withDatabase(
+    () => sql`
+      select w.place::float8 as place, ${completedColumns(sql, sql`j`)}, m."isCutout"
+      from jsonb_array_elements_text(${sql.json([...digests])}) with ordinality as w(digest, place)
+      cross join lateral (
+        (select j.job_id, true as "isCutout" from image_process_jobs j
+          where ${isDigest(sql, 'processed_sha256', sql`decode(w.digest, 'hex')`)} limit 1)
+        union all
+        (select j.job_id, false from image_process_jobs j
+          where ${isDigest(sql, 'mask_sha256', sql`decode(w.digest, 'hex')`)} limit 1)
+      ) m
+      join image_process_jobs j on j.job_id = m.job_id`,
+  )
+  // What is both is a cut-out first.
+  return digests.map((_, index) => rows.find(({ place }) => place === index + 1))
+})
 
 /** A completed job whose mask can be used for another cut-out. */
 export interface MaskedJob {
@@ -158,9 +195,9 @@ export interface MaskedJob {
   model: Record<string, postgres.JSONValue>
 }
 
-const maskedColumns = (sql: postgres.Sql) => sql`
+const maskedColumns = (sql: postgres.Sql, job: postgres.PendingQuery<postgres.Row[]>) => sql`
   job_id as "jobId", source_path as path, source_size::float8 as size, source_mtime_ns::text as "mtimeNs",
-  ${keptOriginal(sql, sql`image_process_jobs`)} as "originalPath", mask_path as "maskPath",
+  ${keptOriginal(sql, job)} as "originalPath", mask_path as "maskPath",
   encode(content_sha256, 'hex') as "contentSha256",
   encode(mask_sha256, 'hex') as "maskSha256", params -> 'model' as model`
 
@@ -174,7 +211,8 @@ function maskedJob(row: postgres.Row | undefined): MaskedJob | undefined {
 export async function findMaskedJob(sql: postgres.Sql, jobId: string): Promise<MaskedJob | undefined> {
   const [row] = await withDatabase(
     () => sql`
-      select ${maskedColumns(sql)} from image_process_jobs where job_id = ${jobId} and status = 'completed'`,
+      select ${maskedColumns(sql, sql`image_process_jobs`)} from image_process_jobs
+      where job_id = ${jobId} and status = 'completed'`,
   )
   return maskedJob(row)
 }
@@ -186,9 +224,12 @@ export async function findMaskedContent(
 ): Promise<(MaskedJob & { maskPath: string }) | undefined> {
   const [row] = await withDatabase(
     () => sql`
-      select ${maskedColumns(sql)} from image_process_jobs
-      where content_sha256 = decode(${contentSha256}, 'hex') and status = 'completed' and mask_path is not null
-      order by created_at desc limit 1`,
+      with masked as materialized (
+        select * from image_process_jobs j
+        where ${isDigest(sql, 'content_sha256', sql`decode(${contentSha256}, 'hex')`)}
+          and j.status = 'completed' and j.mask_path is not null
+      )
+      select ${maskedColumns(sql, sql`masked`)} from masked order by created_at desc limit 1`,
   )
   return maskedJob(row) as (MaskedJob & { maskPath: string }) | undefined
 }
@@ -233,11 +274,11 @@ export type Claim =
  * Gives this run the work on one content with one set of parameters, unless it is completed already (under any path)
  * or a live run holds it. What is claimed is a new job, the job of a run that died, or a job that failed before; an
  * old job keeps its id and counts one more attempt. Of any number of claims at the same moment exactly one wins; the
- * rules are in migrations/0009_claim_job.sql.
+ * rules are in migrations/0030_job_functions.sql.
  */
 export async function claimJob(sql: postgres.Sql, request: ClaimRequest): Promise<Claim> {
   const { source, run, originalPath, ...rest } = request
-  const sent = sql.json({
+  const question = {
     ...rest,
     runId: run.id,
     owner: run.owner,
@@ -246,43 +287,35 @@ export async function claimJob(sql: postgres.Sql, request: ClaimRequest): Promis
     sourceSize: source.size,
     sourceMtimeNs: String(source.mtimeNs),
     originalPath: originalPath(request.jobId, 1),
-  } as postgres.JSONValue)
-  const ask = async (gone: string | null) => {
-    const answers = await withDatabase(
-      () => sql`
-        select c.state, c.owner, c.claim_id as "claimId", (c.job).attempt, ${completedColumns(sql, sql`(c.job)`)},
-          s.original_path as "storedPath", s.original_bytes::float8 as "storedBytes"
-        from claim_job(${sent}, ${gone}) c
-        left join lateral (
-          select * from stored_original((c.job).content_sha256, (c.job).user_id) where c.state = 'claimed'
-        ) s on true`,
-    )
-    return one(answers)
   }
-  let answer = await ask(null)
-  if (answer.state === 'held' && ownerIsDead(answer.owner)) answer = await ask(answer.claimId)
+  let answer = await claims(sql, question)
+  if (answer.state === 'held' && ownerIsDead(answer.owner)) {
+    answer = await claims(sql, { ...question, gone: answer.claimId })
+  }
   const { state, jobId, attempt, owner } = answer
   if (state === 'held') return { state, jobId, owner }
   if (state === 'completed') return { state, job: completedJob(answer) }
-  if (answer.originalPath !== originalPath(jobId, attempt))
-    await correctOriginalPath(sql, request, { jobId, attempt })
+  const path = originalPath(jobId, attempt)
+  if (answer.originalPath !== path) {
+    await withDatabase(() => sql`select name_original(${jobId}, ${attempt}, ${run.id}, ${path})`)
+  }
   const { storedPath, storedBytes } = answer
   const stored = storedPath !== null && { stored: { key: storedPath, bytes: storedBytes } }
   return { state, jobId, attempt, ...stored }
 }
 
-/** The row of a job that is taken up again names the original of the attempt before. */
-async function correctOriginalPath(
-  sql: postgres.Sql,
-  { run, originalPath }: ClaimRequest,
-  { jobId, attempt }: { jobId: string; attempt: number },
-): Promise<void> {
-  await withDatabase(
+const claims = gathered<Record<string, unknown>, postgres.Row>((sql, requests) =>
+  withDatabase(
     () => sql`
-      update image_process_jobs set original_path = ${originalPath(jobId, attempt)}
-      where job_id = ${jobId} and attempt = ${attempt} and run_id = ${run.id} and status = 'processing'`,
-  )
-}
+      select c.state, c.owner, c.claim_id as "claimId", (c.job).attempt, ${completedColumns(sql, sql`(c.job)`)},
+        s.original_path as "storedPath", s.original_bytes::float8 as "storedBytes"
+      from claim_jobs(${sql.json(requests as postgres.JSONValue)}) c
+      left join lateral (
+        select * from stored_original((c.job).content_sha256, (c.job).user_id) where c.state = 'claimed'
+      ) s on true
+      order by c.request`,
+  ),
+)
 
 export interface Completion {
   jobId: string
@@ -316,51 +349,25 @@ export interface Completion {
  *   an own one and call it again
  */
 export async function completeJob(sql: postgres.Sql, completion: Completion): Promise<boolean> {
-  const { jobId, attempt, runId, sharesOriginal } = completion
   const kept = keptKinds.filter((kind) => completion[`${kind}Path`] !== null)
-  const rows = await withDatabase(
-    () => sql`
-      with lease as (
-        ${endLease(sql, completion, sharesOriginal ? sql`hold_original(${completion.originalPath}, held.content_sha256)` : sql`true`)}
-      ), job as (
-        update image_process_jobs j
-        set status = 'completed', completed_at = greatest(clock_timestamp(), created_at),
-          kept = ${kindsArray(sql, kept)},
-          original_path = coalesce(${completion.originalPath}, original_path), mask_path = ${completion.maskPath},
-          processed_path = ${completion.processedPath}, original_shared = ${sharesOriginal},
-          original_bytes = ${completion.originalBytes}, mask_bytes = ${completion.maskBytes},
-          processed_bytes = ${completion.processedBytes}, mask_sha256 = decode(${completion.maskSha256}, 'hex'),
-          processed_sha256 = decode(${completion.processedSha256}, 'hex'),
-          processing_time_ms = ${completion.processingTimeMs}, execution_provider = ${completion.executionProvider},
-          review = ${sql.json(completion.review)}, needs_review = ${completion.review.reasons.length > 0},
-          params = params || jsonb_build_object('provider', ${completion.executionProvider}::text)
-        from lease where j.job_id = lease.job_id
-        returning j.*
-      ), source as (
-        insert into known_sources (path_md5, fingerprint, source_size, source_mtime_ns, job_id)
-        select md5(source_path)::uuid, fingerprint, source_size, source_mtime_ns, job_id from job
-        on conflict (path_md5, fingerprint) do update
-        set source_size = excluded.source_size, source_mtime_ns = excluded.source_mtime_ns, job_id = excluded.job_id
-      )
-      select 1 from job
-      union all
-      -- The acknowledgement of an earlier try may have been lost on the way.
-      select 1 from image_process_jobs
-      where job_id = ${jobId} and attempt = ${attempt} and run_id = ${runId} and status = 'completed'`,
-  )
-  return rows.length > 0
+  // It may have to wait for a prune, and must hold nothing meanwhile.
+  if (completion.sharesOriginal) return one(await complete(sql, [{ ...completion, kept }]))
+  return completions(sql, { ...completion, kept })
 }
 
-/** Ends the lease of an attempt, if it still has one. Whoever deletes the lease has the job. */
-const endLease = (
+async function complete(
   sql: postgres.Sql,
-  { jobId, attempt, runId }: Pick<Completion, 'jobId' | 'attempt' | 'runId'>,
-  condition = sql`true`,
-) => sql`
-  delete from job_leases l using image_process_jobs held
-  where l.job_id = ${jobId} and l.run_id = ${runId} and held.job_id = l.job_id and held.attempt = ${attempt}
-    and ${condition}
-  returning l.job_id`
+  requests: readonly (Completion & { kept: KeptKind[] })[],
+): Promise<boolean[]> {
+  const rows = await withDatabase<{ isDone: boolean }>(
+    () => sql`
+      select is_done as "isDone" from complete_jobs(${sql.json(requests as unknown as postgres.JSONValue)})
+      order by completion`,
+  )
+  return rows.map(({ isDone }) => isDone)
+}
+
+const completions = gathered(complete)
 
 /**
  * Marks a claimed job as failed. A job that this attempt no longer holds is left alone.
@@ -371,24 +378,9 @@ export async function failJob(
   sql: postgres.Sql,
   failure: Pick<Completion, 'jobId' | 'attempt' | 'runId'> & { errorCode: ErrorCode; errorMessage: string },
 ): Promise<boolean> {
-  const { jobId, attempt, runId } = failure
-  const rows = await withDatabase(
-    () => sql`
-      with lease as (
-        ${endLease(sql, failure)}
-      ), job as (
-        update image_process_jobs j
-        set status = 'failed', error_code = ${failure.errorCode}, error_message = ${bounded(failure.errorMessage)}
-        from lease where j.job_id = lease.job_id
-        returning j.job_id
-      )
-      select 1 from job
-      union all
-      -- It has ended before: the acknowledgement may have been lost on the way.
-      select 1 from image_process_jobs
-      where job_id = ${jobId} and attempt = ${attempt} and run_id = ${runId} and status in ('completed', 'failed')`,
-  )
-  return rows.length > 0
+  const sent = { ...failure, errorMessage: bounded(failure.errorMessage) }
+  const rows = await withDatabase<{ ended: boolean }>(() => sql`select fail_job(${sql.json(sent)}) as ended`)
+  return one(rows).ended
 }
 
 export interface UnclaimedFailure {
@@ -411,44 +403,28 @@ export interface UnclaimedFailure {
  * @returns the id of the row
  */
 export async function recordFailure(sql: postgres.Sql, failure: UnclaimedFailure): Promise<string> {
-  const { source, fingerprint, run } = failure
-  const size = source.size ?? null
-  const mtimeNs = source.mtimeNs === undefined ? null : String(source.mtimeNs)
-  const message = bounded(failure.errorMessage)
-  const rows = await withDatabase(
-    () => sql`
-      with again as (
-        update image_process_jobs
-        set attempt = attempt + 1, run_id = ${run.id}, user_id = ${failure.userId}, source_size = ${size},
-          source_mtime_ns = ${mtimeNs}, error_code = ${failure.errorCode}, error_message = ${message}
-        where job_id = (
-          select job_id from image_process_jobs
-          where md5(source_path) = md5(${source.path}) and fingerprint = decode(${fingerprint}, 'hex')
-            and status = 'failed' and source_path = ${source.path}
-          order by created_at desc limit 1)
-          and status = 'failed'
-        returning job_id
-      ), made as (
-        insert into image_process_jobs as j (job_id, user_id, original_path, status, params, source_path, source_size,
-          source_mtime_ns, fingerprint, run_id, file_size_kb, error_code, error_message)
-        select ${failure.jobId}, ${failure.userId}, ${failure.originalPath(failure.jobId, 1)}, 'failed',
-          ${sql.json(failure.params as postgres.JSONValue)}, ${source.path}, ${size}::bigint, ${mtimeNs}::bigint,
-          decode(${fingerprint}, 'hex'), ${run.id}, ${size === null ? null : Math.ceil(size / 1024)}::integer,
-          ${failure.errorCode}, ${message}
-        where not exists (select from again)
-        on conflict (md5(source_path), fingerprint) where status = 'failed' and content_sha256 is null do update
-        set attempt = j.attempt + 1, run_id = excluded.run_id, user_id = excluded.user_id,
-          source_size = excluded.source_size, source_mtime_ns = excluded.source_mtime_ns,
-          error_code = excluded.error_code, error_message = excluded.error_message
-        returning job_id
-      )
-      select job_id from again union all select job_id from made`,
+  const { source, run, originalPath, jobId, ...rest } = failure
+  const sent = {
+    ...rest,
+    jobId,
+    runId: run.id,
+    originalPath: originalPath(jobId, 1),
+    sourcePath: wellFormed(source.path),
+    sourceSize: source.size ?? null,
+    sourceMtimeNs: source.mtimeNs === undefined ? null : String(source.mtimeNs),
+    errorMessage: bounded(failure.errorMessage),
+  }
+  const rows = await withDatabase<{ jobId: string }>(
+    () => sql`select record_failure(${sql.json(sent as postgres.JSONValue)}) as "jobId"`,
   )
-  return one(rows).job_id
+  return one(rows).jobId
 }
 
 /** One line that fits the column, without the NUL that PostgreSQL refuses in texts. */
 function bounded(sentence: string): string {
   const line = sentence.replaceAll(/\p{Cc}+/gu, ' ')
-  return line.length > 1000 ? `${line.slice(0, 999)}…` : line
+  return wellFormed(line.length > 1000 ? `${line.slice(0, 999)}…` : line)
 }
+
+/** Without halves of characters, which JSON lets through and PostgreSQL refuses in it. */
+const wellFormed = (text: string): string => text.replaceAll(/\p{Cs}/gu, '\uFFFD')

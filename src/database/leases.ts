@@ -16,14 +16,13 @@ export interface Run {
 
 /** The heartbeat of a run: renews all its leases at once. */
 export async function renewLeases(sql: postgres.Sql, { id, leaseMs }: Run): Promise<void> {
-  await sql`
-    update job_leases set lease_until = clock_timestamp() + ${leaseMs} * interval '1 millisecond'
-    where run_id = ${id}`
+  await sql`select renew_leases(${id}, ${leaseMs})`
 }
 
 /** Lets go of what a run did not finish: the jobs are pending again, and any run may claim them. */
-export const releaseJobs = (sql: postgres.Sql, runId: string): Promise<void> =>
-  releaseWhere(sql, () => sql`run_id = ${runId}`)
+export async function releaseJobs(sql: postgres.Sql, runId: string): Promise<void> {
+  await withDatabase(() => sql`select release_jobs(${runId})`)
+}
 
 /** No run ever takes a lease for longer: one that lasts so long was given by a wrong clock. */
 const absurdLeaseMs = 24 * 60 * 60 * 1000
@@ -37,19 +36,7 @@ export async function releaseJobsOfTheDead(sql: postgres.Sql): Promise<void> {
   const dead = owners
     .map(({ owner }) => owner)
     .filter((owner) => ownerIsDead(owner) || ownerIsOfEarlierBoot(owner))
-  await releaseWhere(
-    sql,
-    () => sql`
-      owner in (select jsonb_array_elements_text(${sql.json(dead)}))
-      or lease_until > clock_timestamp() + ${absurdLeaseMs} * interval '1 millisecond'`,
-  )
-}
-
-async function releaseWhere(sql: postgres.Sql, isReleased: () => postgres.PendingQuery<postgres.Row[]>) {
   await withDatabase(
-    () => sql`
-      with lease as (delete from job_leases where ${isReleased()} returning job_id)
-      update image_process_jobs j set status = 'pending' from lease
-      where j.job_id = lease.job_id and j.status = 'processing'`,
+    () => sql`select release_jobs_of(${sql.json(dead)}, ${absurdLeaseMs} * interval '1 millisecond')`,
   )
 }

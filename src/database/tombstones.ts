@@ -178,7 +178,8 @@ const storedBytes = (sql: postgres.Sql) => sql`
 const staying = (sql: postgres.Sql, stays: postgres.PendingQuery<postgres.Row[]>) => sql`
   case when j.status = 'completed' and 'original' = any (j.kept) and not j.original_shared and exists (
     select from (select j.content_sha256 as content, j.original_path as key) original
-    join image_process_jobs j on j.content_sha256 = original.content and j.original_path = original.key
+    join image_process_jobs j on substr(j.content_sha256, 1, 7) = substr(original.content, 1, 7)
+      and j.content_sha256 = original.content and j.original_path = original.key
     where j.status = 'completed' and j.original_shared and ${stays}
   ) then coalesce(j.original_bytes, 0) else 0 end`
 

@@ -323,6 +323,22 @@ onBothDatabases('the end of a job', (database) => {
     expect(failed.error_message.length).toBe(1000)
   })
 
+  it('failed with halves of characters in its path and sentence is logged all the same', async () => {
+    const failure = (path: string) => ({
+      ...request(),
+      source: { path },
+      errorCode: 'INPUT_EMPTY' as const,
+      errorMessage: `${'x'.repeat(998)}😀 is cut in two`,
+    })
+    const jobId = await recordFailure(
+      database().sql,
+      failure(`/photos/${randomBytes(4).toString('hex')}\uD800.jpg`),
+    )
+    const { source_path, error_message } = await row(database(), jobId)
+    expect(source_path).toMatch(/\uFFFD\.jpg$/)
+    expect(error_message).toMatch(/x\uFFFD…$/)
+  })
+
   it("released by an interrupted run is pending and anybody's", async () => {
     const wanted = request()
     const jobId = await claimed(database(), wanted)
@@ -341,6 +357,41 @@ onBothDatabases('the end of a job', (database) => {
     await expect(
       database().sql`update image_process_jobs set status = 'completed' where job_id = ${jobId}`,
     ).rejects.toThrow('completed_is_whole')
+  })
+})
+
+onBothDatabases('ten jobs at once', (database) => {
+  it('are claimed and completed in a few statements, each once, and what is wrong with one fails that one', async () => {
+    const { sql } = database()
+    const run = someRun()
+    const wanted = Array.from({ length: 10 }, () => request({ run }))
+    const twice = { ...wanted[3]!, jobId: uuidv7() }
+    const claims = await Promise.all([...wanted, twice].map((each) => claimJob(sql, each)))
+    expect(claims.map(({ state }) => state)).toEqual([...Array(10).fill('claimed'), 'held'])
+    const done = await Promise.allSettled(
+      wanted.map(({ jobId }, place) =>
+        completeJob(sql, { ...completion(jobId, run), ...(place === 5 && { maskSha256: 'no hex' }) }),
+      ),
+    )
+    expect(done.map(({ status }) => status)).toEqual(
+      wanted.map((_, place) => (place === 5 ? 'rejected' : 'fulfilled')),
+    )
+    const statuses = await sql`select status from image_process_jobs where run_id = ${run.id} order by job_id`
+    expect(statuses.filter(({ status }) => status === 'completed')).toHaveLength(9)
+    expect(await completeJob(sql, completion(wanted[5]!.jobId, run))).toBe(true)
+  })
+
+  it('of which some were taken over are told so one by one', async () => {
+    const { sql } = database()
+    const run = someRun({ leaseMs: -1 })
+    const wanted = Array.from({ length: 10 }, () => request({ run }))
+    await Promise.all(wanted.map((each) => claimJob(sql, each)))
+    const other = someRun()
+    await Promise.all(
+      wanted.slice(0, 5).map((each) => claimJob(sql, { ...each, jobId: uuidv7(), run: other })),
+    )
+    const done = await Promise.all(wanted.map(({ jobId }) => completeJob(sql, completion(jobId, run))))
+    expect(done).toEqual([...Array(5).fill(false), ...Array(5).fill(true)])
   })
 })
 

@@ -2,14 +2,16 @@
  * Every query a user can trigger has an index that serves it: PostgreSQL counts what it reads for one, and the plan
  * it makes is its own affair.
  */
+import type postgres from 'postgres'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { connectServer } from '../../src/database/connect.ts'
 import type { Database } from '../../src/database/contract.ts'
 import type { JobFilter } from '../../src/database/filters.ts'
-import { findJobOfCutout } from '../../src/database/jobs.ts'
+import { findCompletedBySource, findJobOfFile } from '../../src/database/jobs.ts'
 import { dueJobs, logSize, retireJobs } from '../../src/database/tombstones.ts'
 import { usageBy } from '../../src/database/usage.ts'
 import { queryJobs } from '../../src/jobs/pages.ts'
+import { objectKinds } from '../../src/store/contract.ts'
 import { fill } from '../bench/database/fill.ts'
 import { describeWith, freshDatabase } from '../support/servers.ts'
 
@@ -64,13 +66,16 @@ describeWith('RMBG_TEST_DATABASE_URL')(`of ${rows} jobs`, () => {
     ['failed', { statuses: ['failed'] }],
     ['pending', { statuses: ['pending'] }],
     ['processing', { statuses: ['processing'] }],
+    ['whatever has not ended', { statuses: ['pending', 'processing'] }],
     ['a period', { since: { ago: '200 days' }, until: { ago: '100 days' } }],
     ['a common tag', { tags: ['spring'] }],
     ['a rare tag', { tags: ['outdoor-499'] }],
     ['a fuzzy tag', { tagLike: 'outdor-49' }],
     ['parameters of no job', { params: { format: 'bmp' } }],
+    ['parameters of few jobs', { params: { quality: 77 } }],
     ['large files', { largerThanBytes: 18_000_000 }],
     ['a name', { name: 'IMG_55555*' }],
+    ['the name of a job in work', { name: 'IMG_55555*', statuses: ['processing'] }],
     ['an error code', { error: 'MODEL_CRASHED' }],
     ['words of an error', { error: 'no such words' }],
     ['review', { needsReview: true }],
@@ -85,15 +90,67 @@ describeWith('RMBG_TEST_DATABASE_URL')(`of ${rows} jobs`, () => {
     expectFew(await readBy('image_process_jobs', () => queryJobs(database.sql, filter, next)))
   })
 
-  it('a cut-out is known by its content without reading all, and so is a file that is none', async () => {
+  it('a cut-out and a mask are known by their content without reading all, and so is a file that is neither', async () => {
     const { sql } = database
     const [made] = await sql`
-      select encode(processed_sha256, 'hex') as sha256 from image_process_jobs where processed_sha256 is not null limit 1`
-    for (const sha256 of [made!.sha256 as string, '0'.repeat(64)]) {
-      const { scans, rows } = await readBy('image_process_jobs', () => findJobOfCutout(sql, sha256))
+      select encode(processed_sha256, 'hex') as cutout, encode(mask_sha256, 'hex') as mask from image_process_jobs
+      where processed_sha256 is not null limit 1`
+    const files: [string, { made: string } | undefined][] = [
+      [made!.cutout as string, { made: 'cut-out' }],
+      [made!.mask as string, { made: 'mask' }],
+      ['0'.repeat(64), undefined],
+    ]
+    for (const [sha256, expected] of files) {
+      const { scans, rows } = await readBy('image_process_jobs', async () => {
+        const found = await findJobOfFile(sql, sha256)
+        if (expected === undefined) expect(found).toBeUndefined()
+        else expect(found).toMatchObject(expected)
+      })
       expect(scans).toBe(0)
-      expect(rows).toBeLessThanOrEqual(2)
+      expect(rows).toBeLessThanOrEqual(4)
     }
+  })
+
+  it('500 files are known by path, size and time in one look each', async () => {
+    const { sql } = database
+    const found = await sql`
+      select source_path as path, source_size::float8 as size, source_mtime_ns::text as mtime,
+        encode(fingerprint, 'hex') as fingerprint
+      from image_process_jobs where status = 'completed' order by job_id limit 500`
+    const sources = found.map(({ path, size, mtime }) => ({ path, size, mtimeNs: BigInt(mtime) }))
+    const work = { fingerprint: found[0]!.fingerprint as string, keep: objectKinds }
+    const { scans, rows } = await readBy('image_process_jobs', async () => {
+      expect(await findCompletedBySource(sql, work, sources)).not.toContain(undefined)
+    })
+    expect(scans).toBe(0)
+    expect(rows).toBeLessThan(500 * 5)
+  })
+
+  it.each<[string, (sql: postgres.Sql) => PromiseLike<unknown>]>([
+    ['open jobs', (sql) => sql`select * from image_process_jobs where status = 'pending'`],
+    [
+      "a user's last ten",
+      (sql) =>
+        sql`select * from image_process_jobs where user_id = 'user-12' order by created_at desc limit 10`,
+    ],
+    [
+      'counts by day',
+      (sql) => sql`
+        select date_trunc('day', created_at), count(*) from image_process_jobs
+        where created_at > now() - interval '2 days' group by 1`,
+    ],
+    [
+      'what was completed long ago',
+      (sql) => sql`
+        select * from image_process_jobs where status = 'completed' and completed_at < now() - interval '364 days'`,
+    ],
+    [
+      'contained parameters',
+      (sql) => sql`select * from image_process_jobs where params @> '{"quality": 77}'`,
+    ],
+    ['large files', (sql) => sql`select * from image_process_jobs where file_size_kb > 18000`],
+  ])("the design's own question is answered from an index: %s", async (_, ask) => {
+    expectFew(await readBy('image_process_jobs', async () => ask(database.sql)))
   })
 
   it('what every user keeps by --keep-last is found in one walk over their jobs, for a plan and for its batches', async () => {

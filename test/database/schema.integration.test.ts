@@ -42,16 +42,33 @@ const design: Record<string, string[]> = {
   ],
 }
 
-const designIndexes = [
-  'CREATE INDEX image_process_jobs_status_idx ON image_process_jobs USING btree (status)',
-  'CREATE INDEX image_process_jobs_user_id_idx ON image_process_jobs USING btree (user_id)',
-  'CREATE INDEX image_process_jobs_created_at_idx ON image_process_jobs USING btree (created_at)',
-  "CREATE INDEX image_process_jobs_completed_at_idx ON image_process_jobs USING btree (completed_at) WHERE ((status)::text = 'completed'::text)",
-  'CREATE INDEX image_process_jobs_user_id_created_at_idx ON image_process_jobs USING btree (user_id, created_at)',
-  'CREATE INDEX image_process_jobs_params_idx ON image_process_jobs USING gin (params)',
-  'CREATE INDEX image_process_jobs_large_idx ON image_process_jobs USING btree (((file_size_kb > 4096)))',
-  'CREATE INDEX tags_name_trgm_idx ON tags USING gin (name gin_trgm_ops)',
-]
+/** The indexes of the design, each with those that serve what it serves: several are parts of wider ones. */
+const designIndexes: Record<string, string[]> = {
+  '(status)': [
+    "CREATE INDEX image_process_jobs_pending_idx ON image_process_jobs USING btree (created_at, job_id) WHERE ((status)::text = 'pending'::text)",
+    "CREATE INDEX image_process_jobs_processing_idx ON image_process_jobs USING btree (created_at, job_id) WHERE ((status)::text = 'processing'::text)",
+    "CREATE INDEX image_process_jobs_failed_idx ON image_process_jobs USING btree (created_at, job_id) WHERE ((status)::text = 'failed'::text)",
+    "CREATE INDEX image_process_jobs_completed_at_idx ON image_process_jobs USING btree (completed_at) WHERE ((status)::text = 'completed'::text)",
+  ],
+  '(user_id), and (user_id, created_at)': [
+    'CREATE INDEX image_process_jobs_user_keyset_idx ON image_process_jobs USING btree (user_id, created_at, job_id)',
+  ],
+  '(created_at)': [
+    'CREATE INDEX image_process_jobs_keyset_idx ON image_process_jobs USING btree (created_at, job_id)',
+  ],
+  "(completed_at) where status = 'completed'": [
+    "CREATE INDEX image_process_jobs_completed_at_idx ON image_process_jobs USING btree (completed_at) WHERE ((status)::text = 'completed'::text)",
+  ],
+  'gin (params)': [
+    'CREATE INDEX image_process_jobs_contained_params_idx ON image_process_jobs USING gin (params jsonb_path_ops)',
+  ],
+  '(file_size_kb > 4096)': [
+    'CREATE INDEX image_process_jobs_file_size_kb_idx ON image_process_jobs USING btree (file_size_kb)',
+  ],
+  'gin (name gin_trgm_ops) on tags': [
+    'CREATE INDEX tags_name_trgm_idx ON tags USING gin (name gin_trgm_ops)',
+  ],
+}
 
 async function columns({ sql }: Database): Promise<Record<string, string[]>> {
   const rows = await sql`
@@ -92,8 +109,11 @@ onBothDatabases('the schema', (database) => {
     }
   })
 
-  it('has every index and extension of the design', async () => {
-    expect(await lines(database(), 'indexes')).toEqual(expect.arrayContaining(designIndexes))
+  it('has every extension of the design, and every index or one that covers it', async () => {
+    const indexes = await lines(database(), 'indexes')
+    for (const [index, served] of Object.entries(designIndexes)) {
+      expect(indexes, index).toEqual(expect.arrayContaining(served))
+    }
     expect(await lines(database(), 'extensions')).toEqual(['pg_trgm', 'pgcrypto'])
   })
 
@@ -128,17 +148,28 @@ onBothDatabases('the schema', (database) => {
       order by 1`
     expect(functions.map(({ name }) => name)).toEqual([
       'claim_job(request jsonb, gone uuid)',
+      'claim_jobs(requests jsonb)',
+      'complete_jobs(completions jsonb)',
+      'fail_job(failure jsonb)',
       'fold_usage()',
       'hold_original(key text, content bytea)',
+      'jobs_naming(key text, content bytea)',
       'latency_bucket(ms integer)',
       'model_name(params jsonb)',
+      'name_original(job uuid, of_attempt integer, run uuid, path text)',
+      'note_changed_usage()',
       'note_deleted_usage()',
-      'note_job_usage()',
+      'note_new_usage()',
       'note_tag_usage()',
       'note_usage(job image_process_jobs, times integer, only_tag text)',
       'pass_on_deleted_originals()',
       'pass_on_failed_original()',
       'pass_original_on(key text, content bytea)',
+      'record_failure(failure jsonb)',
+      'release_jobs(run uuid)',
+      'release_jobs_of(owners jsonb, longest interval)',
+      'renew_leases(run uuid, lease_ms double precision)',
+      'source_key(path text)',
       'source_name(path text)',
       'stored_original(content bytea, owner text)',
       'usage_of(job image_process_jobs)',

@@ -2,15 +2,14 @@
 import type postgres from 'postgres'
 import { connectServer } from '../../../src/database/connect.ts'
 import { ownTables } from '../../../src/database/indexes.ts'
-import { applyMigrations, shippedMigrations } from '../../../src/database/migrate.ts'
+import { applyMigrations } from '../../../src/database/migrate.ts'
 
 const users = 5000
 const days = 365
-/** The first migration after which jobs note their usage: the ones before it make the tables to fill. */
-const firstOfUsage = '0011_usage'
 
 /**
- * Indexes are built after the rows are there, and the rollup by the migration that fills it: minutes instead of hours.
+ * The rows are what the program itself leaves: the same columns, parameters and review figures of the same length.
+ * Indexes are built after the rows are there, and the rollup is counted once: minutes instead of hours.
  *
  * @param url of an empty database
  */
@@ -18,9 +17,7 @@ export async function fill(url: string, rows: number, tell: (what: string) => vo
   const database = connectServer(url, { maxConnections: 1 })
   const { sql } = database
   try {
-    const shipped = await shippedMigrations()
-    const before = shipped.filter(({ name }) => name < firstOfUsage)
-    await applyMigrations(database, { shipped: before })
+    await applyMigrations(database, { onApplied: tell })
     const indexes = await sql<{ name: string; definition: string }[]>`
       select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as definition
       from pg_index where indrelid in ('image_process_jobs'::regclass, 'image_tags'::regclass) and not indisunique`
@@ -35,13 +32,15 @@ export async function fill(url: string, rows: number, tell: (what: string) => vo
       tell(`${Math.min(from + step, rows)} of ${rows} jobs`)
     }
     await insertTags(sql)
-    tell('tags')
+    await insertLeases(sql)
+    await insertSources(sql)
+    tell('tags, leases and known files')
     await sql`set session_replication_role = origin`
     for (const { name, definition } of indexes) {
       await sql.unsafe(definition)
       tell(name)
     }
-    await applyMigrations(database, { shipped, onApplied: tell })
+    await countUsage(sql)
     for (const table of ownTables) await sql`vacuum (analyze) ${sql(table)}`
     tell('vacuum and analyze')
   } finally {
@@ -61,7 +60,7 @@ async function insertUsers(sql: postgres.Sql): Promise<void> {
     from generate_series(0, 499) n`
 }
 
-/** 96 % completed, 3.5 % failed, the rest unfinished; the third power of a random number makes the skew. */
+/** 96 % completed, 3.9 % failed, the rest unfinished; the third power of a random number makes the skew. */
 async function insertJobs(sql: postgres.Sql, from: number, count: number, rows: number): Promise<void> {
   await sql`
     insert into image_process_jobs (job_id, user_id, original_path, mask_path, processed_path, status, created_at,
@@ -69,30 +68,40 @@ async function insertJobs(sql: postgres.Sql, from: number, count: number, rows: 
       source_size, source_mtime_ns, content_sha256, fingerprint, run_id, started_at, error_code, execution_provider,
       original_bytes, mask_bytes, processed_bytes, mask_sha256, processed_sha256, review, needs_review)
     select id, 'user-' || floor(${users} * r1 * r1 * r1),
-      'original/' || to_char(at, 'YYYY/MM/DD/') || id || '.jpg',
-      case when done then 'mask/' || to_char(at, 'YYYY/MM/DD/') || id || '.png' end,
-      case when done then 'processed/' || to_char(at, 'YYYY/MM/DD/') || id || '.png' end,
+      'original/' || to_char(at, 'YYYY/MM/DD/') || id || '-1.jpg',
+      case when done then 'mask/' || to_char(at, 'YYYY/MM/DD/') || id || '-1.png' end,
+      case when done then 'processed/' || to_char(at, 'YYYY/MM/DD/') || id || '-1.' || format end,
       status, at, case when done then at + ms * interval '1 millisecond' end, case when done then ms end,
       1000 + (r2 * 4000)::int, 800 + (r2 * 3000)::int, kb,
-      jsonb_build_object('model', jsonb_build_object('name', (array['rmbg-2.0', 'silhouette', 'birefnet'])[
-        case when r3 < 0.9 then 1 when r3 < 0.99 then 2 else 3 end], 'inputSize', jsonb_build_array(1024, 1024)),
-        'format', case when r2 < 0.05 then 'webp' else 'png' end, 'refine', true, 'threshold', round(r3::numeric, 3)),
+      jsonb_build_object('model', jsonb_build_object('name', model, 'guided', true,
+          'sha256', encode(sha256(model::bytea), 'hex'), 'inputSize', '{"width": 1024, "height": 1024}'::jsonb,
+          'activation', 'none', 'normalisation', '{"std": [1, 1, 1], "mean": [0.5, 0.5, 0.5]}'::jsonb),
+        'format', format, 'refine', true, 'keepHiddenColor', false)
+        || case when format = 'webp' then jsonb_build_object('quality', 1 + floor(100 * r1)::int) else '{}' end
+        || case when done then '{"provider": "cpu"}'::jsonb else '{}' end,
       case when status = 'failed' then (array['The file is empty.', 'The picture is damaged: premature end of JPEG image.',
         'The image needs more memory than the budget.'])[1 + (n % 3)] end,
       '/data/catalogue/' || (n / 10000) || '/IMG_' || n || case when r2 < 0.01 then '-hero' else '' end || '.jpg',
-      kb * 1024, n, sha256(n::text::bytea), sha256('parameters'), id, at,
+      kb * 1024, 1700000000000000000 + n, case when status <> 'failed' or n % 3 = 1 then sha256(n::text::bytea) end,
+      sha256('parameters'), id, at,
       case when status = 'failed' then (array['INPUT_EMPTY', 'INPUT_CORRUPT', 'MEMORY_BUDGET'])[1 + (n % 3)] end,
       case when done then 'cpu' end, case when done then kb * 1024 end, case when done then kb * 50 end,
       case when done then kb * 900 end, case when done then sha256(n::text::bytea || 'm') end,
       case when done then sha256(n::text::bytea || 'p') end,
-      case when done then jsonb_build_object('reasons', '[]'::jsonb) end, case when done then r3 > 0.98 end
+      case when done then jsonb_build_object('holes', 0, 'islands', 1, 'touches', '[]'::jsonb,
+        'reasons', case when r3 > 0.98 then '["small-subject"]'::jsonb else '[]' end,
+        'haloScore', round(r1::numeric, 4), 'softShare', round(r2::numeric, 4), 'expectedIou', round(r3::numeric, 2),
+        'subjectArea', round(r2::numeric, 4)) end,
+      case when done then r3 > 0.98 end
     from (
       select *, status = 'completed' as done, (200 * exp(2 * r2 * r3 + r1))::int as ms, (50 * exp(6 * r2 * r3))::int as kb,
+        case when r2 < 0.05 then 'webp' else 'png' end as format,
+        (array['rmbg-2.0', 'silhouette', 'birefnet'])[case when r3 < 0.9 then 1 when r3 < 0.99 then 2 else 3 end] as model,
         (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7' || substr(md5(n::text), 1, 3)
           || '8' || substr(md5(n::text), 4, 15))::uuid as id
       from (
         select n, random() as r1, random() as r2, random() as r3,
-          case when random() < 0.96 then 'completed' when random() < 0.9 then 'failed' else 'pending' end as status,
+          case when random() < 0.96 then 'completed' when random() < 0.98 then 'failed' else 'pending' end as status,
           now() - ${days} * interval '1 day' * (1 - n::float8 / ${rows}) - interval '1 hour' as at
         from generate_series(${from}::int, ${from + count - 1}::int) n offset 0
       ) drawn offset 0
@@ -109,4 +118,36 @@ async function insertTags(sql: postgres.Sql): Promise<void> {
     select job_id, 1 + floor(500 * power(random(), 5))::int from image_process_jobs
     where status = 'completed' and random() < 0.5
     on conflict do nothing`
+}
+
+/** A few runs were killed and not yet followed by another. */
+async function insertLeases(sql: postgres.Sql): Promise<void> {
+  await sql`
+    with killed as (
+      update image_process_jobs set status = 'processing'
+      where job_id in (select job_id from image_process_jobs where status = 'pending' order by created_at desc limit 20)
+      returning job_id, run_id, started_at
+    )
+    insert into job_leases (job_id, run_id, claim_id, owner, lease_until)
+    select job_id, run_id, job_id, 'host/0/0 1 1', started_at + interval '1 minute' from killed`
+}
+
+/** One file in twenty has a copy elsewhere, by which the job is known as well. */
+async function insertSources(sql: postgres.Sql): Promise<void> {
+  await sql`
+    insert into known_sources (path_md5, fingerprint, source_size, source_mtime_ns, job_id)
+    select md5(source_path || ' copy')::uuid, fingerprint, source_size, source_mtime_ns, job_id
+    from image_process_jobs where status = 'completed' and source_mtime_ns % 20 = 0`
+}
+
+/** What the jobs would have noted as they ended. */
+async function countUsage(sql: postgres.Sql): Promise<void> {
+  await sql`
+    insert into usage_changes (dimension, stat_date, value, completed_jobs, failed_jobs, review_jobs, timed_jobs,
+      sum_processing_time_ms, bucket, original_bytes, mask_bytes, processed_bytes)
+    select u.dimension, u.stat_date, u.value, sum(u.completed), sum(u.failed), sum(u.review), sum(u.timed), sum(u.ms),
+      u.bucket, sum(u.original_bytes), sum(u.mask_bytes), sum(u.processed_bytes)
+    from image_process_jobs j, usage_of(j) u
+    group by u.dimension, u.stat_date, u.value, u.bucket`
+  await sql`select fold_usage()`
 }

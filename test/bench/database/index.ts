@@ -1,4 +1,4 @@
-/** `npm run bench:database -- fill|queries|prune|backup`: see test/bench/README.md. */
+/** `npm run bench:database -- fill|queries|cost|prune|backup`: see test/bench/README.md. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { connectServer, ensureDatabase } from '../../../src/database/connect.ts'
 import { table } from '../../../src/terminal/table.ts'
 import { timeBackup } from './backup.ts'
+import { measureCost } from './cost.ts'
 import { fill } from './fill.ts'
 import { timePrune } from './prune.ts'
 import { timeQueries } from './queries.ts'
@@ -15,6 +16,8 @@ const { values, positionals } = parseArgs({
   options: {
     rows: { type: 'string', default: '10000000' },
     prune: { type: 'string', default: '1000000' },
+    jobs: { type: 'string', default: '20000' },
+    'at-once': { type: 'string', default: '10' },
     database: { type: 'string', default: 'rmbg_bench' },
     'no-restore': { type: 'boolean', default: false },
   },
@@ -47,6 +50,24 @@ switch (what) {
     await keep('database-queries', rows)
     break
   }
+  case 'cost': {
+    const jobs = Number(values.jobs)
+    const result = await measureCost(url, { jobs, atOnce: Number(values['at-once']) })
+    const { roundTrips, jobsPerSecond, walPages, cpuMs } = result
+    console.log(
+      table(
+        ['WAL BYTES', 'WHOLE PAGES', 'SERVER MS', 'ROUND TRIPS', 'JOBS/S', 'STORED', 'GROWN'],
+        [
+          [
+            ...[result.walBytes.toFixed(0), walPages?.toFixed(2), cpuMs?.toFixed(2), roundTrips.toFixed(2)],
+            ...[jobsPerSecond.toFixed(0), result.storedBytes.toFixed(0), result.grownBytes.toFixed(0)],
+          ],
+        ],
+      ),
+    )
+    await keep(`database-cost-${values.rows}`, result)
+    break
+  }
   case 'prune': {
     const result = await timePrune(url, Number(values.prune))
     console.log(`${result.pruned} jobs pruned in ${result.pruneSeconds.toFixed(0)} s`)
@@ -74,7 +95,7 @@ switch (what) {
     break
   }
   default:
-    throw new Error(`"${what}" is not fill, queries, prune or backup.`)
+    throw new Error(`"${what}" is not fill, queries, cost, prune or backup.`)
 }
 
 /** What was measured, with where, for whoever wants to compare. */

@@ -1,14 +1,12 @@
 /** What a writer feels of a prune: the same claims and completions, alone and while jobs are deleted. */
-import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { v7 as uuidv7 } from 'uuid'
 import { connectServer } from '../../../src/database/connect.ts'
-import { claimJob, completeJob } from '../../../src/database/jobs.ts'
 import { directoryStore } from '../../../src/store/directory.ts'
-import { objectKey } from '../../../src/store/keys.ts'
 import { planPrune } from '../../../src/upkeep/prune.ts'
+import { newImage, processImage } from './work.ts'
 
 export interface PruneTimes {
   phase: string
@@ -30,40 +28,8 @@ async function write(url: string, signal: AbortSignal): Promise<number[]> {
   const times: number[] = []
   const run = { id: uuidv7(), owner: 'bench', leaseMs: 60_000 }
   while (!signal.aborted) {
-    const sha256 = () => randomBytes(32).toString('hex')
-    const contentSha256 = sha256()
     const startedAt = performance.now()
-    const claim = await claimJob(sql, {
-      jobId: uuidv7(),
-      source: { path: `/bench/${contentSha256}.jpg`, size: 1000, mtimeNs: 1n },
-      contentSha256,
-      fingerprint: sha256(),
-      params: { model: { name: 'rmbg-2.0' } },
-      keep: [],
-      userId: 'bench',
-      originalPath: (id, attempt) => objectKey('original', id, attempt, 'jpg'),
-      imageWidth: 100,
-      imageHeight: 100,
-      fileSizeKb: 1,
-      run,
-      force: false,
-    })
-    if (claim.state !== 'claimed') throw new Error(claim.state)
-    const { jobId } = claim
-    await completeJob(sql, {
-      jobId,
-      runId: run.id,
-      attempt: 1,
-      originalPath: objectKey('original', jobId, 1, 'jpg'),
-      sharesOriginal: false,
-      maskPath: objectKey('mask', jobId, 1, 'png'),
-      processedPath: objectKey('processed', jobId, 1, 'png'),
-      ...{ originalBytes: 1000, maskBytes: 100, processedBytes: 900 },
-      ...{ maskSha256: sha256(), processedSha256: sha256() },
-      processingTimeMs: 500,
-      executionProvider: 'cpu',
-      review: { reasons: [] },
-    })
+    await processImage(sql, newImage(times.length, run, 'bench'))
     times.push(performance.now() - startedAt)
   }
   await close()

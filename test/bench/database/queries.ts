@@ -71,7 +71,7 @@ export async function timeQueries(sql: postgres.Sql): Promise<Timed[]> {
     ['query --tag-like', { tagLike: 'sprng' }],
     ['query --param (most jobs)', { params: { model: { name: 'rmbg-2.0' } } }],
     ['query --param (1 %)', { params: { model: { name: 'birefnet' } } }],
-    ['query --param (1 in 1000)', { params: { threshold: 0.123 } }],
+    ['query --param (1 in 2000)', { params: { quality: 77 } }],
     ['query --param (none)', { params: { format: 'bmp' } }],
     ['query --larger-than 1MB', { largerThanBytes: 1_000_000 }],
     ['query --larger-than 15MB', { largerThanBytes: 15_000_000 }],
