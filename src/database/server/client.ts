@@ -1,7 +1,9 @@
 /** A client of postgres.js for a server, through sockets of ours. */
 import type { Duplex } from 'node:stream'
 import postgres from 'postgres'
+import { connectionIsLost, databaseError } from '../errors.ts'
 import { one } from '../rows.ts'
+import { withSession } from '../session.ts'
 import { type Chooser, hostChooser, type State } from './choose.ts'
 import { passwordFor } from './password.ts'
 import type { Server } from './resolve.ts'
@@ -42,7 +44,7 @@ function clientOf(
 ): postgres.Sql {
   const sockets = socketMaker(server, chooser)
   const { user, database, session } = server
-  return withoutVariables(
+  const sql = withoutVariables(
     () =>
       postgres({
         // Of sentences alone: the sockets are ours.
@@ -69,7 +71,22 @@ function clientOf(
         connection: session,
       } as unknown as postgres.Options<Record<string, never>>) as postgres.Sql,
   )
+  return Object.assign(sql, { begin: beginner(sql) })
 }
+
+/** A transaction on a connection of its own: that of postgres.js 3.4.9 never begins with one statement at a time. */
+const beginner = (sql: postgres.Sql) => (ask: (session: postgres.Sql) => Promise<unknown>) =>
+  withSession(sql, async (session) => {
+    await session`begin`
+    try {
+      const answer = await ask(session)
+      await session`commit`
+      return answer
+    } catch (cause) {
+      if (!connectionIsLost(databaseError(cause))) await session`rollback`
+      throw cause
+    }
+  })
 
 /** postgres.js 3.4.9 reads this variable whatever it is given, takes no `any`, and tries one host for ever. */
 function withoutVariables<T>(make: () => T): T {
