@@ -91,6 +91,19 @@ describe('a connection that the server closes during the login', () => {
     expect(connections()).toBeLessThan(90)
   })
 
+  it('is told in the words of the server that answers the request for TLS with an error', async () => {
+    setDatabasePatience(patience({ forMs: 0 }))
+    const fields = 'SFATAL\0C53300\0Msorry, too many clients already\0\0'
+    const head = Buffer.from([...Buffer.from('E'), 0, 0, 0, fields.length + 4])
+    const { port } = await startServer((socket) => {
+      socket.once('data', () => socket.end(Buffer.concat([head, Buffer.from(fields)])))
+    })
+    const sql = connect(`postgres://u:p@127.0.0.1:${port}/x`)
+    await expect(withDatabase(() => sql`select 1`)).rejects.toMatchObject({
+      message: `The database server at 127.0.0.1:${port} has no connection left to give.`,
+    })
+  })
+
   it('costs no try where it is refused', async () => {
     setDatabasePatience(patience({ forMs: 0 }))
     const sql = connect('postgres://u:p@127.0.0.1:9/x')

@@ -61,11 +61,9 @@ const failure = (code: string, message: string): Error => Object.assign(new Erro
 async function encrypted(socket: Socket, host: Host, use: Tls['use'], tls: Tls): Promise<Socket> {
   if (use === 'never' || use === 'avoided') return socket
   if (!tls.direct) {
-    const answer = await firstAnswer(socket)
-    if (answer !== 'S') {
-      if (use === 'preferred') return socket
-      throw failure(withoutTls, 'it speaks no TLS, and sslmode asks for it')
-    }
+    const isSpoken = await speaksTls(socket)
+    if (!isSpoken && use === 'preferred') return socket
+    if (!isSpoken) throw failure(withoutTls, 'it speaks no TLS, and sslmode asks for it')
   }
   const secure = connectTls({ socket, ...tlsOptions(host, tls) })
   try {
@@ -79,27 +77,33 @@ async function encrypted(socket: Socket, host: Host, use: Tls['use'], tls: Tls):
 }
 
 /**
- * Asks whether the server speaks TLS: S or N. An error in its place is left in the socket: where TLS is only preferred,
- * the login finds it there.
+ * Asks whether the server speaks TLS.
+ *
+ * @throws what it says instead, such as that it takes no more connections
  */
-async function firstAnswer(socket: Socket): Promise<'S' | 'N' | 'E'> {
-  const ended = new AbortController()
+async function speaksTls(socket: Socket): Promise<boolean> {
   const early = () =>
     socket.destroy(failure('CONNECTION_CLOSED', 'it closed the connection during the login'))
   socket.once('end', early)
   socket.write(sslRequest)
   try {
-    const [chunk] = (await once(socket, 'data', { signal: ended.signal })) as [Buffer]
+    const [chunk] = (await once(socket, 'data')) as [Buffer]
     const answer = chunk.toString('latin1', 0, 1)
     // More than one byte cannot be the server's: somebody put it before the encrypted ones (CVE-2021-23222).
-    if ((answer === 'S' || answer === 'N') && chunk.length === 1) return answer
-    if (answer !== 'E') throw failure('CONNECTION_CLOSED', 'it does not answer as PostgreSQL does')
-    socket.pause()
-    socket.unshift(chunk)
-    return 'E'
+    if ((answer === 'S' || answer === 'N') && chunk.length === 1) return answer === 'S'
+    throw answer === 'E'
+      ? saidError(chunk)
+      : failure('CONNECTION_CLOSED', 'it does not answer as PostgreSQL does')
   } finally {
     socket.removeListener('end', early)
   }
+}
+
+/** PostgreSQL: Message Formats, ErrorResponse: fields of a letter and a text each. */
+function saidError(chunk: Buffer): Error {
+  const fields = chunk.toString('utf8', 5).split('\0')
+  const field = (letter: string) => fields.find((each) => each.startsWith(letter))?.slice(1)
+  return failure(field('C') ?? 'CONNECTION_CLOSED', field('M') ?? 'it answered with an error')
 }
 
 /**
