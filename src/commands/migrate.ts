@@ -1,8 +1,9 @@
-import * as Flags from '@oclif/core/flags'
+import type { Roles } from '../database/grants.ts'
 import type { MigrationPlan } from '../database/migrate.ts'
 import type { MigrationEffect } from '../database/migration-effects.ts'
 import { BaseCommand, type Frame } from '../terminal/command.ts'
 import { exitStatus } from '../terminal/exit.ts'
+import { grantAsAsked, type MigrateFlags, migrateFlags } from '../terminal/migrate-flags.ts'
 import { effectsText } from '../terminal/texts/migrate-text.ts'
 
 export interface MigrateResult {
@@ -11,6 +12,8 @@ export interface MigrateResult {
   pending: string[]
   /** With --dry-run on a server: what they will block, and for about how long. */
   effects?: MigrationEffect[]
+  /** Roles that were given rights, or would be, with --dry-run. */
+  granted?: Roles
 }
 
 export default class Migrate extends BaseCommand {
@@ -23,25 +26,10 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
     '<%= config.bin %> migrate',
     '<%= config.bin %> migrate --status',
     '<%= config.bin %> migrate --patience 5m',
+    '<%= config.bin %> migrate --grant-writer app --grant-reader dashboards',
   ]
   static override enableJsonFlag = true
-  static override flags = {
-    status: Flags.boolean({
-      default: false,
-      description: 'only show what is applied and pending',
-      exclusive: ['dry-run'],
-    }),
-    'dry-run': Flags.boolean({
-      default: false,
-      description: 'print the SQL that would run, and what it will block; write nothing',
-    }),
-    wait: Flags.integer({
-      min: 0,
-      helpValue: 'SECONDS',
-      description: 'the same as --patience, in seconds',
-      exclusive: ['patience'],
-    }),
-  }
+  static override flags = migrateFlags
 
   async run(): Promise<MigrateResult> {
     const { flags } = await this.parse(Migrate)
@@ -50,7 +38,7 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
     return this.withContext((frame) => this.#migrate(frame, flags), { flags: patience, namesDatabase: true })
   }
 
-  async #migrate({ context }: Frame, flags: { status: boolean; 'dry-run': boolean }): Promise<MigrateResult> {
+  async #migrate({ context }: Frame, flags: MigrateFlags): Promise<MigrateResult> {
     const onlyLooks = flags.status || flags['dry-run']
     const { applyMigrations, planMigrations, shippedMigrations } = await import('../database/migrate.ts')
     if (onlyLooks && !(await context.databaseExists())) {
@@ -64,7 +52,8 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
       const { migrationEffects } = await import('../database/migration-effects.ts')
       const isInUse = flags['dry-run'] && database.kind === 'server' // whoever migrates an embedded one has it alone
       const effects = isInUse ? await migrationEffects(database.sql, plan.pending) : undefined
-      return this.#show(location, plan, flags, effects)
+      const shown = this.#show(location, plan, flags, effects)
+      return { ...shown, ...(await grantAsAsked(database, flags, plan.pending.length, this)) }
     }
     const done = await applyMigrations(database, {
       onApplied: (name) => this.log(`applied  ${name}`),
@@ -74,7 +63,8 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
     this.logToStderr(
       done.length > 0 ? 'The database is up to date.' : 'Nothing to do: the database is up to date.',
     )
-    return { database: location, applied: [...plan.applied, ...done], pending: [] }
+    const granted = await grantAsAsked(database, flags, done.length, this)
+    return { database: location, applied: [...plan.applied, ...done], pending: [], ...granted }
   }
 
   #show(

@@ -7,6 +7,7 @@ import type { Dump, Lock, LockName, ScratchRoom, ServerDatabase } from './contra
 import { createDatabase, type DatabaseLocale, localeOf } from './database-locale.ts'
 import { databaseError, withDatabase } from './errors.ts'
 import { ensureSurroundings } from './extensions.ts'
+import { closeFunctions } from './grants.ts'
 import { localDataFolder } from './indexes.ts'
 import { takeLock } from './locks.ts'
 import { lockMigrations } from './migration-lock.ts'
@@ -180,7 +181,8 @@ async function restore(
   if (format === 'plain') {
     const extensions = [...(names.get('EXTENSION') ?? [])].map((name) => ({ name, schema: 'public' }))
     await ensureSurroundings(sql, { schemas: [], extensions })
-    return restorePlain(sql, await open())
+    await restorePlain(sql, await open())
+    return closeFunctions(sql)
   }
   if (needs) await ensureSurroundings(sql, needs)
   const server = one(
@@ -194,6 +196,7 @@ async function restore(
     serverMajor,
     choose: (list) => chosenEntries(list, { names, grants, ownOnly: needs !== undefined }),
   })
+  await closeFunctions(sql)
 }
 
 const scratchPrefix = 'rmbg_drill_'

@@ -1,5 +1,6 @@
 /** What `process` and `watch` have in common: settings become a recipe, and drivers become services. */
 import type { Context } from '../context.ts'
+import { assertMayRun } from '../database/grants.ts'
 import type { BatchServices } from '../process/contract.ts'
 import { formatFor } from '../process/destination.ts'
 import type { PhaseEvent } from '../process/events.ts'
@@ -57,6 +58,7 @@ export async function openBatchServices(
   if (!flags['dry-run']) await store.check(stop.signal)
   print(await databasePhase(context))
   const database = await context.database()
+  if (database.kind === 'server' && !flags['dry-run']) await assertMayRun(database.sql)
   // Cut-outs from masks are new objects too.
   // Without a terminal, --take-over is the answer itself.
   const yes = flags.yes || undefined

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
@@ -6,7 +6,6 @@ import { connectServer } from '../../src/database/connect.ts'
 import type { Database } from '../../src/database/contract.ts'
 import {
   type ClaimRequest,
-  type Completion,
   claimJob,
   completeJob,
   failJob,
@@ -17,63 +16,17 @@ import {
   findMaskedJob,
   recordFailure,
 } from '../../src/database/jobs.ts'
-import { type Run, releaseJobs, renewLeases } from '../../src/database/leases.ts'
+import { releaseJobs, renewLeases } from '../../src/database/leases.ts'
 import { applyMigrations } from '../../src/database/migrate.ts'
 import { neededOriginals } from '../../src/database/shared-originals.ts'
 import { tagJobs } from '../../src/database/tags.ts'
 import { upsertUser } from '../../src/database/users.ts'
 import { objectKinds } from '../../src/store/contract.ts'
 import { processOwner } from '../../src/system/owner.ts'
+import { completion, request, sha256, someRun } from '../support/claims.ts'
 import { describeWith, freshDatabase } from '../support/servers.ts'
 import { onBothDatabases } from './databases.ts'
 import { startProxy } from './proxy.ts'
-
-const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
-const someRun = (changes: Partial<Run> = {}): Run => ({
-  id: uuidv7(),
-  owner: processOwner(),
-  leaseMs: 60_000,
-  ...changes,
-})
-
-/** A claim of a file nobody else knows. */
-function request(changes: Partial<ClaimRequest> = {}): ClaimRequest {
-  const name = randomBytes(8).toString('hex')
-  return {
-    jobId: uuidv7(),
-    source: { path: `/photos/${name}.jpg`, size: 1000, mtimeNs: 1_700_000_000_123_456_789n },
-    contentSha256: sha256(name),
-    fingerprint: sha256('parameters'),
-    params: { model: { name: 'backdrop' } },
-    keep: objectKinds,
-    userId: 'anna',
-    originalPath: (id, attempt) => `original/${id}-${attempt}.jpg`,
-    imageWidth: 4,
-    imageHeight: 3,
-    fileSizeKb: 1,
-    run: someRun(),
-    force: false,
-    ...changes,
-  }
-}
-
-const completion = (jobId: string, run: Run, attempt = 1): Completion => ({
-  jobId,
-  attempt,
-  runId: run.id,
-  originalPath: `original/${jobId}-${attempt}.jpg`,
-  maskPath: `mask/${jobId}-${attempt}.png`,
-  processedPath: `processed/${jobId}-${attempt}.png`,
-  sharesOriginal: false,
-  originalBytes: 1000,
-  maskBytes: 100,
-  processedBytes: 500,
-  maskSha256: sha256('mask'),
-  processedSha256: sha256('processed'),
-  processingTimeMs: 12,
-  executionProvider: 'cpu',
-  review: { subjectArea: 0.4, reasons: [] },
-})
 
 async function row(database: Database, jobId: string) {
   const [found] = await database.sql`select * from image_process_jobs where job_id = ${jobId}`
