@@ -2,8 +2,6 @@
 import { Counter, Gauge, Histogram, type OpenMetricsContentType, Registry } from 'prom-client'
 import type { ImageEvent } from '../process/events.ts'
 
-export type Metrics = ReturnType<typeof openMetrics>
-
 /** @param load how many pictures are in work and waiting, now */
 export function openMetrics(load: () => { inWork: number; waiting: number }) {
   const registry = new Registry<OpenMetricsContentType>()

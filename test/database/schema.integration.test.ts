@@ -152,6 +152,7 @@ onBothDatabases('the schema', (database) => {
       'complete_jobs(completions jsonb)',
       'fail_job(failure jsonb)',
       'fold_usage()',
+      'grants_for(role_name name, writes boolean)',
       'hold_original(key text, content bytea)',
       'jobs_naming(key text, content bytea)',
       'latency_bucket(ms integer)',
