@@ -1,7 +1,7 @@
 // Adds up the reports of both test runs: summary.js "CHECK..." "FAILED_CHECK..." FAILED_RUN REPORT...
 // A test that one run skips and another runs counts once; those that no run ran are named, and those that failed
 // come last with their messages: of a long log, its end is what people get to see.
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 
 const [checks, failedChecks] = process.argv.slice(2, 4).map((names) => names.split(' ').filter(Boolean))

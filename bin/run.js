@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import '../dist/system/engine.js' // before everything else
 import '../dist/system/home.js' // before the libraries
 import { availableParallelism } from 'node:os'
 import { flush } from '@oclif/core/flush'

@@ -19,6 +19,8 @@ export default class Health extends BaseCommand {
     `Prints one line for each check, and what to do where something is wrong. UNKNOWN means that your role may not see a figure, or that it cannot be trusted. --suggest prints settings for postgresql.conf instead, and ends with 0.
 
 Exit status, that of the worst check: ${exitStatus.done} OK, ${exitStatus.healthWarn} WARN, ${exitStatus.healthCrit} CRIT (also when the database does not answer), ${exitStatus.healthUnknown} UNKNOWN. With --monitor: 0, 1, 2 and 3, as Nagios and its relatives expect.`
+  static override usage =
+    'health [--output FILE] [--openmetrics | --monitor | --suggest] [--warn NAME=VALUE] [--crit NAME=VALUE] [--json]'
   static override examples = [
     '<%= config.bin %> health',
     '<%= config.bin %> health --monitor --warn connections=90% --crit query=off',

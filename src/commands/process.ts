@@ -43,7 +43,7 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
   async run(): Promise<void> {
     const { flags, argv } = await this.parse(Process, guardSuffix(this.argv))
     const isPiped = flags.output === '-'
-    const print = this.listen(listeners(flags))
+    const print = this.listen(await listeners(flags))
     await this.withContext(
       async (frame) => {
         if (await offerBetterModel(flags, frame)) this.alreadyTold('model-chosen')

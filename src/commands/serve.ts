@@ -28,7 +28,7 @@ Exit status: ${exitStatus.done} ended by Ctrl-C or SIGTERM, ${exitStatus.unexpec
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Serve)
-    const print = this.listen(listeners(flags, flags.json ? undefined : linesPrinter(flags)))
+    const print = this.listen(await listeners(flags, flags.json ? undefined : linesPrinter(flags)))
     await this.withContext((frame) => this.#serve(frame, flags, print), {
       flags,
       onStop: 'pictures in work are finished first',

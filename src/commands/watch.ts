@@ -35,7 +35,7 @@ Exit status: ${exitStatus.done} ended by Ctrl-C or SIGTERM, ${exitStatus.unexpec
 
   async run(): Promise<void> {
     const { flags, argv } = await this.parse(Watch)
-    const print = this.listen(listeners(flags, flags.json ? undefined : newsPrinter(flags)))
+    const print = this.listen(await listeners(flags, flags.json ? undefined : newsPrinter(flags)))
     await this.withContext((frame) => this.#watch(frame, argv as string[], flags, print), {
       flags,
       onStop: 'images in work are finished first',

@@ -35,16 +35,18 @@ export async function prepareCluster(folder: string, { migrated }: { migrated: b
   const unfinished = join(folder, 'cluster.new')
   await rm(unfinished, { recursive: true, force: true })
   await mkdir(unfinished, { mode: 0o700 })
-  if (!(migrated && (await unpackCluster(unfinished, pgliteVersion))))
-    await (await openCluster(unfinished, { onlyAsked: false })).close()
+  const unpacked = migrated ? await unpackCluster(unfinished, pgliteVersion) : undefined
+  if (!unpacked) await (await openCluster(unfinished, { onlyAsked: false })).close()
   await chmod(unfinished, 0o700)
   await syncTree(unfinished)
   await failPoint('database:made')
   const versionFile = join(folder, 'pglite-version')
   await writeFile(versionFile, `${pgliteVersion}\n`, { mode: 0o600 })
   await sync(versionFile)
+  await forgetMigrated(folder) // of a cluster that is gone
   await rename(unfinished, clusterIn(folder))
   await sync(folder)
+  if (unpacked?.lacks === 0) await noteMigrated(folder)
 }
 
 async function checkVersion(folder: string): Promise<void> {

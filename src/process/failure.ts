@@ -8,7 +8,7 @@ import { shownPath } from '../system/file-names.ts'
 import type { Batch, Image } from './contract.ts'
 import type { FailedEvent } from './events.ts'
 import { isServerAway } from './inputs/web.ts'
-import { removeOwn } from './leftovers.ts'
+import { neededIn, removeOwn } from './leftovers.ts'
 import type { Uploads } from './uploads.ts'
 
 /** What has to be ended when something goes wrong with an image. */
@@ -42,7 +42,7 @@ export async function fail(
       ...{ jobId, attempt, runId: batch.run.id, errorCode, errorMessage },
     })
     await failPoint('process:failed')
-    if (!isOurs) await removeOwn(batch.store, uploads)
+    if (!isOurs) await removeOwn(batch.store, uploads, neededIn(batch))
     return failedEvent(shown, error, jobId)
   }
   const recorded = await recordUnclaimed(batch, image, error)

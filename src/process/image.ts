@@ -17,7 +17,6 @@ import {
   type JobReview,
   type MaskedJob,
 } from '../database/jobs.ts'
-import { neededOriginals } from '../database/shared-originals.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import type { MatteModel } from '../model/contract.ts'
@@ -28,7 +27,7 @@ import { sha256Of } from '../system/sha256.ts'
 import type { Batch, Image, Outcome, ReadableImage } from './contract.ts'
 import type { CompletedEvent, FailedEvent, Stages } from './events.ts'
 import { type Begun, fail, failedEvent, imageFailure, isCutShort } from './failure.ts'
-import { removeEarlier, removeOwn } from './leftovers.ts'
+import { neededIn, removeEarlier, removeOwn } from './leftovers.ts'
 import { hasLocalFiles, isFileLost, placeFiles } from './local-files.ts'
 import { skip, skipOwnFile } from './skip.ts'
 import { reusableOriginal } from './stored-original.ts'
@@ -121,9 +120,7 @@ async function claim(batch: Batch, picture: Picture, begun: Begun) {
   if (claimed.state !== 'claimed') return claimed
   begun.job = claimed
   await failPoint('process:claimed')
-  begun.tidied = removeEarlier(batch.store, claimed, (originals) =>
-    neededOriginals(batch.database.sql, originals),
-  )
+  begun.tidied = removeEarlier(batch.store, claimed, neededIn(batch))
   await batch.tag([claimed.jobId])
   await failPoint('process:tagged')
   const spent = { read, database: lap() }
@@ -207,7 +204,7 @@ async function complete(batch: Batch, work: ClaimedWork, made: Made, stored: Sto
   }
   if (!isOurs) {
     // Another run took this one for dead and the job with it, or the job was pruned.
-    await removeOwn(batch.store, work.begun.uploads)
+    await removeOwn(batch.store, work.begun.uploads, neededIn(batch))
     return 'held'
   }
   await failPoint('process:completed')

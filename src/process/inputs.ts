@@ -2,7 +2,6 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename, dirname, extname, isAbsolute, relative, resolve, sep } from 'node:path'
 import type { Readable } from 'node:stream'
-import fastGlob from 'fast-glob'
 import { validate as isUuid } from 'uuid'
 import { RmbgError } from '../errors.ts'
 import { isText, shownPath, systemPath, unshownPath } from '../system/file-names.ts'
@@ -273,6 +272,7 @@ async function inFolder(path: string, { options: { cwd, ignore }, leftOut }: Col
 async function matched(pattern: string, { options: { cwd, ignore }, leftOut }: Collection): Promise<Found> {
   // On Windows people type backslashes, which would escape characters in a glob.
   const glob = process.platform === 'win32' ? pattern.replaceAll('\\', '/') : pattern
+  const { default: fastGlob } = await import('fast-glob')
   const [task] = fastGlob.generateTasks([glob], { cwd })
   return { base: resolve(cwd, task?.base ?? '.'), files: await searchGlob(glob, { cwd, ignore, leftOut }) }
 }

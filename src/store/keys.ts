@@ -55,6 +55,13 @@ export function keyParts(key: string): KeyParts | undefined {
   return { kind, jobId, attempt: Number(attempt), extension }
 }
 
+/** Those of these keys that are of originals, each with the job under whose id it is. */
+export const originalsAmong = (keys: readonly string[]): { key: string; jobId: string }[] =>
+  keys.flatMap((key) => {
+    const parts = keyParts(key)
+    return parts?.kind === 'original' ? [{ key, jobId: parts.jobId }] : []
+  })
+
 const contentTypes: Record<string, string> = {
   jpg: 'image/jpeg',
   png: 'image/png',

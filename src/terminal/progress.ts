@@ -1,5 +1,5 @@
 import { sizeText } from '../bytes.ts'
-import { liveLine } from './live-line.ts'
+import { liveLine } from './live-bar.ts'
 import { etaText, progressLine } from './progress-line.ts'
 
 export interface Progress {

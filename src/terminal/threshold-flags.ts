@@ -22,9 +22,9 @@ const thresholdFlag = (level: MovedThreshold['level'], description: string) =>
 export const thresholdFlags = {
   warn: thresholdFlag(
     'warn',
-    'warn from this value on, such as connections=90% or query=10m; off switches it off; repeatable',
+    'warn from this value on, such as connections=90% or query=10m; off: never; repeatable',
   ),
-  crit: thresholdFlag('crit', 'the same for what is critical'),
+  crit: thresholdFlag('crit', 'call it critical from this value on; repeatable'),
 }
 
 /**

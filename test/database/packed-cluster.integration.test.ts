@@ -18,8 +18,9 @@ describe('the cluster in the package', () => {
   })
 
   it('fits this program, and one with migrations beyond', async () => {
-    expect(await unpackCluster(await temporaryFolder(), pgliteVersion, shipped)).toBe(true)
-    expect(await unpackCluster(await temporaryFolder(), pgliteVersion, [...shipped, later])).toBe(true)
+    expect(await unpackCluster(await temporaryFolder(), pgliteVersion, shipped)).toEqual({ lacks: 0 })
+    const behind = await unpackCluster(await temporaryFolder(), pgliteVersion, [...shipped, later])
+    expect(behind).toEqual({ lacks: 1 })
   })
 
   it.each([
@@ -28,7 +29,7 @@ describe('the cluster in the package', () => {
     ['another PGlite', '0.0.1', shipped],
   ])('does not fit a program with %s, which makes its own', async (_title, pglite, migrations) => {
     const folder = await temporaryFolder()
-    expect(await unpackCluster(folder, pglite, migrations)).toBe(false)
+    expect(await unpackCluster(folder, pglite, migrations)).toBeUndefined()
     expect(await readdir(folder)).toEqual([])
   })
 

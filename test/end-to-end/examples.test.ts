@@ -84,7 +84,7 @@ describeServers('the examples', () => {
     const before = await backups()
     for (const command of commands) {
       const { status, said } = await run(command)
-      expect(status, said).toBe(0)
+      expect(isDone(command, status), said).toBe(true)
     }
     expect(await backups(), 'of the server').toBe(before + 1)
     expect(await readFile(join(installation.folder, 'rmbg.prom'), 'utf8')).toContain('check="connections"')
@@ -99,8 +99,9 @@ describeServers('the examples', () => {
     for (const { name, text, commands, environment, environmentFiles } of units) {
       const file = join(installation.folder, name)
       await writeFile(file, located(text))
-      const verified = await execa('systemd-analyze', ['verify', '--man=no', file], { reject: false })
-      if (verified.code !== 'ENOENT') expect(verified.stderr, name).not.toContain(file)
+      const verify = 'command -v systemd-analyze >/dev/null || exit 0; systemd-analyze verify --man=no "$1"'
+      const verified = await execa('sh', ['-c', verify, 'sh', file], { reject: false })
+      expect(verified.stderr, name).not.toContain(file)
       // What watches a folder has no end.
       if (commands.some((command) => command.includes('rmbg watch'))) continue
       const settings = await Promise.all(environmentFiles.map((each) => readFile(located(each), 'utf8')))

@@ -68,7 +68,7 @@ describePgBackRest('a server that archives with pgBackRest', () => {
     expect(await checkWal(database)).toMatchObject({
       level: 'warn',
       recovery: { moments: null, dump: null },
-      problems: [expect.stringContaining('archive_timeout'), expect.stringContaining('No base backup')],
+      problems: expect.arrayContaining([expect.stringContaining('No base backup')]),
     })
 
     const pruned = await job(400)

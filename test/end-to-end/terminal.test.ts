@@ -23,13 +23,13 @@ describe('rmbg process in a terminal', () => {
     await writeFile(join(folder, 'photos/empty.jpg'), '')
     const screen = openScreen(
       [process.execPath, program, 'process', 'photos', '-c', '1', '-o', 'cutouts', '--log-file', 'run.log'],
-      { columns: 160, rows: 24, cwd: folder, env: { RMBG_HOME: home } },
+      { columns: 300, rows: 24, cwd: folder, env: { RMBG_HOME: home } },
     )
     await screen.ended()
     expect(screen.isCursorShown()).toBe(true)
     expect(steady(screen.text(), folder)).toMatchInlineSnapshot(`
       "$ rmbg
-      4 images, model silhouette (auto: no better one is installed), to /home/anna/.home/store
+      4 images, model silhouette (auto: no better one is installed), to /home/anna/.home/store, log in embedded database in /home/anna/.home/database
       NOTICE: …
       model silhouette runs on cpu
       completed  photos/cup.jpg -> /home/anna/cutouts/cup.jpg.png  12 ms  [review: halo]

@@ -30,17 +30,37 @@ describe('an attempt removes', () => {
     expect(await keys()).toEqual([...kept].sort())
   })
 
-  it('no original that another job shares', async () => {
+  it('no original that another job shares, of earlier attempts or its own', async () => {
     const { store, put, keys } = await agedStore()
-    const [original, mask] = [objectKey('original', jobId, 1, 'jpg'), objectKey('mask', jobId, 1, 'png')]
-    const asked: string[] = []
-    for (const key of [original, mask]) await put(key)
-    await removeEarlier(store, { jobId, attempt: 2 }, async (originals) => {
-      asked.push(...originals.map(({ key }) => key))
+    const [original, mask] = [objectKey('original', jobId, 1, 'png'), objectKey('mask', jobId, 1, 'png')]
+    const asked: unknown[] = []
+    const needed = async (originals: unknown[]) => {
+      asked.push(...originals)
       return new Set([original])
-    })
-    expect(asked).toEqual([original])
+    }
+    for (const key of [original, mask]) await put(key)
+    await removeEarlier(store, { jobId, attempt: 2 }, needed)
     expect(await keys()).toEqual([original])
+    const uploads = uploadsTo(store, objectKinds)
+    for (const kind of objectKinds) uploads.send(kind, { jobId, attempt: 1 }, file)
+    await removeOwn(store, uploads, needed)
+    expect(await keys()).toEqual([original])
+    expect(asked).toEqual([
+      { key: original, jobId },
+      { key: original, jobId },
+    ])
+  })
+
+  it('nothing while the log does not answer', async () => {
+    const { store, put, keys } = await agedStore()
+    const key = objectKey('original', jobId, 1, 'png')
+    await put(key)
+    const silent = () => Promise.reject(new Error('The database is away.'))
+    await removeEarlier(store, { jobId, attempt: 2 }, silent)
+    const uploads = uploadsTo(store, objectKinds)
+    uploads.send('original', { jobId, attempt: 1 }, file)
+    await removeOwn(store, uploads, silent)
+    expect(await keys()).toEqual([key])
   })
 
   it('what it has sent itself, however late that arrives', async () => {
@@ -56,7 +76,7 @@ describe('an attempt removes', () => {
     }
     const uploads = uploadsTo(slow, objectKinds)
     for (const kind of objectKinds) uploads.send(kind, { jobId, attempt: 2 }, file)
-    await removeOwn(slow, uploads)
+    await removeOwn(slow, uploads, nobodyShares)
     expect(await keys()).toEqual(kept)
   })
 
@@ -67,7 +87,7 @@ describe('an attempt removes', () => {
     await removeEarlier(guarded(store), { jobId, attempt: 2 }, nobodyShares)
     const uploads = uploadsTo(guarded(store), objectKinds)
     uploads.send('mask', { jobId, attempt: 1 }, file)
-    await removeOwn(guarded(store), uploads)
+    await removeOwn(guarded(store), uploads, nobodyShares)
     expect(await keys()).toEqual([key])
   })
 })

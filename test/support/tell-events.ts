@@ -11,7 +11,7 @@ let clock = 0
 performance.now = () => clock
 
 const { steps, options } = JSON.parse(readFileSync(process.argv[2]!, 'utf8'))
-const { tell } = listeners({ quiet: false, verbose: false, json: false, ...options })
+const { tell } = await listeners({ quiet: false, verbose: false, json: false, ...options })
 for (const step of steps as Step[]) {
   if (step === 'until a key') await key()
   else if (step === 'crash') throw new Error('This run met a defect.')

@@ -233,7 +233,7 @@ it('with --output - every line is on stderr, and says where the picture went', (
 
 it('what a conversation has said already goes only to the log', async () => {
   const file = join(await temporaryFolder(), 'run.log')
-  const listening = listeners({ ...calm, json: false, 'log-file': file })
+  const listening = await listeners({ ...calm, json: false, 'log-file': file })
   listening.isKnown('model-chosen')
   print(listening.tell, important, notice)
   expect(stderr).toBe('Waiting.\n')

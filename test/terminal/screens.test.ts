@@ -74,7 +74,8 @@ describe('one image', () => {
   it('ends in its figures and where it is', async () => {
     expect((await endOf(oneImage, usual)).text()).toMatchInlineSnapshot(`
       "$ rmbg
-      1 image, model silhouette, to /home/anna/.local/share/rmbg/store
+      1 image, model silhouette, to /home/anna/.local/share/rmbg/store, log in
+        embedded database in /home/anna/.local/share/rmbg/database
       model silhouette runs on cpu
       1 completed, 0 skipped, 0 failed of 1 in 0.1 s, 10 images/s
       The cut-out is in the store. To get it as a file, run the same command with
@@ -115,7 +116,8 @@ describe('failures, notices and cut-outs to look at', () => {
       3 pictures of kinds that are not read from folders were left out: psd (2), cr2
         (1).
       5 images (3 of other kinds left out), model silhouette, to
-        /home/anna/.local/share/rmbg/store
+        /home/anna/.local/share/rmbg/store, log in
+        embedded database in /home/anna/.local/share/rmbg/database
       NOTICE: RMBG-2.0 is not installed: the small built-in model "silhouette" is
         used, which suits plain backdrops. Get RMBG-2.0 with
         "rmbg model pull rmbg-2.0".
@@ -145,7 +147,10 @@ describe('failures, notices and cut-outs to look at', () => {
         cr2 (1).
       5 images (3 of other kinds left out),
         model silhouette, to
-        /home/anna/.local/share/rmbg/store
+        /home/anna/.local/share/rmbg/store,
+        log in
+        embedded database in /home/anna/.local
+      /share/rmbg/database
       NOTICE: RMBG-2.0 is not installed: the
         small built-in model "silhouette" is
         used, which suits plain backdrops. Get
@@ -182,7 +187,7 @@ describe('failures, notices and cut-outs to look at', () => {
       "$ rmbg
       Creating the embedded database, once
       3 pictures of kinds that are not read from folders were left out: psd (2), cr2 (1).
-      5 images (3 of other kinds left out), model silhouette, to /home/anna/.local/share/rmbg/store
+      5 images (3 of other kinds left out), model silhouette, to /home/anna/.local/share/rmbg/store, log in embedded database in /home/anna/.local/share/rmbg/database
       NOTICE: RMBG-2.0 is not installed: the small built-in model "silhouette" is used, which suits plain backdrops. Get RMBG-2.0 with "rmbg model pull rmbg-2.0".
       model silhouette runs on cpu
       failed     photos/empty.jpg  The file is empty (0 bytes). [INPUT_EMPTY]
@@ -222,7 +227,8 @@ describe('before the first image', () => {
     await screen.until('Loading')
     expect(screen.text()).toMatchInlineSnapshot(`
       "$ rmbg
-      8 images, model silhouette, to /home/anna/.local/share/rmbg/store
+      8 images, model silhouette, to /home/anna/.local/share/rmbg/store, log in
+        embedded database in /home/anna/.local/share/rmbg/database
       ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░  0/8  Loading the model silhouette …"
     `)
     screen.type(' ')
@@ -244,7 +250,8 @@ describe('five hundred images', () => {
     await screen.until('250/500')
     expect(screen.text()).toMatchInlineSnapshot(`
       "$ rmbg
-      500 images, model silhouette, to /home/anna/.local/share/rmbg/store
+      500 images, model silhouette, to /home/anna/.local/share/rmbg/store, log in
+        embedded database in /home/anna/.local/share/rmbg/database
       model silhouette runs on cpu
       failed     photos/49.jpg  The file is empty (0 bytes). [INPUT_EMPTY]
       failed     photos/99.jpg  The file is empty (0 bytes). [INPUT_EMPTY]
@@ -310,7 +317,9 @@ describe('five hundred images', () => {
     expect(screen.text()).toMatchInlineSnapshot(`
       "$ rmbg
       500 images, model silhouette, to
-        /home/anna/.local/share/rmbg/store
+        /home/anna/.local/share/rmbg/store,
+        log in
+        embedded database in /home/anna/.local/share/rmbg/database
       model silhouette runs on cpu
       failed     photos/49.jpg  The file is
         empty (0 bytes). [INPUT_EMPTY]
@@ -378,7 +387,8 @@ describe('the cursor is there again', () => {
     expect(screen.isCursorShown()).toBe(true)
     expect(screen.text()).toMatchInlineSnapshot(`
       "$ rmbg
-      3 images, model silhouette, to /home/anna/.local/share/rmbg/store
+      3 images, model silhouette, to /home/anna/.local/share/rmbg/store, log in
+        embedded database in /home/anna/.local/share/rmbg/database
       $"
     `)
   })

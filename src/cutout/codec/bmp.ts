@@ -1,5 +1,4 @@
 /** BMP, as Windows programs and old scanners write it. libvips reads none. */
-import { decode } from 'bmp-ts'
 import { RmbgError } from '../../errors.ts'
 import type { Picture } from '../picture.ts'
 import type { ReadAt } from './tiff-tags.ts'
@@ -69,8 +68,9 @@ const isByte = (mask: number): boolean => [0xff, 0xff00, 0xff0000, 0xff000000].i
  *
  * @throws RmbgError what `readBmpHeader` throws, and INPUT_CORRUPT when pixels are missing
  */
-export function decodeBmp(bytes: Uint8Array, { hasAlpha, bytes: wanted }: BmpHeader): Picture {
+export async function decodeBmp(bytes: Uint8Array, { hasAlpha, bytes: wanted }: BmpHeader): Promise<Picture> {
   if (bytes.byteLength < wanted) throw damaged('it ends too early')
+  const { decode } = await import('bmp-ts')
   const { data: abgr, width, height } = decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
   const channels = hasAlpha ? 4 : 3
   const data = new Uint8Array(width * height * channels)

@@ -40,7 +40,7 @@ export async function decode(
   options: DecodeOptions = { depth: 8, keepProfile: false },
 ): Promise<DecodedImage> {
   const bmp = await readBmpHeader(bytes)
-  if (bmp) return { ...decodeBmp(bytes, bmp), metadata: {} }
+  if (bmp) return { ...(await decodeBmp(bytes, bmp)), metadata: {} }
   const jxl = await readJxlHeader(bytes)
   if (jxl) return decodeJxl(bytes, jxl, options)
   const tags = await readTiffTags(bytes)

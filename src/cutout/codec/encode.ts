@@ -86,7 +86,7 @@ export async function encodeCutout(
     )
   }
   const background = options.background ?? (options.format === 'jpeg' ? white : undefined)
-  const kept = metadataToKeep(source.metadata, { keepAll: options.keepMetadata })
+  const kept = await metadataToKeep(source.metadata, { keepAll: options.keepMetadata })
   const [placed, place] = options.shadow ? await shaded(cutout, layout, options.shadow) : [cutout, layout]
   const draw = await drawing(placed, place, background, source.profile)
   const encode = async (value: number | undefined): Promise<Buffer> => {

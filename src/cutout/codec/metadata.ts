@@ -1,5 +1,4 @@
-import { DOMParser, type Element, XMLSerializer } from '@xmldom/xmldom'
-import readExif from 'exif-reader'
+import type { Element } from '@xmldom/xmldom'
 import type { Exif, Sharp } from 'sharp'
 
 /** The metadata of a cut-out, ready to be written. */
@@ -27,23 +26,22 @@ const bound = new Set([
  *
  * @param source the blocks as sharp reads them
  */
-export function metadataToKeep(
+export async function metadataToKeep(
   source: { exif?: Buffer | undefined; xmp?: Buffer | undefined },
   { keepAll }: { keepAll: boolean },
-): KeptMetadata {
-  const exif = source.exif && attempt(() => readExif(source.exif!))
-  const xmp =
-    source.xmp && attempt(() => new DOMParser({ onError }).parseFromString(textOf(source.xmp!), 'text/xml'))
+): Promise<KeptMetadata> {
+  const exif = source.exif && (await exifOf(source.exif))
+  const xmp = source.xmp && (await xmpOf(source.xmp))
   const image = textTags(exif?.Image)
   if (keepAll) {
-    for (const element of [...(xmp?.getElementsByTagName('*') ?? [])]) removePlace(element)
+    for (const element of [...(xmp?.document.getElementsByTagName('*') ?? [])]) removePlace(element)
     return {
       exif: { IFD0: image, IFD2: textTags(exif?.Photo) },
-      xmp: xmp && new XMLSerializer().serializeToString(xmp),
+      xmp: xmp && new xmp.XMLSerializer().serializeToString(xmp.document),
     }
   }
   const list = (name: string) => {
-    const property = xmp?.getElementsByTagNameNS(dublinCore, name)[0]
+    const property = xmp?.document.getElementsByTagNameNS(dublinCore, name)[0]
     return (
       property &&
       [...property.getElementsByTagName('rdf:li')].map((item) => item.textContent ?? '').join('; ')
@@ -55,6 +53,19 @@ export function metadataToKeep(
     exif: { IFD0: { ...(rights && { Copyright: rights }), ...(creator && { Artist: creator }) } },
     xmp: rights || creator ? packet(rights, creator) : undefined,
   }
+}
+
+// Most pictures of the web have no such blocks, and each library takes as long to load as a small picture to decode.
+
+async function exifOf(block: Buffer) {
+  const { default: readExif } = await import('exif-reader')
+  return attempt(() => readExif(block))
+}
+
+async function xmpOf(block: Buffer) {
+  const { DOMParser, XMLSerializer } = await import('@xmldom/xmldom')
+  const document = attempt(() => new DOMParser({ onError }).parseFromString(textOf(block), 'text/xml'))
+  return document && { document, XMLSerializer }
 }
 
 /** Adds the metadata, if there are any, to the file to be written. */

@@ -1,7 +1,7 @@
 /** Searching folders: what is a picture by its name, what is left out, and what is told of it. */
 import { type Dirent, lstat, readdir, stat } from 'node:fs'
 import { join, resolve, sep } from 'node:path'
-import fastGlob from 'fast-glob'
+import type * as FastGlob from 'fast-glob'
 import { pathOf, systemPath } from '../../system/file-names.ts'
 import { isTemporaryName } from '../../system/files.ts'
 import type { NoticeEvent } from '../events.ts'
@@ -70,6 +70,7 @@ async function search(
   from: string,
   { ignore, cwd, leftOut, isFolder }: SearchOptions & { isFolder: boolean },
 ): Promise<string[]> {
+  const { default: fastGlob } = await import('fast-glob')
   // Folders that may not be read are reported as failed; otherwise their pictures would be left out in silence.
   const closed: string[] = []
   const count = (counts: Map<string, number>, key: string, path: string) => {
@@ -89,8 +90,8 @@ async function search(
     suppressErrors: true,
     objectMode: true,
     unique: false,
-    ignore: ignore.flatMap((glob) => ignorePatterns(glob, cwd)),
-  }) as AsyncIterable<unknown> as AsyncIterable<fastGlob.Entry>
+    ignore: ignore.flatMap((glob) => ignorePatterns(glob, fastGlob.escapePath(toSlashes(cwd)))),
+  }) as AsyncIterable<unknown> as AsyncIterable<FastGlob.Entry>
   const found: string[] = []
   for await (const { name, path, dirent } of entries) {
     if (isTemporaryName(name) || (dirent.isDirectory() && !hasImageExtension.test(name))) continue
@@ -108,7 +109,7 @@ type Done = (error: NodeJS.ErrnoException | null, answer?: unknown) => void
 function fileSystem(
   isSearched: (parent: string, name: string) => boolean,
   onClosed: (path: string) => void,
-): Partial<fastGlob.FileSystemAdapter> {
+): Partial<FastGlob.FileSystemAdapter> {
   const named = (entry: Dirent<Buffer>) => Object.assign(entry, { name: pathOf(entry.name) })
   return {
     lstat: ((path: string, done: Done) => lstat(systemPath(path), done)) as typeof lstat,
@@ -127,10 +128,13 @@ function fileSystem(
   }
 }
 
-/** Absolute, because fast-glob applies only absolute ignore patterns to absolute paths. */
-function ignorePatterns(glob: string, cwd: string): string[] {
-  const escaped = fastGlob.escapePath(toSlashes(cwd))
-  return glob.includes('/') ? [`${escaped}/${glob.replace(/^\.?\//, '')}`] : [`**/${glob}`]
+/**
+ * Absolute, because fast-glob applies only absolute ignore patterns to absolute paths.
+ *
+ * @param folder that globs are relative to, escaped
+ */
+function ignorePatterns(glob: string, folder: string): string[] {
+  return glob.includes('/') ? [`${folder}/${glob.replace(/^\.?\//, '')}`] : [`**/${glob}`]
 }
 
 /** A path with `/` on every system. */

@@ -2,7 +2,6 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { posix } from 'node:path'
-import { Minimatch, minimatch } from 'minimatch'
 import { type HeaderLimits, readHeader } from '../../cutout/codec/header.ts'
 import { RmbgError } from '../../errors.ts'
 import type { InputBucket, ListedObject } from '../../store/input-bucket.ts'
@@ -12,7 +11,7 @@ import type { Candidate } from '../inputs.ts'
 import { maxFileBytes, pictureFile, type Source } from '../source.ts'
 import { nameOfAddress, safeRelative, shownAddress, timeOf } from './addresses.ts'
 import { isImageName } from './folders.ts'
-import { openWeb, type Web } from './web.ts'
+import type { Web } from './web.ts'
 
 export interface RemoteInputs {
   /** The picture at an address of the web. */
@@ -45,22 +44,25 @@ interface RemoteServices {
 
 export function remoteInputs(services: RemoteServices): RemoteInputs {
   const listed: BucketPattern[] = []
-  let web: Web | undefined
+  let web: Promise<Web> | undefined
+  // Its HTTP client is a hundred files, which most runs do without.
   const openedWeb = () => {
-    web ??= openWeb(services.patience && { patience: services.patience })
+    const patience = services.patience && { patience: services.patience }
+    web ??= import('./web.ts').then(({ openWeb }) => openWeb(patience))
     return web
   }
   return {
-    close: async () => web?.close(),
+    close: async () => (await web)?.close(),
     webCandidate: (address) => {
       const shown = shownAddress(address)
-      const inspect = () => webSource(address, shown, { web: openedWeb(), ...services })
+      const inspect = async () => webSource(address, shown, { web: await openedWeb(), ...services })
       return { path: address, shown, loggedPath: shown, relative: nameOfAddress(address), inspect }
     },
     bucketCandidates: async (text, ignore) => {
       const pattern = bucketPattern(text)
       const bucket = await services.bucket(pattern.bucket, pattern.prefix)
       const isWanted = await matcher(pattern, bucket, services.signal)
+      const { minimatch } = await import('minimatch')
       const earlier = [...listed]
       listed.push({ ...pattern, isWanted })
       const isLeftOut = (key: string) =>
@@ -114,6 +116,7 @@ async function matcher(
 ): Promise<(key: string) => boolean> {
   if (key !== '' && !key.endsWith('/') && (await exists(bucket, key, signal))) return (other) => other === key
   if (prefix !== key) {
+    const { Minimatch } = await import('minimatch')
     const glob = new Minimatch(key, { nocomment: true, nonegate: true })
     return (other) => glob.match(other)
   }

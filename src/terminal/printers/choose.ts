@@ -6,7 +6,6 @@ import { openLogFile } from './log-file.ts'
 import { ndjsonPrinter } from './ndjson.ts'
 import { pipedPrinter } from './piped.ts'
 import type { Printer, PrinterOptions } from './printer.ts'
-import { terminalPrinter } from './terminal.ts'
 
 /** Everybody who listens to a run: one printer, and the log file where one is named. */
 export interface Listeners {
@@ -18,13 +17,14 @@ export interface Listeners {
 }
 
 /**
- * @param print of a command that has its own
+ * @param own of a command that has its own
  * @throws RmbgError USAGE when the log file cannot be used
  */
-export function listeners(
+export async function listeners(
   options: PrinterOptions & { json: boolean; output?: string | undefined; 'log-file'?: string | undefined },
-  print = choosePrinter(options),
-): Listeners {
+  own?: Printer,
+): Promise<Listeners> {
+  const print = own ?? (await choosePrinter(options))
   const path = options['log-file']
   const log = path === undefined ? undefined : openLogFile(path)
   const known = new Set<NoticeEvent['code']>()
@@ -42,8 +42,12 @@ export function listeners(
 }
 
 /** NDJSON where it is asked for, a progress bar where a person watches, plain lines elsewhere. */
-function choosePrinter(options: PrinterOptions & { json: boolean; output?: string | undefined }): Printer {
+async function choosePrinter(
+  options: PrinterOptions & { json: boolean; output?: string | undefined },
+): Promise<Printer> {
   if (options.output === '-') return pipedPrinter(options)
   if (options.json) return ndjsonPrinter(options)
-  return process.stdout.isTTY && process.stderr.isTTY ? terminalPrinter(options) : linesPrinter(options)
+  if (!process.stdout.isTTY || !process.stderr.isTTY) return linesPrinter(options)
+  const { terminalPrinter } = await import('./terminal.ts')
+  return terminalPrinter(options)
 }

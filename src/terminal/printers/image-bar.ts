@@ -1,6 +1,6 @@
 /** The live line of a batch: words until the images are counted, then a bar. */
 import type { ImageEvent } from '../../process/events.ts'
-import { liveLine } from '../live-line.ts'
+import { liveLine } from '../live-bar.ts'
 import { cutTo, etaText, progressLine } from '../progress-line.ts'
 
 /** Completed images that the rate is taken from: the first ones, which wait for the model, soon count no more. */

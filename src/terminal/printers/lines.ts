@@ -53,7 +53,7 @@ export function isToldQuietly(event: BatchEvent): boolean {
 
 /** The files that an event names. */
 export function pathsOf(event: BatchEvent): string[] {
-  if (event.type === 'start') return [event.store]
+  if (event.type === 'start') return [event.store, event.database]
   if (event.type === 'summary') return event.failures.map(({ input }) => input)
   if (event.type !== 'image') return []
   if (event.status === 'failed') return [event.input]

@@ -43,11 +43,17 @@ export function placeOfCutouts(): PlaceOfCutouts {
       if (place !== undefined) return `${subject} ${isOne ? '' : 'in '}${printable(place)}`
       if (files.count > 0) return `${subject} beside their pictures.`
       if (stored === 0) return ''
-      if (start.output !== undefined || start.besideInputs) return `${subject} in the store.`
-      const [them, where] = isOne ? ['it as a file', 'FILE.png'] : ['them as files', 'FOLDER']
-      return `${subject} in the store. To get ${them}, run the same command with --output ${where}.`
+      const isLocal = start.output !== undefined || start.besideInputs
+      return `${subject} in the store.${isLocal ? '' : wayOut(summary)}`
     },
   }
+}
+
+function wayOut(summary: SummaryEvent): string {
+  const them = cutoutsOf(summary) === 1 ? 'it as a file' : 'them as files'
+  // A file is the output of a single input.
+  const where = summary.images === 1 ? 'FILE.png' : 'FOLDER'
+  return ` To get ${them}, run the same command with --output ${where}.`
 }
 
 const cutoutsOf = ({ completed, skipped, ownCutouts }: SummaryEvent): number =>

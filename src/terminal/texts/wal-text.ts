@@ -34,7 +34,7 @@ export function walText(report: WalReport): string {
 const dumpText = ({ dump }: Recovery): string =>
   dump
     ? `the moment of a dump and no other; the newest is of ${momentText(dump.createdAt)}`
-    : 'nothing: rmbg backup has taken none'
+    : 'nothing known: no rmbg backup is noted in this database'
 
 function momentsText({ moments, baseBackups }: Recovery, archiveMode: string): string {
   if (moments) {
