@@ -98,7 +98,7 @@ function connectTo(
     flush: async () => {},
     isPooled,
     direct: (what) => openDirect(what, maxConnections),
-    lock: (name) => lock(sql, name, () => openDirect('A lock of a role that may only read', 1)),
+    lock: (name) => lock(sql, name, () => openDirect('A lock without a row of its own', 1)),
     lockMigrations: (options) =>
       lockMigrations(connectTo(server, { maxConnections: 1, prepares: false }), options),
     useAlone: async () => {},
@@ -149,7 +149,8 @@ async function lock(
   try {
     return await takeLock(sql, name)
   } catch (error) {
-    if (!(error instanceof RmbgError) || error.code !== 'DATABASE_DENIED') throw error
+    const hasNoRow = ['DATABASE_DENIED', 'DATABASE_NOT_MIGRATED'].includes((error as RmbgError).code)
+    if (!hasNoRow) throw error
     return takeSessionLock(await openSession(), name)
   }
 }

@@ -82,7 +82,9 @@ export const connectionIsLost = (error: RmbgError): boolean => error.code === 'D
 /** The server is away, or has no connection left to give. */
 function awayOf(error: unknown): Away | undefined {
   const code = codeOf(error)
-  const isAway = code === noHost || tellingOf(code, (error as Error).message)?.code === 'DATABASE_UNAVAILABLE'
+  // What the server said: our sentence of it may lack the words that tell one meaning of a code from another.
+  const { message } = ((error as RmbgError).cause ?? error) as Error
+  const isAway = code === noHost || tellingOf(code, message)?.code === 'DATABASE_UNAVAILABLE'
   if (!isAway || notAway.has(code)) return undefined
   return { server: 'The database server', sentence: (error as Error).message }
 }

@@ -102,7 +102,7 @@ describeWith('RMBG_TEST_POOLER_URL')('behind a transaction pooler', () => {
     expect(sql.options.prepare).toBe(false)
   })
 
-  it('a setting that the pooler refuses is told by its name', async () => {
+  it('a setting that the pooler refuses is told by its name, and not waited for', async () => {
     const url = pooled(fresh.url)
     url.search = 'search_path=shop'
     await expect(connectTo(url.href).isPooled()).rejects.toMatchObject({
@@ -179,6 +179,26 @@ describeWith('RMBG_TEST_POOLER_URL')('behind a transaction pooler', () => {
     })
     await earlier.end()
     await (await database.lock('backup')).release()
+  })
+
+  it('a role that may only read locks by its session, and is seen by others', async () => {
+    const role = `reader_${process.pid}`
+    const admin = connectTo(fresh.url)
+    await admin.sql.unsafe(
+      `create role ${role} login; grant select on all tables in schema public to ${role}`,
+    )
+    const direct = new URL(fresh.url)
+    direct.username = role
+    const reader = connectTo(direct.href)
+    const held = await reader.lock('backup')
+    await expect(admin.lock('backup')).rejects.toThrow('Another rmbg (rmbg, session ')
+    await expect(connectTo(direct.href).lock('backup')).rejects.toThrow('Another rmbg (rmbg, session ')
+    await held.release()
+    const other = await admin.lock('backup')
+    await expect(reader.lock('backup')).rejects.toThrow(`(process ${process.pid} on `)
+    await other.release()
+    await reader.close()
+    await admin.sql.unsafe(`drop owned by ${role}; drop role ${role}`)
   })
 
   it('health, reindex, vacuum and orphans leave no setting on a session that others get', async () => {
