@@ -49,6 +49,7 @@ const isEmbedded = ({ message = '' }: Told): boolean => /^prepared statement "\d
  * in a transaction it cannot help. So there the statement fails, and whoever asked asks again.
  */
 Object.defineProperty(postgres.PostgresError.prototype, 'routine', {
+  configurable: true, // the tests load this file twice in one process
   set(this: Told, routine: string) {
     const value = isUnknownStatement(this) && !isEmbedded(this) ? undefined : routine
     Object.defineProperty(this, 'routine', { value, enumerable: true, configurable: true, writable: true })

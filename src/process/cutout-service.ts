@@ -40,6 +40,8 @@ export interface CutoutService {
   close(): Promise<void>
 }
 
+/** What has begun is finished: whoever stops the server waits for it. */
+const never = new AbortController().signal
 /** An answer goes to who asked, and to no folder. */
 const nowhere = { outputOf: undefined, maskOf: undefined }
 /** How often the statistics are added up while it runs, in milliseconds. */
@@ -48,7 +50,8 @@ const foldMs = 60_000
 const heldMs = 250
 
 /**
- * @param options of all requests alike; `signal` ends the waiting for pictures that others work on
+ * @param options of all requests alike; when `signal` aborts, pictures that wait for their turn, or for others who work on
+ *   the same, are refused with its reason, and those in work are finished
  * @throws RmbgError of family `database`
  */
 export async function openCutoutService(
@@ -58,7 +61,12 @@ export async function openCutoutService(
   const { database } = services
   const memory = new Semaphore(mebibytes(options.maxMemory))
   const open = (deliver: Delivery, wishes: Pick<BatchOptions, 'cutout' | 'cutoutParams'>): Batch =>
-    openBatch([], services, { ...options, ...wishes, ...nowhere, deliver, onEvent: () => {} }, memory)
+    openBatch(
+      [],
+      services,
+      { ...options, ...wishes, ...nowhere, deliver, signal: never, onEvent: () => {} },
+      memory,
+    )
   startPixelThreads()
   await upsertUser(database.sql, options.user)
   const settle = async () => {
@@ -68,12 +76,13 @@ export async function openCutoutService(
   const folding = setInterval(() => void settle().catch(() => {}), foldMs)
   return {
     cutOut: async ({ path, name, what, ...wishes }) => {
+      options.signal.throwIfAborted()
       let bytes: Uint8Array | undefined
       const to = async (delivered: Uint8Array) => {
         bytes = delivered
       }
       const image = await inspected({ path, shown: name, relative: name, loggedPath: name })
-      const event = await processWhenFree(open({ what, to }, wishes), image)
+      const event = await processWhenFree(open({ what, to }, wishes), image, options.signal)
       options.onEvent(event)
       return { event, bytes }
     },
@@ -94,14 +103,13 @@ async function inspected(candidate: Candidate): Promise<Image> {
 }
 
 /** Each request is a run of its own: what it fails to end, it lets go of, and nothing else. */
-async function processWhenFree(batch: Batch, image: Image): Promise<ImageEvent> {
+async function processWhenFree(batch: Batch, image: Image, stop: AbortSignal): Promise<ImageEvent> {
   const endHeartbeat = startHeartbeat(batch.database, batch.run)
   try {
     for (;;) {
       const outcome: Outcome = await processOne(batch, image)
       if (outcome !== 'held' && outcome !== 'untaken') return outcome
-      batch.signal.throwIfAborted()
-      await sleep(heldMs, undefined, { signal: batch.signal })
+      await sleep(heldMs, undefined, { signal: stop })
     }
   } catch (error) {
     await letGo(batch.database, batch.run)
