@@ -37,7 +37,8 @@ const name = String.raw`(?:only\s+)?(\w+)`
 /** In this order: the first that matches tells. */
 const kinds: [RegExp, (found: RegExpExecArray) => Step | Step[]][] = [
   [/^create (?:extension|table|(?:or replace )?function|type|sequence)\b/, ({ input }) => referenced(input)],
-  [/^(?:insert into|select|analyze|comment on|drop function|grant|revoke)\b/, () => []],
+  // A block of code (do) can hold anything; ours change functions and rights.
+  [/^(?:insert into|select|analyze|comment on|drop function|grant|revoke|do)\b/, () => []],
   [
     new RegExp(`^create (?:unique )?index concurrently (?:if not exists )?\\w+ on ${name}`),
     ([, table = '']) => ({ table, blocks: 'nobody', work: 'index' }),

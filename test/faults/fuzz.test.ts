@@ -24,7 +24,7 @@ import { peakMemory } from './peak-memory.ts'
 
 const seed = Number(process.env.RMBG_FUZZ_SEED ?? 1)
 const batchSize = long ? 500 : 100
-const batches = long ? Number(process.env.RMBG_FUZZ_COUNT ?? 10_000) / batchSize : 4
+const batches = long ? Number(process.env.RMBG_FUZZ_COUNT ?? 10_000) / batchSize : 2
 
 /** What the settings lead through: encoders, metadata, colour profiles, depths, layouts. */
 const ways: string[][] = [

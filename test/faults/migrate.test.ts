@@ -1,10 +1,11 @@
-/** `rmbg migrate`, killed before, in and after every single migration. */
+/** `rmbg migrate`, killed before, in and after migrations: every single one in long mode. */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { shippedMigrations } from '../../src/database/migrate.ts'
 import { describeServers } from '../support/fixture-installation.ts'
+import { isLong } from '../support/long-mode.ts'
 import { migrateKillPoints } from './kill-points.ts'
 import { embeddedVariant, killedAt, serverVariant, type Variant } from './variants.ts'
 
@@ -26,21 +27,29 @@ const schemaOf = async (sql: postgres.Sql) => {
 }
 
 const shipped = (await shippedMigrations()).map(({ name }) => name)
+/** Outside of long mode every third migration is killed, another third at each place. */
+const stride = isLong ? 1 : 3
+
 async function killAtEveryMigration(
   variant: Variant,
-  killPointOf: (index: number) => string,
+  { at, first = 0 }: { at: (kill: number) => string; first?: number },
   uninterrupted: string[],
 ) {
   let applied = 0
-  for (let index = 0; index < shipped.length; index++) {
-    const at = killPointOf(index)
-    // A run that gets past what killed the one before is killed at the migration behind it.
-    const passage = at === 'migrate:committed' || index === 0 ? 1 : 2
-    await killedAt(variant, `${at}@${passage}`, ['migrate'])
-    applied += at === 'migrate:committed' ? 1 : passage - 1
+  let isUserMade = false
+  for (let kill = 0; ; kill++) {
+    const place = at(kill)
+    const whole = place === 'migrate:committed'
+    if (applied + stride > shipped.length - (whole ? 0 : 1)) break
+    // A run that gets past what killed the one before is killed at a migration behind it.
+    const passage = kill === 0 ? (first % stride) + 1 : whole ? stride : stride + 1
+    await killedAt(variant, `${place}@${passage}`, ['migrate'])
+    applied += whole ? passage : passage - 1
     // What is written while the schema is half way there stays.
-    if (index === 8)
+    if (!isUserMade && applied > 5) {
+      isUserMade = true
       await variant.change((sql) => sql`insert into users (user_id, username) values ('anna', 'Anna')`)
+    }
   }
   const { status, stdout, stderr } = await variant.run(['migrate'])
   expect(status, stderr).toBe(0)
@@ -68,7 +77,8 @@ describeServers('rmbg migrate [PostgreSQL]', () => {
     'killed at $at of every migration ends where one that was never killed does',
     async ({ at }) => {
       const variant = await serverVariant({ migrated: false })
-      await killAtEveryMigration(variant, () => at, uninterrupted)
+      const first = migrateKillPoints.findIndex((killPoint) => killPoint.at === at)
+      await killAtEveryMigration(variant, { at: () => at, first }, uninterrupted)
       await variant.close()
     },
   )
@@ -86,6 +96,6 @@ describe('rmbg migrate [embedded database]', () => {
   }, async () => {
     const uninterrupted = await variant.look(schemaOf)
     await rm(join(variant.env.RMBG_HOME!, 'database'), { recursive: true })
-    await killAtEveryMigration(variant, (index) => migrateKillPoints[index % 3]!.at, uninterrupted)
+    await killAtEveryMigration(variant, { at: (kill) => migrateKillPoints[kill % 3]!.at }, uninterrupted)
   })
 })

@@ -21,12 +21,15 @@ export interface Finished {
   stderr: string
 }
 
+/** Most tests run for a second or two: to compile the WebAssembly of the embedded database twice would only cost time. */
+const quickStart = ['--liftoff-only']
+
 type CliOptions = Omit<Options, 'env'> & { env?: Record<string, string | undefined> }
 
 /** Starts the built program; `await finished(...)` for the end of it. */
 export function start(args: readonly string[], options: CliOptions = {}): ResultPromise {
   refuseInUnitTests('the built program')
-  return execa(process.execPath, [program, ...args], {
+  return execa(process.execPath, [...quickStart, program, ...args], {
     reject: false,
     extendEnv: false,
     stdin: 'ignore',
