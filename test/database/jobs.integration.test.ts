@@ -371,17 +371,20 @@ onBothDatabases('on tables of many jobs', (database) => {
   it('every question of a run is answered from an index', async () => {
     const { sql, kind } = database()
     // The embedded database needs half a minute for rows enough that its planner prefers an index: it is told to.
-    const count = kind === 'embedded' ? 1000 : 100_000
+    const count = kind === 'embedded' ? 1000 : 30_000
     if (kind === 'embedded') {
       await sql`set enable_seqscan = off`
       onTestFinished(async () => void (await sql`reset enable_seqscan`))
     }
+    // The statistics of these rows are of no interest, and take most of the time.
+    await sql`alter table image_process_jobs disable trigger user`
     await sql`
       insert into image_process_jobs (job_id, user_id, original_path, status, completed_at, mask_path, processed_path,
         source_path, source_size, source_mtime_ns, content_sha256, fingerprint, error_message, created_at)
       select id, 'user' || i % 50, 'original/' || id, case when i % 25 = 0 then 'failed' else 'completed' end,
         now(), 'm', 'p', '/p/' || i || '.jpg', i, i, sha256(i::text::bytea), sha256('f'), 'x', now() - i * interval '1 s'
       from (select gen_random_uuid() as id, i from generate_series(1, ${count}::int) i) made`
+    await sql`alter table image_process_jobs enable trigger user`
     await sql`
       insert into known_sources select md5(source_path)::uuid, fingerprint, source_size, source_mtime_ns, job_id
       from image_process_jobs where status = 'completed' on conflict do nothing`

@@ -12,6 +12,7 @@ import type { FailPoint } from '../../src/fail-point.ts'
 import { type Finished, finished, jsonLines } from '../support/cli.ts'
 import { describeServers } from '../support/fixture-installation.ts'
 import { picture } from '../support/images.ts'
+import { isLong } from '../support/long-mode.ts'
 import { noise } from './noise.ts'
 import { embeddedVariant, expectWhole, isIn, picturesIn, serverVariant, type Variant } from './variants.ts'
 
@@ -20,6 +21,8 @@ vi.setConfig({ testTimeout: 120_000 })
 const leaseMs = 1000
 /** With nothing stored, with the original stored or on its way, with all on its way, and with all stored. */
 const places = ['process:claimed', 'process:returned', 'process:uploading', 'process:stored'] as const
+/** Outside of long mode each place is taken once: by one of two tests, in turn. */
+const placesOf = (turn: 0 | 1) => places.filter((_, index) => isLong || index % 2 === turn)
 
 /** Starts a command that stops itself at a place, and waits until it has. */
 async function stoppedAt(
@@ -71,7 +74,7 @@ describeServers('a run stopped for longer than its lease', () => {
   const prune = () =>
     variant.run(['prune', '--abandoned-older-than', '1s', '--max-share', '100%', '--yes', '--json'])
 
-  it.each(places)('at %s leaves what another run has completed as it is', async (place) => {
+  it.each(placesOf(0))('at %s leaves what another run has completed as it is', async (place) => {
     const photos = await picturesIn(variant, `other-${place.replace(':', '-')}`, 1)
     const { resumed } = await stoppedAt(variant, place, command(photos, `${photos}-first`))
     const other = await variant.run(command(photos, `${photos}-second`))
@@ -88,7 +91,7 @@ describeServers('a run stopped for longer than its lease', () => {
     expect(await digestOf(`${photos}-first/0.png`), 'the local cut-out is that of the row').toBe(completed)
   })
 
-  it.each(places)('at %s does the image again when the job was pruned meanwhile', async (place) => {
+  it.each(placesOf(1))('at %s does the image again when the job was pruned meanwhile', async (place) => {
     const photos = await picturesIn(variant, `pruned-${place.replace(':', '-')}`, 1)
     const { resumed } = await stoppedAt(variant, place, command(photos, `${photos}-cut`))
     await sleep(leaseMs * 1.5)
