@@ -26,8 +26,8 @@ export default defineConfig({
     hookTimeout: 120_000,
     // Real servers, real clocks and two busy cores: a second try tells chance from a fault. .ci/run names such tests.
     retry: 1,
-    // Two cores: more files at once only make each of them slower.
-    maxWorkers: 2,
+    // Two cores, and tests that wait for a quarter of their time.
+    maxWorkers: 3,
     execArgv: ['--import', new URL('./test/support/tsx-in-thread.mjs', import.meta.url).href],
     // The program sets the first for itself; tests also talk to S3 directly. CI=true alone would color what they read.
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true', NO_COLOR: '1' },

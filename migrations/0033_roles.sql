@@ -2,10 +2,15 @@
 -- each does one thing. Statistics, and jobs that a run does not hold, are out of its reach. search_path is fixed, so that
 -- nobody who calls them decides what the names in them mean.
 
+-- What a run calls. Others may have functions of their own in this schema.
+create function run_functions() returns text[] language sql immutable as $$
+  select '{claim_job,claim_jobs,name_original,complete_jobs,fail_job,record_failure,renew_leases,release_jobs,
+    release_jobs_of,stored_original,fold_usage}'::text[]
+$$;
+
 do $$
 declare
-  functions constant text[] := '{claim_job,claim_jobs,name_original,complete_jobs,fail_job,record_failure,renew_leases,
-    release_jobs,release_jobs_of,stored_original,fold_usage,note_tag_usage}';
+  functions constant text[] := run_functions() || 'note_tag_usage'::text; -- a trigger, of whoever tags
   path    constant text := quote_ident(current_schema()) || ', pg_temp';
   each    regprocedure;
   grantee text;
@@ -50,6 +55,5 @@ create function grants_for(role_name name, writes boolean) returns setof text la
   select format('grant select on sequence %I.tags_tag_id_seq to %I', current_schema(), role_name)
   union all
   select format('grant execute on function %s to %I', p.oid::regprocedure, role_name)
-  from pg_proc p where writes and p.prosecdef and p.pronamespace = current_schema()::regnamespace
-    and p.prorettype <> 'trigger'::regtype
+  from pg_proc p where writes and p.pronamespace = current_schema()::regnamespace and p.proname = any (run_functions())
 $$;

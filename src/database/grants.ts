@@ -11,6 +11,10 @@ export interface Roles {
   readers: readonly string[]
 }
 
+/** As run_functions() in the database has them. */
+const runFunctions =
+  '{claim_job,claim_jobs,name_original,complete_jobs,fail_job,record_failure,renew_leases,release_jobs,release_jobs_of,stored_original,fold_usage}'
+
 /** The statements that give roles their rights; everybody else loses the functions that work with the owner's rights. */
 export async function grantStatements(sql: postgres.Sql, roles: Roles): Promise<string[]> {
   const wanted = [
@@ -34,9 +38,12 @@ export async function closeFunctions(sql: postgres.Sql): Promise<void> {
 async function closingStatements(sql: postgres.Sql): Promise<string[]> {
   const rows = await withDatabase<{ statement: string }>(
     () => sql`
-      select format('revoke all on function %s from public', p.oid::regprocedure) as statement from pg_proc p
-      where p.prosecdef and p.prorettype <> 'trigger'::regtype
-        and p.pronamespace = (select relnamespace from pg_class where oid = 'image_process_jobs'::regclass)
+      select format('revoke all on function %I.%I(%s) from public', n.nspname, p.proname,
+        pg_get_function_identity_arguments(p.oid)) as statement
+      from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+      -- A restored database may have its schema on no search_path yet.
+      join pg_proc listing on listing.pronamespace = n.oid and listing.proname = 'run_functions'
+      where p.prosecdef and p.proname = any (${runFunctions}::text::text[])
         and exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
           where a.grantee = 0 and a.privilege_type = 'EXECUTE')
       order by 1`,
@@ -143,8 +150,7 @@ export async function assertMayRun(sql: postgres.Sql): Promise<void> {
     () => sql`
       select current_user as role, string_agg(missing, ', ' order by missing) as missing from (
         select 'run ' || p.proname as missing from pg_proc p
-        where p.prosecdef and p.prorettype <> 'trigger'::regtype
-          and p.pronamespace = (select relnamespace from pg_class where oid = 'image_process_jobs'::regclass)
+        where p.proname = any (run_functions()) and p.pronamespace = (select relnamespace from pg_class where oid = 'image_process_jobs'::regclass)
           and not has_function_privilege(p.oid, 'execute')
         union all
         select 'read ' || t from unnest('{image_process_jobs,tags,image_tags,users,installation}'::text[]) t

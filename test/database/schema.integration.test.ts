@@ -170,6 +170,7 @@ onBothDatabases('the schema', (database) => {
       'release_jobs(run uuid)',
       'release_jobs_of(owners jsonb, longest interval)',
       'renew_leases(run uuid, lease_ms double precision)',
+      'run_functions()',
       'source_key(path text)',
       'source_name(path text)',
       'stored_original(content bytea, owner text)',
