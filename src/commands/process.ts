@@ -1,18 +1,12 @@
 import * as Args from '@oclif/core/args'
 import type { SummaryEvent } from '../process/events.ts'
-import { remoteInputs } from '../process/inputs/remote.ts'
-import { collectInputs } from '../process/inputs.ts'
 import type { ResolvedSettings } from '../settings/settings.ts'
-import { openSpill } from '../system/spill.ts'
 import { BatchCommand } from '../terminal/batch-command.ts'
-import { openBatchServices, resolveRecipe } from '../terminal/batch-services.ts'
-import type { Frame } from '../terminal/command.ts'
 import { exitStatus } from '../terminal/exit.ts'
-import { foretell } from '../terminal/foretell.ts'
 import { guardSuffix } from '../terminal/output-flags.ts'
 import { listeners } from '../terminal/printers/choose.ts'
-import type { Printer } from '../terminal/printers/printer.ts'
-import { type ProcessFlags, processFlags, toBatchOptions, toInputOptions } from '../terminal/process-flags.ts'
+import { processFlags } from '../terminal/process-flags.ts'
+import { processInputs } from '../terminal/process-inputs.ts'
 import { offerBetterModel } from '../terminal/setup/first-run.ts'
 
 export default class Process extends BatchCommand {
@@ -47,7 +41,8 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
     await this.withContext(
       async (frame) => {
         if (await offerBetterModel(flags, frame)) this.alreadyTold('model-chosen')
-        const summary = await this.#process(frame, argv as string[], flags, print)
+        print({ type: 'phase', phase: 'inputs', message: 'Looking for pictures' })
+        const summary = await processInputs(frame, argv as string[], flags, print)
         if (summary.interrupted) this.exit(frame.stop.status())
         // Who pipes a picture expects one.
         const isMissing = isPiped && summary.ownCutouts > 0
@@ -61,36 +56,6 @@ Exit status: 0 all done, 1 unexpected error, 2 wrong usage, 3 some images failed
         tellOfWaiting: (news) => print({ type: 'notice', ...news }),
       },
     )
-  }
-
-  async #process(
-    frame: Frame,
-    patterns: readonly string[],
-    flags: ProcessFlags,
-    print: Printer,
-  ): Promise<SummaryEvent> {
-    const { settings, context, stop } = frame
-    const spill = openSpill()
-    const { inputBucket: bucket, patience } = context
-    const remote = remoteInputs({ bucket, patience, spill, signal: stop.signal })
-    try {
-      print({ type: 'phase', phase: 'inputs', message: 'Looking for pictures' })
-      const recipe = await resolveRecipe(settings, flags)
-      const { wish, cutout } = recipe
-      const inputs = { wish, extension: cutout.extension, elsewhere: { spill, remote } }
-      const candidates = await collectInputs({
-        ...toInputOptions(flags, settings, patterns, inputs),
-        onNotice: print,
-      })
-      const options = toBatchOptions({ flags, settings, candidates, ...recipe })
-      const services = await openBatchServices(frame, flags, print)
-      await foretell(candidates, services, { ...flags, ...options, print })
-      const { runBatch } = await import('../process/batch.ts')
-      return await runBatch(candidates, services, { ...options, signal: stop.signal, onEvent: print })
-    } finally {
-      await remote.close()
-      await spill.close()
-    }
   }
 
   #assertFewReviews(

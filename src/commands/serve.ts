@@ -7,7 +7,8 @@ import { exitStatus } from '../terminal/exit.ts'
 import { listeners } from '../terminal/printers/choose.ts'
 import { linesPrinter } from '../terminal/printers/lines.ts'
 import type { Printer } from '../terminal/printers/printer.ts'
-import { type ServeFlags, servedAsProcess, serveFlags, toServiceOptions } from '../terminal/serve-flags.ts'
+import { asProcessFlags } from '../terminal/process-flags.ts'
+import { type ServeFlags, serveFlags, toServiceOptions } from '../terminal/serve-flags.ts'
 
 export default class Serve extends BatchCommand {
   static override summary = 'Remove the background of pictures that are sent over HTTP.'
@@ -44,7 +45,7 @@ Exit status: ${exitStatus.done} ended by Ctrl-C or SIGTERM, ${exitStatus.unexpec
     assertGuarded(address, settings.serverToken)
     const maxBody = byteSize.safeParse(serveFlags['max-body'])
     if (!maxBody.success) throw new RmbgError('USAGE', '--max-body expects a size such as 50MB.')
-    const flags = servedAsProcess(serveFlags)
+    const flags = asProcessFlags(serveFlags)
     const recipe = await resolveRecipe(settings, flags)
     const services = await openBatchServices(frame, flags, print)
     const { serve } = await import('../server/serve.ts')

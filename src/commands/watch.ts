@@ -12,8 +12,8 @@ import { exitStatus } from '../terminal/exit.ts'
 import { listeners } from '../terminal/printers/choose.ts'
 import { linesPrinter } from '../terminal/printers/lines.ts'
 import type { Printer } from '../terminal/printers/printer.ts'
-import { toBatchOptions, toInputOptions } from '../terminal/process-flags.ts'
-import { asProcessFlags, type WatchFlags, watchFlags } from '../terminal/watch-flags.ts'
+import { asProcessFlags, toBatchOptions, toInputOptions } from '../terminal/process-flags.ts'
+import { type WatchFlags, watchFlags } from '../terminal/watch-flags.ts'
 
 export default class Watch extends BatchCommand {
   static override summary = 'Watch folders and remove the background of every picture that comes.'

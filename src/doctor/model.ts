@@ -1,6 +1,6 @@
 /** The model of a run: which it is, whether it works, and what it runs on. */
 import type { Context } from '../context.ts'
-import type { ModelSpec } from '../model/contract.ts'
+import { type ModelSpec, modelName } from '../model/contract.ts'
 import { tryModel } from '../model/trial.ts'
 import type { ResolvedSettings } from '../settings/settings.ts'
 import { type Finding, failed, ok } from './finding.ts'
@@ -15,13 +15,13 @@ export async function examineModel(context: Context, settings: ResolvedSettings)
   return [described(spec), await examineDevice(spec, settings)]
 }
 
-function described({ name, variant, choice, notice, license }: ModelSpec): Finding {
-  const shown = variant === undefined ? name : `${name}:${variant}`
+function described(spec: ModelSpec): Finding {
+  const { choice, notice, license } = spec
   const why = choice === undefined ? 'named by a setting' : `auto: ${choice.reason}`
   const better = choice?.notInstalled ?? []
   const missing =
     better.length > 0 && notice === undefined ? ` Better, but not installed: ${better.join(', ')}.` : ''
-  const summary = `${shown} (${why}), license ${license}.${missing}`
+  const summary = `${modelName(spec)} (${why}), license ${license}.${missing}`
   if (notice === undefined) return ok('model', summary)
   return {
     name: 'model',

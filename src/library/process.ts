@@ -12,37 +12,20 @@ interface Inputs {
 }
 
 /** @throws RmbgError what would have failed every other picture as well */
-export async function processInputs(
+export async function processAsAsked(
   patterns: readonly string[],
   { context, flags: given, options }: Inputs,
 ): Promise<SummaryEvent> {
   const { signal = new AbortController().signal, onEvent = () => {} } = options
-  const [{ noProcessFlags, toBatchOptions, toInputOptions }, { openBatchServices, resolveRecipe }] =
-    await Promise.all([import('../terminal/process-flags.ts'), import('../terminal/batch-services.ts')])
-  const [{ remoteInputs }, { collectInputs }, { runBatch }, { openSpill }] = await Promise.all([
-    import('../process/inputs/remote.ts'),
-    import('../process/inputs.ts'),
-    import('../process/batch.ts'),
-    import('../system/spill.ts'),
+  const [{ noProcessFlags }, { processInputs }] = await Promise.all([
+    import('../terminal/process-flags.ts'),
+    import('../terminal/process-inputs.ts'),
   ])
   const settings = await resolveSettings(given)
-  const flags = { ...noProcessFlags, ...chosen(options) }
+  // Quiet: nobody is at a terminal to be asked.
+  const flags = { ...noProcessFlags, ...chosen(options), quiet: true }
   const stop = { signal, status: () => 0, release: () => {} }
-  const spill = openSpill()
-  const remote = remoteInputs({ bucket: context.inputBucket, spill, signal })
-  try {
-    const recipe = await resolveRecipe(settings, flags)
-    const { wish, cutout } = recipe
-    const wished = { wish, extension: cutout.extension, elsewhere: { spill, remote } }
-    const inputs = { ...toInputOptions(flags, settings, patterns, wished), onNotice: onEvent }
-    const candidates = await collectInputs(inputs)
-    const batch = toBatchOptions({ flags, settings, candidates, ...recipe })
-    const services = await openBatchServices({ settings, context, stop }, flags, onEvent)
-    return await runBatch(candidates, services, { ...batch, signal, onEvent })
-  } finally {
-    await remote.close()
-    await spill.close()
-  }
+  return processInputs({ settings, context, stop }, patterns, flags, onEvent)
 }
 
 /** Options that are flags of the command and no settings. */

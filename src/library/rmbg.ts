@@ -5,14 +5,13 @@ import type { ImageHeader } from '../cutout/codec/header.ts'
 import { assertWithinBudget, estimateBytes, mebibytes } from '../cutout/memory.ts'
 import type { Review } from '../cutout/pixels/review.ts'
 import type { RuleViolation } from '../cutout/rules.ts'
-import type { MatteModel } from '../model/contract.ts'
+import { type MatteModel, modelName } from '../model/contract.ts'
 import type { SummaryEvent } from '../process/events.ts'
-import { resolveCutout } from '../settings/cutout-settings.ts'
-import { loadPreset } from '../settings/presets.ts'
+import { recipeOf } from '../settings/presets.ts'
 import { type ResolvedSettings, resolveSettings } from '../settings/settings.ts'
 import type { CutoutOptions, ProcessOptions, RemoveBackgroundOptions, RmbgOptions } from './options.ts'
 import { bytesOf, type Picture } from './picture.ts'
-import { processInputs } from './process.ts'
+import { processAsAsked } from './process.ts'
 
 export interface RemovedBackground {
   /** The file of the cut-out. */
@@ -110,7 +109,7 @@ function rmbgOf(opened: Opened): Rmbg {
       work(() => removeBackground(opened, memory, picture, options)),
     process: (inputs, options = {}) =>
       work(() =>
-        processInputs([inputs].flat(), { context, flags: flagsOf({ ...given, ...options }), options }),
+        processAsAsked([inputs].flat(), { context, flags: flagsOf({ ...given, ...options }), options }),
       ),
     close,
     [Symbol.asyncDispose]: close,
@@ -120,13 +119,13 @@ function rmbgOf(opened: Opened): Rmbg {
 let openCount = 0
 
 async function removeBackground(
-  { given, settings, model }: Opened,
+  { settings, model }: Opened,
   memory: Semaphore,
   picture: Picture,
   { signal, ...options }: RemoveBackgroundOptions,
 ): Promise<RemovedBackground> {
   signal?.throwIfAborted()
-  const { cutoutRecipe, rules } = await recipeOf({ ...given, ...options })
+  const { cutout } = await recipeOf({ ...options }, settings)
   const [{ readHeader }, { workingDepth }, { cutOutInThread }] = await Promise.all([
     import('../cutout/codec/header.ts'),
     import('../cutout/codec/encode.ts'),
@@ -135,7 +134,7 @@ async function removeBackground(
   const bytes = await bytesOf(picture)
   const { maxPixels, maxMemory, allowSvg = false } = settings
   const header: ImageHeader = await readHeader(bytes, { maxPixels, allowSvg })
-  const recipe = { ...cutoutRecipe, rules, depth: workingDepth(header.bitDepth, cutoutRecipe) }
+  const recipe = { ...cutout, depth: workingDepth(header.bitDepth, cutout) }
   const bytesNeeded = estimateBytes(header, bytes.byteLength, recipe)
   assertWithinBudget(bytesNeeded, maxMemory)
   const made = memory.runExclusive(() => {
@@ -143,7 +142,6 @@ async function removeBackground(
     return cutOutInThread(bytes, model, recipe)
   }, mebibytes(bytesNeeded))
   const { processed, mask, review, violations } = await unlessAborted(made, signal)
-  const { name, variant } = model.spec
   return {
     cutout: processed.bytes,
     contentType: processed.contentType,
@@ -152,17 +150,9 @@ async function removeBackground(
     mask: mask.bytes,
     review,
     ...(violations && { violations }),
-    model: variant === undefined ? name : `${name}:${variant}`,
+    model: modelName(model.spec),
     provider: model.provider,
   }
-}
-
-async function recipeOf(given: CutoutOptions) {
-  // The same way as for the command: options, then environment, then files.
-  const settings = await resolveSettings(flagsOf(given))
-  const preset = settings.preset === undefined ? undefined : await loadPreset(settings.preset)
-  const { options } = await resolveCutout({ ...preset?.cutout, ...settings })
-  return { cutoutRecipe: options, rules: preset?.check }
 }
 
 async function unlessAborted<T>(made: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

@@ -58,6 +58,10 @@ export interface ModelSpec {
   notice?: string
 }
 
+/** As people type it, and events tell it: `rmbg-2.0:q4f16`, or the name alone. */
+export const modelName = ({ name, variant }: Pick<ModelSpec, 'name' | 'variant'>): string =>
+  variant === undefined ? name : `${name}:${variant}`
+
 /** Why `auto` took a model. */
 export interface ModelChoice {
   /** A phrase, such as `the best of those installed`. */

@@ -10,7 +10,7 @@ import { foldUsage } from '../database/usage.ts'
 import { upsertUser } from '../database/users.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
-import type { ModelSpec } from '../model/contract.ts'
+import { modelName } from '../model/contract.ts'
 import { shownPath } from '../system/file-names.ts'
 import { processOwner } from '../system/owner.ts'
 import type { Batch, BatchOptions, BatchServices, Image, Masks } from './contract.ts'
@@ -106,7 +106,7 @@ function announce({ onEvent, masks, run, store, database, ...batch }: Batch, ima
     runId: run.id,
     images,
     dryRun: batch.dryRun,
-    model: masks === 'from-store' ? 'stored masks' : nameOf(masks.spec),
+    model: masks === 'from-store' ? 'stored masks' : modelName(masks.spec),
     ...(masks !== 'from-store' && masks.spec.choice && { modelChoice: masks.spec.choice }),
     store: store.location,
     database: database.location,
@@ -224,9 +224,9 @@ function announced({ spec, model }: Exclude<Masks, 'from-store'>, { onEvent }: B
   let opening: ReturnType<typeof model> | undefined
   const open = async () => {
     startPixelThreads() // while the model loads
-    onEvent({ type: 'phase', phase: 'model', message: `Loading the model ${nameOf(spec)}` })
+    onEvent({ type: 'phase', phase: 'model', message: `Loading the model ${modelName(spec)}` })
     const opened = await model()
-    onEvent({ type: 'model', model: nameOf(opened.spec), provider: opened.provider })
+    onEvent({ type: 'model', model: modelName(opened.spec), provider: opened.provider })
     const { notice: message } = opened
     if (message !== undefined) onEvent({ type: 'notice', code: 'device-fallback', message })
     return opened
@@ -260,5 +260,3 @@ const firstFramesNotice = (images: number) => ({
   images,
   message: `${images} of the pictures ${images === 1 ? 'is an animation or document' : 'are animations or documents'} with several frames or pages. The first was taken.`,
 })
-
-const nameOf = ({ name, variant }: ModelSpec): string => (variant === undefined ? name : `${name}:${variant}`)

@@ -5,7 +5,7 @@ import { bodyLimit } from 'hono/body-limit'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import pLimit from 'p-limit'
 import { sizeText } from '../bytes.ts'
-import { RmbgError } from '../errors.ts'
+import { type ErrorCode, type ErrorFamily, errorFamilies, RmbgError } from '../errors.ts'
 import type { CutoutAnswer, CutoutService } from '../process/cutout-service.ts'
 import type { FailedEvent } from '../process/events.ts'
 import type { GivenCutout } from '../settings/cutout-settings.ts'
@@ -40,6 +40,11 @@ const statuses: Record<string, ContentfulStatusCode> = {
   INPUT_EMPTY: 400,
   INPUT_CORRUPT: 422,
 }
+
+/** What stands in a server's way says nothing of the picture: the same request may be sent again. */
+const ofFamily: Partial<Record<ErrorFamily, ContentfulStatusCode>> = { usage: 400, image: 422 }
+const statusFor = (code: ErrorCode): ContentfulStatusCode =>
+  statuses[code] ?? ofFamily[errorFamilies[code]] ?? 503
 
 /** Names of the field that holds the picture, those of other servers among them. */
 const pictureFields = ['image', 'image_file', 'file']
@@ -159,10 +164,9 @@ function answered({ event, bytes }: CutoutAnswer, { what, cutout }: Wishes): Res
 const answerFailed = ({ code, message, hint, jobId }: FailedEvent): Response =>
   Response.json(
     { error: { code, message, ...(hint !== undefined && { hint }), ...(jobId !== undefined && { jobId }) } },
-    { status: statuses[code] ?? (code.startsWith('STORE_') ? 503 : 422) },
+    { status: statusFor(code) },
   )
 
-/** What stands in a server's way says nothing of the picture: the same request may be sent again. */
 function answerError(request: Request | undefined, error: unknown): Response {
   if (request?.signal.aborted) return new Response(null, { status: 499 })
   if ((error as Error | undefined)?.name === 'AbortError')
@@ -173,8 +177,8 @@ function answerError(request: Request | undefined, error: unknown): Response {
     if (process.env.DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`)
     return Response.json(problem('UNEXPECTED', 'Something went wrong here.'), { status: 500 })
   }
-  const { code, message, family } = error
-  const status = statuses[code] ?? (family === 'usage' ? 400 : family === 'image' ? 422 : 503)
+  const { code, message } = error
+  const status = statusFor(code)
   return Response.json(problem(code, message, error.hint), {
     status,
     headers: status === 503 ? { 'Retry-After': '10' } : {},

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { createAdaptorServer } from '@hono/node-server'
 import { RmbgError } from '../errors.ts'
+import { modelName } from '../model/contract.ts'
 import type { BatchServices } from '../process/contract.ts'
 import { openCutoutService } from '../process/cutout-service.ts'
 import { openSpill } from '../system/spill.ts'
@@ -27,7 +28,7 @@ export async function serve(services: BatchServices, options: ServeOptions): Pro
     const { spec, provider } = await services.masks.model()
     onEvent({
       type: 'model',
-      model: spec.variant === undefined ? spec.name : `${spec.name}:${spec.variant}`,
+      model: modelName(spec),
       provider,
     })
   }

@@ -5,7 +5,13 @@ import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import type { PictureRules } from '../cutout/rules.ts'
 import { RmbgError } from '../errors.ts'
-import { cutoutSettings, type GivenCutout, parseColor } from './cutout-settings.ts'
+import {
+  cutoutSettings,
+  type GivenCutout,
+  parseColor,
+  type ResolvedCutout,
+  resolveCutout,
+} from './cutout-settings.ts'
 import { byteSize } from './values.ts'
 
 /** What a catalogue asks for: how to make its pictures, and how to tell whether one is acceptable. */
@@ -80,4 +86,42 @@ export async function loadPreset(nameOrFile: string): Promise<Preset> {
 /** Names of the presets that ship. */
 export async function presetNames(): Promise<string[]> {
   return (await readdir(folder)).map((file) => basename(file, '.json')).sort()
+}
+
+/** A cut-out's making together with a preset's rules, which it is checked by: what a batch works with, and what jobs record. */
+export function withRules({ options, params }: ResolvedCutout, preset: Preset | undefined) {
+  const rules = preset && { preset: preset.name, sha256: preset.checkSha256 }
+  return {
+    cutout: { ...options, rules: preset?.check },
+    cutoutParams: { ...params, ...(rules && { rules }) },
+  }
+}
+
+/**
+ * What somebody says of one picture, over the settings of all: a request to a server, or a call of the library.
+ *
+ * @param given by the names of the settings; others are left out
+ * @throws RmbgError USAGE naming the option
+ */
+export async function recipeOf(
+  { preset: named, ...given }: Readonly<Record<string, unknown>> & { preset?: string | undefined },
+  usual: GivenCutout & { preset?: string | undefined },
+) {
+  const presetName = named ?? usual.preset
+  const preset = presetName === undefined ? undefined : await loadPreset(presetName)
+  return withRules(await resolveCutout({ ...preset?.cutout, ...usual, ...parsed(given) }), preset)
+}
+
+function parsed(options: Readonly<Record<string, unknown>>): GivenCutout {
+  return Object.fromEntries(
+    Object.entries(options)
+      .filter(([name, value]) => Object.hasOwn(cutoutSettings, name) && value !== undefined)
+      .map(([name, value]) => {
+        const { schema } = cutoutSettings[name as keyof typeof cutoutSettings]
+        const result = schema.safeParse(value)
+        if (result.success) return [name, result.data]
+        const reason = result.error.issues[0]?.message ?? 'another value is expected'
+        throw new RmbgError('USAGE', `The option "${name}" is not usable: ${reason}.`)
+      }),
+  )
 }

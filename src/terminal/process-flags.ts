@@ -7,7 +7,7 @@ import type { RemoteInputs } from '../process/inputs/remote.ts'
 import type { Candidates, InputOptions } from '../process/inputs.ts'
 import { maxFileBytes } from '../process/source.ts'
 import type { ResolvedCutout } from '../settings/cutout-settings.ts'
-import type { Preset } from '../settings/presets.ts'
+import { type Preset, withRules } from '../settings/presets.ts'
 import { environmentVariable as env, type ResolvedSettings, storeFolder } from '../settings/settings.ts'
 import { typedArguments, typedValue, workingDirectory } from '../system/file-names.ts'
 import type { Spill } from '../system/spill.ts'
@@ -152,6 +152,27 @@ export const processFlags = {
 
 export type ProcessFlags = Interfaces.InferredFlags<typeof processFlags>
 
+/** Flags of commands that take pictures as they come: those that speak of a list, or of its end, make no sense there. */
+const {
+  'from-file': _fromFile,
+  'from-mask': _fromMask,
+  'stdin-name': _stdinName,
+  'fail-fast': _failFast,
+  'max-failures': _maxFailures,
+  'fail-on-review': _failOnReview,
+  'dry-run': _dryRun,
+  yes: _yes,
+  ...endlessFlags
+} = processFlags
+
+export { endlessFlags }
+
+/** As `rmbg process` would have been called for the same. */
+export const asProcessFlags = (flags: Partial<ProcessFlags>): ProcessFlags => ({
+  ...noProcessFlags,
+  ...flags,
+})
+
 /** Of a command line without any flag. */
 export const noProcessFlags = Object.fromEntries(
   Object.entries(processFlags).map(([name, flag]) => [
@@ -206,7 +227,6 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
   const { flags, wish: local, settings, cutout, preset, candidates } = wish
   const isLocal = local.destination.to !== 'store' || local.masks !== undefined
   assertResultStays(settings.keep, { isLocal })
-  const rules = preset && { preset: preset.name, sha256: preset.checkSha256 }
   return {
     user: settings.user,
     tags: settings.tag,
@@ -214,8 +234,7 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
     maxMemory: settings.maxMemory,
     maxPixels: settings.maxPixels,
     allowSvg: settings.allowSvg ?? false,
-    cutout: { ...cutout.options, rules: preset?.check },
-    cutoutParams: { ...cutout.params, ...(rules && { rules }) },
+    ...withRules(cutout, preset),
     keep: settings.keep,
     ...namedPlace(local.destination),
     ...planLocalFiles(candidates, local, cutout.extension),

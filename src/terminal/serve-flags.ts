@@ -4,20 +4,12 @@ import type { openCutoutService } from '../process/cutout-service.ts'
 import type { ResolvedCutout } from '../settings/cutout-settings.ts'
 import type { Preset } from '../settings/presets.ts'
 import type { ResolvedSettings } from '../settings/settings.ts'
-import { noProcessFlags, type ProcessFlags, processFlags, toBatchOptions } from './process-flags.ts'
+import { endlessFlags, type ProcessFlags, toBatchOptions } from './process-flags.ts'
 
 const helpGroup = 'SERVER'
 
-/** Those that name files of this machine, or speak of many pictures. */
+/** Those that name files of this machine, or speak of what was done before. */
 const {
-  'from-file': _fromFile,
-  'from-mask': _fromMask,
-  'stdin-name': _stdinName,
-  'fail-fast': _failFast,
-  'max-failures': _maxFailures,
-  'fail-on-review': _failOnReview,
-  'dry-run': _dryRun,
-  yes: _yes,
   ignore: _ignore,
   output: _output,
   suffix: _suffix,
@@ -26,7 +18,7 @@ const {
   checksum: _checksum,
   force: _force,
   ...shared
-} = processFlags
+} = endlessFlags
 
 /** Flags of `rmbg serve`: those of `rmbg process` that make sense for pictures that are sent, and how to serve. */
 export const serveFlags = {
@@ -52,9 +44,6 @@ export const serveFlags = {
 }
 
 export type ServeFlags = Interfaces.InferredFlags<typeof serveFlags>
-
-/** As `rmbg process` would have been called for the same. */
-export const servedAsProcess = (flags: ServeFlags): ProcessFlags => ({ ...noProcessFlags, ...flags })
 
 interface ServeWish {
   flags: ProcessFlags

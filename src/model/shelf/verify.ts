@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { RmbgError } from '../../errors.ts'
+import { modelName } from '../contract.ts'
 import { type Comparison, compareWithPublished } from '../expected.ts'
 import type { OpenOptions } from '../session.ts'
 import { type Trial, tryModel } from '../trial.ts'
@@ -26,11 +27,9 @@ export interface VerifiedModel {
  */
 export async function verifyModels(modelsFolder: string, nameAndVariant?: string): Promise<VerifiedModel[]> {
   if (nameAndVariant !== undefined && isModelPath(nameAndVariant)) {
-    const { name, variant, file, sha256, unproven } = await resolveModel(nameAndVariant, { modelsFolder })
-    const state = unproven ? 'unknown' : 'intact'
-    return [
-      { name: variant === undefined ? name : `${name}:${variant}`, file, sha256, state, origin: 'file' },
-    ]
+    const spec = await resolveModel(nameAndVariant, { modelsFolder })
+    const state = spec.unproven ? 'unknown' : 'intact'
+    return [{ name: modelName(spec), file: spec.file, sha256: spec.sha256, state, origin: 'file' }]
   }
   const verified: VerifiedModel[] = []
   const verify = async (model: Omit<VerifiedModel, 'sha256' | 'state'>, expected: string) => {
