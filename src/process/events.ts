@@ -217,7 +217,18 @@ const noticeEvent = z
       .describe('What there is to do, and what it will take by the figures of the log.'),
     z
       .object({ ...notice, code: z.literal('watching'), folders: z.array(z.string()) })
-      .describe('These folders are watched from now on; absolute paths.'),
+      .describe('These folders (absolute paths) or addresses of buckets are watched from now on.'),
+    z
+      .object({ ...notice, code: z.literal('listening'), url: z.string() })
+      .describe('Notifications of buckets are taken at this address from now on.'),
+    z
+      .object({ ...notice, code: z.literal('receiving'), queue: z.string() })
+      .describe('Notifications of buckets are taken from this queue from now on.'),
+    z
+      .object({ ...notice, code: z.enum(['subscribed', 'notification-ignored', 'notification-unreadable']) })
+      .describe(
+        'A subscription of SNS was confirmed; a notification names an object that no input stands for; a message of the queue is no notification. Each is told once.',
+      ),
     z
       .object({ ...notice, code: z.literal('serving'), url: z.string() })
       .describe('Pictures are taken at this address from now on.'),

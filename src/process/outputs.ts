@@ -2,6 +2,7 @@
 import { dirname, posix, relative, resolve, sep } from 'node:path'
 import { RmbgError } from '../errors.ts'
 import { shownPath } from '../system/file-names.ts'
+import { sha256Of } from '../system/sha256.ts'
 import { toSlashes } from './inputs/folders.ts'
 import { openPaths } from './inputs/paths.ts'
 import type { Candidate } from './inputs.ts'
@@ -44,6 +45,25 @@ export function planOutputs(
     inside(folder, others.get(candidate.path) ?? plainName(candidate, naming))
   if (suffix === '') assertNoneIsInput(candidates, folder, pathOf, others)
   return pathOf
+}
+
+/**
+ * Where each cut-out goes below a folder, while nobody knows which inputs are still to come: all keep their whole name,
+ * `a/x.jpg.png`, because an `a/x.png` may come one day.
+ *
+ * @param folder absolute
+ * @param extension of the cut-outs, without a dot
+ * @param suffix put before the extension
+ */
+export function planWholeNames(folder: string, extension: string, suffix = ''): LocalPath {
+  const ending = `${suffix}.${extension}`
+  return ({ relative: name }) => {
+    const whole = `${name}${ending}`
+    if (Buffer.byteLength(posix.basename(whole)) <= maxNameBytes) return inside(folder, whole)
+    const end = `-${sha256Of(name).slice(0, 8)}${ending}`
+    const stem = shortened(posix.basename(name), maxNameBytes - Buffer.byteLength(end))
+    return inside(folder, posix.join(posix.dirname(name), `${stem}${end}`))
+  }
 }
 
 /**

@@ -11,6 +11,7 @@ import type { FailedEvent } from '../process/events.ts'
 import type { GivenCutout } from '../settings/cutout-settings.ts'
 import type { Spill } from '../system/spill.ts'
 import { refusal } from './guard.ts'
+import { closeUnread } from './listening.ts'
 import { openMetrics } from './metrics.ts'
 import { addProbes } from './probes.ts'
 import { type Wishes, wishesOf } from './wishes.ts'
@@ -60,11 +61,7 @@ export function serverApp(options: AppOptions): Hono {
   app.notFound((c) =>
     c.json(problem('NOT_FOUND', 'There is nothing here. POST a picture to /v1/cutouts.'), 404),
   )
-  app.use(async (c, next) => {
-    await next()
-    // What is still being sent would be taken for the next request.
-    if (c.req.raw.body && !c.req.raw.bodyUsed) c.header('Connection', 'close')
-  })
+  closeUnread(app)
   addProbes(app, check) // before the guard
   app.use(async (c, next) => {
     const asked = { host: c.req.header('host'), origin: c.req.header('origin') }

@@ -31,15 +31,21 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * Without a token, only this machine is let in.
+ * Without a secret, only this machine is let in.
  *
+ * @param danger what somebody from elsewhere could do, and how to set a secret
  * @throws RmbgError REFUSED
  */
-export function assertGuarded({ host }: Address, token: string | undefined): void {
-  if (token !== undefined || isLoopback(host)) return
-  throw new RmbgError('REFUSED', `Anybody who reaches this machine at ${host} could use the server.`, {
+export function assertGuarded(
+  { host }: Address,
+  secret: string | undefined,
+  danger = {
+    sentence: `Anybody who reaches this machine at ${host} could use the server.`,
     hint: 'Set RMBG_SERVER_TOKEN to a long secret, which callers send as "Authorization: Bearer …".',
-  })
+  },
+): void {
+  if (secret !== undefined || isLoopback(host)) return
+  throw new RmbgError('REFUSED', danger.sentence, { hint: danger.hint })
 }
 
 export interface Asked {
@@ -70,5 +76,5 @@ const isHere = (url: string): boolean =>
   URL.canParse(url) && isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, ''))
 
 /** Digests are of one length, so that nothing is told by the time that it takes. */
-const isSame = (given: string, token: string): boolean =>
+export const isSame = (given: string, token: string): boolean =>
   timingSafeEqual(Buffer.from(sha256Of(given)), Buffer.from(sha256Of(token)))

@@ -42,3 +42,11 @@ async function closed(server: Server): Promise<void> {
   await new Promise((resolve) => server.close(resolve))
   clearInterval(ending)
 }
+
+/** Ends connections on which a body was not read to its end: what is still being sent would be taken for the next request. */
+export function closeUnread(app: Hono): void {
+  app.use(async (c, next) => {
+    await next()
+    if (c.req.raw.body && !c.req.raw.bodyUsed) c.header('Connection', 'close')
+  })
+}

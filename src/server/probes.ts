@@ -1,6 +1,7 @@
 /** What looks after containers asks, and may ask without a token: the answers tell nothing. */
 import type { Hono } from 'hono'
 import { RmbgError } from '../errors.ts'
+import type { BatchServices } from '../process/contract.ts'
 
 /** @param check throws while no work can be taken */
 export function addProbes(app: Hono, check: () => Promise<void>): void {
@@ -14,3 +15,11 @@ export function addProbes(app: Hono, check: () => Promise<void>): void {
     }
   })
 }
+
+/** @returns throws while database or store do not answer */
+export const readiness =
+  ({ database, store }: Pick<BatchServices, 'database' | 'store'>, signal: AbortSignal) =>
+  async (): Promise<void> => {
+    await database.sql`select 1`
+    await store.check(signal)
+  }

@@ -7,6 +7,7 @@ import { openSpill } from '../system/spill.ts'
 import { type AppOptions, serverApp } from './app.ts'
 import type { Address } from './guard.ts'
 import { listen } from './listening.ts'
+import { readiness } from './probes.ts'
 
 export interface ServeOptions extends Pick<AppOptions, 'usual' | 'token' | 'maxBody' | 'maxWaiting'> {
   address: Address
@@ -32,10 +33,7 @@ export async function serve(services: BatchServices, options: ServeOptions): Pro
   }
   const service = await openCutoutService(services, batch)
   const spill = openSpill()
-  const check = async () => {
-    await services.database.sql`select 1`
-    await services.store.check(signal)
-  }
+  const check = readiness(services, signal)
   const app = serverApp({ ...options, service, spill, concurrency, check })
   try {
     const { url, close } = await listen(app, address, '--listen')

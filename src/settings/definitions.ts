@@ -82,6 +82,10 @@ export const settings = {
     env: 'RMBG_SERVER_TOKEN',
     schema: text.min(16, 'expected at least 16 characters'),
   },
+  watchSecret: {
+    env: 'RMBG_WATCH_SECRET',
+    schema: text.min(16, 'expected at least 16 characters'),
+  },
   hfToken: { env: 'HF_TOKEN', schema: text.regex(/^[\x21-\x7e]+$/, 'expected one word of plain characters') },
   hfEndpoint: {
     env: 'HF_ENDPOINT',

@@ -31,6 +31,7 @@ const named: Record<SettingName, Names> = {
   encryptionKey: 'a secret',
   model: 'a file',
   serverToken: 'a secret',
+  watchSecret: 'a secret',
   hfToken: 'a secret',
   hfEndpoint: 'a server',
   device: 'nothing',

@@ -11,12 +11,24 @@ export interface InputBucket {
    */
   list(prefix: string, signal?: AbortSignal): AsyncIterable<ListedObject>
   /**
+   * What is known of an object without reading it.
+   *
+   * @throws RmbgError INPUT_NOT_FOUND, or of family `store`
+   */
+  look(object: ObjectName, signal?: AbortSignal): Promise<ListedObject>
+  /**
    * Opens an object as it was when it was listed.
    *
    * @throws RmbgError INPUT_CHANGED when it is another one by now, INPUT_NOT_FOUND when it is gone, or of family `store`
    */
   open(object: Pick<ListedObject, 'key' | 'etag'>, signal?: AbortSignal): Promise<OpenedObject>
   close(): Promise<void>
+}
+
+export interface ObjectName {
+  key: string
+  /** Absent: the current one. */
+  versionId?: string
 }
 
 export interface ListedObject {

@@ -41,8 +41,11 @@ export interface MessageSpans {
   receive<Message>(
     ask: () => Promise<readonly Message[]>,
   ): Promise<{ messages: readonly Message[]; received: SpanContext | undefined }>
-  /** @param work does what the message asks for; `note` adds attributes to the span */
-  process<T>(message: TracedMessage, work: (note: (attributes: Attributes) => void) => Promise<T>): Promise<T>
+  /** @param work does what the message, or several together, ask for; `note` adds attributes to the span */
+  process<T>(
+    message: TracedMessage | readonly TracedMessage[],
+    work: (note: (attributes: Attributes) => void) => Promise<T>,
+  ): Promise<T>
   /** @param work tells the queue how the message ended */
   settle<T>(settlement: Settlement, work: () => Promise<T>): Promise<T>
 }
@@ -75,11 +78,10 @@ export function messageSpans({ system, destination }: MessageSource): MessageSpa
       span.end()
       return { messages, received: span.spanContext() }
     },
-    process: ({ id, carrier, received }, work) => {
-      const sent = carrier && trace.getSpanContext(propagation.extract(context.active(), carrier))
-      const links: Link[] = [sent, received].flatMap((linked) => (linked ? [{ context: linked }] : []))
-      const attributes = { ...attributesOf('process', 'process'), 'messaging.message.id': id }
-      const options = { kind: SpanKind.CONSUMER, links, attributes, root: true }
+    process: (message, work) => {
+      const messages = 'id' in message ? [message] : message
+      const attributes = { ...attributesOf('process', 'process'), ...identityOf(messages) }
+      const options = { kind: SpanKind.CONSUMER, links: messages.flatMap(linksOf), attributes, root: true }
       return tracer.startActiveSpan(`process ${destination}`, options, (span) =>
         ended(span, () => work((more) => void span.setAttributes(more))),
       )
@@ -91,6 +93,18 @@ export function messageSpans({ system, destination }: MessageSource): MessageSpa
         (span) => ended(span, work),
       ),
   }
+}
+
+const identityOf = (messages: readonly TracedMessage[]): Attributes => {
+  const [only, ...others] = messages
+  if (only === undefined || others.length > 0) return { 'messaging.batch.message_count': messages.length }
+  return { 'messaging.message.id': only.id }
+}
+
+/** To the span that it was sent in, and to that in which it was received. */
+function linksOf({ carrier, received }: TracedMessage): Link[] {
+  const sent = carrier && trace.getSpanContext(propagation.extract(context.active(), carrier))
+  return [sent, received].flatMap((linked) => (linked ? [{ context: linked }] : []))
 }
 
 /** What a message carries of the trace that it is sent in; empty without an SDK. */

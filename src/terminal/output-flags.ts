@@ -5,7 +5,13 @@ import * as Flags from '@oclif/core/flags'
 import { RmbgError, unexpected } from '../errors.ts'
 import { type Destination, destinationOf } from '../process/destination.ts'
 import type { Candidates, InputOptions } from '../process/inputs.ts'
-import { type LocalPath, planBesideInputs, planFile, planOutputs } from '../process/outputs.ts'
+import {
+  type LocalPath,
+  planBesideInputs,
+  planFile,
+  planOutputs,
+  planWholeNames,
+} from '../process/outputs.ts'
 import { environmentVariable as env, type ResolvedSettings } from '../settings/settings.ts'
 import { pathOf, systemPath, typedValue, workingDirectory } from '../system/file-names.ts'
 
@@ -144,6 +150,31 @@ export function planLocalFiles(
     })
   }
   return { outputOf, maskOf }
+}
+
+/**
+ * Names local files while nobody knows which inputs are still to come.
+ *
+ * @param extension of the cut-outs, without a dot
+ * @throws RmbgError USAGE for a place that takes one cut-out, or lies beside inputs that lie in no folder
+ */
+export function planEndlessFiles(
+  _: Candidates,
+  { destination, masks }: LocalWish,
+  extension: string,
+): LocalPlan {
+  if (destination.to !== 'store' && destination.to !== 'folder')
+    throw new RmbgError('USAGE', 'The cut-outs of a bucket need a folder. Name one with --output, or none.')
+  const folder = destination.to === 'folder' ? destination : undefined
+  if (folder && folder.folder === masks && folder.suffix === '' && extension === 'png') {
+    throw new RmbgError('USAGE', `Cut-outs and masks would have the same names in ${masks}.`, {
+      hint: 'Choose another folder for --masks, or add --suffix -cutout.',
+    })
+  }
+  return {
+    outputOf: folder && planWholeNames(folder.folder, extension, folder.suffix),
+    maskOf: masks === undefined ? undefined : planWholeNames(masks, 'png'),
+  }
 }
 
 function planCutouts(

@@ -220,11 +220,13 @@ interface BatchWish {
   cutout: ResolvedCutout
   preset: Preset | undefined
   candidates: Candidates
+  /** How local files are named; default: by all candidates. */
+  plan?: typeof planLocalFiles
 }
 
 /** What a batch is to do; not what stops it, nor who listens. */
 export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | 'onEvent'> {
-  const { flags, wish: local, settings, cutout, preset, candidates } = wish
+  const { flags, wish: local, settings, cutout, preset, candidates, plan = planLocalFiles } = wish
   const isLocal = local.destination.to !== 'store' || local.masks !== undefined
   assertResultStays(settings.keep, { isLocal })
   return {
@@ -237,7 +239,7 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
     ...withRules(cutout, preset),
     keep: settings.keep,
     ...namedPlace(local.destination),
-    ...planLocalFiles(candidates, local, cutout.extension),
+    ...plan(candidates, local, cutout.extension),
     ...(local.destination.to === 'standard output' && {
       deliver: { what: 'cutout' as const, to: toStandardOutput },
     }),

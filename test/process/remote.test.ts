@@ -23,6 +23,7 @@ async function bucketOf(...keys: string[]) {
           yield { key, size: file.length, etag: `"${key}"`, lastModified: new Date(1000) }
       }
     },
+    look: async ({ key }) => ({ key, size: file.length, etag: `"${key}"`, lastModified: new Date(1000) }),
     open: async ({ key }) => {
       opened.push(key)
       return { body: Readable.from([file], { objectMode: false }), versionId: 'v1' }

@@ -10,7 +10,14 @@ import type { Spill } from '../../system/spill.ts'
 import type { Candidate } from '../inputs.ts'
 import { maxFileBytes, pictureFile, type Source } from '../source.ts'
 import { nameOfAddress, safeRelative, shownAddress, timeOf } from './addresses.ts'
-import { isImageName } from './folders.ts'
+import {
+  type BucketPattern,
+  bucketPattern,
+  holdsStore,
+  ignoring,
+  isMarker,
+  matcher,
+} from './bucket-pattern.ts'
 import type { Web } from './web.ts'
 
 export interface RemoteInputs {
@@ -43,7 +50,7 @@ interface RemoteServices {
 }
 
 export function remoteInputs(services: RemoteServices): RemoteInputs {
-  const listed: BucketPattern[] = []
+  const listed: { bucket: string; isWanted: (key: string) => boolean }[] = []
   let web: Promise<Web> | undefined
   // Its HTTP client is a hundred files, which most runs do without.
   const openedWeb = () => {
@@ -62,80 +69,21 @@ export function remoteInputs(services: RemoteServices): RemoteInputs {
       const pattern = bucketPattern(text)
       const bucket = await services.bucket(pattern.bucket, pattern.prefix)
       const isWanted = await matcher(pattern, bucket, services.signal)
-      const { minimatch } = await import('minimatch')
-      const earlier = [...listed]
-      listed.push({ ...pattern, isWanted })
-      const isLeftOut = (key: string) =>
-        ignore.some((glob) => minimatch(key, glob.includes('/') ? glob : `**/${glob}`, { dot: true })) ||
-        earlier.some((other) => other.bucket === pattern.bucket && other.isWanted?.(key))
+      const isIgnored = await ignoring(ignore)
+      const earlier = listed.filter((other) => other.bucket === pattern.bucket)
+      listed.push({ bucket: pattern.bucket, isWanted })
       const wanted = async function* () {
         for await (const object of bucket.list(pattern.prefix, services.signal)) {
-          if (isMarker(object.key)) throw holdsStore(`s3://${pattern.bucket}/${object.key}`)
-          if (isWanted(object.key) && !isLeftOut(object.key)) yield object
+          const { key } = object
+          if (isMarker(key)) throw holdsStore(`s3://${pattern.bucket}/${key}`)
+          if (isWanted(key) && !isIgnored(key) && !earlier.some((other) => other.isWanted(key))) yield object
         }
       }
-      const candidate = (object: ListedObject): Candidate => {
-        const address = `s3://${pattern.bucket}/${object.key}`
-        const relative = safeRelative(object.key.slice(pattern.base.length)) || posix.basename(object.key)
-        const inspect = async () => objectSource(address, object, bucket, services)
-        return { path: address, shown: address, loggedPath: address, relative, inspect }
-      }
+      const candidate = (object: ListedObject) => objectCandidate(object, pattern, bucket, services)
       return keepListing(wanted(), candidate, services.spill)
     },
   }
 }
-
-interface BucketPattern {
-  bucket: string
-  /** The key, or glob. */
-  key: string
-  /** What every key begins with that is meant. */
-  prefix: string
-  /** The part of it that names folders: paths below `--output` start behind it. */
-  base: string
-  isWanted?: (key: string) => boolean
-}
-
-/** @throws RmbgError USAGE */
-function bucketPattern(text: string): BucketPattern {
-  const [, bucket = '', key = ''] = /^s3:\/\/([^/]+)\/?(.*)$/is.exec(text) ?? []
-  if (!/^[a-z0-9][\w.-]+$/i.test(bucket)) {
-    throw new RmbgError('USAGE', `${text} names no bucket.`, {
-      hint: 'It looks like s3://bucket/photos/**/*.jpg.',
-    })
-  }
-  const [prefix = ''] = /^(?:(?![*?[{]|[!+@]\().)*/s.exec(key) ?? []
-  return { bucket, key, prefix, base: prefix.slice(0, prefix.lastIndexOf('/') + 1) }
-}
-
-/** An object that exists is meant as it is called, whatever characters that has. */
-async function matcher(
-  { key, prefix }: BucketPattern,
-  bucket: InputBucket,
-  signal: AbortSignal | undefined,
-): Promise<(key: string) => boolean> {
-  if (key !== '' && !key.endsWith('/') && (await exists(bucket, key, signal))) return (other) => other === key
-  if (prefix !== key) {
-    const { Minimatch } = await import('minimatch')
-    const glob = new Minimatch(key, { nocomment: true, nonegate: true })
-    return (other) => glob.match(other)
-  }
-  const folder = key === '' || key.endsWith('/') ? key : `${key}/`
-  return (other) => other.startsWith(folder) && isImageName(posix.basename(other))
-}
-
-async function exists(bucket: InputBucket, key: string, signal: AbortSignal | undefined): Promise<boolean> {
-  // A key sorts before all those that it begins.
-  for await (const found of bucket.list(key, signal)) return found.key === key
-  return false
-}
-
-const isMarker = (key: string): boolean => posix.basename(key) === 'rmbg-owner.json'
-
-const holdsStore = (place: string): RmbgError =>
-  new RmbgError('REFUSED', `A store of rmbg lies in there (${place}): its objects are no inputs.`, {
-    hint: 'Name the prefix of the pictures. To make new cut-outs of stored originals, use --from-mask.',
-  })
 
 /** Bytes that are read from the list at a time. */
 const chunkBytes = 2 ** 16
@@ -180,11 +128,23 @@ function* linesOf(path: string): Generator<string> {
   }
 }
 
+export function objectCandidate(
+  object: ListedObject,
+  pattern: BucketPattern,
+  bucket: InputBucket,
+  services: Pick<RemoteServices, 'spill'>,
+): Candidate {
+  const address = `s3://${pattern.bucket}/${object.key}`
+  const relative = safeRelative(object.key.slice(pattern.base.length)) || posix.basename(object.key)
+  const inspect = async () => objectSource(address, object, bucket, services)
+  return { path: address, shown: address, loggedPath: address, relative, inspect }
+}
+
 async function objectSource(
   address: string,
   object: ListedObject,
   bucket: InputBucket,
-  { spill }: RemoteServices,
+  { spill }: Pick<RemoteServices, 'spill'>,
 ): Promise<Source> {
   const { key, size, etag, lastModified } = object
   assertSize(size)

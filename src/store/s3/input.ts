@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
-import { GetObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3'
+import { GetObjectCommand, HeadObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3'
 import { RmbgError } from '../../errors.ts'
-import type { InputBucket, ListedObject, OpenedObject } from '../input-bucket.ts'
+import type { InputBucket, ListedObject, ObjectName, OpenedObject } from '../input-bucket.ts'
 import { aborting, type OpenBucket, openBucket, type S3Options } from './client.ts'
 import { s3Error } from './errors.ts'
 
@@ -11,6 +11,7 @@ export function s3InputBucket(options: Omit<S3Options, 'prefix'>): InputBucket {
   return {
     location: open.place,
     list: (prefix, signal) => listed(open, prefix, signal),
+    look: (object, signal) => looked(open, object, signal),
     open: (object, signal) => opened(open, object, signal),
     close: async () => open.client.destroy(),
   }
@@ -36,6 +37,23 @@ async function* listed(
     throw s3Error(cause, place, undefined, rights)
   }
 }
+
+async function looked(
+  { client, bucket, place }: OpenBucket,
+  { key, versionId }: ObjectName,
+  signal: AbortSignal | undefined,
+): Promise<ListedObject> {
+  const command = new HeadObjectCommand({ Bucket: bucket, Key: key, ...versioned(versionId) })
+  try {
+    const found = await client.send(command, aborting(signal))
+    const { ContentLength: size = 0, ETag: etag = '', LastModified: lastModified = new Date(0) } = found
+    return { key, size, etag, lastModified }
+  } catch (cause) {
+    throw inputError(cause, place, key)
+  }
+}
+
+const versioned = (versionId: string | undefined) => (versionId === undefined ? {} : { VersionId: versionId })
 
 async function opened(
   { client, bucket, place }: OpenBucket,
