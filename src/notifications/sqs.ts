@@ -54,11 +54,12 @@ interface QueueOptions {
 
 /** @throws RmbgError USAGE for an address that is none of a queue */
 export function openQueue({ url, region, patience }: QueueOptions): MessageQueue {
-  const { name, region: named } = partsOf(url)
+  const { name, region: named, endpoint } = partsOf(url)
   // A notice about future Node releases, for those who pin our dependencies, not for those who run the program.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
   const client = new SQSClient({
     region: named ?? region ?? process.env.AWS_REGION ?? 'us-east-1',
+    endpoint,
     requestHandler: { connectionTimeout: 5_000, requestTimeout: (longestWaitSeconds + 20) * 1000 },
   })
   const asked = <T>(ask: () => Promise<T>): Promise<T> =>
@@ -89,6 +90,7 @@ export function openQueue({ url, region, patience }: QueueOptions): MessageQueue
           ),
         }))
       } catch (error) {
+        // Messages of an answer that was on its way come again when they are hidden no more.
         if (signal.aborted) return []
         throw error
       }
@@ -121,7 +123,7 @@ interface Entry {
   ReceiptHandle: string
 }
 
-function partsOf(url: string): { name: string; region: string | undefined } {
+function partsOf(url: string): { name: string; region: string | undefined; endpoint: string } {
   const address = URL.canParse(url) ? new URL(url) : undefined
   const name = address?.pathname.split('/').filter(Boolean).at(-1)
   if (!address || !name || !/^https?:$/.test(address.protocol) || address.username || address.password) {
@@ -130,7 +132,7 @@ function partsOf(url: string): { name: string; region: string | undefined } {
     })
   }
   const [, region] = /^sqs\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?$/.exec(address.hostname) ?? []
-  return { name, region }
+  return { name, region, endpoint: address.origin }
 }
 
 interface SqsFailure {
