@@ -18,8 +18,8 @@ import { pathOf, systemPath, typedValue, workingDirectory } from '../system/file
 export const outputFlags = {
   output: Flags.string({
     char: 'o',
-    helpValue: 'DIR|FILE|-',
-    description: `also write the cut-outs into this folder, in the same subfolders as the inputs; for one input also a file such as cutout.png, or - for standard output [env: ${env('output')}]`,
+    helpValue: 'DIR|FILE|s3://…|-',
+    description: `also write the cut-outs into this folder, or below this prefix of a bucket, in the same subfolders as the inputs; for one input also a file such as cutout.png, or - for standard output [env: ${env('output')}]`,
   }),
   suffix: Flags.string({
     helpValue: 'TEXT',
@@ -97,6 +97,11 @@ export function toLocalWish(
       hint: 'Leave one of them out, or name a file: --output cutout.png',
     })
   }
+  if (masks !== undefined && /^s3:\/\//i.test(masks)) {
+    throw new RmbgError('USAGE', '--masks takes a folder, and no bucket.', {
+      hint: 'All masks are in the store: rmbg query --download FOLDER --kind mask.',
+    })
+  }
   return { destination, masks: masks === undefined ? undefined : resolve(cwd, typedValue(masks)) }
 }
 
@@ -108,6 +113,7 @@ export const toOutputFolders = (
   outputFolders: destination.to === 'folder' ? folderAndItsTarget(destination.folder) : [],
   maskFolders: masks === undefined ? [] : folderAndItsTarget(masks),
   ...('suffix' in destination &&
+    destination.to !== 'bucket' &&
     destination.suffix !== '' && { cutoutEnding: `${destination.suffix}.${extension}` }),
 })
 
@@ -163,8 +169,11 @@ export function planEndlessFiles(
   { destination, masks }: LocalWish,
   extension: string,
 ): LocalPlan {
-  if (destination.to !== 'store' && destination.to !== 'folder')
-    throw new RmbgError('USAGE', 'The cut-outs of a bucket need a folder. Name one with --output, or none.')
+  if (!['store', 'folder', 'bucket'].includes(destination.to))
+    throw new RmbgError(
+      'USAGE',
+      'The cut-outs of a bucket need a folder or a bucket. Name one with --output, or none.',
+    )
   const folder = destination.to === 'folder' ? destination : undefined
   if (folder && folder.folder === masks && folder.suffix === '' && extension === 'png') {
     throw new RmbgError('USAGE', `Cut-outs and masks would have the same names in ${masks}.`, {
@@ -184,6 +193,7 @@ function planCutouts(
 ): LocalPath | undefined {
   switch (destination.to) {
     case 'store':
+    case 'bucket':
       return undefined
     case 'folder':
       return planOutputs(candidates, destination.folder, extension, destination.suffix)

@@ -5,7 +5,7 @@ import { RmbgError } from '../errors.ts'
 import type { SummaryEvent } from '../process/events.ts'
 import { collectInputs, type InputOptions } from '../process/inputs.ts'
 import { systemPath } from '../system/file-names.ts'
-import { openBatchServices, resolveRecipe } from './batch-services.ts'
+import { openBatchServices, openOutput, resolveRecipe } from './batch-services.ts'
 import type { Frame } from './command.ts'
 import { onceEach } from './printers/once-each.ts'
 import type { Printer } from './printers/printer.ts'
@@ -31,6 +31,7 @@ export async function watchFolderInputs(
     throw new RmbgError('USAGE', 'rmbg watch writes many cut-outs. Name a folder with --output.')
   const written = [...(inputs.outputFolders ?? []), ...(inputs.maskFolders ?? [])]
   const services = await openBatchServices(frame, flags, print)
+  const outputBucket = await openOutput(frame.context, recipe)
   const { watchFolders } = await import('../process/watch.ts')
   // What was left out is told at the first search, not at every one.
   const notices = onceEach(print)
@@ -40,7 +41,9 @@ export async function watchFolderInputs(
     poll: watchFlags.poll,
     excludeFolders: [...inputs.excludeFolders, ...written.filter((folder) => !folders.includes(folder))],
     find: () => collectInputs({ ...inputs, patterns: folders, mayBeEmpty: true, onNotice: notices }),
-    batchOptions: (candidates) => toBatchOptions({ flags, settings, candidates, ...recipe }),
+    batchOptions: (candidates) => ({
+      ...{ ...toBatchOptions({ flags, settings, candidates, ...recipe }), outputBucket },
+    }),
     signal: stop.signal,
     onEvent: print,
   })

@@ -1,17 +1,11 @@
 /** Buckets that are watched: which of their objects are meant, what lies there, and what one of them is like now. */
 import { RmbgError } from '../../errors.ts'
-import type { InputBucket, ListedObject } from '../../store/input-bucket.ts'
-import type { Spill } from '../../system/spill.ts'
+import type { InputBucket } from '../../store/input-bucket.ts'
 import type { Candidate } from '../inputs.ts'
-import {
-  type BucketPattern,
-  bucketPattern,
-  holdsStore,
-  ignoring,
-  isMarker,
-  matcher,
-} from './bucket-pattern.ts'
-import { objectCandidate } from './remote.ts'
+import { type BucketPattern, bucketPattern, ignoring, matcher } from './bucket-pattern.ts'
+import { addressOf, type SourceItem } from './manifest/entries.ts'
+import type { RemoteInputs } from './remote.ts'
+import { type SourceServices, sourcePages } from './sources.ts'
 
 export interface WatchedObject {
   candidate: Candidate
@@ -30,22 +24,12 @@ export interface WatchedBuckets {
    */
   look(bucket: string, key: string): Promise<WatchedObject | undefined>
   /**
-   * All objects that the addresses stand for, each once, page by page.
+   * All objects that the addresses stand for, each once, page by page, in no order.
    *
    * @throws RmbgError of family `store`; REFUSED where a store of ours lies among them
    */
   list(signal: AbortSignal): AsyncIterable<readonly WatchedObject[]>
 }
-
-interface Services {
-  /** @param prefix what all keys begin with */
-  bucket: (name: string, prefix: string) => Promise<InputBucket>
-  spill: Spill
-  signal: AbortSignal
-}
-
-/** Objects of a page of a list. */
-const pageSize = 500
 
 /**
  * @param addresses `s3://bucket/prefix/` or `s3://bucket/prefix/**`, as typed
@@ -55,7 +39,7 @@ const pageSize = 500
 export async function openWatchedBuckets(
   addresses: readonly string[],
   ignore: readonly string[],
-  services: Services,
+  services: SourceServices & { remote: Pick<RemoteInputs, 'candidateOf'> },
 ): Promise<WatchedBuckets> {
   const isIgnored = await ignoring(ignore)
   const watched: Watched[] = []
@@ -67,39 +51,31 @@ export async function openWatchedBuckets(
   }
   const of = (name: string, key: string) =>
     watched.find(({ pattern, isWanted }) => pattern.bucket === name && isWanted(key))
-  const objectOf = (object: ListedObject, { pattern, bucket }: Watched): WatchedObject => ({
-    candidate: objectCandidate(object, pattern, bucket, services),
-    identity: `${object.etag} ${object.size}`,
+  const objectOf = (item: SourceItem, base: string): WatchedObject => ({
+    candidate: services.remote.candidateOf(item, base),
+    identity: `${item.etag ?? ''} ${item.size ?? ''}`,
   })
   return {
     covers: (bucket, key) => of(bucket, key) !== undefined,
-    look: async (bucket, key) => {
-      const found = of(bucket, key)
+    look: async (name, key) => {
+      const found = of(name, key)
       if (!found) return undefined
+      const { bucket, pattern } = found
+      const url = addressOf(name, key)
       try {
-        return objectOf(await found.bucket.look({ key }), found)
+        const { size, etag } = await bucket.look({ key })
+        return objectOf({ url, size, ...(etag !== '' && { etag }) }, pattern.base)
       } catch (error) {
         if (!(error instanceof RmbgError) || error.family !== 'image') throw error
         if (error.code === 'INPUT_NOT_FOUND') return undefined
-        const { candidate } = objectOf({ key, size: 0, etag: '', lastModified: new Date(0) }, found)
         // It fails alone, as one that is listed and may not be read.
+        const { candidate } = objectOf({ url }, pattern.base)
         return { candidate: { ...candidate, inspect: () => Promise.reject(error) }, identity: error.code }
       }
     },
     list: async function* (signal) {
-      for (const each of watched) {
-        const { pattern } = each
-        let page: WatchedObject[] = []
-        for await (const object of each.bucket.list(pattern.prefix, signal)) {
-          if (isMarker(object.key)) throw holdsStore(`s3://${pattern.bucket}/${object.key}`)
-          if (of(pattern.bucket, object.key) !== each) continue
-          page.push(objectOf(object, each))
-          if (page.length < pageSize) continue
-          yield page
-          page = []
-        }
-        yield page
-      }
+      for await (const { items, base } of sourcePages({ addresses, ignore }, { ...services, signal }))
+        yield items.map((item) => objectOf(item, base))
     },
   }
 }

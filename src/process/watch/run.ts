@@ -62,7 +62,7 @@ export function openWatchRun({ signal, onEvent }: RunOptions): WatchRun {
   const summary = (): SummaryEvent => {
     const { completed, skipped, failed, planned } = tally
     const images = completed + skipped + failed + planned + remaining
-    const figures = { runId, images, elapsedMs: Math.round(performance.now() - startedAt) }
+    const figures = { runId, images, isListed: true, elapsedMs: Math.round(performance.now() - startedAt) }
     return {
       ...summaryOf(tally, { ...figures, isStopped: remaining > 0 }),
       imagesPerSecond: Math.round((completed / Math.max(workedMs, 1)) * 1e5) / 100,
