@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { planBesideInputs, planFile, planOutputs } from '../../src/process/outputs.ts'
+import { planBesideInputs, planFile, planOutputs, planWholeNames } from '../../src/process/outputs.ts'
 
 function plan(...names: string[]): string[] {
   const candidates = names.map((relative) => ({ path: `/in/${relative}`, shown: relative, relative }))
@@ -20,6 +20,16 @@ describe('the names of cut-outs', () => {
   it('fit into a directory entry', () => {
     const [name] = plan(`${'ü'.repeat(125)}.jpeg`, `${'ü'.repeat(125)}.jpg`)
     expect(Buffer.byteLength(name!)).toBeLessThanOrEqual(255)
+  })
+
+  it('say which input they are of, where others may still come', () => {
+    const path = planWholeNames('/out', 'png', '-cut')
+    const of = (relative: string) => path({ path: `s3://b/${relative}`, shown: relative, relative })
+    expect(of('a/x.jpg')).toBe('/out/a/x.jpg-cut.png')
+    const long = ['jpg', 'png'].map((extension) => of(`a/${'ü'.repeat(125)}.${extension}`))
+    expect(new Set(long).size).toBe(2)
+    for (const name of long) expect(Buffer.byteLength(name)).toBeLessThanOrEqual(255 + '/out/a/'.length)
+    expect(() => of('../x.jpg')).toThrow('outside')
   })
 
   it('are never shared, for any set of inputs', () => {
