@@ -7,7 +7,7 @@ import { type Address, addressOf, isLoopback, refusal } from '../server/guard.ts
 import { listen } from '../server/listening.ts'
 import { addProbes } from '../server/probes.ts'
 import { type MessageSource, type MessageSpans, messageSpans } from './spans.ts'
-import { openWorkerFigures, type QueueDepth, type WorkerFigures } from './worker-figures.ts'
+import { openWorkerFigures, type QueueDepth, type WorkerFigures, type WorkerLoad } from './worker-figures.ts'
 
 export interface TelemetryOptions {
   source: MessageSource
@@ -16,7 +16,7 @@ export interface TelemetryOptions {
   /** Throws while no work can be taken, such as while the worker drains. */
   check: () => Promise<void>
   /** Asked when figures are. */
-  load?: () => { inWork: number; heldBytes: number }
+  load?: () => WorkerLoad
   depth?: () => Promise<QueueDepth>
 }
 
@@ -43,7 +43,7 @@ export interface Telemetry extends MessageSpans {
  * @throws RmbgError USAGE for an address that is none, or cannot be listened at
  */
 export async function openTelemetry(options: TelemetryOptions): Promise<Telemetry> {
-  const { source, metrics, check, load = () => ({ inWork: 0, heldBytes: 0 }), depth } = options
+  const { source, metrics, check, load = () => ({ inWork: 0 }), depth } = options
   const figures = openWorkerFigures(load, depth)
   const noteError = (error: unknown) =>
     figures.countError(error instanceof RmbgError ? error.code : 'UNEXPECTED')

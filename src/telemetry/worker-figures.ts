@@ -22,15 +22,21 @@ export interface WorkerFigures {
   measured(masks: Masks): Masks
 }
 
+export interface WorkerLoad {
+  /** Pictures. */
+  inWork: number
+  /** Of originals; absent where nobody counts them. */
+  heldBytes?: number
+}
+
 /** Milliseconds to wait for the depth of a queue: who asks for figures waits for seconds only. */
 const depthPatienceMs = 2000
 
 /**
- * @param load how many images are in work, and how many bytes of originals are held for them
  * @param depth asked when figures are; while it cannot be told, the figure is absent rather than wrong
  */
 export function openWorkerFigures(
-  load: () => { inWork: number; heldBytes: number },
+  load: () => WorkerLoad,
   depth: (() => Promise<QueueDepth>) | undefined,
 ): WorkerFigures {
   const registry = openRegistry()
@@ -59,12 +65,13 @@ export function openWorkerFigures(
     labelNames: ['settlement'] as const,
   })
   loadGauge(registry, 'rmbg_worker_images_in_work', 'Pictures in work.', () => load().inWork)
-  loadGauge(
-    registry,
-    'rmbg_worker_held_bytes',
-    'Originals held in memory or on disk.',
-    () => load().heldBytes,
-  )
+  if (load().heldBytes !== undefined)
+    loadGauge(
+      registry,
+      'rmbg_worker_held_bytes',
+      'Originals held in memory or on disk.',
+      () => load().heldBytes ?? 0,
+    )
   if (depth) addDepth(registry, depth)
   return {
     registry,

@@ -53,6 +53,9 @@ async function secretOf(
   { secret, 'secret-file': file }: WatchFlags,
   { watchSecret }: ResolvedSettings,
 ): Promise<string | undefined> {
+  // oclif would print the value of one of them.
+  if (secret !== undefined && file !== undefined)
+    throw new RmbgError('USAGE', '--secret and --secret-file are two secrets. Name one.')
   const given = file === undefined ? secret : (await contentOf(file)).trim()
   if (given === undefined) return watchSecret
   if (given.length >= 16) return given

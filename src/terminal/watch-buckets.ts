@@ -111,7 +111,7 @@ async function openTelemetryOf(
         : { system: 's3', destination: 'notifications' },
     metrics: watchFlags.metrics,
     check: readiness(services, signal),
-    load: () => ({ inWork, heldBytes: 0 }),
+    load: () => ({ inWork }),
     depth: async () => (source.by === 'queue' ? source.queue.depth() : { waiting: arrivals.waiting }),
   })
   return Object.assign(telemetry, {

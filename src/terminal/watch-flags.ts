@@ -34,7 +34,6 @@ export const watchFlags = {
     helpValue: 'TEXT',
     description: `what senders of notifications have to know, 16 characters or more; everybody on this machine sees a flag [env: ${env('watchSecret')}]`,
     dependsOn: ['listen'],
-    exclusive: ['secret-file'],
   }),
   'secret-file': Flags.string({
     helpGroup: buckets,
