@@ -1,0 +1,67 @@
+/** What a fleet shares: a campaign's settings, its pictures by their names, and shards, which are some of them. */
+import type { CutoutRecipe } from '../cutout/options.ts'
+import type { ObjectKind } from '../store/contract.ts'
+
+/** A picture by its name, as data: a file that every worker can open under this path, or an object by its address. */
+export type Item = FileItem | AddressItem
+
+export interface FileItem {
+  /** Absolute. */
+  path: string
+  /** How many characters of it name the folder of the input: the path below `--output` starts behind them. */
+  below: number
+}
+
+export interface AddressItem {
+  /** `s3://bucket/key` or `https://…`. It may hold credentials. */
+  url: string
+  below: number
+  etag?: string
+  /** Bytes. */
+  size?: number
+  versionId?: string
+}
+
+/** What a job of the queue holds. */
+export interface Shard {
+  /** The campaign's id. */
+  campaign: string
+  items: Item[]
+  /** Workers that ended while they had these pictures, before this shard was made. */
+  deaths?: number
+}
+
+/** Pictures of an input, and where its listing stands behind them. */
+export interface Page {
+  items: Item[]
+  /** JSON. Whoever gives it back gets what comes behind these items. */
+  cursor: unknown
+}
+
+/** Lists an input. @param from where an earlier listing of the same input stood; undefined: from the begin */
+export type ListInput = (input: string, from: unknown) => AsyncIterable<Page>
+
+/** What every worker has to do alike, as the table keeps it. The model is named, and its digest is in the fingerprint. */
+export interface CampaignSettings {
+  model: string
+  maxPixels: number
+  allowSvg: boolean
+  keep: ObjectKind[]
+  tags: string[]
+  /** A background picture is in base64. */
+  cutout: Record<string, unknown>
+  cutoutParams: Record<string, unknown>
+  /** Of the cut-outs, without a dot. */
+  extension: string
+  /** Absolute folders that all workers reach. */
+  output?: string
+  masks?: string
+  suffix?: string
+  checksum: boolean
+  force: boolean
+}
+
+export type CutoutOfAll = Omit<CutoutRecipe, 'depth'>
+
+/** What tells it from others of its campaign. */
+export const itemName = (item: Item): string => ('path' in item ? item.path : item.url)

@@ -1,0 +1,106 @@
+/** `rmbg enqueue` behind its command line. */
+import { createHash } from 'node:crypto'
+import { basename, resolve } from 'node:path'
+import { RmbgError } from '../errors.ts'
+import type { CampaignSettings, Page } from '../fleet/contract.ts'
+import { type Enqueued, enqueue } from '../fleet/enqueue.ts'
+import { listFiles } from '../fleet/list-files.ts'
+import { recipeToJson } from '../fleet/recipe.ts'
+import { modelName } from '../model/contract.ts'
+import { isModelPath } from '../model/shelf/registry.ts'
+import { modelParameters, workOf } from '../process/work.ts'
+import { withRules } from '../settings/presets.ts'
+import type { ResolvedSettings } from '../settings/settings.ts'
+import { workingDirectory } from '../system/file-names.ts'
+import { type Recipe, resolveRecipe } from './batch-services.ts'
+import type { Frame } from './command.ts'
+import type { EnqueueFlags } from './fleet-flags.ts'
+import { assertResultStays } from './keep-flag.ts'
+import type { Printer } from './printers/printer.ts'
+import { asProcessFlags, toInputOptions } from './process-flags.ts'
+
+interface Telling {
+  print: Printer
+  onWritten: (images: number) => void
+}
+
+/** @throws RmbgError USAGE; what `enqueue` throws */
+export async function enqueueInputs(
+  frame: Frame,
+  inputs: readonly string[],
+  flags: EnqueueFlags,
+  { print, onWritten }: Telling,
+): Promise<Enqueued> {
+  const { settings, context, stop } = frame
+  if (inputs.length === 0) {
+    throw new RmbgError('USAGE', 'There is nothing to enqueue.', {
+      hint: 'Name folders, globs or files that all workers reach: rmbg enqueue /mnt/photos',
+    })
+  }
+  const recipe = await resolveRecipe(settings, { ...asProcessFlags(flags), json: false })
+  const spec = await context.modelSpec()
+  const { cutout, cutoutParams } = withRules(recipe.cutout, recipe.preset)
+  const work = workOf({ model: modelParameters(spec), ...cutoutParams })
+  const kept: CampaignSettings = {
+    model: isModelPath(settings.model) ? resolve(settings.model) : modelName(spec),
+    ...settingsOfAll(settings, flags, recipe),
+    cutout: recipeToJson(cutout),
+    cutoutParams,
+  }
+  const options = toInputOptions(asProcessFlags(flags), settings, inputs, {
+    wish: recipe.wish,
+    extension: recipe.cutout.extension,
+  })
+  const list = (input: string, from: unknown): AsyncIterable<Page> =>
+    listFiles(input, from, { ...options, onNotice: print })
+  const absolute = options.patterns.map((input) => resolve(workingDirectory(), input))
+  return enqueue(await context.database(), {
+    name: flags.name ?? nameOf(absolute, work.fingerprint),
+    ...{ userId: settings.user, ...work, settings: { ...kept }, inputs: absolute },
+    ...{ shardSize: flags.shard, priority: flags.priority, mayAdd: flags.add },
+    ...{ list, signal: stop.signal, onWritten },
+  })
+}
+
+/** The same for the same command, so that it goes on where it was stopped. */
+function nameOf(inputs: readonly string[], fingerprint: string): string {
+  const digest = createHash('sha256')
+    .update(JSON.stringify([inputs, fingerprint]))
+    .digest('hex')
+    .slice(0, 8)
+  const word = basename(inputs[0] ?? '')
+    .replaceAll(/[^\p{L}\p{N}]+/gu, '-')
+    .replaceAll(/^-+|-+$/g, '')
+    .slice(0, 40)
+  return word === '' ? digest : `${word}-${digest}`
+}
+
+/** @throws RmbgError USAGE for places that many images cannot go to */
+function settingsOfAll(
+  settings: ResolvedSettings,
+  flags: EnqueueFlags,
+  { wish: { destination, masks }, cutout: { extension } }: Recipe,
+): Omit<CampaignSettings, 'model' | 'cutout' | 'cutoutParams'> {
+  if (destination.to !== 'folder' && destination.to !== 'store') {
+    throw new RmbgError(
+      'USAGE',
+      'A campaign writes many cut-outs: --output has to be a folder that all workers reach.',
+      {
+        hint: 'Let its name end in a slash, such as --output /mnt/cutouts/.',
+      },
+    )
+  }
+  assertResultStays(settings.keep, { isLocal: destination.to === 'folder' || masks !== undefined })
+  return {
+    ...{
+      maxPixels: settings.maxPixels,
+      allowSvg: settings.allowSvg ?? false,
+      keep: settings.keep,
+      tags: settings.tag,
+    },
+    extension,
+    ...(destination.to === 'folder' && { output: destination.folder, suffix: destination.suffix }),
+    ...(masks !== undefined && { masks }),
+    ...{ checksum: flags.checksum, force: flags.force },
+  }
+}

@@ -1,0 +1,73 @@
+/** `rmbg work` behind its command line. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { hasLostImages, requireCampaign } from '../database/campaigns.ts'
+import type { Database } from '../database/contract.ts'
+import { assertMayRun } from '../database/grants.ts'
+import { assertFleet, isQueueInstalled, openQueue } from '../database/queue.ts'
+import type { WorkerServices } from '../fleet/campaign-work.ts'
+import { candidateOf } from '../fleet/candidates.ts'
+import { runWorker } from '../fleet/work.ts'
+import type { SummaryEvent } from '../process/events.ts'
+import type { Frame } from './command.ts'
+import type { WorkFlags } from './fleet-flags.ts'
+import type { Printer } from './printers/printer.ts'
+import { ownershipOf } from './take-over.ts'
+
+/** Between two looks whether somebody has enqueued the first images. */
+const firstLookMs = 5000
+
+/**
+ * @returns what this worker has done, and whether images of its campaigns failed, here or elsewhere
+ * @throws RmbgError
+ */
+export async function workAsAsked(
+  frame: Frame,
+  flags: WorkFlags,
+  print: Printer,
+): Promise<{ summary: SummaryEvent; hasLost: boolean }> {
+  const { settings, stop } = frame
+  const services = await openServices(frame, flags)
+  const { database } = services
+  for (const name of flags.name ?? []) await requireCampaign(database.sql, name)
+  await untilInstalled(database, flags, { print, signal: stop.signal })
+  const queue = await openQueue(database)
+  try {
+    const summary = await runWorker(services, queue, {
+      names: flags.name,
+      ...{ concurrency: settings.concurrency, maxMemory: settings.maxMemory, prefetch: flags.prefetch },
+      ...{ drain: flags.drain, graceMs: flags.grace * 1000, signal: stop.signal, onEvent: print },
+      candidateOf,
+    })
+    return { summary, hasLost: flags.drain && (await hasLostImages(database.sql, flags.name)) }
+  } finally {
+    await queue.close()
+  }
+}
+
+async function openServices({ context, stop }: Frame, flags: WorkFlags): Promise<WorkerServices> {
+  const store = await context.store()
+  await store.check(stop.signal)
+  const database = await context.database()
+  assertFleet(database)
+  await assertMayRun(database.sql)
+  await context.ownStore(database, ownershipOf({ 'take-over': flags['take-over'] }, { claims: true }))
+  return { store, database, masks: (model) => context.modelNamed(model) }
+}
+
+/** The first worker may be there before the first image. */
+async function untilInstalled(
+  { sql }: Database,
+  { drain }: WorkFlags,
+  { print, signal }: { print: Printer; signal: AbortSignal },
+): Promise<void> {
+  for (let isFirst = true; !drain && !signal.aborted && !(await isQueueInstalled(sql)); isFirst = false) {
+    if (isFirst)
+      print({
+        type: 'notice',
+        code: 'campaign',
+        campaign: '',
+        message: 'Waiting for the first rmbg enqueue.',
+      })
+    await sleep(firstLookMs, undefined, { signal }).catch(() => {})
+  }
+}
