@@ -136,7 +136,7 @@ export async function noteWritten(
     update campaigns set shards = shards + ${shards}, images = images + ${images}, written_at = now(),
       cursors = cursors || jsonb_build_object(${input}::text, ${json(transaction, cursor)}::jsonb)
     where campaign_id = ${campaignId}
-      and coalesce(cursors -> ${input}::text, 'null') = ${json(transaction, before ?? null)}::jsonb`
+      and (cursors -> ${input}::text) is not distinct from ${before == null ? null : json(transaction, before)}::jsonb`
   if (count === 1) return 'moved'
   const found = await transaction`
     select 1 from campaigns where campaign_id = ${campaignId}
