@@ -138,6 +138,21 @@ export async function openQueue(database: Database, { install = false } = {}): P
   return queueOf(boss)
 }
 
+/**
+ * Brings the queue's tables to the release of this program, where there are any.
+ *
+ * @param options.create makes them where there are none
+ * @returns whether they are there; false too where this Node or this installation cannot run the fleet
+ */
+export async function installQueue(database: Database, { create }: { create: boolean }): Promise<boolean> {
+  if (database.kind !== 'server') return false
+  const isWanted = create || (await isQueueInstalled(database.sql))
+  const runs = isWanted && (await loadEngine().catch(() => undefined))
+  if (!runs) return false
+  await (await openQueue(database, { install: true })).close()
+  return true
+}
+
 function notInstalled(error: unknown): unknown {
   const { message } = ((error as RmbgError).cause ?? error) as Error
   if (!/pg-boss (is not installed|database requires migrations)/.test(message)) return error

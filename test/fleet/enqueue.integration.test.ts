@@ -1,22 +1,26 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
+import { enqueueKillPoints } from '../faults/kill-points.ts'
 import { describeFleet, freshFleet } from './fleet.ts'
 
 describeFleet('enqueue', () => {
-  it.each([
-    ['enqueue:created@1', 'the campaign is there'],
-    ['enqueue:prepared@1', 'the queues are there'],
-    ['enqueue:written@1', 'shards and cursor are written, and not committed'],
-    ['enqueue:committed@1', 'they are committed'],
-  ])('killed at %s, when %s, goes on without losing or doubling a picture', async (point) => {
-    const fleet = await freshFleet({ images: 25 })
-    const killed = await fleet.enqueue({}, { RMBG_FAIL_POINT: point })
-    expect(killed.signal).toBe('SIGKILL')
-    const { enqueued, stderr } = await fleet.enqueue()
-    expect(enqueued, stderr).toMatchObject({ images: 25, shards: 3, isListed: true })
-    expect(await fleet.queued()).toEqual(fleet.names)
-  })
+  it.each(enqueueKillPoints)(
+    'killed at $at, when $moment, goes on without losing or doubling',
+    async ({ at }) => {
+      const fleet = await freshFleet({ images: 0 })
+      // Two transactions and a half.
+      const list = { keys: 12_000, shard: 100 }
+      const killed = await fleet.enqueue(list, {
+        RMBG_FAIL_POINT: `${at}@${/written|committed/.test(at) ? 2 : 1}`,
+      })
+      expect(killed.signal).toBe('SIGKILL')
+      const { enqueued, stderr } = await fleet.enqueue(list)
+      expect(enqueued, stderr).toMatchObject({ images: 12_000, shards: 120, isListed: true })
+      const queued = await fleet.queued()
+      expect([queued.length, new Set(queued).size]).toEqual([12_000, 12_000])
+    },
+  )
 
   it('adds nothing when it is run again, and refuses other inputs under the same name', async () => {
     const fleet = await freshFleet({ images: 3 })

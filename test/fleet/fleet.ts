@@ -12,7 +12,8 @@ import { describeWith, freshDatabase, otherNodes } from '../support/servers.ts'
 
 const [major = 0] = process.versions.node.split('.').map(Number)
 /** The executable of a Node that pg-boss 12 supports. */
-export const fleetNode = major >= 22 ? process.execPath : otherNodes.find((path) => /22\.|node22/.test(path) && existsSync(path))
+export const fleetNode =
+  major >= 22 ? process.execPath : otherNodes.find((path) => /22\.|node22/.test(path) && existsSync(path))
 
 /** Skips, visibly, without PostgreSQL, and without a newer Node. */
 export const describeFleet = (title: string, suite: () => void): void =>
@@ -34,8 +35,17 @@ export interface Program {
 }
 
 /** Starts `program.mjs`. */
-function startProgram(given: Record<string, unknown>, env: Record<string, string> = {}, wrapper: string[] = []): Program {
-  const [file = '', ...args] = [...wrapper, fleetNode!, join(root, 'test/fleet/program.mjs'), JSON.stringify(given)]
+function startProgram(
+  given: Record<string, unknown>,
+  env: Record<string, string> = {},
+  wrapper: string[] = [],
+): Program {
+  const [file = '', ...args] = [
+    ...wrapper,
+    fleetNode!,
+    join(root, 'test/fleet/program.mjs'),
+    JSON.stringify(given),
+  ]
   const run = execa(file, args, {
     ...{ reject: false, extendEnv: false, stdin: 'ignore', buffer: { stdout: false } },
     // The shortest heartbeat that pg-boss takes.
@@ -64,7 +74,10 @@ function startProgram(given: Record<string, unknown>, env: Record<string, string
 }
 
 /** A database, and pictures that differ, for one test. */
-export async function freshFleet({ images, poisoned = [] }: { images: number; poisoned?: number[] }, url?: string) {
+export async function freshFleet(
+  { images, poisoned = [] }: { images: number; poisoned?: number[] },
+  url?: string,
+) {
   const folder = await temporaryFolder()
   const database = url === undefined ? await freshDatabase() : { url, drop: async () => {} }
   const connection = connectServer(database.url)
@@ -75,10 +88,16 @@ export async function freshFleet({ images, poisoned = [] }: { images: number; po
   })
   const photos = join(folder, 'photos')
   await mkdir(photos)
-  const names = Array.from({ length: images }, (_, index) => join(photos, `${String(index).padStart(4, '0')}.png`))
+  const names = Array.from({ length: images }, (_, index) =>
+    join(photos, `${String(index).padStart(4, '0')}.png`),
+  )
   for (const [index, name] of names.entries()) {
-    const background = poisoned.includes(index) ? { r: 255, g: 0, b: 0 } : { r: index % 200, g: 128, b: (index * 7) % 255 }
-    await sharp({ create: { width: 16, height: 16, channels: 3, background } }).png().toFile(name)
+    const background = poisoned.includes(index)
+      ? { r: 255, g: 0, b: 0 }
+      : { r: index % 200, g: 128, b: (index * 7) % 255 }
+    await sharp({ create: { width: 16, height: 16, channels: 3, background } })
+      .png()
+      .toFile(name)
   }
   const shared = { url: database.url, store: join(folder, 'store'), name: 'test' }
   const { sql } = connection

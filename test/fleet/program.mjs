@@ -20,7 +20,13 @@ const tell = (event) => process.stdout.write(`${JSON.stringify(event)}\n`)
 const stop = new AbortController()
 process.once('SIGTERM', () => stop.abort())
 
-const spec = { name: 'nothing', sha256: '0'.repeat(64), inputSize: [8, 8], normalisation: {}, activation: 'none' }
+const spec = {
+  name: 'nothing',
+  sha256: '0'.repeat(64),
+  inputSize: [8, 8],
+  normalisation: {},
+  activation: 'none',
+}
 
 /** Takes its time; a picture that is all red ends the process, as one does that takes all memory. */
 const model = {
@@ -37,7 +43,8 @@ function openStore() {
   const store = directoryStore(given.store)
   if (!given.awayFile) return store
   const { existsSync } = process.getBuiltinModule('node:fs')
-  const guard = (act) =>
+  const guard =
+    (act) =>
     async (...args) => {
       if (!existsSync(given.awayFile)) return act(...args)
       const { RmbgError } = await import('../../dist/errors.js')
@@ -53,7 +60,14 @@ async function enqueueFolder(database) {
     ...{ model: 'nothing', maxPixels: 1e9, allowSvg: false, keep: ['processed'], tags: [], extension: 'png' },
     ...{ cutout: recipeToJson(cutout.options), cutoutParams: cutout.params, checksum: false, force: false },
   }
-  const options = { stdin: process.stdin, ignore: [], takesJobs: false, excludeFolders: [], cwd: '/', onNotice: () => {} }
+  const options = {
+    stdin: process.stdin,
+    ignore: [],
+    takesJobs: false,
+    excludeFolders: [],
+    cwd: '/',
+    onNotice: () => {},
+  }
   const list = given.keys ? madeUpKeys : (input, from) => listFiles(input, from, options)
   const result = await enqueue(database, {
     ...{ name: given.name, userId: 'fleet', ...work, settings, inputs: given.inputs },

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { expect, it } from 'vitest'
+import { workKillPoints } from '../faults/kill-points.ts'
 import { describeFleet, freshFleet, isImage } from './fleet.ts'
 
 describeFleet('workers', () => {
@@ -20,6 +21,22 @@ describeFleet('workers', () => {
     expect(ended).toEqual({ hasEnded: true })
   })
 
+  it.each(workKillPoints)(
+    'killed at $at, when $moment, lose nothing',
+    { timeout: 120_000 },
+    async ({ at }) => {
+      const fleet = await freshFleet({ images: 8 })
+      await fleet.enqueue({ shard: 4 })
+      const killed = fleet.start({ do: 'work' }, { RMBG_FAIL_POINT: at })
+      expect((await killed.run).signal).toBe('SIGKILL')
+      await fleet.start({ do: 'work' }).run
+      expect(await fleet.jobs()).toEqual([{ status: 'completed', jobs: 8, contents: 8 }])
+      const { completed, skipped } = await fleet.progress()
+      expect(completed + skipped).toBe(8)
+      expect(await fleet.queued()).toEqual([])
+    },
+  )
+
   it('name the one picture that ends them, and do all others', { timeout: 240_000 }, async () => {
     const fleet = await freshFleet({ images: 12, poisoned: [5] })
     await fleet.enqueue({ shard: 6 })
@@ -32,7 +49,8 @@ describeFleet('workers', () => {
       expect(deaths).toBeLessThanOrEqual(3)
     }
     expect(deaths).toBe(3)
-    const dead = await fleet.sql`select data -> 'items' as items from pgboss.job where name like '%/dead' and state = 'created'`
+    const dead =
+      await fleet.sql`select data -> 'items' as items from pgboss.job where name like '%/dead' and state = 'created'`
     expect(dead).toMatchObject([{ items: [{ path: fleet.names[5] }] }])
     expect(await fleet.jobs()).toMatchObject([{ status: 'completed', jobs: 11 }, { jobs: 1 }])
     // It is tried once more, alone, by a model that it does not harm.
@@ -53,7 +71,8 @@ describeFleet('workers', () => {
     expect(completed).toBeGreaterThanOrEqual(3)
     expect(await fleet.queued()).toHaveLength(30 - completed)
     expect(await fleet.jobs()).toEqual([{ status: 'completed', jobs: completed, contents: completed }])
-    const [job] = await fleet.sql`select state, data ? 'deaths' as "hasDied" from pgboss.job where state <= 'active'`
+    const [job] =
+      await fleet.sql`select state, data ? 'deaths' as "hasDied" from pgboss.job where state <= 'active'`
     expect(job).toEqual({ state: 'created', hasDied: false })
   })
 
@@ -98,13 +117,19 @@ describeFleet('workers', () => {
     expect(await fleet.queued()).toEqual([fleet.names[1]])
   })
 
-  it('leave a campaign that is paused within seconds, and go on when it is resumed', { timeout: 60_000 }, async () => {
+  it('leave a campaign that is paused within seconds, and go on when it is resumed', {
+    timeout: 60_000,
+  }, async () => {
     const fleet = await freshFleet({ images: 60 })
     await fleet.enqueue({ shard: 60 })
     const worker = fleet.start({ do: 'work', modelMs: 100, concurrency: 2 })
     await worker.until(isImage, 2)
     await fleet.sql`update campaigns set state = 'paused'`
-    await expect.poll(async () => (await fleet.sql`select state from pgboss.job`).map(({ state }) => state), { timeout: 20_000 }).toEqual(['created'])
+    await expect
+      .poll(async () => (await fleet.sql`select state from pgboss.job`).map(({ state }) => state), {
+        timeout: 20_000,
+      })
+      .toEqual(['created'])
     const { completed } = await fleet.progress()
     expect(await fleet.queued()).toHaveLength(60 - completed)
     await fleet.sql`update campaigns set state = 'running'`
