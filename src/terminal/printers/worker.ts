@@ -1,4 +1,4 @@
-import type { BatchEvent } from '../../process/events.ts'
+import type { BatchEvent, SummaryEvent } from '../../process/events.ts'
 import { messageColors as colors } from '../colors.ts'
 import { liveLine } from '../live-bar.ts'
 import { above } from '../live-line.ts'
@@ -22,7 +22,7 @@ const rateWindow = 60
 
 /** A worker has no list to come to the end of: one live line says what it has done. Plain lines where nobody watches. */
 export function workerPrinter(options: PrinterOptions): Printer {
-  if (!process.stdout.isTTY || !process.stderr.isTTY) return linesPrinter(options)
+  if (!process.stdout.isTTY || !process.stderr.isTTY) return plainPrinter(options)
   const { quiet, verbose } = options
   const figures = { completed: 0, skipped: 0, failed: 0, campaign: '' }
   let completedAt: number[] = []
@@ -56,12 +56,24 @@ export function workerPrinter(options: PrinterOptions): Printer {
     if (event.type === 'image') count(event)
     if (event.type === 'summary') {
       line.stop()
-      process.stdout.write(wrapFor(process.stdout, summaryText(event, { place: '' }), pathsOf(event)))
-      return
+      return printSummary(event)
     }
     if (line.isActive) line.render()
     else line.start(1, 0)
   }
+}
+
+function plainPrinter(options: PrinterOptions): Printer {
+  const print = linesPrinter(options)
+  return (event) => {
+    if (event.type !== 'summary') print(event)
+    else if (!options.quiet || isToldQuietly(event)) printSummary(event)
+  }
+}
+
+/** What a worker has done is a part of something: where all of it is, the campaign's settings say. */
+function printSummary(event: SummaryEvent): void {
+  process.stdout.write(wrapFor(process.stdout, summaryText(event, { place: '' }), pathsOf(event)))
 }
 
 function rateText(completedAt: readonly number[]): string {
