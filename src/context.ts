@@ -33,10 +33,12 @@ export interface Context {
   /**
    * A bucket to read pictures from, with the connection settings of the object store.
    *
-   * @param prefix what all keys begin with that are wanted
+   * @param prefix what all keys begin with that are wanted; absent: single objects are named, see `isOwnObject`
    * @throws RmbgError REFUSED where objects of this store begin so
    */
-  inputBucket(name: string, prefix: string): Promise<InputBucket>
+  inputBucket(name: string, prefix?: string): Promise<InputBucket>
+  /** Whether an object is one of the store's, by its key. */
+  isOwnObject(bucket: string, key: string): boolean
   /** The buckets of the object store, each once; none when the objects are in a folder. */
   buckets(): S3Options[]
   /**
@@ -126,6 +128,7 @@ export function openContext(
     },
     buckets: () => bucketsOf(settings),
     inputBucket: (name, prefix) => closing(openInputBucket(settings, name, prefix)),
+    isOwnObject: (bucket, key) => ownPrefixes(settings, bucket).some((own) => key.startsWith(own)),
     database: async ({ migrated, sessions } = { migrated: true }) => {
       if (migrated) return database()
       const isDirect = sessions === 'needed' || (sessions === 'preferred' && settings.databaseDirectUrl)
@@ -328,11 +331,21 @@ async function assertOwnPlaces(
   for (const place of new Set(places)) await assertOwner(place, self, { ...options, heirOf })
 }
 
-async function openInputBucket(settings: Drivers, name: string, prefix: string): Promise<InputBucket> {
-  for (const kind of objectKinds) {
-    const ours = `${settings.s3Prefix ?? ''}${kind}/`
-    if (bucketNames(settings)[kind] !== name || !(ours.startsWith(prefix) || prefix.startsWith(ours)))
-      continue
+/** What the keys of this store's objects in a bucket begin with; none where it is no bucket of the store. */
+const ownPrefixes = (settings: Drivers, name: string): string[] =>
+  objectKinds
+    .filter((kind) => bucketNames(settings)[kind] === name)
+    .map((kind) => `${settings.s3Prefix ?? ''}${kind}/`)
+
+async function openInputBucket(
+  settings: Drivers,
+  name: string,
+  prefix: string | undefined,
+): Promise<InputBucket> {
+  const ours =
+    prefix !== undefined &&
+    ownPrefixes(settings, name).find((own) => own.startsWith(prefix) || prefix.startsWith(own))
+  if (ours) {
     throw new RmbgError('REFUSED', `s3://${name}/${prefix} holds the objects of this store (${ours}).`, {
       hint: 'Name the prefix of the pictures. To make new cut-outs of stored originals, use --from-mask.',
     })

@@ -16,9 +16,10 @@ import {
   searchGlob,
   toSlashes,
 } from './inputs/folders.ts'
-import { type ListOrigin, listEntries, notAList, withWholeHead } from './inputs/lists.ts'
+import { type ListOrigin, listEntries, notAList, startingWith, withWholeHead } from './inputs/lists.ts'
 import { openPaths, type Paths } from './inputs/paths.ts'
 import type { Listing, RemoteInputs } from './inputs/remote.ts'
+import { assertAddress, type SourceOptions } from './inputs/sources.ts'
 import type { Source } from './source.ts'
 
 /** One file to process. */
@@ -39,7 +40,10 @@ export interface Candidate {
 
 /** Candidates are made as they are asked for: of a million, none is kept. */
 export interface Candidates extends Iterable<Candidate> {
+  /** Of those that are known; more may come. */
   readonly length: number
+  /** More of them, as they are found; they come once, in no order that is promised. Absent: all are known. */
+  readonly more?: AsyncIterable<readonly Candidate[]>
 }
 
 export interface InputOptions {
@@ -47,6 +51,10 @@ export interface InputOptions {
   patterns: readonly string[]
   /** A file that lists paths, separated by newlines or NULs. */
   fromFile?: string
+  /** A manifest, which names addresses: a file, `s3://bucket/key`, or `-` for `stdin`. */
+  manifest?: string
+  /** Buckets and manifests are read as their pictures are taken, and not to their end before that. */
+  isStreamed?: boolean
   stdin: Readable
   /** Globs for paths relative to `cwd`; a glob without a slash matches names in any folder. */
   ignore: readonly string[]
@@ -94,19 +102,21 @@ interface PictureOnStdin {
  *   when there are no arguments, or when every input lies in a folder that we write to
  */
 export async function collectInputs(options: InputOptions): Promise<Candidates> {
-  const { patterns, fromFile, cwd } = options
-  if (patterns.length === 0 && fromFile === undefined) {
+  const { patterns, fromFile, manifest, cwd } = options
+  if (patterns.length === 0 && fromFile === undefined && manifest === undefined) {
     throw new RmbgError('USAGE', 'There is nothing to process.', {
       hint: "Name files, folders or globs: rmbg process photos, or rmbg process 'photos/**/*.jpg'.",
     })
   }
   const collection = openCollection(options)
   const unmatched: string[] = []
+  const buckets: string[] = []
   for (const pattern of patterns) {
     if (pattern === '-') {
       await addStandardInput(collection)
     } else if (isAddress(pattern)) {
-      if (!(await addAddress(pattern, collection))) unmatched.push(pattern)
+      if (isWebAddress(pattern)) addWebAddress(pattern, collection)
+      else buckets.push(pattern)
     } else if (options.takesJobs && isUuid(pattern)) {
       collection.addJob(pattern)
     } else if (!(await addArgument(pattern, collection))) {
@@ -118,11 +128,21 @@ export async function collectInputs(options: InputOptions): Promise<Candidates> 
     await addList(createReadStream(systemPath(resolve(cwd, fromFile))), origin, collection)
   }
   for (const notice of leftOutNotices(collection.leftOut)) options.onNotice(notice)
+  if (buckets.length > 0 || manifest !== undefined) {
+    const sources = { addresses: buckets, manifest, ignore: options.ignore }
+    unmatched.push(...(await addSources(sources, collection)))
+  }
   if (unmatched.length > 0 && !options.mayBeEmpty) throw noMatch(unmatched)
-  return collection.candidates([...patterns, ...(fromFile === undefined ? [] : [fromFile])])
+  return collection.candidates([...patterns, ...[fromFile, manifest].filter((list) => list !== undefined)])
 }
 
 type Collection = ReturnType<typeof openCollection>
+
+/** What buckets and manifests hold: all of it, or what comes, which is at least one. */
+interface Elsewhere {
+  listing?: Listing
+  more?: AsyncIterable<readonly Candidate[]>
+}
 
 /** What was found so far. */
 function openCollection(options: InputOptions) {
@@ -149,7 +169,7 @@ function openCollection(options: InputOptions) {
     }
   }
   const typedAddresses = new Map<string, Candidate>()
-  const listings: Listing[] = []
+  const elsewhere: Elsewhere = {}
   /** Files that were named, and lie in an output folder. */
   const namedInOutput = openPaths()
   let isSearchedInPlace = false
@@ -163,6 +183,7 @@ function openCollection(options: InputOptions) {
   return {
     options,
     leftOut,
+    elsewhere,
     /** A file that was named. */
     addFile(path: string): void {
       add(path, dirname(path), isOutput(path) ? namedInOutput : paths)
@@ -186,9 +207,6 @@ function openCollection(options: InputOptions) {
       if (typed) typedAddresses.set(address, typed)
       paths.add(address)
     },
-    addListing(listing: Listing): void {
-      listings.push(listing)
-    },
     addJob(id: string): void {
       paths.add(id.toLowerCase())
     },
@@ -196,14 +214,16 @@ function openCollection(options: InputOptions) {
     candidates(names: string[]): Candidates {
       // Beside inputs that lie elsewhere, what is in the output folder is what was put there.
       if (paths.length === 0 || isSearchedInPlace) for (const path of namedInOutput) paths.add(path)
-      const length = listings.reduce((sum, listing) => sum + listing.length, paths.length)
-      if (length === 0 && !options.mayBeEmpty)
+      const { listing = [], more } = elsewhere
+      const length = paths.length + listing.length
+      if (length === 0 && !more && !options.mayBeEmpty)
         throw own === undefined ? noMatch(names) : onlyOurs(shownFrom(cwd, dirname(own)))
       return {
         length,
+        ...(more && { more }),
         *[Symbol.iterator]() {
           for (const path of paths) yield candidate(path)
-          for (const listing of listings) yield* listing
+          yield* listing
         },
       }
     },
@@ -224,18 +244,56 @@ async function addArgument(pattern: string, collection: Collection): Promise<boo
   return found.files.length > 0
 }
 
-/** @returns whether it stands for anything */
-async function addAddress(address: string, collection: Collection): Promise<boolean> {
-  const { remote, ignore } = collection.options
-  if (!URL.canParse(address)) throw new RmbgError('USAGE', 'An input begins like an address, and is none.')
-  if (!remote) throw new RmbgError('USAGE', 'Addresses are inputs of rmbg process only.')
-  if (isWebAddress(address)) {
-    collection.addAddress(address, remote.webCandidate(address))
-    return true
+function addWebAddress(address: string, collection: Collection): void {
+  assertAddress(address)
+  collection.addAddress(address, remoteOf(collection).webCandidate(address))
+}
+
+function remoteOf({ options: { remote } }: Collection): RemoteInputs {
+  if (remote) return remote
+  throw new RmbgError('USAGE', 'Addresses are inputs of rmbg process only.')
+}
+
+/** @returns the addresses that stand for nothing */
+async function addSources(sources: SourceOptions, collection: Collection): Promise<string[]> {
+  const remote = remoteOf(collection)
+  for (const address of sources.addresses) assertAddress(address)
+  const named = [...sources.addresses, ...(sources.manifest === undefined ? [] : [sources.manifest])]
+  if (!collection.options.isStreamed) {
+    const listing = await remote.listing(sources)
+    collection.elsewhere.listing = listing
+    return named.filter((_, index) => !listing.perSource[index])
   }
-  const listing = await remote.bucketCandidates(address, ignore)
-  collection.addListing(listing)
-  return listing.length > 0
+  const unmatched: string[] = []
+  if (named.length > 1) {
+    for (const address of sources.addresses) {
+      const alone = { addresses: [address], ignore: sources.ignore }
+      if (!(await begun(remote.stream(alone), { isClosed: true }))) unmatched.push(address)
+    }
+    if (unmatched.length > 0) return unmatched
+  }
+  const more = await begun(remote.stream(sources))
+  if (!more) return named
+  collection.elsewhere.more = more
+  return []
+}
+
+/** Reads on until there is something. @returns the same stream, or undefined where there is nothing in it */
+async function begun(
+  stream: AsyncGenerator<Candidate[]>,
+  { isClosed = false } = {},
+): Promise<AsyncIterable<Candidate[]> | undefined> {
+  for (;;) {
+    const { value: first, done } = await stream.next()
+    if (done) return undefined
+    if (first.length === 0) continue
+    const rest = async function* () {
+      yield first
+      yield* stream
+    }
+    if (isClosed) await stream.return(undefined)
+    return rest()
+  }
 }
 
 /** A list may have come with somebody else's files, and must not make this machine ask servers. */
@@ -289,11 +347,6 @@ async function addStandardInput(collection: Collection): Promise<void> {
   } else {
     await addList(whole, { shown: 'standard input', isStandardInput: true }, collection)
   }
-}
-
-async function* startingWith(head: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  yield head
-  yield* rest
 }
 
 /** Names that are not UTF-8 after which a list in which none of them exists is given up. */

@@ -11,18 +11,58 @@ export interface InputBucket {
    */
   list(prefix: string, signal?: AbortSignal): AsyncIterable<ListedObject>
   /**
+   * One page of a listing: up to a thousand entries, in the order of the bytes of their keys.
+   *
+   * @throws RmbgError of family `store`
+   */
+  page(request: PageRequest, signal?: AbortSignal): Promise<ObjectPage>
+  /**
+   * What is known of an object without reading it.
+   *
+   * @throws RmbgError INPUT_NOT_FOUND, or of family `store`
+   */
+  look(object: ObjectName, signal?: AbortSignal): Promise<ListedObject>
+  /**
    * Opens an object as it was when it was listed.
    *
+   * @param object with the ETag that it has to have; an empty one, or none, takes it as it is
+   * @param options.bytes only so many from its begin; fewer where it has no more
    * @throws RmbgError INPUT_CHANGED when it is another one by now, INPUT_NOT_FOUND when it is gone, or of family `store`
    */
-  open(object: Pick<ListedObject, 'key' | 'etag'>, signal?: AbortSignal): Promise<OpenedObject>
+  open(
+    object: ObjectName & { etag?: string },
+    options?: { bytes?: number; signal?: AbortSignal },
+  ): Promise<OpenedObject>
   close(): Promise<void>
+}
+
+export interface PageRequest {
+  prefix: string
+  /** Keys behind this one, by their bytes; absent: from the begin. */
+  after?: string
+  /** Whether keys with a slash behind the prefix are told by what they have in common up to that slash. */
+  byFolder?: boolean
+}
+
+export interface ObjectPage {
+  objects: ListedObject[]
+  /** With `byFolder`: the beginnings of keys, each ending in a slash. */
+  folders: string[]
+  /** Whether there is more behind it. */
+  isCut: boolean
+}
+
+export interface ObjectName {
+  key: string
+  /** Absent: the current one. */
+  versionId?: string
 }
 
 export interface ListedObject {
   key: string
   /** Bytes. */
   size: number
+  /** The same only for the same bytes; to be compared and nothing else. Empty where the server gives none. */
   etag: string
   lastModified: Date
 }

@@ -2,6 +2,7 @@
 import type { SummaryEvent } from '../process/events.ts'
 import { remoteInputs } from '../process/inputs/remote.ts'
 import { collectInputs } from '../process/inputs.ts'
+import { workingDirectory } from '../system/file-names.ts'
 import { openSpill } from '../system/spill.ts'
 import { openBatchServices, resolveRecipe } from './batch-services.ts'
 import type { Frame } from './command.ts'
@@ -18,8 +19,9 @@ export async function processInputs(
 ): Promise<SummaryEvent> {
   const { settings, context, stop } = frame
   const spill = openSpill()
-  const { inputBucket: bucket, patience } = context
-  const remote = remoteInputs({ bucket, patience, spill, signal: stop.signal })
+  const { inputBucket: bucket, isOwnObject: isOwn, patience } = context
+  const places = { stdin: process.stdin, cwd: workingDirectory() }
+  const remote = remoteInputs({ bucket, isOwn, patience, spill, ...places, signal: stop.signal })
   try {
     const recipe = await resolveRecipe(settings, flags)
     const { wish, cutout } = recipe

@@ -15,14 +15,18 @@ const limits = { maxPixels: 1e6, allowSvg: false }
 async function bucketOf(...keys: string[]) {
   const file = await picture(1).jpeg().toBuffer()
   const opened: string[] = []
+  const facts = (key: string) => ({ size: file.length, etag: `"${key}"`, lastModified: new Date(1000) })
   const bucket: InputBucket = {
     location: 's3://shop',
     list: async function* (prefix) {
-      for (const key of keys.sort()) {
-        if (key.startsWith(prefix))
-          yield { key, size: file.length, etag: `"${key}"`, lastModified: new Date(1000) }
-      }
+      yield* (await bucket.page({ prefix })).objects
     },
+    page: async ({ prefix, after = '' }) => {
+      const found = keys.sort().filter((key) => key.startsWith(prefix) && key > after)
+      const objects = found.map((key) => ({ key, ...facts(key) }))
+      return { objects, folders: [], isCut: false }
+    },
+    look: async ({ key }) => ({ key, ...facts(key) }),
     open: async ({ key }) => {
       opened.push(key)
       return { body: Readable.from([file], { objectMode: false }), versionId: 'v1' }
@@ -36,7 +40,7 @@ async function bucketOf(...keys: string[]) {
       ...{
         patterns,
         ignore,
-        remote: remoteInputs({ bucket: async () => bucket, spill }),
+        remote: remoteInputs({ bucket: async () => bucket, spill, stdin: Readable.from([]), cwd: '/' }),
         excludeFolders: [],
         takesJobs: false,
         stdin: Readable.from([]),
@@ -98,7 +102,8 @@ describe('a bucket as an input', () => {
 describe('an address', () => {
   it('hides its credentials, and is taken from no list', async () => {
     const spill = openSpill()
-    const remote = remoteInputs({ bucket: () => Promise.reject(new Error()), spill })
+    const places = { spill, stdin: Readable.from([]), cwd: '/' }
+    const remote = remoteInputs({ bucket: () => Promise.reject(new Error()), ...places })
     const options = {
       ...{ ignore: [], remote, excludeFolders: [], takesJobs: false, cwd: '/', onNotice: () => {} },
     }

@@ -54,10 +54,12 @@ export const safeRelative = (key: string): string =>
     .join('/')
 
 /**
- * The time of an object in nanoseconds, as the log compares it: the second in which it was changed, and below a second
- * digits that follow from its ETag. So the same time and size mean the same object, without a column for the ETag.
+ * What stands in the log for the time of an object: digits that follow from its ETag, and from its version where one is
+ * asked for. So the same path, size and time mean the same bytes, without a column for the ETag, and whether the object
+ * was listed or named by a manifest.
  */
-export function timeOf(modifiedMs: number, etag: string): bigint {
-  const digits = Number.parseInt(sha256Of(etag).slice(0, 12), 16) % 1e9
-  return BigInt(Math.floor(modifiedMs / 1000)) * 1_000_000_000n + BigInt(digits)
-}
+export const timeOfEtag = (etag: string, versionId = ''): bigint =>
+  BigInt(`0x${sha256Of(`${etag.replace(/^W\//, '').replaceAll('"', '')}\n${versionId}`).slice(0, 15)}`)
+
+/** The same where there is no ETag. @param modifiedMs milliseconds since 1970 */
+export const timeOfChange = (modifiedMs: number): bigint => BigInt(Math.floor(modifiedMs)) * 1_000_000n

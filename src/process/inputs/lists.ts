@@ -77,15 +77,21 @@ async function* decoded(content: AsyncIterable<Buffer>, origin: ListOrigin): Asy
 }
 
 /** The same bytes; the first piece has at least `headBytes`, or all there are. */
-export async function* withWholeHead(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+export async function* withWholeHead(content: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
   let head: Buffer | undefined = Buffer.alloc(0)
   for await (const chunk of content) {
     if (head) head = Buffer.concat([head, chunk])
     if (head && head.length < headBytes) continue
-    yield head ?? chunk
+    yield head ?? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     head = undefined
   }
   if (head && head.length > 0) yield head
+}
+
+/** What was read of something, and the rest of it. */
+export async function* startingWith(head: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield head
+  yield* rest
 }
 
 /** @returns makes UTF-8 of one piece after the other */

@@ -1,29 +1,37 @@
-/** Inputs that are no files of this machine: found, looked at, and fetched when their turn comes. */
-import { closeSync, openSync, readSync } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
-import { posix } from 'node:path'
-import { type HeaderLimits, readHeader } from '../../cutout/codec/header.ts'
+/** Inputs that are no files of this machine: addresses and manifests become candidates. */
+import pLimit from 'p-limit'
 import { RmbgError } from '../../errors.ts'
-import type { InputBucket, ListedObject } from '../../store/input-bucket.ts'
+import type { InputBucket } from '../../store/input-bucket.ts'
 import type { Patience } from '../../system/patience.ts'
-import type { Spill } from '../../system/spill.ts'
 import type { Candidate } from '../inputs.ts'
-import { maxFileBytes, pictureFile, type Source } from '../source.ts'
-import { nameOfAddress, safeRelative, shownAddress, timeOf } from './addresses.ts'
-import { isImageName } from './folders.ts'
+import { isWebAddress, nameOfAddress, safeRelative, shownAddress } from './addresses.ts'
+import { objectSource, webSource } from './elsewhere.ts'
+import { keptPages } from './kept-pages.ts'
+import {
+  type BrokenLine,
+  type SourceItem,
+  type SourceOptions,
+  type SourcePage,
+  type SourceServices,
+  sourcePages,
+} from './sources.ts'
 import type { Web } from './web.ts'
 
 export interface RemoteInputs {
   /** The picture at an address of the web. */
   webCandidate(address: string): Candidate
   /**
-   * Lists what an address of a bucket stands for: an object, the pictures below a prefix, or what a glob matches. The
-   * list lies on disk.
+   * All candidates, listed to the end; the list lies on disk. Those of a bucket are in the order of their keys, those of
+   * a manifest in the order of its lines.
    *
-   * @param ignore globs; one without a slash matches names
-   * @throws RmbgError of family `store`; REFUSED where the objects are those of a store of ours
+   * @returns with how many there are of each source, the manifest being last
+   * @throws RmbgError what `sourcePages` throws
    */
-  bucketCandidates(pattern: string, ignore: readonly string[]): Promise<Listing>
+  listing(options: SourceOptions): Promise<Listing & { perSource: readonly number[] }>
+  /** The same as they are found: no list is kept, and no order is promised. */
+  stream(options: SourceOptions): AsyncGenerator<Candidate[]>
+  /** @param base what its key begins with that is not part of its path below `--output` */
+  candidateOf(item: SourceItem, base: string): Candidate
   close(): Promise<void>
 }
 
@@ -32,18 +40,18 @@ export interface Listing extends Iterable<Candidate> {
   readonly length: number
 }
 
-interface RemoteServices {
-  /** @param prefix what all keys begin with */
-  bucket: (name: string, prefix: string) => Promise<InputBucket>
-  spill: Spill
+export interface RemoteServices extends SourceServices {
+  /** Whether an object is one of this store's own: none of those is an input. */
+  isOwn?: (bucket: string, key: string) => boolean
   /** With servers of the web that are busy or away: a new one for each; none by default. */
   patience?: () => Patience
-  /** Ends listings. What is in work is fetched to its end. */
-  signal?: AbortSignal
 }
 
+/** Objects that nothing is known of are asked about, so many at once. */
+const mostLooks = 16
+
+/** @param services whose signal ends listings; what is in work is fetched to its end */
 export function remoteInputs(services: RemoteServices): RemoteInputs {
-  const listed: BucketPattern[] = []
   let web: Promise<Web> | undefined
   // Its HTTP client is a hundred files, which most runs do without.
   const openedWeb = () => {
@@ -51,218 +59,63 @@ export function remoteInputs(services: RemoteServices): RemoteInputs {
     web ??= import('./web.ts').then(({ openWeb }) => openWeb(patience))
     return web
   }
+  const buckets = new Map<string, Promise<InputBucket>>()
+  const opened = (name: string) => {
+    const bucket = buckets.get(name) ?? services.bucket(name)
+    buckets.set(name, bucket)
+    return bucket
+  }
+  const looks = pLimit(mostLooks)
+  const candidateOf = (item: SourceItem, base: string): Candidate => {
+    const { url } = item
+    if (isWebAddress(url)) {
+      const shown = shownAddress(url)
+      const inspect = async () => webSource(item, shown, { web: await openedWeb(), ...services })
+      return { path: url, shown, loggedPath: shown, relative: nameOfAddress(url), inspect }
+    }
+    const [, bucket = '', key = ''] = /^s3:\/\/([^/]+)\/(.*)$/is.exec(url) ?? []
+    const relative = safeRelative(key.slice(base.length)) || safeRelative(key)
+    const inspect = async () => {
+      if (services.isOwn?.(bucket, key)) throw ownObject()
+      const look = async () => objectSource(item, key, await opened(bucket), services)
+      return item.etag === undefined || item.size === undefined ? looks(look) : look()
+    }
+    return { path: url, shown: url, loggedPath: url, relative, inspect }
+  }
+  const candidatesOf = ({ items, broken, base }: Pick<SourcePage, 'items' | 'broken' | 'base'>) => [
+    ...broken.map(brokenCandidate),
+    ...items.map((item) => candidateOf(item, base)),
+  ]
   return {
+    candidateOf,
+    webCandidate: (url) => candidateOf({ url }, ''),
     close: async () => (await web)?.close(),
-    webCandidate: (address) => {
-      const shown = shownAddress(address)
-      const inspect = async () => webSource(address, shown, { web: await openedWeb(), ...services })
-      return { path: address, shown, loggedPath: shown, relative: nameOfAddress(address), inspect }
+    listing: async (options) => {
+      const { pages, counts } = await keptPages(sourcePages(options, services), services.spill)
+      return {
+        perSource: counts,
+        length: counts.reduce((sum, count) => sum + count, 0),
+        *[Symbol.iterator]() {
+          for (const page of pages) yield* candidatesOf(page)
+        },
+      }
     },
-    bucketCandidates: async (text, ignore) => {
-      const pattern = bucketPattern(text)
-      const bucket = await services.bucket(pattern.bucket, pattern.prefix)
-      const isWanted = await matcher(pattern, bucket, services.signal)
-      const { minimatch } = await import('minimatch')
-      const earlier = [...listed]
-      listed.push({ ...pattern, isWanted })
-      const isLeftOut = (key: string) =>
-        ignore.some((glob) => minimatch(key, glob.includes('/') ? glob : `**/${glob}`, { dot: true })) ||
-        earlier.some((other) => other.bucket === pattern.bucket && other.isWanted?.(key))
-      const wanted = async function* () {
-        for await (const object of bucket.list(pattern.prefix, services.signal)) {
-          if (isMarker(object.key)) throw holdsStore(`s3://${pattern.bucket}/${object.key}`)
-          if (isWanted(object.key) && !isLeftOut(object.key)) yield object
-        }
-      }
-      const candidate = (object: ListedObject): Candidate => {
-        const address = `s3://${pattern.bucket}/${object.key}`
-        const relative = safeRelative(object.key.slice(pattern.base.length)) || posix.basename(object.key)
-        const inspect = async () => objectSource(address, object, bucket, services)
-        return { path: address, shown: address, loggedPath: address, relative, inspect }
-      }
-      return keepListing(wanted(), candidate, services.spill)
+    stream: async function* (options) {
+      for await (const page of sourcePages(options, services)) yield candidatesOf(page)
     },
   }
 }
 
-interface BucketPattern {
-  bucket: string
-  /** The key, or glob. */
-  key: string
-  /** What every key begins with that is meant. */
-  prefix: string
-  /** The part of it that names folders: paths below `--output` start behind it. */
-  base: string
-  isWanted?: (key: string) => boolean
-}
-
-/** @throws RmbgError USAGE */
-function bucketPattern(text: string): BucketPattern {
-  const [, bucket = '', key = ''] = /^s3:\/\/([^/]+)\/?(.*)$/is.exec(text) ?? []
-  if (!/^[a-z0-9][\w.-]+$/i.test(bucket)) {
-    throw new RmbgError('USAGE', `${text} names no bucket.`, {
-      hint: 'It looks like s3://bucket/photos/**/*.jpg.',
-    })
-  }
-  const [prefix = ''] = /^(?:(?![*?[{]|[!+@]\().)*/s.exec(key) ?? []
-  return { bucket, key, prefix, base: prefix.slice(0, prefix.lastIndexOf('/') + 1) }
-}
-
-/** An object that exists is meant as it is called, whatever characters that has. */
-async function matcher(
-  { key, prefix }: BucketPattern,
-  bucket: InputBucket,
-  signal: AbortSignal | undefined,
-): Promise<(key: string) => boolean> {
-  if (key !== '' && !key.endsWith('/') && (await exists(bucket, key, signal))) return (other) => other === key
-  if (prefix !== key) {
-    const { Minimatch } = await import('minimatch')
-    const glob = new Minimatch(key, { nocomment: true, nonegate: true })
-    return (other) => glob.match(other)
-  }
-  const folder = key === '' || key.endsWith('/') ? key : `${key}/`
-  return (other) => other.startsWith(folder) && isImageName(posix.basename(other))
-}
-
-async function exists(bucket: InputBucket, key: string, signal: AbortSignal | undefined): Promise<boolean> {
-  // A key sorts before all those that it begins.
-  for await (const found of bucket.list(key, signal)) return found.key === key
-  return false
-}
-
-const isMarker = (key: string): boolean => posix.basename(key) === 'rmbg-owner.json'
-
-const holdsStore = (place: string): RmbgError =>
-  new RmbgError('REFUSED', `A store of rmbg lies in there (${place}): its objects are no inputs.`, {
-    hint: 'Name the prefix of the pictures. To make new cut-outs of stored originals, use --from-mask.',
+const ownObject = (): RmbgError =>
+  new RmbgError('INPUT_UNSUPPORTED', 'This is an object of this store, and no input.', {
+    hint: 'To make new cut-outs of stored originals, use --from-mask.',
   })
 
-/** Bytes that are read from the list at a time. */
-const chunkBytes = 2 ** 16
-
-async function keepListing(
-  objects: AsyncIterable<ListedObject>,
-  candidate: (object: ListedObject) => Candidate,
-  spill: Spill,
-): Promise<Listing> {
-  let length = 0
-  const lines = async function* () {
-    for await (const { key, size, etag, lastModified } of objects) {
-      length++
-      yield Buffer.from(`${JSON.stringify([key, size, etag, lastModified.getTime()])}\n`)
-    }
+/** It fails by name, and alone. */
+function brokenCandidate({ manifest, line, problem }: BrokenLine): Candidate {
+  const shown = `${manifest}:${line}`
+  const inspect = async () => {
+    throw new RmbgError('INPUT_UNSUPPORTED', `Line ${line} of the manifest names no picture: ${problem}.`)
   }
-  const path = await spill.keep(lines(), Number.MAX_SAFE_INTEGER)
-  return {
-    length,
-    *[Symbol.iterator]() {
-      for (const line of linesOf(path)) {
-        const [key, size, etag, modifiedMs] = JSON.parse(line) as [string, number, string, number]
-        yield candidate({ key, size, etag, lastModified: new Date(modifiedMs) })
-      }
-    },
-  }
-}
-
-function* linesOf(path: string): Generator<string> {
-  const file = openSync(path, 'r')
-  try {
-    const chunk = Buffer.alloc(chunkBytes)
-    let rest = Buffer.alloc(0)
-    for (let read = readSync(file, chunk); read > 0; read = readSync(file, chunk)) {
-      const bytes = Buffer.concat([rest, chunk.subarray(0, read)])
-      const end = bytes.lastIndexOf(10) + 1
-      rest = bytes.subarray(end)
-      for (const line of bytes.toString('utf8', 0, end).split('\n')) if (line !== '') yield line
-    }
-  } finally {
-    closeSync(file)
-  }
-}
-
-async function objectSource(
-  address: string,
-  object: ListedObject,
-  bucket: InputBucket,
-  { spill }: RemoteServices,
-): Promise<Source> {
-  const { key, size, etag, lastModified } = object
-  assertSize(size)
-  let versionId: string | undefined
-  const keep = async () => {
-    const opened = await bucket.open({ key, etag })
-    versionId = opened.versionId
-    return spill.keep(opened.body, maxFileBytes)
-  }
-  const facts = { path: address, size, mtimeNs: timeOf(lastModified.getTime(), etag) }
-  const details = () => ({ ...(etag !== '' && { etag }), ...(versionId !== undefined && { versionId }) })
-  return { ...facts, ...fetched(keep, size, spill), details }
-}
-
-async function webSource(
-  address: string,
-  shown: string,
-  { web, spill }: { web: Web; spill: Spill },
-): Promise<Source> {
-  const { size, etag, modifiedMs } = await web.look(address)
-  if (size !== undefined) assertSize(size)
-  const keep = () => web.fetch(address, (bytes) => spill.keep(bytes, maxFileBytes))
-  // Without either, nobody can tell whether it is still the same.
-  const isKnown = etag !== '' || modifiedMs !== undefined
-  const mtimeNs = isKnown ? timeOf(modifiedMs ?? 0, etag) : BigInt(Date.now()) * 1_000_000n
-  const details = (): Record<string, string> => (etag === '' ? {} : { etag })
-  const file = fetched(keep, size, spill)
-  return {
-    ...{ path: shown, mtimeNs, ...file, details },
-    get size() {
-      return size ?? file.bytes()
-    },
-  }
-}
-
-function assertSize(size: number): void {
-  if (size === 0) throw new RmbgError('INPUT_EMPTY', 'The file is empty (0 bytes).')
-  if (size > maxFileBytes) throw new RmbgError('INPUT_TOO_LARGE', 'The file is larger than 2 GiB.')
-}
-
-/**
- * The bytes, on disk from when they are first asked for until they are released.
- *
- * @param keep puts them there, and returns the path
- */
-function fetched(
-  keep: () => Promise<string>,
-  size: number | undefined,
-  spill: Spill,
-): Pick<Source, 'header' | 'read' | 'release'> & { bytes(): number } {
-  let keeping: Promise<string> | undefined
-  let bytes = 0
-  const fetch = async () => {
-    const path = await keep()
-    bytes = (await stat(path)).size
-    return path
-  }
-  const file = async () => {
-    keeping ??= fetch()
-    const path = await keeping
-    assertSize(bytes)
-    return path
-  }
-  return {
-    /** 0 until they are there. */
-    bytes: () => bytes,
-    header: async (limits: HeaderLimits) => readHeader(pictureFile(await file()), limits),
-    read: async () => {
-      const bytes = await readFile(await file())
-      if (size === undefined || bytes.byteLength === size) return bytes
-      throw new RmbgError('INPUT_CHANGED', 'The picture changed while it was being fetched.', {
-        hint: 'Run the command again.',
-      })
-    },
-    release: async () => {
-      const kept = await keeping?.catch(() => undefined)
-      keeping = undefined
-      if (kept !== undefined) await spill.remove(kept)
-    },
-  }
+  return { path: shown, shown, loggedPath: shown, relative: shown, inspect }
 }

@@ -25,12 +25,13 @@ export interface Web {
    * Fetches a file. Where the connection breaks off, it is fetched again from its begin.
    *
    * @param take gets its bytes, which end early only with an error; compared with the digest that the server sends, if any
+   * @param options.ifMatch the ETag that it has to have
    * @returns what `take` returns
    */
   fetch<T>(
     address: string,
     take: (bytes: AsyncIterable<Uint8Array>) => Promise<T>,
-    signal?: AbortSignal,
+    options?: { ifMatch?: string | undefined; signal?: AbortSignal },
   ): Promise<T>
   close(): Promise<void>
 }
@@ -113,11 +114,12 @@ export function openWeb({
   }
   return {
     look: (address, signal) => limit(() => patiently(address, () => look(ask, address, signal), signal)),
-    fetch: (address, take, signal) =>
+    fetch: (address, take, { ifMatch, signal } = {}) =>
       patiently(
         address,
         async () => {
-          const response = checked(await ask(address, { method: 'GET', signal }))
+          const headers: Record<string, string> = ifMatch === undefined ? {} : { 'if-match': ifMatch }
+          const response = checked(await ask(address, { method: 'GET', headers, signal }))
           return take(bodyOf(response, new URL(address).host))
         },
         signal,
@@ -246,6 +248,10 @@ function checked(response: Response): Response {
   if (status === 401 || status === 403)
     throw new RmbgError('INPUT_UNREADABLE', `${host} does not let anybody read it (HTTP ${status}).`, {
       hint: 'Its link may have expired, or it needs a user and password.',
+    })
+  if (status === 412)
+    throw new RmbgError('INPUT_CHANGED', 'The picture is another one than the manifest says.', {
+      hint: 'Make the manifest anew.',
     })
   const afterMs = afterOf(headers)
   const wish = afterMs > 0 ? ` It asks to be left alone for ${Math.ceil(afterMs / 1000)} s.` : ''

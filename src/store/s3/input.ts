@@ -1,7 +1,14 @@
 import { Readable } from 'node:stream'
-import { GetObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3'
+import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { RmbgError } from '../../errors.ts'
-import type { InputBucket, ListedObject, OpenedObject } from '../input-bucket.ts'
+import type {
+  InputBucket,
+  ListedObject,
+  ObjectName,
+  ObjectPage,
+  OpenedObject,
+  PageRequest,
+} from '../input-bucket.ts'
 import { aborting, type OpenBucket, openBucket, type S3Options } from './client.ts'
 import { s3Error } from './errors.ts'
 
@@ -11,7 +18,9 @@ export function s3InputBucket(options: Omit<S3Options, 'prefix'>): InputBucket {
   return {
     location: open.place,
     list: (prefix, signal) => listed(open, prefix, signal),
-    open: (object, signal) => opened(open, object, signal),
+    page: (request, signal) => page(open, request, signal),
+    look: (object, signal) => looked(open, object, signal),
+    open: (object, how) => opened(open, object, how),
     close: async () => open.client.destroy(),
   }
 }
@@ -20,29 +29,68 @@ export function s3InputBucket(options: Omit<S3Options, 'prefix'>): InputBucket {
 const rights = 's3:ListBucket and s3:GetObject'
 
 async function* listed(
-  { client, bucket, place }: OpenBucket,
+  open: OpenBucket,
   prefix: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<ListedObject> {
-  const pages = paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: prefix }, aborting(signal))
+  for (let after: string | undefined; ; ) {
+    const { objects, isCut } = await page(open, { prefix, ...(after !== undefined && { after }) }, signal)
+    yield* objects
+    after = objects.at(-1)?.key
+    if (!isCut || after === undefined) return
+  }
+}
+
+async function page(
+  { client, bucket, place }: OpenBucket,
+  { prefix, after, byFolder }: PageRequest,
+  signal: AbortSignal | undefined,
+): Promise<ObjectPage> {
+  const command = new ListObjectsV2Command({
+    ...{ Bucket: bucket, Prefix: prefix },
+    ...(after && { StartAfter: after }),
+    ...(byFolder && { Delimiter: '/' }),
+  })
   try {
-    for await (const { Contents = [] } of pages) {
-      for (const { Key: key, Size: size, ETag: etag, LastModified: lastModified } of Contents) {
-        if (key === undefined || lastModified === undefined) continue
-        yield { key, size: size ?? 0, etag: etag ?? '', lastModified }
-      }
+    const { Contents = [], CommonPrefixes = [], IsTruncated } = await client.send(command, aborting(signal))
+    return {
+      objects: Contents.flatMap(
+        ({ Key: key, Size: size = 0, ETag: etag = '', LastModified: lastModified }) =>
+          key === undefined || lastModified === undefined ? [] : { key, size, etag, lastModified },
+      ),
+      folders: CommonPrefixes.flatMap(({ Prefix: folder }) => folder ?? []),
+      isCut: IsTruncated ?? false,
     }
   } catch (cause) {
     throw s3Error(cause, place, undefined, rights)
   }
 }
 
+async function looked(
+  { client, bucket, place }: OpenBucket,
+  { key, versionId }: ObjectName,
+  signal: AbortSignal | undefined,
+): Promise<ListedObject> {
+  const command = new HeadObjectCommand({ Bucket: bucket, Key: key, ...versioned(versionId) })
+  try {
+    const found = await client.send(command, aborting(signal))
+    const { ContentLength: size = 0, ETag: etag = '', LastModified: lastModified = new Date(0) } = found
+    return { key, size, etag, lastModified }
+  } catch (cause) {
+    throw inputError(cause, place, key)
+  }
+}
+
 async function opened(
   { client, bucket, place }: OpenBucket,
-  { key, etag }: Pick<ListedObject, 'key' | 'etag'>,
-  signal: AbortSignal | undefined,
+  { key, etag = '', versionId: wanted }: ObjectName & { etag?: string },
+  { bytes, signal }: { bytes?: number; signal?: AbortSignal } = {},
 ): Promise<OpenedObject> {
-  const command = new GetObjectCommand({ Bucket: bucket, Key: key, ...(etag !== '' && { IfMatch: etag }) })
+  const command = new GetObjectCommand({
+    ...{ Bucket: bucket, Key: key, ...versioned(wanted) },
+    ...(etag !== '' && { IfMatch: etag }),
+    ...(bytes !== undefined && { Range: `bytes=0-${bytes - 1}` }),
+  })
   try {
     const { Body, VersionId: versionId } = await client.send(command, aborting(signal))
     const chunks = async function* () {
@@ -57,6 +105,8 @@ async function opened(
     throw inputError(cause, place, key)
   }
 }
+
+const versioned = (versionId: string | undefined) => (versionId === undefined ? {} : { VersionId: versionId })
 
 function inputError(cause: unknown, place: string, key: string): Error {
   const { name, $metadata } = cause as { name?: string; $metadata?: { httpStatusCode?: number } }
