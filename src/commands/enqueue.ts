@@ -16,7 +16,8 @@ A command that was stopped goes on where it was when it is run again. Needs DATA
 
 Exit status: ${exitStatus.done} all in the queue, ${exitStatus.unexpected} unexpected error, ${exitStatus.usage} wrong usage, ${exitStatus.database} database, ${exitStatus.store} object store that inputs lie in, ${exitStatus.model} model, ${exitStatus.interrupted} stopped by Ctrl-C, ${exitStatus.terminated} by SIGTERM.`
   static override examples = [
-    '<%= config.bin %> enqueue /mnt/photos',
+    '<%= config.bin %> enqueue s3://shop/photos/',
+    '<%= config.bin %> enqueue --manifest s3://shop/inventory/manifest.json --name all',
     '<%= config.bin %> enqueue /mnt/photos --name spring --preset amazon --tag spring',
   ]
   static override enableJsonFlag = true
@@ -24,7 +25,7 @@ Exit status: ${exitStatus.done} all in the queue, ${exitStatus.unexpected} unexp
   static override args = {
     inputs: Args.string({
       ignoreStdin: true,
-      description: 'folders, globs and files that all workers reach',
+      description: 's3://bucket/prefix/, https://…, or folders, globs and files that all workers reach',
     }),
   }
   static override flags = enqueueFlags

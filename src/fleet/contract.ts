@@ -1,9 +1,12 @@
 /** What a fleet shares: a campaign's settings, its pictures by their names, and shards, which are some of them. */
 import type { CutoutRecipe } from '../cutout/options.ts'
+import { isWebAddress, shownAddress } from '../process/inputs/addresses.ts'
+import type { BrokenLine, SourceItem } from '../process/inputs/sources.ts'
 import type { ObjectKind } from '../store/contract.ts'
+import { shownPath } from '../system/file-names.ts'
 
 /** A picture by its name, as data: a file that every worker can open under this path, or an object by its address. */
-export type Item = FileItem | AddressItem
+export type Item = FileItem | AddressItem | BrokenItem
 
 export interface FileItem {
   /** Absolute. */
@@ -12,14 +15,12 @@ export interface FileItem {
   below: number
 }
 
-export interface AddressItem {
-  /** `s3://bucket/key` or `https://…`. It may hold credentials. */
-  url: string
-  below: number
-  etag?: string
-  /** Bytes. */
-  size?: number
-  versionId?: string
+/** `below`: how many characters of its key are not part of its path below `--output`. */
+export type AddressItem = SourceItem & { below: number }
+
+/** A line of a manifest that names no picture: it fails by name, and alone. */
+export interface BrokenItem {
+  broken: BrokenLine
 }
 
 /** What a job of the queue holds. */
@@ -63,5 +64,15 @@ export interface CampaignSettings {
 
 export type CutoutOfAll = Omit<CutoutRecipe, 'depth'>
 
-/** What tells it from others of its campaign. */
-export const itemName = (item: Item): string => ('path' in item ? item.path : item.url)
+/** What tells it from others of its campaign: the path of its candidate. */
+export function itemName(item: Item): string {
+  if ('path' in item) return item.path
+  return 'url' in item ? item.url : `${item.broken.manifest}:${item.broken.line}`
+}
+
+/** As people may see it. */
+export const shownItem = (item: Item): string => shownInput(itemName(item))
+
+/** An address of the web may hold credentials; a path may hold what is no text. */
+export const shownInput = (name: string): string =>
+  isWebAddress(name) ? shownAddress(name) : shownPath(name)

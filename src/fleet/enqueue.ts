@@ -17,7 +17,7 @@ import { withDatabase } from '../database/errors.ts'
 import { inTransaction, type NewShard, openQueue, type Queue } from '../database/queue.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
-import type { Item, ListInput, Shard } from './contract.ts'
+import { type Item, type ListInput, type Shard, shownInput } from './contract.ts'
 
 export interface EnqueueOptions extends Omit<NewCampaign, 'campaignId'> {
   /** Whether inputs may be added that an earlier call for this campaign did not name. */
@@ -100,9 +100,13 @@ function assertSame(found: Campaign, given: Omit<NewCampaign, 'campaignId'>, may
   }
   const others = given.inputs.filter((input) => !found.inputs.includes(input))
   if (others.length === 0 || mayAdd) return
-  throw new RmbgError('REFUSED', `The campaign ${name} has other inputs: ${found.inputs.join(', ')}.`, {
-    hint: 'Choose another --name, or add these to it on purpose with --add.',
-  })
+  throw new RmbgError(
+    'REFUSED',
+    `The campaign ${name} has other inputs: ${found.inputs.map(shownInput).join(', ')}.`,
+    {
+      hint: 'Choose another --name, or add these to it on purpose with --add.',
+    },
+  )
 }
 
 /** A campaign without queues was restored from a dump, or its first call was killed: it is listed from the begin. */

@@ -9,7 +9,8 @@ export function prefetcher(bytes: number): (image: Image) => Image {
   return (image) => {
     if (!('source' in image)) return image
     const { source } = image
-    if (source.size > free) return image // its turn comes before there is room: it is read then
+    // Nobody knows how long it is, or its turn comes before there is room: it is read then.
+    if (source.size === 0 || source.size > free) return image
     free -= source.size
     const giveRoom = once(() => {
       free += source.size

@@ -11,8 +11,7 @@ import {
 import type { Database } from '../database/contract.ts'
 import { isQueueInstalled } from '../database/queue.ts'
 import { RmbgError } from '../errors.ts'
-import type { Item } from './contract.ts'
-import { itemName } from './contract.ts'
+import { type Item, shownInput, shownItem } from './contract.ts'
 
 /** `listing`: inputs are still being put into the queue. `done`: nothing is left of it. */
 export type ShownState = 'listing' | 'running' | 'paused' | 'cancelled' | 'done'
@@ -80,7 +79,7 @@ export async function campaignReport(
       campaignId,
       state: shownState(campaign),
       createdAt: createdAt.toISOString(),
-      inputs,
+      inputs: inputs.map(shownInput),
     },
     ...{ images, completed, skipped, failed, dead, remaining },
     imagesPerSecond: Math.round(imagesPerSecond * 100) / 100,
@@ -91,7 +90,7 @@ export async function campaignReport(
 }
 
 const shownLoss = ({ item, at, ...loss }: LostImage) => ({
-  input: itemName(item as Item),
+  input: shownItem(item as Item),
   ...loss,
   at: at.toISOString(),
 })

@@ -2,16 +2,17 @@
 import { createHash } from 'node:crypto'
 import { basename, resolve } from 'node:path'
 import { RmbgError } from '../errors.ts'
-import type { CampaignSettings, Page } from '../fleet/contract.ts'
+import type { CampaignSettings } from '../fleet/contract.ts'
 import { type Enqueued, enqueue } from '../fleet/enqueue.ts'
-import { listFiles } from '../fleet/list-files.ts'
+import { inputNames, listInputs } from '../fleet/list-inputs.ts'
 import { recipeToJson } from '../fleet/recipe.ts'
 import { modelName } from '../model/contract.ts'
 import { isModelPath } from '../model/shelf/registry.ts'
 import { modelParameters, workOf } from '../process/work.ts'
 import { withRules } from '../settings/presets.ts'
 import type { ResolvedSettings } from '../settings/settings.ts'
-import { workingDirectory } from '../system/file-names.ts'
+import { typedArguments, workingDirectory } from '../system/file-names.ts'
+import { openSpill } from '../system/spill.ts'
 import { type Recipe, resolveRecipe } from './batch-services.ts'
 import type { Frame } from './command.ts'
 import type { EnqueueFlags } from './fleet-flags.ts'
@@ -32,9 +33,9 @@ export async function enqueueInputs(
   { print, onWritten }: Telling,
 ): Promise<Enqueued> {
   const { settings, context, stop } = frame
-  if (inputs.length === 0) {
+  if (inputs.length === 0 && flags.manifest === undefined) {
     throw new RmbgError('USAGE', 'There is nothing to enqueue.', {
-      hint: 'Name folders, globs or files that all workers reach: rmbg enqueue /mnt/photos',
+      hint: 'Name what all workers reach: rmbg enqueue s3://bucket/photos/, or rmbg enqueue /mnt/photos',
     })
   }
   const recipe = await resolveRecipe(settings, { ...asProcessFlags(flags), json: false })
@@ -47,19 +48,34 @@ export async function enqueueInputs(
     cutout: recipeToJson(cutout),
     cutoutParams,
   }
-  const options = toInputOptions(asProcessFlags(flags), settings, inputs, {
-    wish: recipe.wish,
-    extension: recipe.cutout.extension,
+  const names = inputNames(typedArguments(inputs), flags.manifest, workingDirectory())
+  const spill = openSpill()
+  try {
+    return await enqueue(await context.database(), {
+      name: flags.name ?? nameOf(names, work.fingerprint),
+      ...{ userId: settings.user, ...work, settings: { ...kept }, inputs: names },
+      ...{ shardSize: flags.shard, priority: flags.priority, mayAdd: flags.add },
+      list: listInputs(
+        { bucket: context.inputBucket, spill, ...places(), signal: stop.signal },
+        { ...filesOf(settings, flags, recipe), onNotice: print },
+        flags,
+      ),
+      ...{ signal: stop.signal, onWritten },
+    })
+  } finally {
+    await spill.close()
+  }
+}
+
+const places = () => ({ stdin: process.stdin, cwd: workingDirectory() })
+
+/** How inputs that are files are found. */
+function filesOf(settings: ResolvedSettings, flags: EnqueueFlags, { wish, cutout }: Recipe) {
+  const { patterns: _, ...options } = toInputOptions(asProcessFlags(flags), settings, [], {
+    wish,
+    extension: cutout.extension,
   })
-  const list = (input: string, from: unknown): AsyncIterable<Page> =>
-    listFiles(input, from, { ...options, onNotice: print })
-  const absolute = options.patterns.map((input) => resolve(workingDirectory(), input))
-  return enqueue(await context.database(), {
-    name: flags.name ?? nameOf(absolute, work.fingerprint),
-    ...{ userId: settings.user, ...work, settings: { ...kept }, inputs: absolute },
-    ...{ shardSize: flags.shard, priority: flags.priority, mayAdd: flags.add },
-    ...{ list, signal: stop.signal, onWritten },
-  })
+  return options
 }
 
 /** The same for the same command, so that it goes on where it was stopped. */

@@ -34,6 +34,19 @@ export const enqueueFlags = {
       'name of the campaign (default: made of the inputs and settings, so that the same command goes on)',
     ),
   ),
+  manifest: Flags.string({
+    helpGroup,
+    helpValue: 'FILE|s3://…',
+    description:
+      'take the addresses in this file: NDJSON, CSV, Parquet, or the manifest.json of an S3 inventory',
+  }),
+  listers: Flags.integer({
+    helpGroup,
+    min: 1,
+    max: 256,
+    default: 16,
+    description: 'requests at once while a bucket is listed',
+  }),
   shard: Flags.integer({
     helpGroup,
     min: 1,

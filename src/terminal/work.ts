@@ -5,9 +5,12 @@ import type { Database } from '../database/contract.ts'
 import { assertMayRun } from '../database/grants.ts'
 import { assertFleet, isQueueInstalled, openQueue } from '../database/queue.ts'
 import type { WorkerServices } from '../fleet/campaign-work.ts'
-import { candidateOf } from '../fleet/candidates.ts'
+import { candidatesFrom } from '../fleet/candidates.ts'
 import { runWorker } from '../fleet/work.ts'
 import type { SummaryEvent } from '../process/events.ts'
+import { remoteInputs } from '../process/inputs/remote.ts'
+import { workingDirectory } from '../system/file-names.ts'
+import { openSpill } from '../system/spill.ts'
 import type { Frame } from './command.ts'
 import type { WorkFlags } from './fleet-flags.ts'
 import type { Printer } from './printers/printer.ts'
@@ -31,15 +34,21 @@ export async function workAsAsked(
   for (const name of flags.name ?? []) await requireCampaign(database.sql, name)
   await untilInstalled(database, flags, { print, signal: stop.signal })
   const queue = await openQueue(database)
+  const spill = openSpill()
+  const { inputBucket: bucket, isOwnObject: isOwn, patience } = frame.context
+  const places = { stdin: process.stdin, cwd: workingDirectory() }
+  const remote = remoteInputs({ bucket, isOwn, patience, spill, ...places, signal: stop.signal })
   try {
     const summary = await runWorker(services, queue, {
       names: flags.name,
       ...{ concurrency: settings.concurrency, maxMemory: settings.maxMemory, prefetch: flags.prefetch },
       ...{ drain: flags.drain, graceMs: flags.grace * 1000, signal: stop.signal, onEvent: print },
-      candidateOf,
+      candidateOf: candidatesFrom(remote),
     })
     return { summary, hasLost: flags.drain && (await hasLostImages(database.sql, flags.name)) }
   } finally {
+    await remote.close()
+    await spill.close()
     await queue.close()
   }
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connectServer } from '../../dist/database/connect.js'
 import { setDatabasePatience } from '../../dist/database/errors.js'
 import { openQueue } from '../../dist/database/queue.js'
-import { candidateOf } from '../../dist/fleet/candidates.js'
+import { candidatesFrom } from '../../dist/fleet/candidates.js'
 import { enqueue } from '../../dist/fleet/enqueue.js'
 import { listFiles } from '../../dist/fleet/list-files.js'
 import { recipeToJson } from '../../dist/fleet/recipe.js'
@@ -100,7 +100,8 @@ if (given.do === 'work') {
   tell({ type: 'ready' })
   const summary = await runWorker(services, queue, {
     ...{ names: given.name && [given.name], concurrency: given.concurrency ?? 3, maxMemory: 2 ** 30 },
-    ...{ prefetch: 2 ** 26, drain: given.drain ?? true, graceMs: given.graceMs ?? 20_000, candidateOf },
+    ...{ prefetch: 2 ** 26, drain: given.drain ?? true, graceMs: given.graceMs ?? 20_000 },
+    candidateOf: candidatesFrom({ candidateOf: () => {} }),
     ...{ signal: stop.signal, onEvent: tell },
   })
   await queue.close()
