@@ -16,7 +16,7 @@ export const fleetNode =
   major >= 22 ? process.execPath : otherNodes.find((path) => /22\.|node22/.test(path) && existsSync(path))
 
 /** Skips, visibly, without PostgreSQL, and without a newer Node. */
-export const describeFleet = (title: string, suite: () => void): void =>
+export const describeFleet = (title: string, suite: () => void) =>
   fleetNode === undefined
     ? describe.skip(`${title} (skipped: RMBG_TEST_NODES names no Node 22)`, suite)
     : describeWith('RMBG_TEST_DATABASE_URL')(title, suite)
@@ -109,7 +109,7 @@ export async function freshFleet(
     enqueue: async (given: Record<string, unknown> = {}, env: Record<string, string> = {}) => {
       const program = startProgram({ do: 'enqueue', ...shared, inputs: [photos], ...given }, env)
       const { exitCode, stderr, signal } = await program.run
-      return { enqueued: program.told.find(({ type }) => type === 'enqueued'), exitCode, signal, stderr }
+      return { enqueued: program.told.find(({ type }) => type === 'enqueued'), exitCode, signal, stderr: String(stderr) }
     },
     /** Every picture that is in the queue, in its order of names. */
     queued: async (): Promise<string[]> => {

@@ -1,13 +1,16 @@
 // A fleet's enqueue and work without a command line, and with a model that only takes time: for a Node that pg-boss
 // supports, from the build. One JSON object as argument; events as NDJSON on stdout.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { queuesOf } from '../../dist/database/campaigns.js'
 import { connectServer } from '../../dist/database/connect.js'
 import { setDatabasePatience } from '../../dist/database/errors.js'
 import { openQueue } from '../../dist/database/queue.js'
 import { candidatesFrom } from '../../dist/fleet/candidates.js'
 import { enqueue } from '../../dist/fleet/enqueue.js'
+import { holdShard } from '../../dist/fleet/held-shard.js'
 import { listFiles } from '../../dist/fleet/list-files.js'
 import { recipeToJson } from '../../dist/fleet/recipe.js'
+import { settleShard } from '../../dist/fleet/settle.js'
 import { cancelCampaign, retryCampaign } from '../../dist/fleet/steer.js'
 import { runWorker } from '../../dist/fleet/work.js'
 import { modelParameters, workOf } from '../../dist/process/work.js'
@@ -94,6 +97,25 @@ const database = connectServer(given.url, { maxConnections: given.connections ??
 if (given.do === 'enqueue') await enqueueFolder(database)
 if (given.do === 'retry') tell(await retryCampaign(database, given.name))
 if (given.do === 'cancel') await cancelCampaign(database, given.name)
+// The queue alone: shards are fetched and settled, and nothing is done with their pictures.
+if (given.do === 'drain') {
+  const queue = await openQueue(database)
+  const [campaign] = await database.sql`select campaign_id from campaigns where name = ${given.name}`
+  const name = queuesOf(campaign.campaign_id).shards
+  const work = { campaign: { campaignId: campaign.campaign_id, priority: 0 } }
+  let images = 0
+  for (;;) {
+    const fetched = await queue.fetch(name)
+    if (!fetched) break
+    const held = holdShard(work, name, fetched, { isSuspect: false })
+    held.skipped += held.open.size
+    held.open.clear()
+    await settleShard(database, queue, held)
+    images += held.skipped
+  }
+  await queue.close()
+  tell({ type: 'drained', images, rss: process.memoryUsage().rss })
+}
 if (given.do === 'work') {
   const queue = await openQueue(database)
   const services = { store: openStore(), database, masks: async () => ({ spec, model: async () => model }) }
