@@ -128,6 +128,10 @@ const completedEvent = z
     provider: z.string(),
     processingTimeMs: count.describe('Work on this image: the sum of its stages.'),
     stages,
+    inputBytes: count.describe('Of the original.'),
+    storedBytes: count.describe(
+      'Of the objects that were stored for it; an original that was there already is none.',
+    ),
     ...objectPaths,
     review,
     output: output.optional(),

@@ -279,12 +279,23 @@ function completedEvent(
     provider,
     processingTimeMs,
     stages,
+    inputBytes: image.source.size,
+    storedBytes: storedBytes({ original, mask, processed }),
     originalPath: original.key,
     maskPath: mask.key,
     processedPath: processed.key,
     review,
   }
 }
+
+const storedBytes = ({
+  original,
+  mask,
+  processed,
+}: Pick<Stored, 'original' | 'mask' | 'processed'>): number =>
+  [...(original.isShared ? [] : [original]), mask, processed]
+    .filter(({ key }) => key !== null)
+    .reduce((sum, { bytes }) => sum + bytes, 0)
 
 /** Work only: an image that waits for a thread, the model or memory is not being worked on. Whole milliseconds. */
 function stagesOf({ spent }: ClaimedWork, made: Made, { storeMs }: Stored): Stages {

@@ -12,6 +12,7 @@ import type { GivenCutout } from '../settings/cutout-settings.ts'
 import type { Spill } from '../system/spill.ts'
 import { refusal } from './guard.ts'
 import { openMetrics } from './metrics.ts'
+import { addProbes } from './probes.ts'
 import { type Wishes, wishesOf } from './wishes.ts'
 
 export interface AppOptions {
@@ -64,16 +65,7 @@ export function serverApp(options: AppOptions): Hono {
     // What is still being sent would be taken for the next request.
     if (c.req.raw.body && !c.req.raw.bodyUsed) c.header('Connection', 'close')
   })
-  // Before the guard: they tell nothing, and who looks after containers has no token.
-  app.get('/healthz', (c) => c.text('ok\n'))
-  app.get('/readyz', async (c) => {
-    try {
-      await check()
-      return c.text('ready\n')
-    } catch (error) {
-      return c.text(`${error instanceof RmbgError ? error.code : 'UNEXPECTED'}\n`, 503)
-    }
-  })
+  addProbes(app, check) // before the guard
   app.use(async (c, next) => {
     const asked = { host: c.req.header('host'), origin: c.req.header('origin') }
     const reason = refusal({ ...asked, authorization: c.req.header('authorization') }, token)

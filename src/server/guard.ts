@@ -13,19 +13,20 @@ export interface Address {
 /**
  * `7000`, `127.0.0.1:7000`, `[::1]:7000` or `:7000`, which is every address of the machine.
  *
+ * @param flag that the text is the value of, for the error
  * @throws RmbgError USAGE
  */
-export function addressOf(text: string): Address {
+export function addressOf(text: string, flag = '--listen'): Address {
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]:|([^:]*):)?(\d{1,5})$/.exec(text) ?? []
   const host = bracketed ?? plain
   if (port !== undefined && Number(port) <= 65_535)
     return { host: host === undefined ? '127.0.0.1' : host || '::', port: Number(port) }
   throw new RmbgError('USAGE', `"${text}" is no address to listen at.`, {
-    hint: 'Name a port, or a host and a port: --listen 7000, --listen 0.0.0.0:7000',
+    hint: `Name a port, or a host and a port: ${flag} 7000, ${flag} 0.0.0.0:7000`,
   })
 }
 
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 

@@ -1,16 +1,39 @@
-/** Figures of a running server, for Prometheus. */
+/** Figures of a running server, for Prometheus, and what those of others have in common with them. */
 import { Counter, Gauge, Histogram, type OpenMetricsContentType, Registry } from 'prom-client'
 import type { ImageEvent } from '../process/events.ts'
 
-/** @param load how many pictures are in work and waiting, now */
-export function openMetrics(load: () => { inWork: number; waiting: number }) {
+export type Figures = Registry<OpenMetricsContentType>
+
+export function openRegistry(): Figures {
   const registry = new Registry<OpenMetricsContentType>()
   registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
-  const registers = [registry]
+  return registry
+}
+
+/** @returns counts an image by what became of it */
+export function imageCounter(registry: Figures, name: string): (event: ImageEvent) => void {
   const images = new Counter({
-    ...{ name: 'rmbg_server_images', help: 'Pictures by what became of them.', registers },
+    ...{ name, help: 'Pictures by what became of them.', registers: [registry] },
     labelNames: ['status', 'code'] as const,
   })
+  return (event) => images.inc({ status: event.status, code: event.status === 'failed' ? event.code : '' })
+}
+
+/** A figure that is looked up when somebody asks. */
+export function loadGauge(registry: Figures, name: string, help: string, value: () => number): void {
+  new Gauge({
+    ...{ name, help, registers: [registry] },
+    collect() {
+      this.set(value())
+    },
+  })
+}
+
+/** @param load how many pictures are in work and waiting, now */
+export function openMetrics(load: () => { inWork: number; waiting: number }) {
+  const registry = openRegistry()
+  const registers = [registry]
+  const count = imageCounter(registry, 'rmbg_server_images')
   const seconds = new Histogram({
     ...{
       name: 'rmbg_server_request_seconds',
@@ -23,23 +46,17 @@ export function openMetrics(load: () => { inWork: number; waiting: number }) {
     ...{ name: 'rmbg_server_refused', help: 'Requests that were not taken, by reason.', registers },
     labelNames: ['reason'] as const,
   })
-  new Gauge({
-    ...{ name: 'rmbg_server_images_in_work', help: 'Pictures in work.', registers },
-    collect() {
-      this.set(load().inWork)
-    },
-  })
-  new Gauge({
-    ...{ name: 'rmbg_server_images_waiting', help: 'Pictures that wait for their turn.', registers },
-    collect() {
-      this.set(load().waiting)
-    },
-  })
+  loadGauge(registry, 'rmbg_server_images_in_work', 'Pictures in work.', () => load().inWork)
+  loadGauge(
+    registry,
+    'rmbg_server_images_waiting',
+    'Pictures that wait for their turn.',
+    () => load().waiting,
+  )
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
-    count: (event: ImageEvent) =>
-      images.inc({ status: event.status, code: event.status === 'failed' ? event.code : '' }),
+    count,
     refuse: (reason: 'busy' | 'forbidden' | 'usage') => refused.inc({ reason }),
     time: () => seconds.startTimer(),
   }

@@ -1,14 +1,12 @@
 /** A server from its first breath to its last. */
 import { once } from 'node:events'
-import type { Server } from 'node:http'
-import { createAdaptorServer } from '@hono/node-server'
-import { RmbgError } from '../errors.ts'
 import { modelName } from '../model/contract.ts'
 import type { BatchServices } from '../process/contract.ts'
 import { openCutoutService } from '../process/cutout-service.ts'
 import { openSpill } from '../system/spill.ts'
 import { type AppOptions, serverApp } from './app.ts'
 import type { Address } from './guard.ts'
+import { listen } from './listening.ts'
 
 export interface ServeOptions extends Pick<AppOptions, 'usual' | 'token' | 'maxBody' | 'maxWaiting'> {
   address: Address
@@ -39,11 +37,8 @@ export async function serve(services: BatchServices, options: ServeOptions): Pro
     await services.store.check(signal)
   }
   const app = serverApp({ ...options, service, spill, concurrency, check })
-  const server = createAdaptorServer({ fetch: app.fetch }) as Server
   try {
-    await listen(server, address)
-    const { port } = server.address() as { port: number }
-    const url = `http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`
+    const { url, close } = await listen(app, address, '--listen')
     onEvent({
       type: 'notice',
       code: 'serving',
@@ -51,30 +46,9 @@ export async function serve(services: BatchServices, options: ServeOptions): Pro
       message: `Listening at ${url}. POST pictures to /v1/cutouts. Ctrl-C ends it in order.`,
     })
     if (!signal.aborted) await once(signal, 'abort')
-    await closed(server)
+    await close()
   } finally {
     await service.close()
     await spill.close()
   }
-}
-
-async function listen(server: Server, { host, port }: Address): Promise<void> {
-  server.listen(port, host)
-  try {
-    await once(server, 'listening')
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    const reason = code === 'EADDRINUSE' ? 'something else listens there' : code
-    throw new RmbgError('USAGE', `The server cannot listen at ${host}:${port}: ${reason}.`, {
-      hint: 'Choose another port with --listen.',
-      cause,
-    })
-  }
-}
-
-/** Takes no new connection, waits for answers that are on their way, and ends connections as they become idle. */
-async function closed(server: Server): Promise<void> {
-  const ending = setInterval(() => server.closeIdleConnections(), 100)
-  await new Promise((resolve) => server.close(resolve))
-  clearInterval(ending)
 }

@@ -8,6 +8,7 @@ const stages = { read: 0, decode: 0, model: 1, composite: 0, encode: 0, store: 0
 const completed = (...reasons: string[]): ImageEvent => ({
   ...{ type: 'image', status: 'completed', input: 'x.jpg', jobId: 'id', attempt: 1, ...paths },
   ...{ width: 4, height: 3, provider: 'cpu', processingTimeMs: 1, stages, review: { reasons } },
+  ...{ inputBytes: 10, storedBytes: 30 },
 })
 const skipped = (reasons: string[] | null): ImageEvent => ({
   ...{ type: 'image', status: 'skipped', input: 'x.jpg', reason: 'unchanged', jobId: 'id', ...paths },

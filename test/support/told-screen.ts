@@ -41,6 +41,8 @@ export const completedEvent = (input: string, ...reasons: string[]): CompletedEv
   ...{ type: 'image', status: 'completed', input, jobId: 'j', attempt: 1, width: 1200, height: 800 },
   ...{ provider: 'cpu', processingTimeMs: 118, ...paths, review: { reasons } },
   stages: { read: 1, decode: 20, model: 60, composite: 7, encode: 25, store: 3, database: 2 },
+  inputBytes: 1000,
+  storedBytes: 3000,
 })
 
 /** With a local cut-out. */

@@ -32,6 +32,8 @@ const completed: BatchEvent = {
   ...{ type: 'image', status: 'completed', input: 'a.jpg', jobId: 'j', attempt: 1, width: 10, height: 10 },
   ...{ provider: 'cpu', processingTimeMs: 5, ...paths, review },
   stages: { read: 0, decode: 1, model: 2, composite: 0, encode: 1, store: 1, database: 0 },
+  inputBytes: 1000,
+  storedBytes: 3000,
 }
 const flagged: BatchEvent = {
   ...completed,
