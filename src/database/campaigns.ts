@@ -343,6 +343,25 @@ export function lostImages(sql: postgres.Sql, campaignId: string, limit: number)
   )
 }
 
+/** Shards of these campaigns that wait and that workers have, and dead pictures. @param names undefined stands for all */
+export async function queueDepth(
+  sql: postgres.Sql,
+  names: readonly string[] | undefined,
+): Promise<{ waiting: number; active: number; dead: number }> {
+  const all = names === undefined
+  const rows = await withDatabase<{ waiting: number; active: number; dead: number }>(
+    () => sql`
+      select count(*) filter (where not d.is_dead and j.state < 'active')::float8 as waiting,
+        count(*) filter (where not d.is_dead and j.state = 'active')::float8 as active,
+        count(*) filter (where d.is_dead)::float8 as dead
+      from campaigns c
+      cross join (values ('', false), ('/suspects', false), ('/dead', true)) as d (ending, is_dead)
+      join pgboss.job j on j.name = 'campaign/' || c.campaign_id || d.ending and j.state <= 'active'
+      where ${all} or c.name in (select jsonb_array_elements_text(${json(sql, names ?? [])}))`,
+  )
+  return one(rows)
+}
+
 /** Whether images of these campaigns failed or ended their workers. @param names undefined stands for all that there are */
 export async function hasLostImages(
   sql: postgres.Sql,

@@ -30,6 +30,8 @@ export interface Shard {
   items: Item[]
   /** Workers that ended while they had these pictures, before this shard was made. */
   deaths?: number
+  /** Of the trace that it was enqueued in; absent without one. */
+  trace?: Record<string, string>
 }
 
 /** Pictures of an input, and where its listing stands behind them. */

@@ -17,6 +17,7 @@ import { withDatabase } from '../database/errors.ts'
 import { inTransaction, type NewShard, openQueue, type Queue } from '../database/queue.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
+import { traceCarrier } from '../telemetry/spans.ts'
 import { type Item, type ListInput, type Shard, shownInput } from './contract.ts'
 
 export interface EnqueueOptions extends Omit<NewCampaign, 'campaignId'> {
@@ -190,8 +191,12 @@ export function shardsOf(
   size: number,
 ): NewShard[] {
   const shards: NewShard[] = []
+  const trace = traceCarrier()
   for (let from = 0; from < items.length; from += size) {
-    const shard: Shard = { campaign: campaignId, items: items.slice(from, from + size) }
+    const shard: Shard = {
+      ...{ campaign: campaignId, items: items.slice(from, from + size) },
+      ...(Object.keys(trace).length > 0 && { trace }),
+    }
     shards.push({ data: shard, priority })
   }
   return shards

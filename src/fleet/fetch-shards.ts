@@ -85,13 +85,20 @@ async function fetch(
   if (!work) return undefined
   const { shards, suspects } = queuesOf(campaignId)
   const queue = isSuspect ? suspects : shards
-  const fetched = await persist(worker, () => worker.queue.fetch<Shard>(queue))
+  const { telemetry } = worker
+  const ask = async () => {
+    const one = await worker.queue.fetch<Shard>(queue)
+    return one ? [one] : []
+  }
+  const { messages = [], received } = (await persist(worker, () => telemetry.receive(ask))) ?? {}
+  const [fetched] = messages
   if (!fetched) return undefined
   await failPoint('work:fetched')
   const held = holdShard(work, queue, fetched, { isSuspect })
   // It is told of at once, and nothing of it is done.
   if (!isSuspect && held.deaths >= deathsToSplit) held.isStopped = true
   worker.held.add(held)
+  void telemetry.process({ id: fetched.id, carrier: fetched.data.trace, received }, () => held.ended)
   return held
 }
 

@@ -23,7 +23,7 @@ export async function* imagesOf(worker: Worker, shards: AsyncIterable<HeldShard>
     try {
       for await (const image of unfinishedOf(worker, held)) {
         inWork.add()
-        yield { held, image: worker.prefetch(image) }
+        yield { held, image: worker.prefetch.begin(image) }
       }
     } finally {
       inWork.done() // of the listing itself
@@ -51,7 +51,10 @@ function inWorkOf(worker: Worker, held: HeldShard) {
 export async function endShard(worker: Worker, held: HeldShard): Promise<void> {
   if (!worker.held.has(held)) return
   try {
-    if (!held.isLost) await persist(worker, () => settleShard(worker.database, worker.queue, held))
+    const { telemetry, database, queue } = worker
+    const settle = () => settleShard(database, queue, held)
+    const settlement = held.open.size > 0 ? 'release' : 'complete'
+    if (!held.isLost) await persist(worker, () => telemetry.settle(settlement, settle))
   } catch (error) {
     worker.fail(error)
   } finally {
@@ -159,12 +162,15 @@ function settle(worker: Worker, { held, image }: Taken, outcome: ImageEvent): vo
 
 /** What `processOne` says, or what would have kept every other image from being done as well. */
 async function attempt(worker: Worker, { held, image }: Taken): Promise<Outcome | RmbgError> {
+  worker.inWork++
   try {
     return await processOne(held.work.batch, image)
   } catch (error) {
     if (worker.outage.is(error)) return error
     worker.fail(error)
     return 'untaken'
+  } finally {
+    worker.inWork--
   }
 }
 

@@ -10,6 +10,7 @@ export interface Outage {
   is(error: unknown): error is RmbgError
   /** Begins the waiting, unless it has begun. */
   report(error: RmbgError): void
+  isWaiting(): boolean
   /** Resolves at once, or when it is over, or when the worker is stopped. */
   over(): Promise<void>
   /** Something has worked: the next outage is waited for from anew. */
@@ -70,6 +71,7 @@ export function watchOutages({
         waiting = undefined
       })
     },
+    isWaiting: () => waiting !== undefined,
     over: async () => {
       // Who was told that it is over may find that it has begun again.
       while (waiting && !signal.aborted) await waiting

@@ -3,10 +3,17 @@ import { readHeader } from '../cutout/codec/header.ts'
 import type { Image } from '../process/contract.ts'
 import type { Source } from '../process/source.ts'
 
-/** @param bytes what may lie read and not begun at any time */
-export function prefetcher(bytes: number): (image: Image) => Image {
+export interface Prefetcher {
+  /** The same image; its file is on its way already, if there is room for it. */
+  begin(image: Image): Image
+  /** Bytes that lie read. */
+  held(): number
+}
+
+/** @param bytes what may lie read at any time */
+export function prefetcher(bytes: number): Prefetcher {
   let free = bytes
-  return (image) => {
+  const begin = (image: Image): Image => {
     if (!('source' in image)) return image
     const { source } = image
     // Nobody knows how long it is, or its turn comes before there is room: it is read then.
@@ -17,6 +24,7 @@ export function prefetcher(bytes: number): (image: Image) => Image {
     })
     return { ...image, source: ahead(source, giveRoom) }
   }
+  return { begin, held: () => bytes - free }
 }
 
 function once(act: () => void): () => void {

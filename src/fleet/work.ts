@@ -4,7 +4,7 @@ import { Semaphore } from 'async-mutex'
 import { v7 as uuidv7 } from 'uuid'
 import { mebibytes } from '../cutout/memory.ts'
 import { closePixelThreads, startPixelThreads } from '../cutout/pool.ts'
-import { campaignOfId } from '../database/campaigns.ts'
+import { campaignOfId, queueDepth } from '../database/campaigns.ts'
 import { withDatabase } from '../database/errors.ts'
 import { leaseMs } from '../database/leases.ts'
 import type { Queue } from '../database/queue.ts'
@@ -16,12 +16,13 @@ import { letGo, startHeartbeat } from '../process/leases.ts'
 import { take } from '../process/take.ts'
 import { count, emptyTally, summaryOf } from '../process/tally.ts'
 import { processOwner } from '../system/owner.ts'
+import type { Telemetry, TelemetryOptions } from '../telemetry/open.ts'
 import { type CampaignWork, openCampaignWork, type WorkerServices } from './campaign-work.ts'
 import type { Item } from './contract.ts'
 import { fetchShards } from './fetch-shards.ts'
 import { startWorkerHeartbeat } from './heartbeat.ts'
 import { endShard, imagesOf, workOn } from './images.ts'
-import { watchOutages } from './outage.ts'
+import { type Outage, watchOutages } from './outage.ts'
 import { prefetcher } from './prefetch.ts'
 import type { Worker } from './worker.ts'
 
@@ -39,9 +40,14 @@ export interface WorkOptions {
   /** How long images in work are waited for after a stop, in milliseconds. */
   graceMs: number
   candidateOf: (item: Item) => Candidate
+  /** Lets others see this worker. */
+  openTelemetry: (sight: Sight) => Promise<Telemetry>
   signal: AbortSignal
   onEvent: (event: BatchEvent) => void
 }
+
+/** What there is to see of a worker. */
+export type Sight = Required<Pick<TelemetryOptions, 'check' | 'load' | 'depth'>>
 
 /** How often the statistics are added up meanwhile, in milliseconds. */
 const foldMs = 60_000
@@ -65,17 +71,29 @@ export async function runWorker(
   const signal = AbortSignal.any([options.signal, end.signal])
   let failure: unknown
   const runId = uuidv7()
+  const prefetch = prefetcher(options.prefetch)
+  const outage = outageOf(services, {
+    ...options,
+    runId,
+    signal,
+    onError: (error) => telemetry.noteError(error),
+  })
+  const telemetry = await options.openTelemetry({
+    check: async () => assertTaking(signal, outage),
+    load: () => ({ inWork: worker.inWork, heldBytes: prefetch.held() }),
+    depth: () => queueDepth(database.sql, options.names),
+  })
   const onEvent = (event: BatchEvent) => {
     if (event.type === 'image') count(tally, event)
+    telemetry.tell(event)
     options.onEvent(event)
   }
+  const measured = async (model: string) => telemetry.measured(await services.masks(model))
   const worker: Worker = {
-    ...{ database, queue, runId, signal, onEvent },
-    ...{ held: new Set(), completed: 0 },
-    outage: outageOf(services, { ...options, runId, signal }),
-    campaignWork: campaignWorks(services, { ...options, runId, signal, onEvent }),
+    ...{ database, queue, runId, signal, onEvent, outage, prefetch, telemetry },
+    ...{ held: new Set(), completed: 0, inWork: 0 },
+    campaignWork: campaignWorks({ ...services, masks: measured }, { ...options, runId, signal, onEvent }),
     candidateOf: options.candidateOf,
-    prefetch: prefetcher(options.prefetch),
     fail: (error) => {
       failure ??= error
       end.abort()
@@ -95,6 +113,7 @@ export async function runWorker(
   clearInterval(folding)
   for (const ending of endings) await ending()
   await rest(worker)
+  await telemetry.close()
   const { completed, skipped, failed } = tally
   const summary = summaryOf(tally, {
     runId,
@@ -131,10 +150,21 @@ async function rest({ database, runId }: Worker): Promise<void> {
   await closePixelThreads()
 }
 
+/** @throws RmbgError while no work can be taken */
+function assertTaking(signal: AbortSignal, outage: Outage): void {
+  if (signal.aborted) throw new RmbgError('REFUSED', 'The worker is ending.')
+  if (outage.isWaiting()) throw new RmbgError('STORE_UNAVAILABLE', 'The worker waits for database or store.')
+}
+
+interface OutageListeners extends Pick<WorkOptions, 'signal' | 'onEvent'> {
+  runId: string
+  onError: (error: RmbgError) => void
+}
+
 function outageOf(
   { database, store }: WorkerServices,
-  { runId, signal, onEvent }: Pick<WorkOptions, 'signal' | 'onEvent'> & { runId: string },
-) {
+  { runId, signal, onEvent, onError }: OutageListeners,
+): Outage {
   return watchOutages({
     signal,
     probe: async () => {
@@ -143,12 +173,14 @@ function outageOf(
     },
     // What was begun and not ended is nobody's, or this worker would take it for held by another one.
     recover: () => letGo(database, { id: runId, owner: processOwner(), leaseMs }),
-    onAway: (error) =>
+    onAway: (error) => {
+      onError(error)
       onEvent({
         type: 'notice',
         code: 'server-away',
         message: `${error.message} Nothing is taken until that is over; no image fails by it.`,
-      }),
+      })
+    },
     onBack: () => onEvent({ type: 'notice', code: 'server-back', message: 'Going on.' }),
   })
 }

@@ -5,10 +5,12 @@ import type { RmbgError } from '../errors.ts'
 import type { Image } from '../process/contract.ts'
 import type { BatchEvent } from '../process/events.ts'
 import type { Candidate } from '../process/inputs.ts'
+import type { Telemetry } from '../telemetry/open.ts'
 import type { CampaignWork } from './campaign-work.ts'
 import type { Item } from './contract.ts'
 import type { HeldShard } from './held-shard.ts'
 import type { Outage } from './outage.ts'
+import type { Prefetcher } from './prefetch.ts'
 
 export interface Worker {
   database: Database
@@ -22,7 +24,10 @@ export interface Worker {
   /** Finds what a campaign works with, once; undefined where this machine cannot work on it. */
   campaignWork: (campaignId: string) => Promise<CampaignWork | undefined>
   candidateOf: (item: Item) => Candidate
-  prefetch: (image: Image) => Image
+  prefetch: Prefetcher
+  telemetry: Telemetry
+  /** Images. */
+  inWork: number
   /** Images completed by this worker. */
   completed: number
   onEvent: (event: BatchEvent) => void

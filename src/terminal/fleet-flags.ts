@@ -4,6 +4,7 @@ import type * as Interfaces from '@oclif/core/interfaces'
 import { unexpected } from '../errors.ts'
 import { cutoutFlags } from './cutout-flags.ts'
 import { seconds, size } from './flags.ts'
+import { metricsFlag } from './metrics-flag.ts'
 import { processFlags } from './process-flags.ts'
 
 const helpGroup = 'FLEET'
@@ -98,6 +99,7 @@ export const workFlags = {
     defaultHelp: async () => '110s',
     description: 'after SIGTERM, how long images in work may take before they go back into the queue',
   }),
+  ...metricsFlag,
   ...{ concurrency: p.concurrency, 'max-memory': p['max-memory'], device: p.device, threads: p.threads },
   ...{
     'take-over': p['take-over'],

@@ -44,6 +44,11 @@ export async function workAsAsked(
       ...{ concurrency: settings.concurrency, maxMemory: settings.maxMemory, prefetch: flags.prefetch },
       ...{ drain: flags.drain, graceMs: flags.grace * 1000, signal: stop.signal, onEvent: print },
       candidateOf: candidatesFrom(remote),
+      openTelemetry: async (sight) => {
+        const { openTelemetry } = await import('../telemetry/open.ts')
+        const source = { system: 'pg-boss', destination: flags.name?.join(',') ?? 'campaigns' }
+        return openTelemetry({ source, metrics: flags.metrics, ...sight })
+      },
     })
     return { summary, hasLost: flags.drain && (await hasLostImages(database.sql, flags.name)) }
   } finally {

@@ -109,7 +109,12 @@ export async function freshFleet(
     enqueue: async (given: Record<string, unknown> = {}, env: Record<string, string> = {}) => {
       const program = startProgram({ do: 'enqueue', ...shared, inputs: [photos], ...given }, env)
       const { exitCode, stderr, signal } = await program.run
-      return { enqueued: program.told.find(({ type }) => type === 'enqueued'), exitCode, signal, stderr: String(stderr) }
+      return {
+        enqueued: program.told.find(({ type }) => type === 'enqueued'),
+        exitCode,
+        signal,
+        stderr: String(stderr),
+      }
     },
     /** Every picture that is in the queue, in its order of names. */
     queued: async (): Promise<string[]> => {

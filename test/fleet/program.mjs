@@ -17,6 +17,7 @@ import { modelParameters, workOf } from '../../dist/process/work.js'
 import { resolveCutout } from '../../dist/settings/cutout-settings.js'
 import { directoryStore } from '../../dist/store/directory.js'
 import { patience } from '../../dist/system/patience.js'
+import { openTelemetry } from '../../dist/telemetry/open.js'
 
 const given = JSON.parse(process.argv[2])
 const tell = (event) => process.stdout.write(`${JSON.stringify(event)}\n`)
@@ -123,6 +124,8 @@ if (given.do === 'work') {
   const summary = await runWorker(services, queue, {
     ...{ names: given.name && [given.name], concurrency: given.concurrency ?? 3, maxMemory: 2 ** 30 },
     ...{ prefetch: 2 ** 26, drain: given.drain ?? true, graceMs: given.graceMs ?? 20_000 },
+    openTelemetry: (sight) =>
+      openTelemetry({ source: { system: 'pg-boss', destination: 'test' }, metrics: given.metrics, ...sight }),
     candidateOf: candidatesFrom({ candidateOf: () => {} }),
     ...{ signal: stop.signal, onEvent: tell },
   })
