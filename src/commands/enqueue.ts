@@ -25,7 +25,7 @@ Exit status: ${exitStatus.done} all in the queue, ${exitStatus.unexpected} unexp
   static override args = {
     inputs: Args.string({
       ignoreStdin: true,
-      description: 's3://bucket/prefix/, https://…, or folders, globs and files that all workers reach',
+      description: 's3://bucket/prefix/, https://..., or folders, globs and files that all workers reach',
     }),
   }
   static override flags = enqueueFlags

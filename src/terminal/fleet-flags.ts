@@ -37,7 +37,7 @@ export const enqueueFlags = {
   ),
   manifest: Flags.string({
     helpGroup,
-    helpValue: 'FILE|s3://…',
+    helpValue: 'FILE|s3://...',
     description:
       'take the addresses in this file: NDJSON, CSV, Parquet, or the manifest.json of an S3 inventory',
   }),
