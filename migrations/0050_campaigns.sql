@@ -44,37 +44,29 @@ create table campaign_failures (
   primary key (campaign_id, item_md5)
 );
 
--- As before, and what the fleet needs: a writer puts shards into the queue and takes them out, a reader looks on.
-create or replace function grants_for(role_name name, writes boolean) returns setof text language sql stable as $$
-  select format('grant connect on database %I to %I', current_database(), role_name)
-  union all
-  select format('grant usage on schema %I to %I', current_schema(), role_name)
-  union all
+-- What a role needs of it: a writer puts shards into the queue and takes them out, a reader looks on. One statement a row.
+create function fleet_grants_for(role_name name, writes boolean) returns setof text language sql stable as $$
   select format('grant select on table %I.%I to %I', current_schema(), t, role_name)
-  from unnest('{image_process_jobs,job_leases,known_sources,users,tags,image_tags,tombstones,backups,usage_changes,
-    usage_state,daily_usage,daily_latency,processing_stats,installation,command_locks,schema_migrations,campaigns,campaign_progress,
-    campaign_failures}'::text[]) t
+  from unnest('{campaigns,campaign_progress,campaign_failures}'::text[]) t
   union all
   select format(s, current_schema(), role_name)
   from unnest(array[
-    'grant insert (user_id, username, last_login), update (last_login) on table %I.users to %I',
-    'grant insert on table %I.tags to %I',
-    'grant usage on sequence %I.tags_tag_id_seq to %I',
-    'grant insert on table %I.image_tags to %I',
-    'grant insert on table %I.installation to %I',
     'grant insert, update on table %I.campaigns to %I',
     'grant insert, update, delete on table %I.campaign_progress to %I',
     'grant insert, update, delete on table %I.campaign_failures to %I'
   ]) s where writes
-  union all
-  select format('grant select on sequence %I.tags_tag_id_seq to %I', current_schema(), role_name)
-  union all
-  select format('grant execute on function %s to %I', p.oid::regprocedure, role_name)
-  from pg_proc p where writes and p.pronamespace = current_schema()::regnamespace and p.proname = any (run_functions())
   union all
   select format(s, case when writes then 'select, insert, update, delete' else 'select' end, role_name)
   from unnest(array[
     'grant usage on schema pgboss to %2$I',
     'grant %1$s on all tables in schema pgboss to %2$I'
   ]) s where to_regnamespace('pgboss') is not null
+$$;
+
+-- Beside what it gives already.
+do $$
+begin
+  execute regexp_replace(pg_get_functiondef('grants_for(name,boolean)'::regprocedure), '\s*\$function\$\s*$',
+    E'\n  union all\n  select fleet_grants_for(role_name, writes)\n$function$');
+end
 $$;

@@ -16,6 +16,7 @@ import {
 } from './settings/settings.ts'
 import { type ObjectKind, type ObjectStore, objectKinds } from './store/contract.ts'
 import type { InputBucket } from './store/input-bucket.ts'
+import type { OutputBucket } from './store/output-bucket.ts'
 import type { OwnershipOptions } from './store/owner.ts'
 import type { S3Options } from './store/s3/index.ts'
 import { type Patience, type PatienceOptions, patience, type ServerNews } from './system/patience.ts'
@@ -37,6 +38,13 @@ export interface Context {
    * @throws RmbgError REFUSED where objects of this store begin so
    */
   inputBucket(name: string, prefix?: string): Promise<InputBucket>
+  /**
+   * A bucket to write cut-outs to, with the connection settings of the object store.
+   *
+   * @param prefix what all keys begin with
+   * @throws RmbgError REFUSED where objects of this store, or its backups, begin so, or another store lies there
+   */
+  outputBucket(name: string, prefix: string): Promise<OutputBucket>
   /** Whether an object is one of the store's, by its key. */
   isOwnObject(bucket: string, key: string): boolean
   /** The buckets of the object store, each once; none when the objects are in a folder. */
@@ -113,6 +121,7 @@ export function openContext(
   })
   let warn = (_message: string): void => {}
   const cache = once(() => closing(openCache(settings, database, (message) => warn(message))))
+  const inputBuckets = new Map<string, Promise<InputBucket>>()
   const specOf = async (name: string) => {
     const { resolveModel } = await import('./model/shelf/registry.ts')
     return resolveModel(name, { modelsFolder: modelsFolder(settings.home) })
@@ -127,7 +136,13 @@ export function openContext(
       return own
     },
     buckets: () => bucketsOf(settings),
-    inputBucket: (name, prefix) => closing(openInputBucket(settings, name, prefix)),
+    inputBucket: async (name, prefix) => {
+      if (prefix !== undefined) assertNoStore(settings, name, prefix)
+      const bucket = inputBuckets.get(name) ?? closing(openInputBucket(settings, name))
+      inputBuckets.set(name, bucket)
+      return bucket
+    },
+    outputBucket: (name, prefix) => closing(openOutputBucket(settings, name, prefix)),
     isOwnObject: (bucket, key) => ownPrefixes(settings, bucket).some((own) => key.startsWith(own)),
     database: async ({ migrated, sessions } = { migrated: true }) => {
       if (migrated) return database()
@@ -337,21 +352,46 @@ const ownPrefixes = (settings: Drivers, name: string): string[] =>
     .filter((kind) => bucketNames(settings)[kind] === name)
     .map((kind) => `${settings.s3Prefix ?? ''}${kind}/`)
 
-async function openInputBucket(
-  settings: Drivers,
-  name: string,
-  prefix: string | undefined,
-): Promise<InputBucket> {
-  const ours =
-    prefix !== undefined &&
-    ownPrefixes(settings, name).find((own) => own.startsWith(prefix) || prefix.startsWith(own))
-  if (ours) {
-    throw new RmbgError('REFUSED', `s3://${name}/${prefix} holds the objects of this store (${ours}).`, {
-      hint: 'Name the prefix of the pictures. To make new cut-outs of stored originals, use --from-mask.',
-    })
-  }
+/** @throws RmbgError REFUSED */
+function assertNoStore(settings: Drivers, name: string, prefix: string): void {
+  const ours = ownPrefixes(settings, name).find((own) => own.startsWith(prefix) || prefix.startsWith(own))
+  if (ours === undefined) return
+  throw new RmbgError('REFUSED', `s3://${name}/${prefix} holds the objects of this store (${ours}).`, {
+    hint: 'Name the prefix of the pictures. To make new cut-outs of stored originals, use --from-mask.',
+  })
+}
+
+async function openInputBucket(settings: Drivers, name: string): Promise<InputBucket> {
   const { s3InputBucket } = await import('./store/s3/input.ts')
   return s3InputBucket({ ...s3Options(settings), bucket: name })
+}
+
+async function openOutputBucket(settings: Drivers, name: string, prefix: string): Promise<OutputBucket> {
+  const [, vault, path = ''] = /^s3:\/\/([^/]+)\/?(.*)$/.exec(settings.backupTo ?? '') ?? []
+  const taken = [...ownPrefixes(settings, name), ...(vault === name ? [path] : [])]
+  const ours = taken.find((own) => own.startsWith(prefix) || prefix.startsWith(own))
+  if (ours !== undefined) {
+    throw new RmbgError(
+      'REFUSED',
+      `--output s3://${name}/${prefix} is where the store itself lies (${ours}).`,
+      {
+        hint: 'Choose another prefix, such as cutouts/.',
+      },
+    )
+  }
+  const { s3OutputBucket } = await import('./store/s3/output.ts')
+  const bucket = s3OutputBucket({ ...s3Options(settings), bucket: name })
+  try {
+    const marker = await bucket.look(`${prefix}rmbg-owner.json`)
+    if (!marker) return bucket
+  } catch (error) {
+    await bucket.close()
+    throw error
+  }
+  await bucket.close()
+  throw new RmbgError('REFUSED', `--output s3://${name}/${prefix} is a store of rmbg.`, {
+    hint: 'Choose another prefix, such as cutouts/.',
+  })
 }
 
 const noBucketFor = (kind: ObjectKind): RmbgError =>

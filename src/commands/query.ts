@@ -52,7 +52,7 @@ Each page ends with a cursor. Pass it to --cursor, with the same filters, to get
 
   async #show(context: Context, ids: readonly string[], flags: QueryFlags): Promise<QueryResult> {
     const { jobPages, pageOfIds } = await import('../jobs/find.ts')
-    const { withLinks } = await import('../jobs/download.ts')
+    const { placesOf, withLinks } = await import('../jobs/download.ts')
     const database = await context.database()
     const cache = () => context.cache((message) => this.logToStderr(message))
     const pages =
@@ -65,7 +65,7 @@ Each page ends with a cursor. Pass it to --cursor, with the same filters, to get
     let result: QueryResult = { jobs: [] }
     let count = 0
     for await (const { jobs, ...next } of pages) {
-      const shown = flags.urls ? await withLinks(await context.store(), jobs, flags.expires ?? 3600) : jobs
+      const shown = flags.urls ? await withLinks(await placesOf(context), jobs, flags.expires ?? 3600) : jobs
       const text = print(shown)
       if (shown.length > 0 || text !== '') this.log(text)
       const downloads = await this.#download(context, jobs, flags)
@@ -87,8 +87,8 @@ Each page ends with a cursor. Pass it to --cursor, with the same filters, to get
 
   async #download(context: Context, jobs: readonly Job[], flags: QueryFlags): Promise<Partial<Downloads>> {
     if (flags.download === undefined) return {}
-    const { downloadJobs } = await import('../jobs/download.ts')
-    const downloads = await downloadJobs(await context.store(), jobs, {
+    const { downloadJobs, placesOf } = await import('../jobs/download.ts')
+    const downloads = await downloadJobs(await placesOf(context), jobs, {
       folder: resolve(flags.download),
       kinds: flags.kind ?? objectKinds,
       overwrite: flags.overwrite ?? false,

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import type { DiskUsage } from '../jobs/disk-usage.ts'
+import { isBucketAddress } from '../process/inputs/addresses.ts'
 import { databaseFolder, modelsFolder } from '../settings/settings.ts'
 import { BaseCommand, type Frame } from '../terminal/command.ts'
 import { usageText } from '../terminal/texts/usage-text.ts'
@@ -31,7 +32,7 @@ export default class Usage extends BaseCommand {
       database: databaseFolder(home),
       models: modelsFolder(home),
       cache: this.config.cacheDir,
-      output: output === undefined ? undefined : resolve(output),
+      output: output === undefined || isBucketAddress(output) ? undefined : resolve(output),
     }
     const usage = await diskUsage(services, folders, { exact, signal: stop.signal })
     this.log(usageText(usage))

@@ -6,7 +6,7 @@ import type { BatchEvent, SummaryEvent } from '../process/events.ts'
 import { collectInputs, type InputOptions } from '../process/inputs.ts'
 import { systemPath } from '../system/file-names.ts'
 import { BatchCommand } from '../terminal/batch-command.ts'
-import { openBatchServices, resolveRecipe } from '../terminal/batch-services.ts'
+import { openBatchServices, openOutput, resolveRecipe } from '../terminal/batch-services.ts'
 import type { Frame } from '../terminal/command.ts'
 import { exitStatus } from '../terminal/exit.ts'
 import { listeners } from '../terminal/printers/choose.ts'
@@ -60,6 +60,7 @@ Exit status: ${exitStatus.done} ended by Ctrl-C or SIGTERM, ${exitStatus.unexpec
       throw new RmbgError('USAGE', 'rmbg watch writes many cut-outs. Name a folder with --output.')
     const written = [...(inputs.outputFolders ?? []), ...(inputs.maskFolders ?? [])]
     const services = await openBatchServices(frame, flags, print)
+    const outputBucket = await openOutput(frame.context, recipe)
     const { watchFolders } = await import('../process/watch.ts')
     const notices = firstTime(print)
     return await watchFolders(services, {
@@ -68,7 +69,9 @@ Exit status: ${exitStatus.done} ended by Ctrl-C or SIGTERM, ${exitStatus.unexpec
       poll: watchFlags.poll,
       excludeFolders: [...inputs.excludeFolders, ...written.filter((folder) => !folders.includes(folder))],
       find: () => collectInputs({ ...inputs, patterns: folders, mayBeEmpty: true, onNotice: notices }),
-      batchOptions: (candidates) => toBatchOptions({ flags, settings, candidates, ...recipe }),
+      batchOptions: (candidates) => ({
+        ...{ ...toBatchOptions({ flags, settings, candidates, ...recipe }), outputBucket },
+      }),
       signal: stop.signal,
       onEvent: print,
     })

@@ -7,7 +7,7 @@ import type { ErrorCode } from '../errors.ts'
 import { ownerIsDead } from '../system/owner.ts'
 import { withDatabase } from './errors.ts'
 import { gathered } from './gather.ts'
-import { type KeptKind, keptKinds, keptOriginal, kindsArray } from './kept.ts'
+import { type KeptKind, keptKinds, kindsArray, namedOriginal } from './kept.ts'
 import type { Run } from './leases.ts'
 import { one } from './rows.ts'
 
@@ -44,7 +44,7 @@ export interface CompletedJob {
 }
 
 const completedColumns = (sql: postgres.Sql, job: postgres.PendingQuery<postgres.Row[]>) => sql`
-  ${job}.job_id as "jobId", ${keptOriginal(sql, job)} as "originalPath", ${job}.mask_path as "maskPath",
+  ${job}.job_id as "jobId", ${namedOriginal(sql, job)} as "originalPath", ${job}.mask_path as "maskPath",
   ${job}.processed_path as "processedPath", ${job}.mask_bytes::float8 as "maskBytes",
   ${job}.processed_bytes::float8 as "processedBytes", encode(${job}.mask_sha256, 'hex') as "maskSha256",
   encode(${job}.processed_sha256, 'hex') as "processedSha256",
@@ -185,7 +185,7 @@ const jobsOfFiles = gathered<string, postgres.Row | undefined>(async (sql, diges
 export interface MaskedJob {
   jobId: string
   source: SourceFile
-  /** Keys; null for what was not kept. */
+  /** A key, or the address of an input that is referenced; null where it was not kept. */
   originalPath: string | null
   maskPath: string | null
   /** Hex. */
@@ -193,13 +193,14 @@ export interface MaskedJob {
   maskSha256: string
   /** What made the mask, as in `params`. */
   model: Record<string, postgres.JSONValue>
+  params: Record<string, postgres.JSONValue>
 }
 
 const maskedColumns = (sql: postgres.Sql, job: postgres.PendingQuery<postgres.Row[]>) => sql`
   job_id as "jobId", source_path as path, source_size::float8 as size, source_mtime_ns::text as "mtimeNs",
-  ${keptOriginal(sql, job)} as "originalPath", mask_path as "maskPath",
+  ${namedOriginal(sql, job)} as "originalPath", mask_path as "maskPath",
   encode(content_sha256, 'hex') as "contentSha256",
-  encode(mask_sha256, 'hex') as "maskSha256", params -> 'model' as model`
+  encode(mask_sha256, 'hex') as "maskSha256", params -> 'model' as model, params`
 
 function maskedJob(row: postgres.Row | undefined): MaskedJob | undefined {
   if (!row) return undefined

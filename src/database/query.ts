@@ -1,7 +1,7 @@
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
 import { type JobFilter, jobCondition } from './filters.ts'
-import { type KeptKind, keptOriginal } from './kept.ts'
+import { type KeptKind, namedOriginal } from './kept.ts'
 import { instant, utc } from './sql-time.ts'
 
 /** One job, with everything the database knows of it. Times are ISO 8601 in UTC with microseconds. */
@@ -23,7 +23,7 @@ interface JobFacts {
   sourcePath: string | null
   /** Which of its objects are in the store, once it is completed. */
   kept: KeptKind[]
-  /** A key; null where the original was not kept. */
+  /** A key, or the address of an input that is referenced; null where the original was not kept. */
   originalPath: string | null
   originalBytes: number | null
   maskBytes: number | null
@@ -77,7 +77,7 @@ const columns = (sql: postgres.Sql) => sql`
     where i.job_id = j.job_id), '[]') as tags,
   j.needs_review as "needsReview", j.error_code as "errorCode", j.error_message as "errorMessage",
   j.source_path as "sourcePath", to_json(j.kept) as kept,
-  ${keptOriginal(sql, sql`j`)} as "originalPath", j.mask_path as "maskPath",
+  ${namedOriginal(sql, sql`j`)} as "originalPath", j.mask_path as "maskPath",
   j.processed_path as "processedPath", j.original_bytes::float8 as "originalBytes",
   j.mask_bytes::float8 as "maskBytes", j.processed_bytes::float8 as "processedBytes",
   encode(j.content_sha256, 'hex') as "originalSha256", encode(j.mask_sha256, 'hex') as "maskSha256",

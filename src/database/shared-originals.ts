@@ -4,12 +4,13 @@ import { databaseError, withDatabase } from './errors.ts'
 import { utc } from './sql-time.ts'
 
 /**
- * Whether the key of a job's original is under the id of another one. As the index of these rows has it, word for word.
+ * Whether the key of a job's original is under the id of another one; an input that is referenced is nobody's. As the
+ * index of these rows has it, word for word.
  *
  * @param job the table, or its alias
  */
 export const hasSharedKey = (sql: postgres.Sql, job: postgres.PendingQuery<postgres.Row[]>) =>
-  sql`strpos(${job}.original_path, ${job}.job_id::text) = 0`
+  sql`(strpos(${job}.original_path, ${job}.job_id::text) = 0 and strpos(${job}.original_path, 's3://') <> 1)`
 
 /** A completed job that keeps its original. */
 const namesOriginal = (sql: postgres.Sql) => sql`j.status = 'completed' and 'original' = any (j.kept)`

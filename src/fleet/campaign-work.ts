@@ -7,6 +7,7 @@ import { openBatch } from '../process/batch.ts'
 import type { Batch, BatchOptions, BatchServices, Masks } from '../process/contract.ts'
 import type { BatchEvent } from '../process/events.ts'
 import { modelParameters, workOf } from '../process/work.ts'
+import type { OutputBucket } from '../store/output-bucket.ts'
 import type { CampaignSettings } from './contract.ts'
 import { wholeNames } from './local-files.ts'
 import { recipeFromJson } from './recipe.ts'
@@ -20,6 +21,8 @@ export interface CampaignWork {
 export interface WorkerServices extends Omit<BatchServices, 'masks'> {
   /** Finds a model by the name that a campaign gives. @throws RmbgError of family `model` */
   masks: (model: string) => Promise<Masks>
+  /** Opens a bucket to write cut-outs to. @throws RmbgError REFUSED */
+  outputBucket: (name: string, prefix: string) => Promise<OutputBucket>
 }
 
 /** What a worker brings along, the same for every campaign. */
@@ -43,7 +46,7 @@ export async function openCampaignWork(
   const masks = await services.masks(settings.model)
   assertSameModel(campaign, settings, masks)
   await upsertUser(services.database.sql, campaign.userId)
-  const { output, masks: maskFolder, suffix = '', cutout } = settings
+  const { output, masks: maskFolder, suffix = '', cutout, outputBucket: place } = settings
   const recipe = recipeFromJson(cutout)
   const batch = openBatch(
     [],
@@ -53,9 +56,10 @@ export async function openCampaignWork(
       ...settings,
       user: campaign.userId,
       cutout: recipe,
-      output,
+      output: output ?? (place && `s3://${place.name}/${place.prefix}`),
       // Every cut-out has a place of its own, and nothing that is not ours is replaced.
       overwrite: false,
+      outputBucket: place && { ...place, bucket: await services.outputBucket(place.name, place.prefix) },
       outputOf: output === undefined ? undefined : wholeNames(output, `${suffix}.${settings.extension}`),
       maskOf: maskFolder === undefined ? undefined : wholeNames(maskFolder, '.png'),
       dryRun: false,

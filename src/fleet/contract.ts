@@ -56,6 +56,9 @@ export interface CampaignSettings {
   cutoutParams: Record<string, unknown>
   /** Of the cut-outs, without a dot. */
   extension: string
+  originals: 'reference' | 'copy'
+  /** A prefix of a bucket that cut-outs go to. */
+  outputBucket?: { name: string; prefix: string; ending: string }
   /** Absolute folders that all workers reach. */
   output?: string
   masks?: string

@@ -71,7 +71,9 @@ async function* unfinishedOf(worker: Worker, held: HeldShard) {
   }
   while (!worker.signal.aborted) {
     await worker.outage.over()
-    const left = [...held.open.values()].map(worker.candidateOf).filter(({ path }) => !handedOut.has(path))
+    const left = [...held.open.values()]
+      .map((item) => worker.candidateOf(item, held.work.settings))
+      .filter(({ path }) => !handedOut.has(path))
     try {
       // Those that are split are looked at too: only what is not done is suspect.
       for await (const image of unfinishedWithNames(held, left, onSkipped)) {

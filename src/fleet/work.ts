@@ -11,14 +11,12 @@ import type { Queue } from '../database/queue.ts'
 import { foldUsage } from '../database/usage.ts'
 import { RmbgError } from '../errors.ts'
 import type { BatchEvent, SummaryEvent } from '../process/events.ts'
-import type { Candidate } from '../process/inputs.ts'
 import { letGo, startHeartbeat } from '../process/leases.ts'
 import { take } from '../process/take.ts'
 import { count, emptyTally, summaryOf } from '../process/tally.ts'
 import { processOwner } from '../system/owner.ts'
 import type { Telemetry, TelemetryOptions } from '../telemetry/open.ts'
 import { type CampaignWork, openCampaignWork, type WorkerServices } from './campaign-work.ts'
-import type { Item } from './contract.ts'
 import { fetchShards } from './fetch-shards.ts'
 import { startWorkerHeartbeat } from './heartbeat.ts'
 import { endShard, imagesOf, workOn } from './images.ts'
@@ -39,7 +37,7 @@ export interface WorkOptions {
   drain: boolean
   /** How long images in work are waited for after a stop, in milliseconds. */
   graceMs: number
-  candidateOf: (item: Item) => Candidate
+  candidateOf: Worker['candidateOf']
   /** Lets others see this worker. */
   openTelemetry: (sight: Sight) => Promise<Telemetry>
   signal: AbortSignal
@@ -118,6 +116,7 @@ export async function runWorker(
   const summary = summaryOf(tally, {
     runId,
     images: completed + skipped + failed,
+    isListed: true,
     elapsedMs: Math.round(performance.now() - startedAt),
     isStopped: options.signal.aborted,
   })

@@ -7,7 +7,7 @@ import type { BatchEvent } from '../process/events.ts'
 import type { Candidate } from '../process/inputs.ts'
 import type { Telemetry } from '../telemetry/open.ts'
 import type { CampaignWork } from './campaign-work.ts'
-import type { Item } from './contract.ts'
+import type { CampaignSettings, Item } from './contract.ts'
 import type { HeldShard } from './held-shard.ts'
 import type { Outage } from './outage.ts'
 import type { Prefetcher } from './prefetch.ts'
@@ -23,7 +23,7 @@ export interface Worker {
   held: Set<HeldShard>
   /** Finds what a campaign works with, once; undefined where this machine cannot work on it. */
   campaignWork: (campaignId: string) => Promise<CampaignWork | undefined>
-  candidateOf: (item: Item) => Candidate
+  candidateOf: (item: Item, settings: CampaignSettings) => Candidate
   prefetch: Prefetcher
   telemetry: Telemetry
   /** Images. */

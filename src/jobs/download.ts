@@ -3,6 +3,13 @@ import pLimit from 'p-limit'
 import type { Job } from '../database/query.ts'
 import { objectErrors, RmbgError } from '../errors.ts'
 import type { ObjectKind, ObjectStore } from '../store/contract.ts'
+import {
+  isReference,
+  linkToReferenced,
+  type OpenInputBucket,
+  readReferenced,
+  referencedOriginal,
+} from '../store/referenced.ts'
 import { readVerified } from '../store/verified.ts'
 import { lookAt, writeAtomically } from '../system/files.ts'
 import { sha256OfFile } from '../system/sha256.ts'
@@ -10,23 +17,48 @@ import { sha256OfFile } from '../system/sha256.ts'
 /** Objects on the way at once. */
 const concurrency = 8
 
+/** Where the objects of jobs are: in the store, or originals in the buckets that they were referenced in. */
+export interface Places {
+  store: ObjectStore
+  inputBucket: OpenInputBucket
+}
+
+/** @param services that open them when they are first needed */
+export const placesOf = async (services: {
+  store: () => Promise<ObjectStore>
+  inputBucket: OpenInputBucket
+}): Promise<Places> => ({ store: await services.store(), inputBucket: services.inputBucket })
+
+interface JobObject {
+  jobId: string
+  kind: ObjectKind
+  /** Of an original that is referenced, its address. */
+  key: string
+  sha256: string
+  /** Of the job. */
+  params: unknown
+}
+
 /** The objects of a job that are complete and known by checksum. */
-function objectsOf(job: Job): { jobId: string; kind: ObjectKind; key: string; sha256: string }[] {
+function objectsOf(job: Job): JobObject[] {
   if (job.status !== 'completed') return []
-  return job.kept.flatMap((kind) => {
+  return kindsOf(job).flatMap((kind) => {
     const key = job[`${kind}Path`]
     const sha256 = job[`${kind}Sha256`]
-    return key === null || sha256 === null ? [] : [{ jobId: job.jobId, kind, key, sha256 }]
+    const { jobId, params } = job
+    return key === null || sha256 === null ? [] : [{ jobId, kind, key, sha256, params }]
   })
 }
 
+/** Which there is something of: what was kept, and an original that is referenced. */
+const kindsOf = ({ kept, originalPath }: Job): ObjectKind[] =>
+  originalPath !== null && isReference(originalPath) ? ['original', ...kept] : kept
+
 /** Those of the kinds of objects that a completed job has no object of. */
-function notKeptOf(
-  { status, jobId, kept }: Job,
-  kinds: readonly ObjectKind[],
-): { jobId: string; kind: ObjectKind }[] {
-  if (status !== 'completed') return []
-  return kinds.flatMap((kind) => (kept.includes(kind) ? [] : { jobId, kind }))
+function notKeptOf(job: Job, kinds: readonly ObjectKind[]): { jobId: string; kind: ObjectKind }[] {
+  if (job.status !== 'completed') return []
+  const there = kindsOf(job)
+  return kinds.flatMap((kind) => (there.includes(kind) ? [] : { jobId: job.jobId, kind }))
 }
 
 /** `originalUrl`, `maskUrl` and `processedUrl`. */
@@ -34,15 +66,19 @@ export type JobLinks = { [Kind in ObjectKind as `${Kind}Url`]?: string }
 
 /** The jobs, each completed one with a link to each of its objects that works for so many seconds (up to 604800). */
 export const withLinks = (
-  store: ObjectStore,
+  places: Places,
   jobs: readonly Job[],
   expiresSeconds: number,
 ): Promise<(Job & JobLinks)[]> =>
-  Promise.all(jobs.map(async (job) => ({ ...job, ...(await linksOf(store, job, expiresSeconds)) })))
+  Promise.all(jobs.map(async (job) => ({ ...job, ...(await linksOf(places, job, expiresSeconds)) })))
 
-async function linksOf(store: ObjectStore, job: Job, expiresSeconds: number): Promise<JobLinks> {
+async function linksOf({ store, inputBucket }: Places, job: Job, expiresSeconds: number): Promise<JobLinks> {
   const links: JobLinks = {}
-  for (const { kind, key } of objectsOf(job)) links[`${kind}Url`] = await store.link(key, expiresSeconds)
+  for (const { kind, key, sha256, params } of objectsOf(job)) {
+    links[`${kind}Url`] = isReference(key)
+      ? await linkToReferenced(inputBucket, referencedOriginal(key, sha256, params), expiresSeconds)
+      : await store.link(key, expiresSeconds)
+  }
   return links
 }
 
@@ -76,7 +112,7 @@ export interface Downloads {
  * @throws RmbgError OUTPUT_UNWRITABLE, or what a store throws that can give none at all
  */
 export async function downloadJobs(
-  store: ObjectStore,
+  places: Places,
   jobs: readonly Job[],
   {
     folder,
@@ -95,9 +131,10 @@ export async function downloadJobs(
   for (const { kind, jobId } of notKept) onObject({ notKept: kind, jobId })
   const limit = pLimit(concurrency)
   const fetched = await limit
-    .map(wanted, async ({ jobId, kind, key, sha256 }) => {
+    .map(wanted, async (object) => {
+      const { jobId, kind, key } = object
       const path = join(folder, kind, `${jobId}${extname(key)}`)
-      const fetched = await download(store, { key, sha256 }, { path, overwrite })
+      const fetched = await download(places, object, { path, overwrite })
       onObject(fetched)
       return fetched
     })
@@ -115,8 +152,8 @@ export async function downloadJobs(
 }
 
 async function download(
-  store: ObjectStore,
-  { key, sha256 }: { key: string; sha256: string },
+  { store, inputBucket }: Places,
+  { key, sha256, params }: JobObject,
   { path, overwrite }: { path: string; overwrite: boolean },
 ): Promise<Fetched> {
   try {
@@ -125,14 +162,20 @@ async function download(
     // A folder cannot be replaced; the writing says so.
     const isInTheWay = present.kind !== 'nothing' && present.kind !== 'folder'
     if (isInTheWay && !overwrite) return { key, kept: path }
-    const bytes = await readVerified(store, key, sha256)
+    const bytes = isReference(key)
+      ? await readReferenced(inputBucket, referencedOriginal(key, sha256, params))
+      : await readVerified(store, key, sha256)
     const over = present.kind === 'nothing' && !overwrite ? 'nothing' : 'anything'
     return (await writeAtomically(path, bytes, { over })) ? { key, path } : { key, kept: path }
   } catch (error) {
-    if (error instanceof RmbgError && objectErrors.includes(error.code)) return { key, error }
+    if (error instanceof RmbgError && isOfOneObject(error)) return { key, error }
     throw error
   }
 }
+
+/** It says nothing of the others. */
+const isOfOneObject = ({ code, family }: RmbgError): boolean =>
+  objectErrors.includes(code) || (family === 'image' && code.startsWith('INPUT_'))
 
 /** @returns undefined for a file that cannot be read, which is then not known to be the right one */
 const digestOf = (path: string): Promise<string | undefined> => sha256OfFile(path).catch(() => undefined)

@@ -27,12 +27,14 @@ import {
 import { failedEvent, imageFailure } from './failure.ts'
 import { processOne } from './image.ts'
 import { inputTest } from './input-files.ts'
-import type { Candidates } from './inputs.ts'
+import { type Candidate, type Candidates, withMore } from './inputs.ts'
 import { letGo, startHeartbeat, untilNoneIsHeld } from './leases.ts'
 import { foreseeFiles } from './local-files.ts'
+import { referenceIn } from './reference.ts'
+import { type Reservations, reservationsOf, reservedImages } from './reserved.ts'
 import { take } from './take.ts'
 import { count, emptyTally, storeKeepsFailing, summaryOf, type Tally } from './tally.ts'
-import { unfinishedImages } from './unfinished.ts'
+import { unfinishedImages, unfinishedOf } from './unfinished.ts'
 import { modelParameters, workOf } from './work.ts'
 
 /**
@@ -49,11 +51,17 @@ export async function runBatch(
 ): Promise<SummaryEvent> {
   const startedAt = performance.now()
   const batch = openBatch(candidates, services, options)
-  const progress: Progress = { batch, tally: emptyTally(), stop: new AbortController() }
-  announce(batch, candidates.length)
+  const found: Found = { images: candidates.length, isComplete: !candidates.more }
+  const progress: Progress = {
+    ...{ batch, tally: emptyTally(), stop: new AbortController(), found },
+    reservations: options.dryRun ? undefined : reservationsOf(batch),
+  }
+  announce(batch, found)
   let summary: SummaryEvent
   try {
-    await (options.dryRun ? planAll(progress, candidates) : processAll(progress, candidates))
+    const { more } = candidates
+    const all = more ? withMore(candidates, counted(progress, more)) : candidates
+    await (options.dryRun ? planAll(progress, all) : processAll(progress, all))
   } finally {
     // Also when an error ends the run: what was done until then is done.
     const { ownCutouts, firstFrames } = progress.tally
@@ -61,7 +69,8 @@ export async function runBatch(
     if (firstFrames > 0) options.onEvent(firstFramesNotice(firstFrames))
     summary = summaryOf(progress.tally, {
       runId: batch.run.id,
-      images: candidates.length,
+      images: found.images,
+      isListed: found.isComplete,
       elapsedMs: Math.round(performance.now() - startedAt),
       isStopped: options.signal.aborted,
     })
@@ -76,6 +85,42 @@ interface Progress {
   tally: Tally
   /** Aborted when too many images have failed. */
   stop: AbortController
+  found: Found
+  /** What this run has taken of a list that it may share with others. */
+  reservations: Reservations | undefined
+}
+
+/** How many images there are; more may come. */
+interface Found {
+  images: number
+  isComplete: boolean
+}
+
+/** How often it is told that more images were found, in milliseconds. */
+const listingMs = 1000
+
+/** What comes of the candidates, counted. */
+async function* counted(
+  { batch, found }: Pick<Progress, 'batch' | 'found'>,
+  more: AsyncIterable<readonly Candidate[]>,
+): AsyncGenerator<readonly Candidate[]> {
+  const tell = () => batch.onEvent({ type: 'listing', ...found })
+  let toldAt = performance.now()
+  try {
+    for await (const page of more) {
+      found.images += page.length
+      if (performance.now() - toldAt >= listingMs) {
+        tell()
+        toldAt = performance.now()
+      }
+      yield page
+    }
+  } catch (error) {
+    if (batch.signal.aborted) return
+    throw error
+  }
+  found.isComplete = true
+  tell()
 }
 
 /** @param memory shared by batches at once */
@@ -99,12 +144,16 @@ export function openBatch(
   }
 }
 
-function announce({ onEvent, masks, run, store, database, ...batch }: Batch, images: number): void {
+function announce(
+  { onEvent, masks, run, store, database, ...batch }: Batch,
+  { images, isComplete }: Found,
+): void {
   const start: StartEvent = {
     type: 'start',
     schemaVersion,
     runId: run.id,
     images,
+    ...(!isComplete && { isListing: true }),
     dryRun: batch.dryRun,
     model: masks === 'from-store' ? 'stored masks' : modelName(masks.spec),
     ...(masks !== 'from-store' && masks.spec.choice && { modelChoice: masks.spec.choice }),
@@ -126,14 +175,19 @@ async function planAll(progress: Progress, candidates: Candidates): Promise<void
   const { batch } = progress
   const onSkipped = (event: ImageEvent) => settle(progress, event)
   let inputBytes = 0
+  let copies = 0
   for await (const image of unfinishedImages(batch, candidates, onSkipped)) {
     const event = await plan(batch, image)
-    if (event.status === 'planned') inputBytes += event.bytes
+    if (event.status === 'planned') {
+      inputBytes += event.bytes
+      if ('source' in image && referenceIn(batch, image.source) === undefined) copies++
+    }
     settle(progress, event)
   }
   const { planned: images } = progress.tally
   if (images === 0) return
-  const estimate = await estimateOf({ images, inputBytes }, batch.database.sql, batch)
+  const keep = copies > 0 ? batch.keep : batch.keep.filter((kind) => kind !== 'original')
+  const estimate = await estimateOf({ images, inputBytes }, batch.database.sql, { ...batch, keep })
   batch.onEvent(estimateNotice(estimate, { isSampled: false }))
 }
 
@@ -141,7 +195,8 @@ async function processAll(progress: Progress, candidates: Candidates): Promise<v
   const { batch, stop } = progress
   const signal = AbortSignal.any([batch.signal, stop.signal])
   await upsertUser(batch.database.sql, batch.user)
-  const endHeartbeat = startHeartbeat(batch.database, batch.run)
+  const { reservations } = progress
+  const endHeartbeat = startHeartbeat(batch.database, batch.run, reservations?.renew)
   let failure: unknown
   try {
     const images = unfinishedImages(batch, candidates, (event) => settle(progress, event))
@@ -154,7 +209,7 @@ async function processAll(progress: Progress, candidates: Candidates): Promise<v
     failure = error
   }
   endHeartbeat()
-  await endRun(batch, failure)
+  await endRun(progress, failure)
 }
 
 /** @returns the images that another run holds */
@@ -163,10 +218,18 @@ async function workOn(
   images: AsyncIterable<Image> | Iterable<Image>,
   signal: AbortSignal,
 ): Promise<Image[]> {
-  const { batch } = progress
+  const { batch, reservations } = progress
   const held: Image[] = []
-  await take(images, { concurrency: batch.concurrency, signal }, async (image) => {
+  const onSkipped = (event: ImageEvent) => settle(progress, event)
+  const taken = reservations
+    ? reservedImages(images, reservations, {
+        onCompleted: (done) => unfinishedOf(batch, done, onSkipped),
+        onHeld: (image) => held.push(image),
+      })
+    : images
+  await take(taken, { concurrency: batch.concurrency, signal }, async (image) => {
     const outcome = await processOne(batch, image)
+    reservations?.release(image)
     if (outcome === 'held') held.push(image)
     else if (outcome !== 'untaken') settle(progress, outcome)
   })
@@ -196,12 +259,14 @@ function settle({ batch, tally, stop }: Progress, event: ImageEvent): void {
  *
  * @param failure what ended the run early; thrown when all is closed
  */
-async function endRun({ database, run, runId }: Batch, failure: unknown): Promise<void> {
+async function endRun({ batch, reservations }: Progress, failure: unknown): Promise<void> {
+  const { database, run, runId } = batch
   await failPoint('process:ended')
   if (runId === undefined) await closePixelThreads()
   // A lost connection was waited for long enough already.
   if (!(failure instanceof RmbgError && connectionIsLost(failure))) {
     await letGo(database, run)
+    await reservations?.close()
     await foldUsage(database.sql).catch(() => {}) // what is not folded counts all the same
     await database.flush().catch((error) => Promise.reject(failure ?? error))
   }

@@ -8,6 +8,8 @@ import type { Tagger } from '../database/tags.ts'
 import type { RmbgError } from '../errors.ts'
 import type { MatteModel, ModelSpec } from '../model/contract.ts'
 import type { ObjectKind, ObjectStore } from '../store/contract.ts'
+import type { OpenInputBucket } from '../store/referenced.ts'
+import type { BucketPlace } from './bucket-output.ts'
 import type { BatchEvent, CompletedEvent, FailedEvent, SkippedEvent } from './events.ts'
 import type { Candidate } from './inputs.ts'
 import type { LocalPath } from './outputs.ts'
@@ -16,6 +18,8 @@ import type { Work } from './work.ts'
 
 export interface BatchServices {
   store: ObjectStore
+  /** Opens the buckets of inputs, for originals that are referenced there. Absent: there are none. */
+  inputBucket?: OpenInputBucket
   database: Database
   masks: Masks
 }
@@ -40,12 +44,16 @@ export interface BatchOptions {
   cutoutParams: Record<string, unknown>
   /** Which objects are stored. What else is made goes to the local files or is thrown away. */
   keep: readonly ObjectKind[]
-  /** The folder or file that cut-outs go to besides the store, as an absolute path; undefined where there is no such place. */
+  /** Whether originals that lie in a bucket stay there and are named by the row, or are copied into the store. */
+  originals: 'reference' | 'copy'
+  /** The folder, file or address that cut-outs go to besides the store, a path being absolute; undefined where there is no such place. */
   output?: string | undefined
   /** Cut-outs go to the folders of their inputs. */
   besideInputs?: boolean | undefined
   /** Where the local cut-out of a candidate goes, as an absolute path; undefined where there is none. */
   outputOf: LocalPath | undefined
+  /** The place of cut-outs in a bucket, besides the store. */
+  outputBucket?: BucketPlace | undefined
   /** The same of the local mask. */
   maskOf?: LocalPath | undefined
   /** Who gets the bytes of the cut-out, or of the mask, of a completed job. */

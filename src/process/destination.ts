@@ -4,6 +4,7 @@ import { extname, resolve } from 'node:path'
 import type { CutoutFormat } from '../cutout/options.ts'
 import { RmbgError } from '../errors.ts'
 import { systemPath } from '../system/file-names.ts'
+import { bucketPattern } from './inputs/bucket-pattern.ts'
 
 /** Where cut-outs go besides the store. */
 export type Destination =
@@ -13,6 +14,8 @@ export type Destination =
   | { to: 'inputs'; suffix: string }
   /** The one cut-out of the run. */
   | { to: 'file'; path: string; format: CutoutFormat }
+  /** A bucket, where keys mirror the inputs. The prefix is empty, or ends in a slash. */
+  | { to: 'bucket'; bucket: string; prefix: string; suffix: string }
   | { to: 'standard output' }
   | { to: 'store' }
 
@@ -45,6 +48,7 @@ const otherPictures = 'gif heic heif bmp jxl psd svg pdf'.split(' ')
  */
 export function destinationOf({ output, suffix }: DestinationWish, cwd: string): Destination {
   if (output === undefined) return suffix === undefined ? { to: 'store' } : { to: 'inputs', suffix }
+  if (/^s3:\/\//i.test(output)) return bucketOf(output, suffix ?? '')
   const path = resolve(cwd, output)
   const isFolder =
     /[/\\]$/.test(output) || statSync(systemPath(path), { throwIfNoEntry: false })?.isDirectory()
@@ -61,6 +65,50 @@ export function destinationOf({ output, suffix }: DestinationWish, cwd: string):
   }
   return format === undefined ? { to: 'standard output' } : { to: 'file', path, format }
 }
+
+function bucketOf(output: string, suffix: string): Destination {
+  const [, bucket, path = ''] = /^s3:\/\/([a-z0-9][\w.-]+)\/?(.*)$/i.exec(output) ?? []
+  const isPlain =
+    path.split('/').every((part) => part !== '.' && part !== '..') && !/[\p{Cc}\\]|\/\/|^\//u.test(path)
+  if (bucket === undefined || !isPlain || Buffer.byteLength(path) > 500) {
+    throw new RmbgError('USAGE', `--output ${output} names no bucket and prefix.`, {
+      hint: 'It looks like s3://bucket/cutouts/.',
+    })
+  }
+  const prefix = path === '' || path.endsWith('/') ? path : `${path}/`
+  return { to: 'bucket', bucket, prefix, suffix }
+}
+
+/**
+ * Refuses a bucket output that inputs lie in, or that lies among them: the next run would take cut-outs for pictures, and
+ * what listens to the inputs would be told of them.
+ *
+ * @param addresses of inputs, as typed
+ * @throws RmbgError REFUSED
+ */
+export function assertApart(destination: Destination, addresses: readonly string[]): void {
+  if (destination.to !== 'bucket') return
+  const { bucket, prefix } = destination
+  for (const address of addresses) {
+    const input = bucketPattern(address)
+    if (input.bucket !== bucket || !(input.prefix.startsWith(prefix) || prefix.startsWith(input.prefix)))
+      continue
+    const [inner, outer] = prefix.startsWith(input.prefix)
+      ? ['--output', `the input ${address}`]
+      : [`The input ${address}`, '--output']
+    throw new RmbgError(
+      'REFUSED',
+      `${inner} lies within ${outer}, and cut-outs would be among the pictures.`,
+      {
+        hint: 'Choose a prefix for --output that holds no inputs, and lies in none.',
+      },
+    )
+  }
+}
+
+/** Whether an object lies where cut-outs go. */
+export const liesIn = (destination: Destination, bucket: string, key: string): boolean =>
+  destination.to === 'bucket' && destination.bucket === bucket && key.startsWith(destination.prefix)
 
 const cannotWrite = (output: string, extension: string): RmbgError =>
   new RmbgError('USAGE', `A cut-out cannot be written as ${extension.toUpperCase()}: --output ${output}.`, {

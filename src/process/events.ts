@@ -31,6 +31,10 @@ const startEvent = z
       .describe('Of these events. New fields and types do not change it.'),
     runId: z.string(),
     images: count,
+    isListing: z
+      .boolean()
+      .optional()
+      .describe('More are found while the work goes on; events of the type "listing" count them.'),
     dryRun: z.boolean(),
     model: z.string(),
     modelChoice: z
@@ -51,6 +55,14 @@ const startEvent = z
     maxMemoryBytes: z.number().min(0),
   })
   .describe('The images are counted, and work begins.')
+
+const listingEvent = z
+  .object({
+    type: z.literal('listing'),
+    images: count.describe('Found until now, those of the start among them.'),
+    isComplete: z.boolean().describe('These are all.'),
+  })
+  .describe('More images were found in a bucket or manifest. At most one a second, and one at the end.')
 
 const modelEvent = z
   .object({ type: z.literal('model'), model: z.string(), provider: z.string() })
@@ -106,7 +118,9 @@ const objectPaths = {
   originalPath: z
     .string()
     .nullable()
-    .describe('Key in the store, as the other two; null for what is not kept (--keep).'),
+    .describe(
+      'Key in the store, as the other two; the address of an input that is referenced (--originals); null for what is not kept (--keep).',
+    ),
   maskPath: z.string().nullable(),
   processedPath: z.string().nullable(),
 }
@@ -274,6 +288,7 @@ const errorEvent = z
 export const processEvent = z.union([
   phaseEvent,
   startEvent,
+  listingEvent,
   modelEvent,
   completedEvent,
   skippedEvent,
@@ -287,6 +302,7 @@ export const processEvent = z.union([
 export type Estimate = z.infer<typeof estimate>
 export type PhaseEvent = z.infer<typeof phaseEvent>
 export type StartEvent = z.infer<typeof startEvent>
+export type ListingEvent = z.infer<typeof listingEvent>
 export type ModelEvent = z.infer<typeof modelEvent>
 export type Output = z.infer<typeof output>
 export type KeptReason = Extract<Output, { state: 'kept' }>['reason']
@@ -300,4 +316,11 @@ export type NoticeEvent = z.infer<typeof noticeEvent>
 export type SummaryEvent = z.infer<typeof summaryEvent>
 export type ErrorEvent = z.infer<typeof errorEvent>
 /** What a run tells of itself; an error that ends it is thrown. */
-export type BatchEvent = PhaseEvent | StartEvent | ModelEvent | ImageEvent | NoticeEvent | SummaryEvent
+export type BatchEvent =
+  | PhaseEvent
+  | StartEvent
+  | ListingEvent
+  | ModelEvent
+  | ImageEvent
+  | NoticeEvent
+  | SummaryEvent

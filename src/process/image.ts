@@ -29,6 +29,7 @@ import type { CompletedEvent, FailedEvent, Stages } from './events.ts'
 import { type Begun, fail, failedEvent, imageFailure, isCutShort } from './failure.ts'
 import { neededIn, removeEarlier, removeOwn } from './leftovers.ts'
 import { hasLocalFiles, isFileLost, placeFiles } from './local-files.ts'
+import { keptOf, referenceIn } from './reference.ts'
 import { skip, skipOwnFile } from './skip.ts'
 import { reusableOriginal } from './stored-original.ts'
 import { type KeptOriginal, type SentObject, uploadsTo } from './uploads.ts'
@@ -45,7 +46,7 @@ import { type Work, workOf } from './work.ts'
 export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
   const begun: Begun = {
     job: undefined,
-    uploads: uploadsTo(batch.store, batch.keep),
+    uploads: uploadsTo(batch.store, 'source' in image ? keptOf(batch, image.source) : batch.keep),
     tidied: Promise.resolve(),
   }
   try {
@@ -160,10 +161,11 @@ const originalFile = ({ content, header: { extension } }: ClaimedWork) => ({
 
 /** The key of the same original, stored by an earlier job of this user. */
 async function sharedOriginal(
-  { store, keep, force }: Batch,
-  { stored, content }: ClaimedWork,
+  batch: Batch,
+  { image, stored, content }: ClaimedWork,
 ): Promise<string | undefined> {
-  if (!keep.includes('original')) return undefined
+  const { store, force } = batch
+  if (!keptOf(batch, image.source).includes('original')) return undefined
   return reusableOriginal(store, stored, content, { thoroughly: force })
 }
 
@@ -208,7 +210,7 @@ async function complete(batch: Batch, work: ClaimedWork, made: Made, stored: Sto
     return 'held'
   }
   await failPoint('process:completed')
-  return withLocalFiles(batch, work, made, completedEvent(work, made, done, figures))
+  return withLocalFiles(batch, work, made, completedEvent(batch, work, made, done, figures))
 }
 
 type Figures = Pick<CompletedEvent, 'processingTimeMs' | 'stages' | 'review'>
@@ -262,6 +264,7 @@ async function withLocalFiles(
 }
 
 function completedEvent(
+  batch: Batch,
   { image, header, jobId, attempt }: ClaimedWork,
   { provider }: Made,
   { original, mask, processed }: Stored,
@@ -281,7 +284,7 @@ function completedEvent(
     stages,
     inputBytes: image.source.size,
     storedBytes: storedBytes({ original, mask, processed }),
-    originalPath: original.key,
+    originalPath: original.key ?? referenceIn(batch, image.source) ?? null,
     maskPath: mask.key,
     processedPath: processed.key,
     review,
@@ -345,9 +348,10 @@ function claimRequest(
     contentSha256: content.sha256,
     fingerprint,
     params: { ...params, ...factsOf(image, header) },
-    keep: batch.keep,
+    keep: keptOf(batch, image.source),
     userId: batch.user,
-    originalPath: (id, attempt) => objectKey('original', id, attempt, header.extension),
+    originalPath: (id, attempt) =>
+      referenceIn(batch, image.source) ?? objectKey('original', id, attempt, header.extension),
     imageWidth: header.width,
     imageHeight: header.height,
     fileSizeKb: Math.ceil(image.source.size / 1024),

@@ -46,6 +46,13 @@ export interface Candidates extends Iterable<Candidate> {
   readonly more?: AsyncIterable<readonly Candidate[]>
 }
 
+/** The same candidates, and others that come. */
+export const withMore = (known: Candidates, more: AsyncIterable<readonly Candidate[]>): Candidates => ({
+  length: known.length,
+  more,
+  [Symbol.iterator]: () => known[Symbol.iterator](),
+})
+
 export interface InputOptions {
   /** Globs, files and folders; `-` stands for a list on `stdin`. */
   patterns: readonly string[]

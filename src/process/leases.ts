@@ -6,12 +6,18 @@ import { type Run, releaseJobs, renewLeases } from '../database/leases.ts'
 /**
  * Renews the leases of a run in the background.
  *
+ * @param renewMore renews what else the run has
  * @returns ends the renewing
  */
-export function startHeartbeat({ sql }: Database, run: Run): () => void {
+export function startHeartbeat(
+  { sql }: Database,
+  run: Run,
+  renewMore: () => Promise<void> = async () => {},
+): () => void {
   const heartbeat = setInterval(() => {
     // A missed beat is not an error: the next one follows long before the lease ends.
     renewLeases(sql, run).catch(() => {})
+    renewMore().catch(() => {})
   }, run.leaseMs / 4)
   return () => clearInterval(heartbeat)
 }

@@ -1,5 +1,6 @@
 /** What a run gives a person besides the store: the local cut-out and mask of an image, or bytes on standard output. */
 import type { CompletedJob } from '../database/jobs.ts'
+import { foreseeInBucket, lacksObject, placeInBucket } from './bucket-output.ts'
 import type { Batch } from './contract.ts'
 import type { Output } from './events.ts'
 import type { Candidate } from './inputs.ts'
@@ -20,8 +21,8 @@ interface FilesToPlace {
 }
 
 /** Whether a run has local files at all. */
-export const hasLocalFiles = ({ outputOf, maskOf, deliver }: Batch): boolean =>
-  outputOf !== undefined || maskOf !== undefined || deliver !== undefined
+export const hasLocalFiles = ({ outputOf, outputBucket, maskOf, deliver }: Batch): boolean =>
+  [outputOf, outputBucket, maskOf, deliver].some((place) => place !== undefined)
 
 /**
  * Brings the local files of a completed job to their places. In a dry run it only tells.
@@ -33,10 +34,12 @@ export async function placeFiles(
   candidate: Candidate,
   { job, read, state }: FilesToPlace,
 ): Promise<LocalFiles> {
-  const { outputOf, maskOf, deliver } = batch
+  const { outputOf, outputBucket, maskOf, deliver } = batch
   if (deliver && !batch.dryRun) await deliver.to(await read[deliver.what]())
-  const output =
-    outputOf && (await placeCutout(batch, outputOf(candidate), { job, state, read: read.cutout }))
+  const placing = { job, state, read: read.cutout }
+  const output = outputBucket
+    ? await placeInBucket(batch, outputBucket, candidate, placing)
+    : outputOf && (await placeCutout(batch, outputOf(candidate), placing))
   const maskOutput = maskOf && (await placeMask(batch, maskOf(candidate), { job, state, read: read.mask }))
   return named(output, maskOutput)
 }
@@ -46,10 +49,11 @@ export async function placeFiles(
  * was not kept.
  */
 export async function isFileLost(batch: Batch, candidate: Candidate, job: CompletedJob): Promise<boolean> {
-  const { outputOf, maskOf, deliver } = batch
+  const { outputOf, outputBucket, maskOf, deliver } = batch
   if (deliver && job[deliver.what === 'mask' ? 'maskPath' : 'processedPath'] === null) return true
   if (job.processedPath === null) {
     if (outputOf && (await lacksFile(batch, outputOf(candidate), 'cut-out', job))) return true
+    if (outputBucket && (await lacksObject(batch, outputBucket, candidate, job))) return true
   }
   if (job.maskPath !== null || !maskOf) return false
   return lacksFile(batch, maskOf(candidate), 'mask', job)
@@ -57,8 +61,10 @@ export async function isFileLost(batch: Batch, candidate: Candidate, job: Comple
 
 /** What would become of the local files of an image that is not made yet. */
 export async function foreseeFiles(batch: Batch, candidate: Candidate): Promise<LocalFiles> {
-  const { outputOf, maskOf } = batch
-  const output = outputOf && (await foreseeOutput(batch, outputOf(candidate)))
+  const { outputOf, outputBucket, maskOf } = batch
+  const output = outputBucket
+    ? await foreseeInBucket(batch, outputBucket, candidate)
+    : outputOf && (await foreseeOutput(batch, outputOf(candidate)))
   const maskOutput = maskOf && (await foreseeOutput(batch, maskOf(candidate), 'mask'))
   return named(output, maskOutput)
 }

@@ -24,7 +24,7 @@ type Verdict =
   | { state: 'unchanged' }
   | { state: 'kept'; reason: KeptReason }
 
-interface Placing {
+export interface Placing {
   job: CompletedJob
   /** The bytes of the file; asked only when they are needed. */
   read: () => Promise<Uint8Array>

@@ -4,6 +4,7 @@ import { type HeaderLimits, type ImageHeader, type PictureFile, readHeader } fro
 import type { MaskedJob, SourceFile } from '../database/jobs.ts'
 import { RmbgError } from '../errors.ts'
 import type { ObjectStore } from '../store/contract.ts'
+import { isReference, type OpenInputBucket, readReferenced, referencedOriginal } from '../store/referenced.ts'
 import { readVerified } from '../store/verified.ts'
 import { shownPath, systemPath } from '../system/file-names.ts'
 
@@ -15,6 +16,8 @@ export interface Source extends SourceFile {
   read(): Promise<Uint8Array>
   /** Gives back what was kept of it to read it. It may be read again. */
   release?(): Promise<void>
+  /** Its address, where it can be read again and the log can name it: its original need not be copied. */
+  reference?: string | undefined
   /** What else tells it from others, for the `params` of its job; complete when it is read. */
   details?(): Record<string, string>
 }
@@ -22,15 +25,36 @@ export interface Source extends SourceFile {
 /** Node reads at most this many bytes into one buffer. */
 export const maxFileBytes = 2 ** 31 - 1
 
-/** The original of a job, read from the store. Path, size and time are those of its file when the job was done. */
-export function originalInStore(job: MaskedJob & { originalPath: string }, store: ObjectStore): Source {
+/**
+ * The original of a job, read from the store, or where it lies if it is referenced. Path, size and time are those of its
+ * file when the job was done.
+ *
+ * @param inputBucket opens the buckets of inputs; absent: there are none
+ */
+export function originalOfJob(
+  job: MaskedJob & { originalPath: string },
+  { store, inputBucket }: { store: ObjectStore; inputBucket?: OpenInputBucket | undefined },
+): Source {
   let reading: Promise<Uint8Array> | undefined
+  const { originalPath, contentSha256, params } = job
   const read = () => {
-    reading ??= readVerified(store, job.originalPath, job.contentSha256)
+    reading ??=
+      isReference(originalPath) && inputBucket
+        ? readReferenced(inputBucket, referencedOriginal(originalPath, contentSha256, params))
+        : readVerified(store, originalPath, contentSha256)
     return reading
   }
-  return { ...job.source, read, header: async (limits) => readHeader(await read(), limits) }
+  const reference = isReference(originalPath)
+    ? { reference: originalPath, details: () => detailsOf(params) }
+    : {}
+  return { ...job.source, ...reference, read, header: async (limits) => readHeader(await read(), limits) }
 }
+
+/** What tells the version of an original, from the job that it was made for. */
+const detailsOf = ({ source }: MaskedJob['params']): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(source ?? {}).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  )
 
 /**
  * Looks at an input file without reading it.

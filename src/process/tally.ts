@@ -55,11 +55,12 @@ export const storeKeepsFailing = ({ storeFailuresInARow }: Tally): boolean =>
 
 /**
  * @param of.images of the whole run, counted in or not
+ * @param of.isListed whether these are all
  * @param of.isStopped somebody asked the run to stop
  */
 export function summaryOf(
   tally: Tally,
-  of: { runId: string; images: number; elapsedMs: number; isStopped: boolean },
+  of: { runId: string; images: number; isListed: boolean; elapsedMs: number; isStopped: boolean },
 ): SummaryEvent {
   const { storeFailuresInARow: _, firstFrames: __, ...figures } = tally
   const remaining = of.images - (tally.completed + tally.skipped + tally.failed + tally.planned)
@@ -69,7 +70,7 @@ export function summaryOf(
     images: of.images,
     ...figures,
     remaining,
-    interrupted: of.isStopped && remaining > 0,
+    interrupted: of.isStopped && (remaining > 0 || !of.isListed),
     elapsedMs: of.elapsedMs,
     imagesPerSecond: Math.round((tally.completed / Math.max(of.elapsedMs, 1)) * 1e5) / 100,
   }

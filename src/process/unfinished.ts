@@ -1,6 +1,7 @@
 /** What a batch has left to do. */
+import pLimit from 'p-limit'
 import { encodingOf, unstorable } from '../database/encoding.ts'
-import { findCompletedBySource, findMaskedJob, type MaskedJob } from '../database/jobs.ts'
+import { type CompletedJob, findCompletedBySource, findMaskedJob, type MaskedJob } from '../database/jobs.ts'
 import { RmbgError } from '../errors.ts'
 import { shownPath } from '../system/file-names.ts'
 import type { Batch, Image } from './contract.ts'
@@ -8,11 +9,15 @@ import type { ImageEvent } from './events.ts'
 import { asRmbgError } from './failure.ts'
 import type { Candidate, Candidates } from './inputs.ts'
 import { isFileLost } from './local-files.ts'
+import { keptOf, referenceIn } from './reference.ts'
 import { skip } from './skip.ts'
-import { inspectSource, originalInStore } from './source.ts'
+import { inspectSource, originalOfJob, type Source } from './source.ts'
 
 /** Candidates looked up in one round trip. */
 const chunkSize = 500
+
+/** Finished images that are looked after at once where their outputs lie in a bucket: each is a request. */
+const looksAtOnce = 16
 
 /**
  * The images that are not completed yet; ends early when the batch is stopped.
@@ -26,30 +31,66 @@ export async function* unfinishedImages(
 ): AsyncGenerator<Image> {
   // With masks from the store, the parameters of an image and so its fingerprint follow from its content.
   const trustTimes = !batch.checksum && !batch.force && batch.masks !== 'from-store'
-  for (const chunk of chunksOf(candidates)) {
+  for await (const chunk of chunksOf(candidates)) {
     const inspected = await Promise.all(chunk.map((candidate) => inspect(batch, candidate)))
     const images = await storableNames(batch, inspected)
-    const sources = images.flatMap((image) => ('source' in image ? [image.source] : []))
-    const jobs = trustTimes
-      ? await findCompletedBySource(
-          batch.database.sql,
-          { fingerprint: batch.work.fingerprint, keep: batch.keep },
-          sources,
-        )
-      : []
-    const jobOf = new Map(sources.map((source, index) => [source, jobs[index]]))
-    for (const image of images) {
-      if (batch.signal.aborted) return
-      const job = 'source' in image ? jobOf.get(image.source) : undefined
-      if (!job || (await isFileLost(batch, image.candidate, job))) {
-        yield image
-        continue
-      }
-      const outcome = await skip(batch, image.candidate, job, 'unchanged')
-      if (outcome === 'untaken') return
-      onSkipped(outcome)
-    }
+    yield* trustTimes ? unfinishedOf(batch, images, onSkipped) : images
+    if (batch.signal.aborted) return
   }
+}
+
+/**
+ * Those of some images that are not completed, or of which a local file was the only copy and is gone; ends early when
+ * the batch is stopped.
+ *
+ * @param onSkipped told of each of the others
+ */
+export async function* unfinishedOf<Some extends Image>(
+  batch: Batch,
+  images: readonly Some[],
+  onSkipped: (event: ImageEvent) => void,
+): AsyncGenerator<Some> {
+  const sources = images.flatMap((image) => ('source' in image ? [image.source] : []))
+  const jobOf = await completedBySource(batch, sources)
+  const look = async (image: Image) => {
+    const job = 'source' in image ? jobOf.get(image.source) : undefined
+    if (!job || (await isFileLost(batch, image.candidate, job))) return 'unfinished'
+    return skip(batch, image.candidate, job, 'unchanged')
+  }
+  const limit = pLimit(looksAtOnce)
+  const looks = batch.outputBucket ? images.map((image) => limit(look, image)) : []
+  for (const each of looks) each.catch(() => {}) // the loop throws it, when its turn comes
+  try {
+    for (const [index, image] of images.entries()) {
+      if (batch.signal.aborted) return
+      const outcome = await (looks[index] ?? look(image))
+      if (outcome === 'untaken') return
+      if (outcome === 'unfinished') yield image
+      else onSkipped(outcome)
+    }
+  } finally {
+    limit.clearQueue()
+  }
+}
+
+/** Which of these are done, by source: of one that is referenced no original has to be kept. */
+async function completedBySource(
+  batch: Batch,
+  sources: readonly Source[],
+): Promise<Map<Source, CompletedJob | undefined>> {
+  const { sql } = batch.database
+  const { fingerprint } = batch.work
+  const found = new Map<Source, CompletedJob | undefined>()
+  const [referenced, others] = [true, false].map((isReferenced) =>
+    sources.filter((source) => (referenceIn(batch, source) !== undefined) === isReferenced),
+  )
+  for (const alike of [referenced, others]) {
+    const [first] = alike ?? []
+    if (!alike || !first) continue
+    const jobs = await findCompletedBySource(sql, { fingerprint, keep: keptOf(batch, first) }, alike)
+    for (const [index, source] of alike.entries()) found.set(source, jobs[index])
+  }
+  return found
 }
 
 /** A name that the database cannot store fails its image alone, and is logged in characters that it can. */
@@ -75,7 +116,13 @@ const loggedName = (image: Image): string =>
 const inAscii = (text: string): string =>
   text.replaceAll(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
-function* chunksOf(candidates: Candidates): Generator<Candidate[]> {
+async function* chunksOf(candidates: Candidates): AsyncGenerator<Candidate[]> {
+  yield* chunks(candidates)
+  // What has come is taken at once, however little it is.
+  for await (const page of candidates.more ?? []) yield* chunks(page)
+}
+
+function* chunks(candidates: Iterable<Candidate>): Generator<Candidate[]> {
   let chunk: Candidate[] = []
   for (const candidate of candidates) {
     chunk.push(candidate)
@@ -109,5 +156,5 @@ function imageOfJob(batch: Batch, candidate: Candidate, job: MaskedJob): Image {
     })
   }
   const masked = { ...job, maskPath, originalPath }
-  return { candidate, source: originalInStore(masked, batch.store), job: masked }
+  return { candidate, source: originalOfJob(masked, batch), job: masked }
 }

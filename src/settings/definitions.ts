@@ -100,6 +100,7 @@ export const settings = {
   failOnReview: { env: 'RMBG_FAIL_ON_REVIEW', schema: percent },
   ignore: { env: 'RMBG_IGNORE', schema: list },
   keep: { env: 'RMBG_KEEP', schema: keptKinds },
+  originals: { env: 'RMBG_ORIGINALS', schema: z.enum(['reference', 'copy']) },
   output: { env: 'RMBG_OUTPUT', schema: text },
   masks: { env: 'RMBG_MASKS', schema: text },
   user: { env: 'RMBG_USER', schema: text.max(64).regex(/^\P{Cc}*$/u, 'expected visible characters') },
@@ -122,6 +123,7 @@ export type Defaulted =
   | 'maxPixels'
   | 'user'
   | 'keep'
+  | 'originals'
   | 'ignore'
   | 'tag'
 export type ResolvedSettings = GivenSettings & Required<Pick<GivenSettings, Defaulted>>

@@ -55,6 +55,7 @@ const named: Record<SettingName, Names> = {
   keepHiddenColor: 'nothing',
   failOnReview: 'nothing',
   keep: 'nothing',
+  originals: 'nothing',
   ignore: 'nothing',
   output: 'a place',
   masks: 'a place',

@@ -131,6 +131,7 @@ function defaults(env: NodeJS.ProcessEnv): Pick<ResolvedSettings, Defaulted> {
     maxPixels: 256_000_000,
     user: userName(env).slice(0, 64),
     keep: ['original', 'mask', 'processed'],
+    originals: 'reference',
     ignore: [],
     tag: [],
   }

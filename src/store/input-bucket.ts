@@ -33,6 +33,13 @@ export interface InputBucket {
     object: ObjectName & { etag?: string },
     options?: { bytes?: number; signal?: AbortSignal },
   ): Promise<OpenedObject>
+  /**
+   * A URL that opens an object until it expires, made without asking whether it is there.
+   *
+   * @param expiresSeconds 1 to 604800, a week
+   * @throws RmbgError USAGE for any other number
+   */
+  link(object: ObjectName, expiresSeconds: number): Promise<string>
   close(): Promise<void>
 }
 

@@ -8,9 +8,13 @@ import { systemPath } from './file-names.ts'
 export const sha256Of = (data: Uint8Array | string): string => createHash('sha256').update(data).digest('hex')
 
 /** Hex, of a file's content; memory stays flat. */
-export async function sha256OfFile(path: string): Promise<string> {
+export const sha256OfFile = (path: string): Promise<string> =>
+  sha256OfStream(createReadStream(systemPath(path), { highWaterMark: 2 ** 20 }))
+
+/** Hex, of what comes; memory stays flat. */
+export async function sha256OfStream(source: Readable): Promise<string> {
   const hash = createHash('sha256')
-  await pipeline(createReadStream(systemPath(path), { highWaterMark: 2 ** 20 }), hash)
+  await pipeline(source, hash)
   return hash.digest('hex')
 }
 

@@ -1,6 +1,7 @@
 /** What `process` and `watch` have in common: settings become a recipe, and drivers become services. */
 import type { Context } from '../context.ts'
 import { assertMayRun } from '../database/grants.ts'
+import type { BucketPlace } from '../process/bucket-output.ts'
 import type { BatchServices } from '../process/contract.ts'
 import { formatFor } from '../process/destination.ts'
 import type { PhaseEvent } from '../process/events.ts'
@@ -64,7 +65,18 @@ export async function openBatchServices(
   const yes = flags.yes || undefined
   if (!flags['dry-run'])
     await context.ownStore(database, ownershipOf({ 'take-over': flags['take-over'], yes }, { claims: true }))
-  return { store, database, masks }
+  return { store, database, masks, inputBucket: (name) => context.inputBucket(name) }
+}
+
+/** The bucket that `--output` names, if it does. @throws RmbgError REFUSED */
+export async function openOutput(
+  context: Context,
+  { wish: { destination }, cutout }: Pick<Recipe, 'wish' | 'cutout'>,
+): Promise<BucketPlace | undefined> {
+  if (destination.to !== 'bucket') return undefined
+  const { bucket: name, prefix, suffix } = destination
+  const bucket = await context.outputBucket(name, prefix)
+  return { bucket, name, prefix, ending: `${suffix}.${cutout.extension}` }
 }
 
 async function databasePhase(context: Context): Promise<PhaseEvent> {

@@ -8,6 +8,8 @@ import { inputNames, listInputs } from '../fleet/list-inputs.ts'
 import { recipeToJson } from '../fleet/recipe.ts'
 import { modelName } from '../model/contract.ts'
 import { isModelPath } from '../model/shelf/registry.ts'
+import { assertApart } from '../process/destination.ts'
+import { isBucketAddress } from '../process/inputs/addresses.ts'
 import { modelParameters, workOf } from '../process/work.ts'
 import { withRules } from '../settings/presets.ts'
 import type { ResolvedSettings } from '../settings/settings.ts'
@@ -48,6 +50,7 @@ export async function enqueueInputs(
     cutout: recipeToJson(cutout),
     cutoutParams,
   }
+  assertApart(recipe.wish.destination, inputs.filter(isBucketAddress))
   const names = inputNames(typedArguments(inputs), flags.manifest, workingDirectory())
   const spill = openSpill()
   try {
@@ -97,16 +100,16 @@ function settingsOfAll(
   flags: EnqueueFlags,
   { wish: { destination, masks }, cutout: { extension } }: Recipe,
 ): Omit<CampaignSettings, 'model' | 'cutout' | 'cutoutParams'> {
-  if (destination.to !== 'folder' && destination.to !== 'store') {
+  if (!['folder', 'store', 'bucket'].includes(destination.to)) {
     throw new RmbgError(
       'USAGE',
-      'A campaign writes many cut-outs: --output has to be a folder that all workers reach.',
+      'A campaign writes many cut-outs: --output has to be a bucket, or a folder that all workers reach.',
       {
-        hint: 'Let its name end in a slash, such as --output /mnt/cutouts/.',
+        hint: 'Such as --output s3://bucket/cutouts/, or --output /mnt/cutouts/.',
       },
     )
   }
-  assertResultStays(settings.keep, { isLocal: destination.to === 'folder' || masks !== undefined })
+  assertResultStays(settings.keep, { isLocal: destination.to !== 'store' || masks !== undefined })
   return {
     ...{
       maxPixels: settings.maxPixels,
@@ -116,6 +119,13 @@ function settingsOfAll(
     },
     extension,
     ...(destination.to === 'folder' && { output: destination.folder, suffix: destination.suffix }),
+    ...(destination.to === 'bucket' && {
+      outputBucket: {
+        ...{ name: destination.bucket, prefix: destination.prefix },
+        ending: `${destination.suffix}.${extension}`,
+      },
+    }),
+    originals: settings.originals,
     ...(masks !== undefined && { masks }),
     ...{ checksum: flags.checksum, force: flags.force },
   }

@@ -12,8 +12,8 @@ import { pathOf, systemPath, typedValue, workingDirectory } from '../system/file
 export const outputFlags = {
   output: Flags.string({
     char: 'o',
-    helpValue: 'DIR|FILE|-',
-    description: `also write the cut-outs into this folder, in the same subfolders as the inputs; for one input also a file such as cutout.png, or - for standard output [env: ${env('output')}]`,
+    helpValue: 'DIR|FILE|s3://…|-',
+    description: `also write the cut-outs into this folder, or below this prefix of a bucket, in the same subfolders as the inputs; for one input also a file such as cutout.png, or - for standard output [env: ${env('output')}]`,
   }),
   suffix: Flags.string({
     helpValue: 'TEXT',
@@ -91,6 +91,11 @@ export function toLocalWish(
       hint: 'Leave one of them out, or name a file: --output cutout.png',
     })
   }
+  if (masks !== undefined && /^s3:\/\//i.test(masks)) {
+    throw new RmbgError('USAGE', '--masks takes a folder, and no bucket.', {
+      hint: 'All masks are in the store: rmbg query --download FOLDER --kind mask.',
+    })
+  }
   return { destination, masks: masks === undefined ? undefined : resolve(cwd, typedValue(masks)) }
 }
 
@@ -102,6 +107,7 @@ export const toOutputFolders = (
   outputFolders: destination.to === 'folder' ? folderAndItsTarget(destination.folder) : [],
   maskFolders: masks === undefined ? [] : folderAndItsTarget(masks),
   ...('suffix' in destination &&
+    destination.to !== 'bucket' &&
     destination.suffix !== '' && { cutoutEnding: `${destination.suffix}.${extension}` }),
 })
 
@@ -153,6 +159,7 @@ function planCutouts(
 ): LocalPath | undefined {
   switch (destination.to) {
     case 'store':
+    case 'bucket':
       return undefined
     case 'folder':
       return planOutputs(candidates, destination.folder, extension, destination.suffix)

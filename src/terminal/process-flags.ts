@@ -24,6 +24,16 @@ const inputFlags = {
     helpValue: 'FILE',
     description: 'read inputs from this list, one per line or separated by NUL',
   }),
+  manifest: Flags.string({
+    helpValue: 'FILE|s3://…',
+    description:
+      'also take the pictures whose addresses this manifest names: NDJSON, CSV, Parquet, or the manifest.json of an S3 inventory; - reads standard input',
+  }),
+  part: Flags.string({
+    helpValue: 'I/N',
+    description:
+      'take only this part of the inputs, such as 3/8; auto in array jobs of AWS Batch, auto/8 in Kubernetes, where the job has 8 completions',
+  }),
   ignore: Flags.string({
     multiple: true,
     multipleNonGreedy: true,
@@ -36,6 +46,10 @@ const inputFlags = {
   }),
   ...outputFlags,
   ...keepFlag,
+  originals: Flags.string({
+    options: ['reference', 'copy'],
+    description: `originals of inputs in a bucket: name them where they lie, or copy them into the store (default: reference) [env: ${env('originals')}]`,
+  }),
   checksum: Flags.boolean({
     default: false,
     description: 'compare contents to find what is already done, instead of path, size and time',
@@ -155,6 +169,9 @@ export type ProcessFlags = Interfaces.InferredFlags<typeof processFlags>
 /** Flags of commands that take pictures as they come: those that speak of a list, or of its end, make no sense there. */
 const {
   'from-file': _fromFile,
+  manifest: _manifest,
+  part: _part,
+  originals: _originals,
   'from-mask': _fromMask,
   'stdin-name': _stdinName,
   'fail-fast': _failFast,
@@ -198,6 +215,8 @@ export const toInputOptions = (
 ): Omit<InputOptions, 'onNotice'> => ({
   patterns: typedArguments(patterns),
   ...(flags['from-file'] !== undefined && { fromFile: typedValue(flags['from-file']) }),
+  ...(flags.manifest !== undefined && { manifest: typedValue(flags.manifest) }),
+  isStreamed: isStreamable(wish),
   stdin: process.stdin,
   ...(elsewhere && {
     pictureOnStdin: {
@@ -212,6 +231,10 @@ export const toInputOptions = (
   ...toOutputFolders(wish, extension),
   cwd: workingDirectory(),
 })
+
+/** Names of local files are made of all inputs; where there are none, inputs may come as they are found. */
+const isStreamable = ({ destination, masks }: LocalWish): boolean =>
+  (destination.to === 'store' || destination.to === 'bucket') && masks === undefined
 
 interface BatchWish {
   flags: ProcessFlags
@@ -236,6 +259,7 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
     allowSvg: settings.allowSvg ?? false,
     ...withRules(cutout, preset),
     keep: settings.keep,
+    originals: settings.originals,
     ...namedPlace(local.destination),
     ...planLocalFiles(candidates, local, cutout.extension),
     ...(local.destination.to === 'standard output' && {
@@ -253,5 +277,6 @@ export function toBatchOptions(wish: BatchWish): Omit<BatchOptions, 'signal' | '
 function namedPlace(destination: Destination): Pick<BatchOptions, 'output' | 'besideInputs'> {
   if (destination.to === 'folder') return { output: destination.folder }
   if (destination.to === 'file') return { output: destination.path }
+  if (destination.to === 'bucket') return { output: `s3://${destination.bucket}/${destination.prefix}` }
   return destination.to === 'inputs' ? { besideInputs: true } : {}
 }

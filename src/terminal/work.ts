@@ -65,7 +65,11 @@ async function openServices({ context, stop }: Frame, flags: WorkFlags): Promise
   assertFleet(database)
   await assertMayRun(database.sql)
   await context.ownStore(database, ownershipOf({ 'take-over': flags['take-over'] }, { claims: true }))
-  return { store, database, masks: (model) => context.modelNamed(model) }
+  return {
+    ...{ store, database, masks: (model) => context.modelNamed(model) },
+    inputBucket: (name) => context.inputBucket(name),
+    outputBucket: (name, prefix) => context.outputBucket(name, prefix),
+  }
 }
 
 /** The first worker may be there before the first image. */

@@ -62,7 +62,13 @@ async function enqueueFolder(database) {
   const work = workOf({ model: modelParameters(spec), ...cutout.params })
   const settings = {
     ...{ model: 'nothing', maxPixels: 1e9, allowSvg: false, keep: ['processed'], tags: [], extension: 'png' },
-    ...{ cutout: recipeToJson(cutout.options), cutoutParams: cutout.params, checksum: false, force: false },
+    ...{
+      cutout: recipeToJson(cutout.options),
+      cutoutParams: cutout.params,
+      originals: 'reference',
+      checksum: false,
+      force: false,
+    },
   }
   const options = {
     stdin: process.stdin,

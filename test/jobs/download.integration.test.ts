@@ -18,6 +18,7 @@ onBothDatabases('objects of jobs', (database) => {
     storeFolder = await temporaryFolder()
   })
   const store = () => directoryStore(storeFolder)
+  const places = () => ({ store: store(), inputBucket: () => Promise.reject(new Error('there are none')) })
   const jobs = async (count: number): Promise<Job[]> => {
     const ids: string[] = []
     for (let index = 0; index < count; index++) ids.push(await makeJob(database().sql, { store: store() }))
@@ -30,7 +31,7 @@ onBothDatabases('objects of jobs', (database) => {
   ) => {
     const told: Fetched[] = []
     const onObject = (fetched: Fetched) => told.push(fetched)
-    return { ...(await downloadJobs(store(), list, { folder, kinds, overwrite, onObject })), told }
+    return { ...(await downloadJobs(places(), list, { folder, kinds, overwrite, onObject })), told }
   }
   /** Called by the job alone, whichever attempt made the object. */
   const fileOf = (key: string) => join(folder, key.replace(/\/.*\//, '/').replace(/-\d+\./, '.'))
@@ -38,7 +39,7 @@ onBothDatabases('objects of jobs', (database) => {
   it('have a link each, those of jobs that are not completed have none', async () => {
     const [job] = await jobs(1)
     const [failed] = await findJobs(database().sql, [await makeJob(database().sql, { status: 'failed' })])
-    expect(await withLinks(store(), [job!, failed!], 60)).toEqual([
+    expect(await withLinks(places(), [job!, failed!], 60)).toEqual([
       {
         ...job,
         originalUrl: expect.stringContaining(`/${job!.originalPath}`),
@@ -110,8 +111,8 @@ onBothDatabases('objects of jobs', (database) => {
     expect(notKept).toEqual(['original', 'processed'].map((kind) => ({ jobId: id, kind })))
     expect(failed).toBeUndefined()
     expect(told).toContainEqual({ notKept: 'original', jobId: id })
-    expect(Object.keys((await withLinks(store(), [job!], 60))[0]!)).toContain('maskUrl')
-    expect(Object.keys((await withLinks(store(), [job!], 60))[0]!)).not.toContain('originalUrl')
+    expect(Object.keys((await withLinks(places(), [job!], 60))[0]!)).toContain('maskUrl')
+    expect(Object.keys((await withLinks(places(), [job!], 60))[0]!)).not.toContain('originalUrl')
   })
 
   it('that are missing or damaged keep no other from coming', async () => {

@@ -26,6 +26,7 @@ async function bucketOf(...keys: string[]) {
       const objects = found.map((key) => ({ key, ...facts(key) }))
       return { objects, folders: [], isCut: false }
     },
+    link: async ({ key }) => `https://shop/${key}`,
     look: async ({ key }) => ({ key, ...facts(key) }),
     open: async ({ key }) => {
       opened.push(key)

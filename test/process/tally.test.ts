@@ -52,7 +52,7 @@ it('counts inputs that are cut-outs of ours among the skipped, and files that we
 it('counts pictures of which only the first frame was taken, apart from the summary', () => {
   const tally = tallyOf({ ...completed(), frames: 12 } as ImageEvent, completed())
   expect(tally.firstFrames).toBe(1)
-  const of = { runId: 'run', images: 2, elapsedMs: 1, isStopped: false }
+  const of = { runId: 'run', images: 2, elapsedMs: 1, isListed: true, isStopped: false }
   expect(summaryOf(tally, of)).not.toHaveProperty('firstFrames')
 })
 
@@ -78,7 +78,7 @@ it('knows a store that fails image after image, and forgives when one is complet
 })
 
 it('sums up a run', () => {
-  const of = { runId: 'run', images: 4, elapsedMs: 1500, isStopped: true }
+  const of = { runId: 'run', images: 4, elapsedMs: 1500, isListed: true, isStopped: true }
   expect(summaryOf(tallyOf(completed(), completed('empty'), failed('INPUT_EMPTY')), of)).toEqual({
     ...{ type: 'summary', runId: 'run', images: 4, completed: 2, skipped: 0, failed: 1, planned: 0 },
     ...{
@@ -95,7 +95,7 @@ it('sums up a run', () => {
 })
 
 it('calls a run interrupted only where it was stopped before its end', () => {
-  const of = { runId: 'run', images: 1, elapsedMs: 0 }
+  const of = { runId: 'run', images: 1, isListed: true, elapsedMs: 0 }
   const interrupted = (images: ImageEvent[], isStopped: boolean) =>
     summaryOf(tallyOf(...images), { ...of, isStopped }).interrupted
   expect(interrupted([], true)).toBe(true)

@@ -6,7 +6,8 @@ const web = /^https?:\/\//i
 const bucket = /^s3:\/\//i
 
 export const isWebAddress = (input: string): boolean => web.test(input)
-export const isAddress = (input: string): boolean => isWebAddress(input) || bucket.test(input)
+export const isBucketAddress = (input: string): boolean => bucket.test(input)
+export const isAddress = (input: string): boolean => isWebAddress(input) || isBucketAddress(input)
 
 /** Words in the names of parameters that hold credentials: of presigned URLs (AWS, Google, Azure), and of others. */
 const secret =

@@ -4,6 +4,7 @@ import { buffer } from 'node:stream/consumers'
 import { type HeaderLimits, type ImageHeader, readHeader } from '../../cutout/codec/header.ts'
 import { RmbgError } from '../../errors.ts'
 import type { InputBucket } from '../../store/input-bucket.ts'
+import { referenceTo } from '../../store/referenced.ts'
 import type { Spill } from '../../system/spill.ts'
 import { maxFileBytes, pictureFile, type Source } from '../source.ts'
 import { timeOfChange, timeOfEtag } from './addresses.ts'
@@ -46,7 +47,7 @@ export async function objectSource(
   const header = async (limits: HeaderLimits) =>
     (size > largeBytes ? await headerOfBegin(() => open(headBytes), limits) : undefined) ??
     file.header(limits)
-  return { path: item.url, size, mtimeNs, ...file, header, details }
+  return { path: item.url, size, mtimeNs, ...file, header, details, reference: referenceTo(item.url) }
 }
 
 /** Formats whose first bytes say all that a header does; others may say more further behind. */

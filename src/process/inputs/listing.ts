@@ -3,6 +3,7 @@
  * where a folder begins, and somebody who is free reads on from there. Where a level has no more folders it stays one
  * range, and is read flat.
  */
+import { setMaxListeners } from 'node:events'
 import type { InputBucket, ListedObject } from '../../store/input-bucket.ts'
 
 /** Where a listing stands, as data: what is kept of it later goes on from here. No ranges: it is at its end. */
@@ -65,6 +66,7 @@ export async function* listInParallel(
 ): AsyncGenerator<ListingPage> {
   const ended = new AbortController()
   const stop = signal ? AbortSignal.any([signal, ended.signal]) : ended.signal
+  setMaxListeners(0, stop) // one for each request
   const ranges = (from?.ranges ?? [{ after: '' }]).map(({ after, until }) => rangeOf(after, until))
   const work = new Set<Promise<void>>()
   let failure: { reason: unknown } | undefined

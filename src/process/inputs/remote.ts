@@ -43,6 +43,8 @@ export interface Listing extends Iterable<Candidate> {
 export interface RemoteServices extends SourceServices {
   /** Whether an object is one of this store's own: none of those is an input. */
   isOwn?: (bucket: string, key: string) => boolean
+  /** Whether an object lies where cut-outs go: it is no input either. */
+  isOutput?: (bucket: string, key: string) => boolean
   /** With servers of the web that are busy or away: a new one for each; none by default. */
   patience?: () => Patience
 }
@@ -77,6 +79,8 @@ export function remoteInputs(services: RemoteServices): RemoteInputs {
     const relative = safeRelative(key.slice(base.length)) || safeRelative(key)
     const inspect = async () => {
       if (services.isOwn?.(bucket, key)) throw ownObject()
+      if (services.isOutput?.(bucket, key))
+        throw new RmbgError('INPUT_UNSUPPORTED', 'This object lies where --output puts cut-outs.')
       const look = async () => objectSource(item, key, await opened(bucket), services)
       return item.etag === undefined || item.size === undefined ? looks(look) : look()
     }

@@ -11,6 +11,7 @@ import type {
 } from '../input-bucket.ts'
 import { aborting, type OpenBucket, openBucket, type S3Options } from './client.ts'
 import { s3Error } from './errors.ts'
+import { signedLink } from './read.ts'
 
 /** A bucket to read pictures from, with the connection settings of the store. */
 export function s3InputBucket(options: Omit<S3Options, 'prefix'>): InputBucket {
@@ -21,6 +22,8 @@ export function s3InputBucket(options: Omit<S3Options, 'prefix'>): InputBucket {
     page: (request, signal) => page(open, request, signal),
     look: (object, signal) => looked(open, object, signal),
     open: (object, how) => opened(open, object, how),
+    link: ({ key, versionId }, expiresSeconds) =>
+      signedLink(open, { Key: key, ...versioned(versionId) }, expiresSeconds),
     close: async () => open.client.destroy(),
   }
 }
@@ -119,6 +122,11 @@ function inputError(cause: unknown, place: string, key: string): Error {
   }
   if (status === 404 && name !== 'NoSuchBucket')
     return new RmbgError('INPUT_NOT_FOUND', 'The object does not exist any more.', { cause })
+  if (name === 'InvalidObjectState')
+    return new RmbgError('INPUT_UNREADABLE', 'The object is archived, and cannot be read now.', {
+      hint: 'Restore it first (aws s3api restore-object).',
+      cause,
+    })
   if (status === 403)
     return new RmbgError('INPUT_UNREADABLE', `${place} denies reading this object.`, {
       hint: 'The key needs s3:GetObject there.',

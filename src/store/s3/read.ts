@@ -124,16 +124,24 @@ export async function* listObjects(
   }
 }
 
-/** A URL signed for reading one object. */
+/** A URL signed for reading one object of the store. */
 export async function linkTo(open: OpenBucket, key: string, expiresSeconds: number): Promise<string> {
-  const { client, bucket, place } = open
   assertKey(keyIn(open, key))
+  return signedLink(open, { Key: keyIn(open, key) }, expiresSeconds)
+}
+
+/** A URL signed for reading one object of a bucket. @throws RmbgError USAGE for seconds that no link lasts */
+export async function signedLink(
+  { client, bucket, place }: OpenBucket,
+  object: { Key: string; VersionId?: string },
+  expiresSeconds: number,
+): Promise<string> {
   if (!Number.isInteger(expiresSeconds) || expiresSeconds < 1 || expiresSeconds > longestLinkSeconds) {
     throw new RmbgError('USAGE', `A link to ${place} cannot last ${expiresSeconds} seconds.`, {
       hint: 'Links last from one second to one week (604800).',
     })
   }
   const { getSignedUrl } = await import('@aws-sdk/s3-request-presigner')
-  const command = new GetObjectCommand({ Bucket: bucket, Key: keyIn(open, key) })
-  return orS3Error(getSignedUrl(client, command, { expiresIn: expiresSeconds }), place, key)
+  const command = new GetObjectCommand({ Bucket: bucket, ...object })
+  return orS3Error(getSignedUrl(client, command, { expiresIn: expiresSeconds }), place, object.Key)
 }

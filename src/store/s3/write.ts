@@ -51,7 +51,7 @@ async function putWhole(
   }
   const send = (condition: PutCondition) =>
     client.send(new PutObjectCommand({ ...object, ...condition }), aborting(signal))
-  const put = onlyIf === undefined ? send({}) : putIf(send, conditionOf(onlyIf), place, key)
+  const put = onlyIf === undefined ? send({}) : conditionalPut(send, onlyIf, { place, key })
   await orS3Error<unknown>(put, place, key)
   return { key, size: body.byteLength, lastModified: new Date(), contentType, sha256 }
 }
@@ -64,14 +64,14 @@ const conditionOf = (onlyIf: NonNullable<PutOptions['onlyIf']>): PutCondition =>
   return onlyIf.etag === undefined ? {} : { IfMatch: onlyIf.etag.replaceAll('"', '') }
 }
 
-async function putIf(
+/** @throws RmbgError STORE_CONFLICT where the condition does not hold, or what `send` throws */
+export async function conditionalPut(
   send: (condition: PutCondition) => Promise<unknown>,
-  condition: PutCondition,
-  place: string,
-  key: string,
+  onlyIf: NonNullable<PutOptions['onlyIf']>,
+  { place, key }: { place: string; key: string },
 ): Promise<void> {
   try {
-    await send(condition)
+    await send(conditionOf(onlyIf))
   } catch (cause) {
     const { name, $metadata } = cause as { name: string; $metadata?: { httpStatusCode?: number } }
     // Servers that do not know conditions ignore them or say so.

@@ -56,6 +56,10 @@ export function imageBar() {
       images = count
       draw()
     },
+    /** More were found. */
+    find(count: number): void {
+      images = count
+    },
     /** What was waited for is there. */
     go(): void {
       phase = undefined

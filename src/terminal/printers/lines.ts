@@ -73,8 +73,9 @@ export function startText(
 ): string {
   const { modelChoice } = event
   const others = leftOut > 0 ? ` (${leftOut} of other kinds left out)` : ''
+  const images = event.isListing ? 'images as they are found' : plural(event.images, 'image')
   const lines = [
-    `${plural(event.images, 'image')}${others}, model ${printable(event.model)}${choiceText(event)}, to ${printable(event.store)}, log in ${printable(event.database)}`,
+    `${images}${others}, model ${printable(event.model)}${choiceText(event)}, to ${printable(event.store)}, log in ${printable(event.database)}`,
   ]
   if (verbose) {
     if (modelChoice !== undefined && modelChoice.notInstalled.length > 0)

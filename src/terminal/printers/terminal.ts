@@ -48,6 +48,8 @@ export function terminalPrinter({ quiet, verbose }: PrinterOptions): Printer {
         return bar.wait(event.message)
       case 'start':
         return onStart(event)
+      case 'listing':
+        return dryRun ? undefined : bar.find(event.images)
       case 'model':
         bar.go()
         return say(modelText(event), event)
