@@ -82,6 +82,8 @@ export interface Context {
   /** Finds and checks the model file without loading it. */
   modelSpec(): Promise<ModelSpec>
   model(): Promise<MatteModel>
+  /** Another model than that of the settings, by its name; found at once, and loaded when it is first asked for. */
+  modelNamed(name: string): Promise<{ spec: ModelSpec; model: () => Promise<MatteModel> }>
   close(): Promise<void>
 }
 
@@ -120,10 +122,11 @@ export function openContext(
   let warn = (_message: string): void => {}
   const cache = once(() => closing(openCache(settings, database, (message) => warn(message))))
   const inputBuckets = new Map<string, Promise<InputBucket>>()
-  const modelSpec = once(async () => {
+  const specOf = async (name: string) => {
     const { resolveModel } = await import('./model/shelf/registry.ts')
-    return resolveModel(settings.model, { modelsFolder: modelsFolder(settings.home) })
-  })
+    return resolveModel(name, { modelsFolder: modelsFolder(settings.home) })
+  }
+  const modelSpec = once(() => specOf(settings.model))
   const model = once(() => closing(openModel(settings, modelSpec, waiting)))
   return {
     store,
@@ -161,6 +164,10 @@ export function openContext(
     patience: patient,
     modelSpec,
     model,
+    modelNamed: async (name) => {
+      const spec = await specOf(name)
+      return { spec, model: once(() => closing(openModel(settings, async () => spec, waiting))) }
+    },
     close,
   }
 }

@@ -32,6 +32,13 @@ export const failPoints = [
   'backup:expiring',
   'restore:restored',
   'restore:object',
+  'enqueue:created',
+  'enqueue:prepared',
+  'enqueue:written',
+  'enqueue:committed',
+  'work:fetched',
+  'work:settling',
+  'work:settled',
 ] as const
 export type FailPoint = (typeof failPoints)[number]
 

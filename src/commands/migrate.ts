@@ -63,6 +63,9 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
     this.logToStderr(
       done.length > 0 ? 'The database is up to date.' : 'Nothing to do: the database is up to date.',
     )
+    const { installQueue } = await import('../database/queue.ts')
+    // A writer may not make it.
+    await installQueue(database, { create: flags['grant-writer'] !== undefined })
     const granted = await grantAsAsked(database, flags, done.length, this)
     return { database: location, applied: [...plan.applied, ...done], pending: [], ...granted }
   }

@@ -30,6 +30,7 @@ import { inputTest } from './input-files.ts'
 import { type Candidate, type Candidates, withMore } from './inputs.ts'
 import { letGo, startHeartbeat, untilNoneIsHeld } from './leases.ts'
 import { foreseeFiles } from './local-files.ts'
+import { referenceIn } from './reference.ts'
 import { type Reservations, reservationsOf, reservedImages } from './reserved.ts'
 import { take } from './take.ts'
 import { count, emptyTally, storeKeepsFailing, summaryOf, type Tally } from './tally.ts'
@@ -174,14 +175,19 @@ async function planAll(progress: Progress, candidates: Candidates): Promise<void
   const { batch } = progress
   const onSkipped = (event: ImageEvent) => settle(progress, event)
   let inputBytes = 0
+  let copies = 0
   for await (const image of unfinishedImages(batch, candidates, onSkipped)) {
     const event = await plan(batch, image)
-    if (event.status === 'planned') inputBytes += event.bytes
+    if (event.status === 'planned') {
+      inputBytes += event.bytes
+      if ('source' in image && referenceIn(batch, image.source) === undefined) copies++
+    }
     settle(progress, event)
   }
   const { planned: images } = progress.tally
   if (images === 0) return
-  const estimate = await estimateOf({ images, inputBytes }, batch.database.sql, batch)
+  const keep = copies > 0 ? batch.keep : batch.keep.filter((kind) => kind !== 'original')
+  const estimate = await estimateOf({ images, inputBytes }, batch.database.sql, { ...batch, keep })
   batch.onEvent(estimateNotice(estimate, { isSampled: false }))
 }
 

@@ -247,6 +247,12 @@ const noticeEvent = z
       .object({ ...notice, code: z.literal('serving'), url: z.string() })
       .describe('Pictures are taken at this address from now on.'),
     z
+      .object({ ...notice, code: z.literal('campaign'), campaign: z.string() })
+      .describe('A worker of a fleet begins with this campaign.'),
+    z
+      .object({ ...notice, code: z.literal('campaign-left') })
+      .describe('A worker of a fleet leaves a campaign to others: its model is not that of the campaign.'),
+    z
       .object({ ...notice, code: z.literal('folders-left-out'), folders: counts })
       .describe('Folders that systems keep for themselves were not searched: how many, by name.'),
     z

@@ -1,6 +1,6 @@
 import { sizeText } from '../bytes.ts'
 import { liveLine } from './live-bar.ts'
-import { etaText, progressLine } from './progress-line.ts'
+import { cutTo, etaText, progressLine } from './progress-line.ts'
 
 export interface Progress {
   add(count: number): void
@@ -39,6 +39,32 @@ export function progress(what: string, total: number, { silent = false } = {}): 
       tell(() => `${done} of ${total} ${what}`)
     },
     stop: () => {},
+  }
+}
+
+/** The same where nobody knows how many there will be. */
+export function running(what: string): Progress {
+  let done = 0
+  if (!process.stderr.isTTY) {
+    const tell = nowAndThen()
+    const add = (count: number) => {
+      done += count
+      tell(() => `${done} ${what}`)
+    }
+    return { add, stop: () => {} }
+  }
+  const startedAt = performance.now()
+  const line = liveLine((_, width) => {
+    const perSecond = Math.round(done / ((performance.now() - startedAt) / 1000))
+    return cutTo(width, `${done} ${what}  ${perSecond}/s`)
+  })
+  return {
+    add: (count) => {
+      done += count
+      if (line.isActive) line.render()
+      else line.start(1, 0)
+    },
+    stop: () => line.stop(),
   }
 }
 

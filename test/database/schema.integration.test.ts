@@ -122,6 +122,7 @@ onBothDatabases('the schema', (database) => {
       select table_name as table, collation_name as collation from information_schema.columns
       where table_schema = 'public' and column_name = 'user_id' order by 1`
     expect(collations).toEqual([
+      { table: 'campaigns', collation: 'C' },
       { table: 'image_process_jobs', collation: 'C' },
       { table: 'users', collation: 'C' },
     ])

@@ -26,7 +26,7 @@ export interface ImageKillPoint extends Entry {
 }
 
 export interface OtherKillPoint extends Entry {
-  command: 'any' | 'migrate' | 'prune' | 'orphans' | 'backup' | 'restore'
+  command: 'any' | 'migrate' | 'prune' | 'orphans' | 'backup' | 'restore' | 'enqueue' | 'work'
   left: string
 }
 
@@ -222,6 +222,29 @@ const openingKillPoints: OtherKillPoint[] = [
   },
 ]
 
+const goesOn = 'goes on behind the last picture that is in the queue'
+const goneWorker = 'another worker gets the shard when its heartbeat has ended, and skips what is done'
+
+/** Walked by test/fleet, on a Node that pg-boss supports. */
+export const enqueueKillPoints: OtherKillPoint[] = [
+  ['enqueue:created', 'the campaign is there', 'a campaign without queues', 'makes them, and lists'],
+  ['enqueue:prepared', 'its queues are there', 'a campaign with nothing in it', 'lists'],
+  ['enqueue:written', 'shards and cursor are written', 'nothing: neither is committed', goesOn],
+  ['enqueue:committed', 'shards and cursor are committed', 'both', goesOn],
+].map(([at, moment, left, next]) => ({
+  ...{ command: 'enqueue', at: at as FailPoint, moment: moment as string },
+  ...{ left: left as string, next: next as string, only: 'servers' },
+}))
+
+export const workKillPoints: OtherKillPoint[] = [
+  ['work:fetched', 'a shard is fetched, nothing of it begun', 'a shard that nobody works on', goneWorker],
+  ['work:settling', 'all of its pictures are done', 'a shard that nobody works on', goneWorker],
+  ['work:settled', 'the shard is out of the queue and counted', 'nothing', 'takes the next shard'],
+].map(([at, moment, left, next]) => ({
+  ...{ command: 'work', at: at as FailPoint, moment: moment as string },
+  ...{ left: left as string, next: next as string, only: 'servers' },
+}))
+
 export const killPoints = [
   ...openingKillPoints,
   ...imageKillPoints,
@@ -229,6 +252,8 @@ export const killPoints = [
   ...pruneKillPoints,
   ...backupKillPoints,
   ...restoreKillPoints,
+  ...enqueueKillPoints,
+  ...workKillPoints,
 ]
 
 /** Outside of long mode each point is taken once, in the two variants in turn. */

@@ -1,6 +1,7 @@
 /** Where the cut-outs of a run are: learned from its events, told at its end. */
 import { isAbsolute, relative } from 'node:path'
 import type { BatchEvent, ImageEvent, StartEvent, SummaryEvent } from '../../process/events.ts'
+import { isAddress } from '../../process/inputs/addresses.ts'
 import { workingDirectory } from '../../system/file-names.ts'
 import { printable } from '../printable.ts'
 
@@ -61,6 +62,7 @@ const cutoutsOf = ({ completed, skipped, ownCutouts }: SummaryEvent): number =>
 
 /** As a person would type it: from the working directory, where it is inside of that. */
 function shownPath(path: string): string {
+  if (isAddress(path)) return path
   const shown = relative(workingDirectory(), path)
   return shown === '' || shown.startsWith('..') || isAbsolute(shown) ? path : shown
 }

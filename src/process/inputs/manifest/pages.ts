@@ -87,7 +87,8 @@ async function* pagesOf(
 ): AsyncGenerator<ManifestPage> {
   const opened = await formOf(contentOf(place, services, shown), shown)
   if (opened.form !== 'inventory') {
-    return yield* behind({ ...from, file: 0 }, entriesOf(opened, shown, services.spill))
+    const label = place === '-' ? 'standard input' : shown
+    return yield* behind({ ...from, file: 0 }, entriesOf(opened, label, services.spill))
   }
   const { inventory } = opened
   assertReadable(inventory, shown)
