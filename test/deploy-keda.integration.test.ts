@@ -7,8 +7,9 @@ import { expect, it, onTestFinished } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import { queuesOf } from '../src/database/campaigns.ts'
 import { connectServer } from '../src/database/connect.ts'
-import { migrate } from '../src/database/migrate.ts'
+import { applyMigrations } from '../src/database/migrate.ts'
 import { queueSchema } from '../src/database/queue.ts'
+import { withSession } from '../src/database/session.ts'
 import { root } from './support/cli.ts'
 import { describeWith, freshDatabase } from './support/servers.ts'
 
@@ -21,8 +22,9 @@ describeWith('RMBG_TEST_DATABASE_URL')('the scaler of workers', () => {
       await fresh.drop()
     })
     const { sql } = database
-    await migrate(database)
-    await sql.unsafe(getConstructionPlans(queueSchema)).simple()
+    await applyMigrations(database)
+    // It begins and commits, which needs a session of its own.
+    await withSession(sql, async (session) => void (await session.unsafe(getConstructionPlans(queueSchema))))
     const documents = parseAllDocuments(await readFile(join(root, 'deploy/kubernetes/workers.yaml'), 'utf8'))
     const scaled = documents.map((each) => each.toJS()).find(({ kind }) => kind === 'ScaledObject')
     const { query } = scaled.spec.triggers[0].metadata

@@ -19,12 +19,19 @@ export function imageCounter(registry: Figures, name: string): (event: ImageEven
   return (event) => images.inc({ status: event.status, code: event.status === 'failed' ? event.code : '' })
 }
 
-/** A figure that is looked up when somebody asks. */
-export function loadGauge(registry: Figures, name: string, help: string, value: () => number): void {
+/** A figure that is looked up when somebody asks; undefined: there is none. */
+export function loadGauge(
+  registry: Figures,
+  name: string,
+  help: string,
+  value: () => number | undefined,
+): void {
   new Gauge({
     ...{ name, help, registers: [registry] },
     collect() {
-      this.set(value())
+      const now = value()
+      if (now === undefined) this.remove()
+      else this.set(now)
     },
   })
 }

@@ -65,13 +65,12 @@ export function openWorkerFigures(
     labelNames: ['settlement'] as const,
   })
   loadGauge(registry, 'rmbg_worker_images_in_work', 'Pictures in work.', () => load().inWork)
-  if (load().heldBytes !== undefined)
-    loadGauge(
-      registry,
-      'rmbg_worker_held_bytes',
-      'Originals held in memory or on disk.',
-      () => load().heldBytes ?? 0,
-    )
+  loadGauge(
+    registry,
+    'rmbg_worker_held_bytes',
+    'Originals held in memory or on disk.',
+    () => load().heldBytes,
+  )
   if (depth) addDepth(registry, depth)
   return {
     registry,

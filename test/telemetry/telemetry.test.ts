@@ -79,6 +79,15 @@ describe('the figures of a worker', () => {
     expect(telemetry.measured('from-store')).toBe('from-store')
   })
 
+  it('tell of held bytes only where somebody counts them, and ask nobody before they are asked', async () => {
+    let inWork: number | undefined
+    const telemetry = await opened({ load: () => ({ inWork: inWork ?? Number.NaN }) })
+    inWork = 5
+    const { text } = await telemetry.figures()
+    expect(text).toContain('rmbg_worker_images_in_work 5')
+    expect(text).not.toContain('\nrmbg_worker_held_bytes')
+  })
+
   it('tell the depth of the queue as it is now, and none while nobody knows', async () => {
     let depth = async () => ({ waiting: 12, active: 2 }) as Record<string, number>
     const telemetry = await opened({ depth: () => depth() })
