@@ -7,7 +7,7 @@ import { type EncodedCutout, type EncodedImage, encodeCutout, encodeMask } from 
 import { toModelInput } from './codec/model-input.ts'
 import { cropMatte, letterboxOf, pad } from './letterbox.ts'
 import type { CutoutRecipe } from './options.ts'
-import { type CompositeTask, composite } from './pixels/composite.ts'
+import { type CompositeTask, composite, release } from './pixels/composite.ts'
 import type { MattePlane } from './pixels/matte.ts'
 import type { Review } from './pixels/review.ts'
 import { checkPicture, type RuleViolation } from './rules.ts'
@@ -53,6 +53,7 @@ export async function cutOut(file: Uint8Array, subject: Subject, recipe: CutoutR
   const pixels = composite({ picture, ...found, ...recipe })
   const compositeMs = lap()
   const [mask, processed] = await Promise.all([encodeMask(pixels), encodeCutout(pixels, picture, recipe)])
+  release(pixels)
   const violations = await check(processed, pixels.review, recipe)
   await failPoint('process:encoded')
   const stages = { decode: decodeMs, model: modelMs, composite: compositeMs, encode: lap() }

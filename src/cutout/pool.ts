@@ -6,6 +6,7 @@ import { fromPlainError } from '../errors.ts'
 import type { Cutout, Subject } from './cutout.ts'
 import { serveModel } from './model-port.ts'
 import type { CutoutRecipe } from './options.ts'
+import { compiledKernels } from './pixels/kernels.ts'
 import type { CutoutAnswer, CutoutTask } from './worker.ts'
 
 let threads: Piscina<CutoutTask, CutoutAnswer> | undefined
@@ -19,6 +20,7 @@ function pixelThreads(): Piscina<CutoutTask, CutoutAnswer> {
   threads ??= new Piscina({
     // As this file is: compiled, or TypeScript that the thread's `--import` loads.
     filename: new URL(`worker${extname(import.meta.url)}`, import.meta.url).href,
+    workerData: compiledKernels(),
     minThreads: 1,
     maxThreads: Math.min(availableParallelism(), 16),
     // Most of an image's time is spent waiting: for libvips' own threads, and for the model.

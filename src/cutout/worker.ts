@@ -1,9 +1,13 @@
 /** The door of a pixel thread: a task comes in, `cutOut` does it, and its files go out. */
+import { workerData } from 'node:worker_threads'
 import { move, transferableSymbol, valueSymbol } from 'piscina'
 import { type PlainError, RmbgError, toPlainError } from '../errors.ts'
 import { type Cutout, cutOut } from './cutout.ts'
 import { modelAt, type PortedModel } from './model-port.ts'
 import type { CutoutRecipe } from './options.ts'
+import { useKernels } from './pixels/kernels.ts'
+
+useKernels(workerData)
 
 export interface CutoutTask {
   file: Uint8Array

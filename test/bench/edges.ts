@@ -2,8 +2,8 @@
  * Error and time of what is done to edges, on scenes with known foreground, background and alpha.
  * Run with: node --import tsx test/bench/edges.ts
  */
-import { estimateForeground } from '../../src/cutout/pixels/foreground.ts'
-import { guidedUpsample } from '../../src/cutout/pixels/guided.ts'
+import { estimateForeground } from '../cutout/pixels/reference/foreground.ts'
+import { guidedUpsample } from '../cutout/pixels/reference/guided.ts'
 import { errorWhereSoft, type Scene, scene, sceneNames } from '../cutout/pixels/scenes.ts'
 
 /** Blur-fusion, two passes, as published (Forte 2021): box blurs of 90 and 6 pixels at full resolution. */

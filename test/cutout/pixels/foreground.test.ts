@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { estimateForeground } from '../../../src/cutout/pixels/foreground.ts'
+import { estimateForeground } from './reference/foreground.ts'
 import { blend, errorWhereSoft, type Scene, scene, sceneNames } from './scenes.ts'
 
 /** The scene's picture with the estimated colors. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type GuidedTask, guidedUpsample } from '../../../src/cutout/pixels/guided.ts'
+import { type GuidedTask, guidedUpsample } from './reference/guided.ts'
 import { type Scene, scene } from './scenes.ts'
 
 /** The scene's alpha as a model of `size` by `size` pixels gives it: averaged over areas, and soft. */

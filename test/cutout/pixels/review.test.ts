@@ -1,7 +1,7 @@
 /** What a mask tells about itself. */
 import { describe, expect, it } from 'vitest'
-import { expectedIou } from '../../../src/cutout/pixels/expected-iou.ts'
-import { type Reviewed, review } from '../../../src/cutout/pixels/review.ts'
+import { expectedIou } from './reference/expected-iou.ts'
+import { type Reviewed, review } from './reference/review.ts'
 
 const side = 200
 /** No model was asked. */

@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises'
 import sharp from 'sharp'
 import { decode } from '../../../../src/cutout/codec/decode.ts'
 import { toModelInput } from '../../../../src/cutout/codec/model-input.ts'
-import { resizeMatte } from '../../../../src/cutout/pixels/matte.ts'
 import type { MatteModel } from '../../../../src/model/contract.ts'
+import { resizeMatte } from '../../../cutout/pixels/reference/matte.ts'
 
 /** Of all pixels, in levels of 255. */
 export interface Difference {

@@ -1,0 +1,10 @@
+/**
+ * Writes the compiled pixel kernels to where the program loads them from. They are kept with the code, so that whoever
+ * changes something else need not compile them; test/cutout/pixels/kernels.test.ts compares them with their source.
+ */
+import { writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { compiledKernels } from './compile.ts'
+
+const target = new URL('../src/cutout/pixels/kernels-binary.ts', import.meta.url)
+await writeFile(fileURLToPath(target), await compiledKernels())
