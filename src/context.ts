@@ -65,6 +65,12 @@ export interface Context {
    * @throws RmbgError USAGE when there is no such setting
    */
   vault(location?: string): Promise<{ vault: Vault; backupId?: string }>
+  /**
+   * A folder or a prefix of a bucket for an export of the log.
+   *
+   * @param location a folder, or `s3://bucket/prefix` on the same server as the object store
+   */
+  exportPlace(location: string): Promise<Place>
   /** Redis, or nothing at all; it warns through `onWarning` when it cannot be used. */
   cache(onWarning: (message: string) => void): Promise<Cache>
   /** Patience with a server, which is told of as that with the database and the store. */
@@ -73,6 +79,13 @@ export interface Context {
   modelSpec(): Promise<ModelSpec>
   model(): Promise<MatteModel>
   close(): Promise<void>
+}
+
+/** Objects of their own, beside the object store. */
+export interface Place {
+  store: ObjectStore
+  /** As it was given: a folder, or `s3://bucket/prefix/`. */
+  location: string
 }
 
 /** What is waited for, in words: a server that is away, or ONNX Runtime on its way. */
@@ -132,9 +145,14 @@ export function openContext(
     databaseNamed: (name, locale) => closing(openDatabaseNamed(settings, name, locale)),
     vault: async (location) => {
       const { place, ...named } = splitLocation(location ?? backupLocation(settings))
-      const vault = await openVault(settings, place)
+      const vault = await openPlace(settings, place)
       void closing(Promise.resolve(vault.store))
       return { vault, ...named }
+    },
+    exportPlace: async (location) => {
+      const place = await openPlace(settings, location)
+      void closing(Promise.resolve(place.store))
+      return place
     },
     cache: (onWarning) => {
       warn = onWarning
@@ -353,7 +371,8 @@ function backupLocation({ backupTo }: ResolvedSettings): string {
   })
 }
 
-async function openVault(settings: Drivers, location: string): Promise<Vault> {
+/** A folder, or a prefix of a bucket, that is not the object store. */
+async function openPlace(settings: Drivers, location: string): Promise<Place> {
   const [, bucket, path = ''] = /^s3:\/\/([^/]+)\/?(.*)$/.exec(location) ?? []
   if (bucket === undefined) {
     const { directoryStore } = await import('./store/directory.ts')

@@ -16,13 +16,13 @@ import {
 } from '../database/usage.ts'
 import { RmbgError } from '../errors.ts'
 
-/** What happened in a period, and what stands open and is stored now. */
+/** What happened in a period, and what stands open and is stored now, which an export cannot know. */
 export interface Statistics extends Period {
   by: Dimension
   total: Usage
   groups: Usage[]
-  unfinished: { pending: number; processing: number }
-  store: StoredBytes
+  unfinished: { pending: number; processing: number } | null
+  store: StoredBytes | null
 }
 
 export interface StatisticsOptions {
@@ -48,9 +48,7 @@ export async function collectStatistics(
     if (!(error instanceof RmbgError) || error.code !== 'DATABASE_DENIED') throw error
   })
   const period = await resolvePeriod(sql, options)
-  if (period.from > period.to) {
-    throw new RmbgError('USAGE', `The period ends (${period.to}) before it begins (${period.from}).`)
-  }
+  assertForward(period)
   const { by, limit } = options
   const key = `stats:${by}:${period.from}:${period.to}:${limit}`
   const { total, groups } = await cache.remember(key, await usageVersion(sql), async () => ({
@@ -61,6 +59,11 @@ export async function collectStatistics(
   return { ...period, by, total, groups, unfinished, store }
 }
 
+/** @throws RmbgError USAGE when the period ends before it begins */
+export function assertForward({ from, to }: Period): void {
+  if (from > to) throw new RmbgError('USAGE', `The period ends (${to}) before it begins (${from}).`)
+}
+
 /** A period by day, and by everything else that a report shows. */
 export interface Report {
   daily: Statistics
@@ -68,15 +71,19 @@ export interface Report {
 }
 
 /** @throws RmbgError USAGE as `collectStatistics` */
-export async function collectReport(
+export const collectReport = (
   database: Database,
   cache: Cache,
   options: Omit<StatisticsOptions, 'by'>,
+): Promise<Report> => reportOf((asked) => collectStatistics(database, cache, asked), options)
+
+/** @param collect what is asked once for each kind of group */
+export async function reportOf(
+  collect: (options: StatisticsOptions) => Promise<Statistics>,
+  options: Omit<StatisticsOptions, 'by'>,
 ): Promise<Report> {
-  const daily = await collectStatistics(database, cache, { ...options, by: 'day' })
+  const daily = await collect({ ...options, by: 'day' })
   const others: Statistics[] = []
-  for (const by of ['user', 'model', 'tag', 'error'] as const) {
-    others.push(await collectStatistics(database, cache, { ...options, by }))
-  }
+  for (const by of ['user', 'model', 'tag', 'error'] as const) others.push(await collect({ ...options, by }))
   return { daily, others }
 }

@@ -49,7 +49,7 @@ onBothDatabases('statistics', (database) => {
       ['anna', 1],
       ['bob', 1],
     ])
-    expect(statistics.store.original).toBeGreaterThan(0)
+    expect(statistics.store?.original).toBeGreaterThan(0)
   })
 
   it('tell every day of the period, and no more groups than wanted', async () => {

@@ -6,8 +6,8 @@ import { statisticsText } from '../../../src/terminal/texts/statistics-text.ts'
 const day = (value: string, jobs: number) => ({
   ...{ value, jobs, completed: jobs, failed: 0, needReview: 0, storedBytes: null },
   ...(jobs > 0
-    ? { errorRate: 0, meanMs: 100, p50Ms: 90, p95Ms: 200 }
-    : { errorRate: null, meanMs: null, p50Ms: null, p95Ms: null }),
+    ? { errorRate: 0, meanMs: 100, p25Ms: 80, p50Ms: 90, p75Ms: 120, p95Ms: 200 }
+    : { errorRate: null, meanMs: null, p25Ms: null, p50Ms: null, p75Ms: null, p95Ms: null }),
 })
 const days = (...jobs: number[]): Statistics => ({
   ...{ from: '2026-11-01', to: '2026-11-20', by: 'day', total: day('', 8) },
