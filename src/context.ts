@@ -3,6 +3,7 @@ import { splitLocation, type Vault } from './backup/vault.ts'
 import type { Cache } from './cache/contract.ts'
 import type { Database } from './database/contract.ts'
 import type { DatabaseLocale } from './database/database-locale.ts'
+import type { ReplicaState } from './database/replica.ts'
 import { RmbgError } from './errors.ts'
 import type { MatteModel, ModelSpec } from './model/contract.ts'
 import type { RuntimeNews } from './model/runtime/provide.ts'
@@ -48,6 +49,15 @@ export interface Context {
    * @throws RmbgError of family `database`, REFUSED where sessions are needed and a pooler keeps none
    */
   database(options?: { migrated: boolean; sessions?: 'needed' | 'preferred' }): Promise<Database>
+  /**
+   * The database to ask something of and to write nothing to: the replica of DATABASE_REPLICA_URL, where there is one and it
+   * answers; else the primary, as `database()` gives it.
+   *
+   * @param options.fresh the primary, whatever there is
+   * @param options.tell told in a sentence why it is not the replica, or what is unknown of that
+   * @throws RmbgError REFUSED when the replica is one of another database; CONFIG_INVALID when it can be none
+   */
+  databaseToRead(options: ReadOptions): Promise<ReadDatabase>
   /** Whether there is a database to look at. `database()` would create an embedded one that is not there yet. */
   databaseExists(): Promise<boolean>
   /**
@@ -79,6 +89,17 @@ export interface Context {
   modelSpec(): Promise<ModelSpec>
   model(): Promise<MatteModel>
   close(): Promise<void>
+}
+
+export interface ReadOptions {
+  fresh: boolean
+  tell: (sentence: string) => void
+}
+
+export interface ReadDatabase {
+  database: Database
+  /** Undefined: it is the primary. */
+  replica: ReplicaState | undefined
 }
 
 /** Objects of their own, beside the object store. */
@@ -140,6 +161,12 @@ export function openContext(
       if (migrated) return database()
       const isDirect = sessions === 'needed' || (sessions === 'preferred' && settings.databaseDirectUrl)
       return isDirect ? direct() : unmigrated()
+    },
+    databaseToRead: async ({ fresh, tell }) => {
+      const replica = fresh ? undefined : await openReplica(settings, tell)
+      if (!replica) return { database: await database(), replica: undefined }
+      void closing(Promise.resolve(replica.database))
+      return replica
     },
     databaseExists: () => databaseExists(settings),
     databaseNamed: (name, locale) => closing(openDatabaseNamed(settings, name, locale)),
@@ -229,6 +256,40 @@ async function openDatabase(
     throw databaseUrl === urlOfVariables ? namedByVariables(error, server) : error
   }
   return server
+}
+
+/** @returns undefined where there is none, or it cannot be asked */
+async function openReplica(
+  { databaseUrl, databaseReplicaUrl, databaseConnections: maxConnections, patiences }: Drivers,
+  tell: ReadOptions['tell'],
+): Promise<ReadDatabase | undefined> {
+  if (databaseReplicaUrl === undefined) return undefined
+  if (databaseUrl === undefined) {
+    throw new RmbgError('CONFIG_INVALID', 'DATABASE_REPLICA_URL is set, but no server that it could be a replica of.', {
+      hint: 'Set DATABASE_URL to the primary: the embedded database has no replicas.',
+    })
+  }
+  const { connectServer } = await import('./database/connect.ts')
+  const { setDatabasePatience } = await import('./database/errors.ts')
+  const { lookAtReplica } = await import('./database/replica.ts')
+  const replica = connectServer(databaseReplicaUrl, { maxConnections })
+  const primary = connectServer(databaseUrl, { maxConnections: 2 })
+  // There is another server to ask: neither of them is waited for.
+  setDatabasePatience(patience({ forMs: 0 }))
+  try {
+    const state = await lookAtReplica(replica, primary)
+    if (state.lagBytes === null)
+      tell('The primary does not answer: the replica is asked, without knowing how far it is behind.')
+    return { database: replica, replica: state }
+  } catch (error) {
+    await replica.close()
+    if (!(error instanceof RmbgError) || error.family !== 'database') throw error
+    tell(`The replica cannot be asked (${error.message.replace(/\.$/, '')}): the primary is asked instead.`)
+    return undefined
+  } finally {
+    await primary.close()
+    setDatabasePatience(patiences.database)
+  }
 }
 
 /** Somebody may have libpq's variables for something else, and mean the embedded database. */

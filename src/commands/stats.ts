@@ -6,6 +6,7 @@ import { dimensions } from '../database/usage.ts'
 import type { Report, Statistics } from '../jobs/statistics.ts'
 import { BaseCommand } from '../terminal/command.ts'
 import { when } from '../terminal/flags.ts'
+import { freshFlag, openToRead } from '../terminal/read-database.ts'
 import { statisticsHtml } from '../terminal/texts/statistics-html.ts'
 import { statisticsText } from '../terminal/texts/statistics-text.ts'
 
@@ -22,6 +23,7 @@ const statsFlags = {
     helpValue: 'DIR|s3://BUCKET/PREFIX',
     description: 'ask an export (rmbg export) instead of the database; pruned jobs are in it, too',
   }),
+  fresh: freshFlag,
   html: Flags.string({
     helpValue: 'FILE',
     description: 'also write a report with charts, as one HTML file',
@@ -79,11 +81,10 @@ export default class Stats extends BaseCommand {
         tell({ statistics: await statistics({ by, ...period }), report: () => report(period) }),
       )
     }
-    const database = await context.database()
-    const cache = await context.cache((message) => this.logToStderr(message))
+    const { database, cache, replica } = await openToRead(context, flags, (told) => this.logToStderr(told))
     const { collectReport, collectStatistics } = await import('../jobs/statistics.ts')
     return tell({
-      statistics: await collectStatistics(database, cache, { by, ...period }),
+      statistics: { ...(await collectStatistics(database, cache, { by, ...period })), ...replica },
       report: () => collectReport(database, cache, period),
     })
   }

@@ -177,7 +177,7 @@ export class PgliteSession {
 const sessionLock = /\bpg_(try_)?advisory_(un)?lock(_all|_shared)?\s*\(/i
 const sessionSetting = /\bset_config\s*\([^)]*,\s*false\s*\)/i
 const sessionStatement =
-  /^\s*(set(?!\s+(local|transaction|constraints)\b)|reset|discard|listen|unlisten|notify|prepare|deallocate|load|copy(?!\s*\()|create\s+((global|local)\s+)?temp)/i
+  /^\s*(set(?!\s+(local|transaction|constraints)\b)|reset|discard|listen|unlisten|notify|prepare|deallocate|load|copy|create\s+((global|local)\s+)?temp)/i
 const heldCursor = /^\s*declare\b.*\bwith\s+hold\b/is
 
 /** Whether a statement leaves behind on its session what the next one on it would meet. */

@@ -1,5 +1,6 @@
 import type { Cache } from '../cache/contract.ts'
 import type { Database } from '../database/contract.ts'
+import type { ReplicaState } from '../database/replica.ts'
 import type { Instant } from '../database/sql-time.ts'
 import {
   type Dimension,
@@ -23,6 +24,13 @@ export interface Statistics extends Period {
   groups: Usage[]
   unfinished: { pending: number; processing: number } | null
   store: StoredBytes | null
+  /** The replica that was asked; absent where the primary was. */
+  replica?: ReplicaState
+}
+
+export interface StatisticsDatabase extends Pick<Database, 'sql'> {
+  /** Nothing may be written to it. */
+  isReplica?: boolean
 }
 
 export interface StatisticsOptions {
@@ -40,13 +48,15 @@ export interface StatisticsOptions {
  * @throws RmbgError USAGE when the period ends before it begins
  */
 export async function collectStatistics(
-  { sql }: Database,
+  { sql, isReplica = false }: StatisticsDatabase,
   cache: Cache,
   options: StatisticsOptions,
 ): Promise<Statistics> {
-  await foldUsage(sql).catch((error) => {
-    if (!(error instanceof RmbgError) || error.code !== 'DATABASE_DENIED') throw error
-  })
+  if (!isReplica) {
+    await foldUsage(sql).catch((error) => {
+      if (!(error instanceof RmbgError) || error.code !== 'DATABASE_DENIED') throw error
+    })
+  }
   const period = await resolvePeriod(sql, options)
   assertForward(period)
   const { by, limit } = options
@@ -72,7 +82,7 @@ export interface Report {
 
 /** @throws RmbgError USAGE as `collectStatistics` */
 export const collectReport = (
-  database: Database,
+  database: StatisticsDatabase,
   cache: Cache,
   options: Omit<StatisticsOptions, 'by'>,
 ): Promise<Report> => reportOf((asked) => collectStatistics(database, cache, asked), options)
