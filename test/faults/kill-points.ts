@@ -18,7 +18,6 @@ interface Entry {
 export interface ImageKillPoint extends Entry {
   command: 'process'
   row: 'none' | 'processing' | 'completed' | 'failed'
-  isTagged: boolean
   /** Objects that are certainly there, and those that may be. */
   objects: readonly ObjectKind[]
   perhaps: readonly ObjectKind[]
@@ -31,8 +30,8 @@ export interface OtherKillPoint extends Entry {
 }
 
 const all = ['original', 'mask', 'processed'] as const
-const none = { row: 'none', isTagged: false, objects: [], perhaps: [], hasOutput: false } as const
-const claimed = { ...none, row: 'processing', isTagged: true } as const
+const none = { row: 'none', objects: [], perhaps: [], hasOutput: false } as const
+const claimed = { ...none, row: 'processing' } as const
 const begun = { ...claimed, perhaps: ['original'] } as const
 
 const anew = 'does the image, for the first time'
@@ -240,12 +239,12 @@ export const killPointsIn = <T extends Entry>(list: readonly T[], variant: Varia
 /** What a kill there leaves behind, in words. */
 export function leftBehind(killPoint: ImageKillPoint | OtherKillPoint): string {
   if ('left' in killPoint) return killPoint.left
-  const { row, isTagged, objects, perhaps, hasOutput, at } = killPoint
+  const { row, objects, perhaps, hasOutput, at } = killPoint
   const rows = {
     none: at === 'process:ended' ? 'completed rows' : 'no row',
-    processing: `an open job${isTagged ? ' with its tags' : ''}, and its lease`,
-    completed: 'a row `completed`',
-    failed: 'a row `failed`',
+    processing: 'an open job with its tags, and its lease',
+    completed: 'a row `completed` with its tags',
+    failed: 'a row `failed` with its tags',
   }
   return [
     rows[row],
