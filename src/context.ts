@@ -265,9 +265,13 @@ async function openReplica(
 ): Promise<ReadDatabase | undefined> {
   if (databaseReplicaUrl === undefined) return undefined
   if (databaseUrl === undefined) {
-    throw new RmbgError('CONFIG_INVALID', 'DATABASE_REPLICA_URL is set, but no server that it could be a replica of.', {
-      hint: 'Set DATABASE_URL to the primary: the embedded database has no replicas.',
-    })
+    throw new RmbgError(
+      'CONFIG_INVALID',
+      'DATABASE_REPLICA_URL is set, but no server that it could be a replica of.',
+      {
+        hint: 'Set DATABASE_URL to the primary: the embedded database has no replicas.',
+      },
+    )
   }
   const { connectServer } = await import('./database/connect.ts')
   const { setDatabasePatience } = await import('./database/errors.ts')

@@ -10,10 +10,15 @@ const exportFlags = {
   parquet: Flags.string({
     required: true,
     helpValue: 'DIR|s3://BUCKET/PREFIX',
-    description: 'where to write it: a place for this export alone; a bucket is on the server of the object store',
+    description:
+      'where to write it: a place for this export alone; a bucket is on the server of the object store',
   }),
-  since: when({ description: 'only months from that of this date, time or age on, such as 2026-01-01 or 6mo' }),
-  until: when({ description: 'only months up to that of this date, time or age; the date itself is not included' }),
+  since: when({
+    description: 'only months from that of this date, time or age on, such as 2026-01-01 or 6mo',
+  }),
+  until: when({
+    description: 'only months up to that of this date, time or age; the date itself is not included',
+  }),
   'take-over': takeOverFlag,
 }
 

@@ -28,7 +28,7 @@ type QueryFlags = Interfaces.InferredFlags<typeof queryFlags>
 export default class Query extends BaseCommand {
   static override summary = 'Find jobs in the log.'
   static override description =
-    `Shows jobs by their ids, or the jobs that match all filters, newest first. Times are UTC.
+    `Shows jobs by their ids, or the jobs that match all filters, newest first; with --search the best first. Times are UTC.
 
 Each page ends with a cursor. Pass it to --cursor, with the same filters, to get the next page. --all prints every page and keeps only one in memory.`
   static override examples = [
@@ -105,7 +105,10 @@ Each page ends with a cursor. Pass it to --cursor, with the same filters, to get
     const { explainQuery } = await import('../jobs/pages.ts')
     const { database } = await openToRead(context, flags, (told) => this.logToStderr(told))
     const { limit, cursor: after } = flags
-    const plan = await explainQuery(database.sql, toFilter(flags), { limit, ...(after !== undefined && { after }) })
+    const plan = await explainQuery(database.sql, toFilter(flags), {
+      limit,
+      ...(after !== undefined && { after }),
+    })
     for (const line of plan) this.log(line)
     return { jobs: [], plan }
   }

@@ -10,7 +10,15 @@ import { type Instant, instant, utc } from './sql-time.ts'
  */
 export const exportColumns = [
   ...(['user_id', 'status', 'completed_at', 'processing_time_ms', 'image_width', 'image_height'] as const),
-  ...(['file_size_kb', 'source_size', 'source_path', 'content_sha256', 'fingerprint', 'model', 'params'] as const),
+  ...([
+    'file_size_kb',
+    'source_size',
+    'source_path',
+    'content_sha256',
+    'fingerprint',
+    'model',
+    'params',
+  ] as const),
   ...(['execution_provider', 'attempt', 'kept', 'original_bytes', 'original_shared', 'mask_bytes'] as const),
   ...(['processed_bytes', 'needs_review', 'review_reasons', 'error_code', 'error_message', 'tags'] as const),
   ...(['created_at', 'job_id'] as const),
@@ -107,13 +115,14 @@ export async function logMonths(
   )
 }
 
-/** Rows of one statement. A statement is short: it keeps no old rows from vacuum, and may be asked again. */
-const pageRows = 20_000
+/** Rows of one statement, which is short: it keeps no old rows from vacuum, and may be asked again. */
+const usualPageRows = 20_000
 
 /** The first moment of a month (`2026-11`) and that after its last, as `2026-11-01`. */
 function boundsOf(month: string): { from: string; to: string } {
   const [year = 0, index = 0] = month.split('-').map(Number)
-  const next = index === 12 ? `${String(year + 1).padStart(4, '0')}-01` : `${year}-${String(index + 1).padStart(2, '0')}`
+  const next =
+    index === 12 ? `${String(year + 1).padStart(4, '0')}-01` : `${year}-${String(index + 1).padStart(2, '0')}`
   return { from: `${month}-01`, to: `${next}-01` }
 }
 
@@ -131,14 +140,19 @@ interface Position {
  * @param month `2026-11`
  * @throws RmbgError of family `database`
  */
-export async function* exportedRows(sql: postgres.Sql, month: string): AsyncGenerator<Buffer> {
-  let next = pageOf(sql, month, undefined)
+export async function* exportedRows(
+  sql: postgres.Sql,
+  month: string,
+  { pageRows = usualPageRows }: { pageRows?: number } = {},
+): AsyncGenerator<Buffer> {
+  const pageAfter = (last: Position | undefined) => pageOf(sql, month, { pageRows, after: last })
+  let next = pageAfter(undefined)
   for (;;) {
     const page = await next
     const last = page.at(-1)
     if (last === undefined) return
     // The next page is made while this one is worked on.
-    next = pageOf(sql, month, last)
+    next = pageAfter(last)
     next.catch(() => {}) // told when it is asked for
     yield Buffer.from(`${page.map(({ line }) => line).join('\n')}\n`)
   }
@@ -147,7 +161,7 @@ export async function* exportedRows(sql: postgres.Sql, month: string): AsyncGene
 function pageOf(
   sql: postgres.Sql,
   month: string,
-  after: Position | undefined,
+  { pageRows, after }: { pageRows: number; after: Position | undefined },
 ): Promise<(Position & { line: string })[]> {
   const { from, to } = boundsOf(month)
   const at = (time: string) => instant(sql, { at: time })

@@ -26,6 +26,8 @@ export interface JobFilter {
   /** An error code, or a part of the sentence. */
   error?: string
   needsReview?: boolean
+  /** Words in names, tags and errors; only jobs that have ended are searched. The best ones come first (`search.ts`). */
+  search?: string
 }
 
 type Condition = postgres.PendingQuery<postgres.Row[]>
@@ -102,7 +104,9 @@ function statusCondition(
   const conditions = wanted.map((status) => isStatus(sql, status))
   const either = conditions.reduce((before, one) => sql`${before} or ${one}`)
   const isWanted = wanted.length === statusesOf[table].length ? sql`true` : either
-  return table === 'ended' && wanted.includes('failed') ? sql`${isWanted} and ${isNotOpenAgain(sql)}` : isWanted
+  return table === 'ended' && wanted.includes('failed')
+    ? sql`${isWanted} and ${isNotOpenAgain(sql)}`
+    : isWanted
 }
 
 /** What failed and was taken up again is in both tables, and is the open one until it ends. */
@@ -177,7 +181,8 @@ export async function similarTags(sql: postgres.Sql, text: string, limit = 50): 
   )
 }
 
-const escapeLike = (text: string): string => text.replaceAll(/[\\%_]/g, '\\$&')
+/** A text as a pattern of LIKE that matches it alone. */
+export const escapeLike = (text: string): string => text.replaceAll(/[\\%_]/g, '\\$&')
 
 /** `*` and `?` of a glob as LIKE knows them. */
 const likePattern = (glob: string): string => escapeLike(glob).replaceAll('*', '%').replaceAll('?', '_')

@@ -3,6 +3,7 @@ import { withDatabase } from './errors.ts'
 import { type JobFilter, jobCondition } from './filters.ts'
 import { type KeptKind, keptOriginal } from './kept.ts'
 import { one } from './rows.ts'
+import { searchQuery } from './search.ts'
 import { instant, utc } from './sql-time.ts'
 
 /** One job, with everything the database knows of it. Times are ISO 8601 in UTC with microseconds. */
@@ -117,6 +118,8 @@ export interface JobPosition {
   /** ISO 8601, UTC, microseconds. */
   createdAt: string
   jobId: string
+  /** Of a search, from 0 to 1 with four digits: the best come first. */
+  rank?: string
 }
 
 export interface PageRequest {
@@ -137,9 +140,12 @@ export async function findJobPage(
   filter: JobFilter,
   { limit, after }: PageRequest,
 ): Promise<{ jobs: Job[]; next: JobPosition | undefined }> {
-  const found = await withDatabase(await pageQuery<Job>(sql, filter, { limit: limit + 1, after }))
+  const found = await withDatabase(
+    await pageQuery<Job & { rank?: string }>(sql, filter, { limit: limit + 1, after }),
+  )
   const jobs = found.slice(0, limit)
-  return { jobs, next: found.length > limit ? jobs.at(-1) : undefined }
+  const next = found.length > limit ? jobs.at(-1) : undefined
+  return { jobs: jobs.map(({ rank, ...job }) => job as Job), next }
 }
 
 /** The plan of the very query of `findJobPage`, executed. */
@@ -160,6 +166,10 @@ async function pageQuery<Row extends postgres.Row>(
   { limit, after }: PageRequest,
 ): Promise<() => postgres.PendingQuery<Row[]>> {
   const condition = await jobCondition(sql, filter)
+  if (filter.search !== undefined) {
+    const found = await searchQuery(sql, filter.search, condition)
+    return () => bestPage<Row>(sql, found(), { limit, after })
+  }
   const behind = after
     ? sql`and (j.created_at, j.job_id) < (${instant(sql, { at: after.createdAt })}, ${after.jobId}::uuid)`
     : sql``
@@ -178,4 +188,22 @@ async function pageQuery<Row extends postgres.Row>(
     union all
     select ${columns(sql)} from page join open_job_rows j on j.job_id = page.job_id where page.is_open
     order by "createdAt" desc, "jobId" desc`
+}
+
+/** The best jobs of a search first; those that fit as well in the order of the log. */
+function bestPage<Row extends postgres.Row>(
+  sql: postgres.Sql,
+  found: postgres.PendingQuery<postgres.Row[]>,
+  { limit, after }: PageRequest,
+): postgres.PendingQuery<Row[]> {
+  const behind = after
+    ? sql`where (rank, created_at, job_id)
+        < (${after.rank ?? '0'}::text::numeric, ${instant(sql, { at: after.createdAt })}, ${after.jobId}::uuid)`
+    : sql``
+  return sql<Row[]>`
+    with found as (${found}), page as materialized (
+      select * from found ${behind} order by rank desc, created_at desc, job_id desc limit ${limit}
+    )
+    select ${columns(sql)}, page.rank::text as rank from page join image_process_jobs j on j.job_id = page.job_id
+    order by page.rank desc, page.created_at desc, page.job_id desc`
 }

@@ -83,6 +83,18 @@ describeWith('RMBG_TEST_DATABASE_URL')(`of ${rows} jobs`, () => {
     expectFew(await readBy('image_process_jobs', () => page(filter)))
   })
 
+  it.each<[string, string]>([
+    ['a word', 'IMG_55555'],
+    ['a word that is in every name, and one that is in few', 'jpg 55555'],
+    ['a rare tag and a word of every name', 'IMG outdoor-499'],
+    ['a word of errors that is nowhere', 'nosuchword jpg'],
+    ['a word with a letter too many', 'IMG_555555x'],
+  ])('%s is searched for without reading all', async (_, search) => {
+    const read = await readBy('image_process_jobs', () => page({ search }))
+    expect(read.scans).toBe(0)
+    expect(read.rows).toBeLessThan(rows / 10)
+  })
+
   it('a later page is read from where the page before ended', async () => {
     const filter = { until: { ago: '180 days' } }
     const { nextCursor } = await page(filter)

@@ -10,7 +10,10 @@ interface ParquetColumn {
 }
 
 const digest: ParquetColumn = { type: 'BLOB', from: (hex) => `unhex(${hex})` }
-const list: ParquetColumn = { type: 'VARCHAR[]', from: (json) => `list_sort(from_json(${json}, '["VARCHAR"]'))` }
+const list: ParquetColumn = {
+  type: 'VARCHAR[]',
+  from: (json) => `list_sort(from_json(${json}, '["VARCHAR"]'))`,
+}
 const time: ParquetColumn = { type: 'TIMESTAMPTZ', from: (utc) => `(${utc} || '+00')::TIMESTAMPTZ` }
 
 const columns: Record<ExportColumn, ParquetColumn> = {
@@ -57,7 +60,9 @@ export const parquetColumns: readonly string[] = order.map((name) => `${name} ${
  * from the first rows, and a pipe can be read, which has no second look.
  */
 export function selectFromCsv(path: string): string {
-  const shapes = exportColumns.map((name) => `${name}: ${literal(columns[name].from ? 'VARCHAR' : columns[name].type)}`)
+  const shapes = exportColumns.map(
+    (name) => `${name}: ${literal(columns[name].from ? 'VARCHAR' : columns[name].type)}`,
+  )
   const selected = order.map((name) => `${columns[name].from?.(name) ?? name} AS ${name}`)
   return `SELECT ${selected.join(', ')} FROM read_csv(${literal(path)}, columns = {${shapes.join(', ')}},
     auto_detect = false, header = false, delim = ',', quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false,

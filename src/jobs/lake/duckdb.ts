@@ -73,10 +73,14 @@ export const literal = (text: string): string => `'${text.replaceAll("'", "''")}
 
 function absent(cause: unknown): unknown {
   if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') return cause
-  return new RmbgError('CONFIG_INVALID', 'Parquet needs the package @duckdb/node-api, which is not installed.', {
-    hint: 'Install it beside rmbg: npm install @duckdb/node-api.',
-    cause,
-  })
+  return new RmbgError(
+    'CONFIG_INVALID',
+    'Parquet needs the package @duckdb/node-api, which is not installed.',
+    {
+      hint: 'Install it beside rmbg: npm install @duckdb/node-api.',
+      cause,
+    },
+  )
 }
 
 function duckDbError(cause: unknown, folder: string): RmbgError {

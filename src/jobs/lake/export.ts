@@ -64,24 +64,29 @@ export async function exportLog(
   return inWorkFolder(async (folder) => {
     const duckDb = await openDuckDb(folder)
     try {
-      let manifest = await readManifest(place)
-      const present = await presentMonths(place, { isExport: manifest !== undefined }, signal)
+      const known = await readManifest(place)
+      const present = await presentMonths(place, { isExport: known !== undefined }, signal)
       await assertOwner(place.store, await installationOf(database), {
         claims: true,
         ...(takeOver && { takeOver }),
       })
       // From here on, what an interrupted export leaves is known to be ours.
-      if (!manifest) await writeManifest(place, (manifest = { columns: parquetColumns, months: [] }))
+      let manifest: ExportManifest = known ?? { columns: parquetColumns, months: [] }
+      if (!known) await writeManifest(place, manifest)
       const results: MonthResult[] = []
       for (const month of await logMonths(database.sql, { since, until })) {
         signal.throwIfAborted()
-        const known = manifest.months.find((each) => each.month === month.month)
-        if (known?.state === stateOf(month) && known.bytes === present.get(month.month)) {
-          results.push({ ...figuresOf(known), state: 'unchanged' })
+        const earlier = manifest.months.find((each) => each.month === month.month)
+        if (earlier?.state === stateOf(month) && earlier.bytes === present.get(month.month)) {
+          results.push({ ...figuresOf(earlier), state: 'unchanged' })
           continue
         }
         onMonth(month.month, undefined)
-        const written = await exportMonth({ database, place, duckDb, folder, signal }, month, present.has(month.month))
+        const written = await exportMonth(
+          { database, place, duckDb, folder, signal },
+          month,
+          present.has(month.month),
+        )
         if (!written) continue
         manifest = withMonth(manifest, written)
         await writeManifest(place, manifest)
@@ -90,7 +95,12 @@ export async function exportLog(
         onMonth(month.month, result)
       }
       const sum = (of: (month: MonthResult) => number) => results.reduce((all, each) => all + of(each), 0)
-      return { location: place.location, months: results, rows: sum(({ rows }) => rows), bytes: sum(({ bytes }) => bytes) }
+      return {
+        location: place.location,
+        months: results,
+        rows: sum(({ rows }) => rows),
+        bytes: sum(({ bytes }) => bytes),
+      }
     } finally {
       duckDb.close()
     }
@@ -141,7 +151,9 @@ async function exportMonth(
       pruned = await countGone(duckDb, paths)
       if (pruned > 0) {
         file = paths.whole
-        rows = await duckDb.run(writeParquet(`${selectAll(paths.fresh)} UNION ALL BY NAME ${gone(paths)}`, file))
+        rows = await duckDb.run(
+          writeParquet(`${selectAll(paths.fresh)} UNION ALL BY NAME ${gone(paths)}`, file),
+        )
       }
     }
     if (rows === 0) return undefined
@@ -152,7 +164,15 @@ async function exportMonth(
       sha256,
       signal,
     })
-    return { month, rows, bytes: size, sha256, pruned, state: stateOf(logMonth), exportedAt: new Date().toISOString() }
+    return {
+      month,
+      rows,
+      bytes: size,
+      sha256,
+      pruned,
+      state: stateOf(logMonth),
+      exportedAt: new Date().toISOString(),
+    }
   } finally {
     for (const path of Object.values(paths)) await rm(path, { force: true })
   }
@@ -170,7 +190,8 @@ interface MonthFiles {
   earlier: string
 }
 
-const selectAll = (path: string): string => `SELECT * FROM read_parquet(${literal(path)}, hive_partitioning = false)`
+const selectAll = (path: string): string =>
+  `SELECT * FROM read_parquet(${literal(path)}, hive_partitioning = false)`
 
 /** Jobs of the earlier file that are in the log no longer. */
 const gone = ({ fresh, earlier }: MonthFiles): string =>

@@ -3,7 +3,13 @@ import { join } from 'node:path'
 import type { Instant } from '../../database/sql-time.ts'
 import { type Dimension, noUsage, type Period, type Usage, usageByStatus } from '../../database/usage.ts'
 import { RmbgError } from '../../errors.ts'
-import { assertForward, type Report, reportOf, type Statistics, type StatisticsOptions } from '../statistics.ts'
+import {
+  assertForward,
+  type Report,
+  reportOf,
+  type Statistics,
+  type StatisticsOptions,
+} from '../statistics.ts'
 import { noJobs } from './columns.ts'
 import { type DuckDb, literal, openDuckDb } from './duckdb.ts'
 import { fetchTo } from './fetch.ts'
@@ -21,7 +27,10 @@ export interface OpenExport {
  *
  * @throws RmbgError NOT_FOUND where there is none, CONFIG_INVALID without DuckDB; of family `store`
  */
-export async function withExport<T>(place: ExportPlace, action: (opened: OpenExport) => Promise<T>): Promise<T> {
+export async function withExport<T>(
+  place: ExportPlace,
+  action: (opened: OpenExport) => Promise<T>,
+): Promise<T> {
   const manifest = await readManifest(place)
   if (!manifest) {
     throw new RmbgError('NOT_FOUND', `There is no export in ${place.location}.`, {

@@ -12,7 +12,9 @@ import { diskProblem } from '../../system/files.ts'
  * @throws RmbgError STORE_FULL or STORE_DENIED when there can be none
  */
 export async function inWorkFolder<T>(action: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'rmbg-parquet-')).catch((cause) => Promise.reject(unmade(cause)))
+  const folder = await mkdtemp(join(tmpdir(), 'rmbg-parquet-')).catch((cause) =>
+    Promise.reject(unmade(cause)),
+  )
   // A second Ctrl-C ends the process at once.
   const remove = () => rmSync(folder, { recursive: true, force: true })
   process.once('exit', remove)

@@ -9,7 +9,8 @@ export const exportedMonthText = (month: string, done: MonthResult | undefined):
 
 /** A line for each month, and what they are together. */
 export function exportText({ location, months, rows, bytes }: ExportResult): string {
-  if (months.length === 0) return `There is nothing to export to ${location}: no job of that period has ended.`
+  if (months.length === 0)
+    return `There is nothing to export to ${location}: no job of that period has ended.`
   const lines = months.map(({ month, state, rows: jobs, pruned, bytes: size }) => [
     ...[month, state, jobs, pruned > 0 ? pruned : null, sizeText(size)],
   ])

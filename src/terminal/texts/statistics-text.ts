@@ -20,7 +20,8 @@ export function statisticsText({ from, to, by, total, groups, unfinished, store 
   // Those of users, tags and errors are kept nowhere but in an export.
   const knowsPercentiles =
     by === 'day' || by === 'model' || by === 'status' || groups.some(({ p50Ms }) => p50Ms !== null)
-  const percentilesOf = ({ p25Ms, p50Ms, p75Ms, p95Ms }: Usage) => [p25Ms, p50Ms, p75Ms, p95Ms].map(milliseconds)
+  const percentilesOf = ({ p25Ms, p50Ms, p75Ms, p95Ms }: Usage) =>
+    [p25Ms, p50Ms, p75Ms, p95Ms].map(milliseconds)
   const row = (usage: Usage): Cell[] => [
     usage.value,
     bar(usage.jobs),
