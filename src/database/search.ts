@@ -72,12 +72,14 @@ const nameOf = (sql: postgres.Sql): Expression =>
   sql`case when j.status in ('completed', 'failed') then source_name(j.source_path) end`
 
 /**
- * Whether a text has a word: one that reads like it, or the word as a part of another. A part shorter than a trigram
- * would read the whole index.
+ * Whether a text has a word, or a part of one, or one that reads like it. No part is shorter than a trigram: it would read
+ * the whole index. Only letters and digits are compared by likeness, where every `IMG_0412` reads like `IMG_0999`.
  */
 function has(sql: postgres.Sql, text: Expression, word: string): Expression {
-  const like = sql`${text} %> ${word}`
-  return /[\p{L}\p{N}]{3}/u.test(word) ? sql`(${like} or ${text} ilike ${`%${escapeLike(word)}%`})` : like
+  const alike = sql`${text} %> ${word}`
+  if (!/[\p{L}\p{N}]{3}/u.test(word)) return alike
+  const part = sql`${text} ilike ${`%${escapeLike(word)}%`}`
+  return /^[\p{L}\p{N}]+$/u.test(word) ? sql`(${alike} or ${part})` : part
 }
 
 /** Where a word may be. An index serves each place by itself. */

@@ -88,7 +88,7 @@ describeWith('RMBG_TEST_DATABASE_URL')(`of ${rows} jobs`, () => {
     ['a word that is in every name, and one that is in few', 'jpg 55555'],
     ['a rare tag and a word of every name', 'IMG outdoor-499'],
     ['a word of errors that is nowhere', 'nosuchword jpg'],
-    ['a word with a letter too many', 'IMG_555555x'],
+    ['a word with a letter too many', '55555x'],
   ])('%s is searched for without reading all', async (_, search) => {
     const read = await readBy('image_process_jobs', () => page({ search }))
     expect(read.scans).toBe(0)

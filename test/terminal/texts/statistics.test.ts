@@ -24,9 +24,9 @@ describe('rmbg stats', () => {
       Now: 0 pending, 1 in work
       Store: 1.0 MB originals, 200 KB masks, 3.0 MB cut-outs
 
-      DAY         VOLUME                    JOBS  FAILED  ERRORS  MEAN MS  P50  P95
-      2026-11-19  ████████████████████████     5       0  0.0%        100   90  200
-      2026-11-20  ██████████████               3       0  0.0%        100   90  200"
+      DAY         VOLUME                    JOBS  FAILED  ERRORS  MEAN MS  P25  P50  P75  P95
+      2026-11-19  ████████████████████████     5       0  0.0%        100   80   90  120  200
+      2026-11-20  ██████████████               3       0  0.0%        100   80   90  120  200"
     `)
     expect(statisticsText({ ...days(0, 0), total: day('', 0) }).split('\n')).toHaveLength(3)
   })
