@@ -3,6 +3,7 @@ import { splitLocation, type Vault } from './backup/vault.ts'
 import type { Cache } from './cache/contract.ts'
 import type { Database } from './database/contract.ts'
 import type { DatabaseLocale } from './database/database-locale.ts'
+import type { ReplicaState } from './database/replica.ts'
 import { RmbgError } from './errors.ts'
 import type { MatteModel, ModelSpec } from './model/contract.ts'
 import type { RuntimeNews } from './model/runtime/provide.ts'
@@ -58,6 +59,15 @@ export interface Context {
    * @throws RmbgError of family `database`, REFUSED where sessions are needed and a pooler keeps none
    */
   database(options?: { migrated: boolean; sessions?: 'needed' | 'preferred' }): Promise<Database>
+  /**
+   * The database to ask something of and to write nothing to: the replica of DATABASE_REPLICA_URL, where there is one and it
+   * answers; else the primary, as `database()` gives it.
+   *
+   * @param options.fresh the primary, whatever there is
+   * @param options.tell told in a sentence why it is not the replica, or what is unknown of that
+   * @throws RmbgError REFUSED when the replica is one of another database; CONFIG_INVALID when it can be none
+   */
+  databaseToRead(options: ReadOptions): Promise<ReadDatabase>
   /** Whether there is a database to look at. `database()` would create an embedded one that is not there yet. */
   databaseExists(): Promise<boolean>
   /**
@@ -75,6 +85,12 @@ export interface Context {
    * @throws RmbgError USAGE when there is no such setting
    */
   vault(location?: string): Promise<{ vault: Vault; backupId?: string }>
+  /**
+   * A folder or a prefix of a bucket for an export of the log.
+   *
+   * @param location a folder, or `s3://bucket/prefix` on the same server as the object store
+   */
+  exportPlace(location: string): Promise<Place>
   /** Redis, or nothing at all; it warns through `onWarning` when it cannot be used. */
   cache(onWarning: (message: string) => void): Promise<Cache>
   /** Patience with a server, which is told of as that with the database and the store. */
@@ -85,6 +101,24 @@ export interface Context {
   /** Another model than that of the settings, by its name; found at once, and loaded when it is first asked for. */
   modelNamed(name: string): Promise<{ spec: ModelSpec; model: () => Promise<MatteModel> }>
   close(): Promise<void>
+}
+
+export interface ReadOptions {
+  fresh: boolean
+  tell: (sentence: string) => void
+}
+
+export interface ReadDatabase {
+  database: Database
+  /** Undefined: it is the primary. */
+  replica: ReplicaState | undefined
+}
+
+/** Objects of their own, beside the object store. */
+export interface Place {
+  store: ObjectStore
+  /** As it was given: a folder, or `s3://bucket/prefix/`. */
+  location: string
 }
 
 /** What is waited for, in words: a server that is away, or ONNX Runtime on its way. */
@@ -149,13 +183,24 @@ export function openContext(
       const isDirect = sessions === 'needed' || (sessions === 'preferred' && settings.databaseDirectUrl)
       return isDirect ? direct() : unmigrated()
     },
+    databaseToRead: async ({ fresh, tell }) => {
+      const replica = fresh ? undefined : await openReplica(settings, tell)
+      if (!replica) return { database: await database(), replica: undefined }
+      void closing(Promise.resolve(replica.database))
+      return replica
+    },
     databaseExists: () => databaseExists(settings),
     databaseNamed: (name, locale) => closing(openDatabaseNamed(settings, name, locale)),
     vault: async (location) => {
       const { place, ...named } = splitLocation(location ?? backupLocation(settings))
-      const vault = await openVault(settings, place)
+      const vault = await openPlace(settings, place)
       void closing(Promise.resolve(vault.store))
       return { vault, ...named }
+    },
+    exportPlace: async (location) => {
+      const place = await openPlace(settings, location)
+      void closing(Promise.resolve(place.store))
+      return place
     },
     cache: (onWarning) => {
       warn = onWarning
@@ -236,6 +281,44 @@ async function openDatabase(
     throw databaseUrl === urlOfVariables ? namedByVariables(error, server) : error
   }
   return server
+}
+
+/** @returns undefined where there is none, or it cannot be asked */
+async function openReplica(
+  { databaseUrl, databaseReplicaUrl, databaseConnections: maxConnections, patiences }: Drivers,
+  tell: ReadOptions['tell'],
+): Promise<ReadDatabase | undefined> {
+  if (databaseReplicaUrl === undefined) return undefined
+  if (databaseUrl === undefined) {
+    throw new RmbgError(
+      'CONFIG_INVALID',
+      'DATABASE_REPLICA_URL is set, but no server that it could be a replica of.',
+      {
+        hint: 'Set DATABASE_URL to the primary: the embedded database has no replicas.',
+      },
+    )
+  }
+  const { connectServer } = await import('./database/connect.ts')
+  const { setDatabasePatience } = await import('./database/errors.ts')
+  const { lookAtReplica } = await import('./database/replica.ts')
+  const replica = connectServer(databaseReplicaUrl, { maxConnections })
+  const primary = connectServer(databaseUrl, { maxConnections: 2 })
+  // There is another server to ask: neither of them is waited for.
+  setDatabasePatience(patience({ forMs: 0 }))
+  try {
+    const state = await lookAtReplica(replica, primary)
+    if (state.lagBytes === null)
+      tell('The primary does not answer: the replica is asked, without knowing how far it is behind.')
+    return { database: replica, replica: state }
+  } catch (error) {
+    await replica.close()
+    if (!(error instanceof RmbgError) || error.family !== 'database') throw error
+    tell(`The replica cannot be asked (${error.message.replace(/\.$/, '')}): the primary is asked instead.`)
+    return undefined
+  } finally {
+    await primary.close()
+    setDatabasePatience(patiences.database)
+  }
 }
 
 /** Somebody may have libpq's variables for something else, and mean the embedded database. */
@@ -413,7 +496,8 @@ function backupLocation({ backupTo }: ResolvedSettings): string {
   })
 }
 
-async function openVault(settings: Drivers, location: string): Promise<Vault> {
+/** A folder, or a prefix of a bucket, that is not the object store. */
+async function openPlace(settings: Drivers, location: string): Promise<Place> {
   const [, bucket, path = ''] = /^s3:\/\/([^/]+)\/?(.*)$/.exec(location) ?? []
   if (bucket === undefined) {
     const { directoryStore } = await import('./store/directory.ts')

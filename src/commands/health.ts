@@ -1,12 +1,14 @@
+import type { Context } from '../context.ts'
 import type { HealthCheck, HealthLevel } from '../database/health/contract.ts'
 import type { HealthOptions, SettingsAdvice } from '../database/health/index.ts'
-import { judgeBy } from '../database/health/thresholds.ts'
+import { type Judge, judgeBy } from '../database/health/thresholds.ts'
 import { databaseFolder, healthFolder } from '../settings/settings.ts'
 import { BaseCommand, type Frame } from '../terminal/command.ts'
 import { exitStatus, healthStatus } from '../terminal/exit.ts'
 import { failedCheck, type HealthFlags, healthFlags } from '../terminal/health-flags.ts'
 import { cacheCheck } from '../terminal/texts/cache-check.ts'
 import { healthText, overallLevel, suggestionText } from '../terminal/texts/health-text.ts'
+import { replicaCheck } from '../terminal/texts/replica-check.ts'
 
 export interface HealthReport {
   level: HealthLevel
@@ -60,7 +62,7 @@ Exit status, that of the worst check: ${exitStatus.done} OK, ${exitStatus.health
   }
 
   #check(flags: HealthFlags): Promise<HealthCheck[]> {
-    return this.#ask(async ({ context }, options) => {
+    return this.#ask(async ({ context, settings }, options) => {
       const { checkHealth } = await import('../database/health/index.ts')
       const checks = await context
         .database()
@@ -68,8 +70,16 @@ Exit status, that of the worst check: ${exitStatus.done} OK, ${exitStatus.health
         .catch((error) => [failedCheck(error)])
       // A cache that is down is a check of its own, also beside a database that is down.
       const cache = await context.cache(() => {})
-      return [...checks, ...cacheCheck(await cache.figures(), judgeBy(options.moved ?? []))]
+      const judge = judgeBy(options.moved ?? [])
+      const replicas = settings.databaseReplicaUrl === undefined ? [] : [await this.#replica(context, judge)]
+      return [...checks, ...replicas, ...cacheCheck(await cache.figures(), judge)]
     }, flags)
+  }
+
+  async #replica(context: Context, judge: Judge): Promise<HealthCheck> {
+    let told: string | undefined
+    const { replica } = await context.databaseToRead({ fresh: false, tell: (sentence) => (told = sentence) })
+    return replicaCheck(replica, { told, judge })
   }
 
   #suggest(flags: HealthFlags): Promise<SettingsAdvice> {

@@ -3,6 +3,7 @@ import * as Args from '@oclif/core/args'
 import type * as Interfaces from '@oclif/core/interfaces'
 import type { Context } from '../context.ts'
 import type { Job } from '../database/query.ts'
+import type { ReplicaState } from '../database/replica.ts'
 import type { Downloads } from '../jobs/download.ts'
 import { objectKinds } from '../store/contract.ts'
 import { BaseCommand } from '../terminal/command.ts'
@@ -11,12 +12,15 @@ import { toFilter } from '../terminal/filter-flags.ts'
 import { pickColumns, type ShownJob } from '../terminal/job-columns.ts'
 import { readJobIds } from '../terminal/job-ids.ts'
 import { assertCombinable, queryFlags } from '../terminal/query-flags.ts'
+import { openToRead } from '../terminal/read-database.ts'
 import { fetchedText, jobsPrinter } from '../terminal/texts/job-text.ts'
 
 export interface QueryResult extends Partial<Downloads> {
   jobs: Partial<ShownJob>[]
   nextCursor?: string
   plan?: string[]
+  /** The replica that was asked; absent where the primary was. */
+  replica?: ReplicaState
 }
 
 type QueryFlags = Interfaces.InferredFlags<typeof queryFlags>
@@ -24,7 +28,7 @@ type QueryFlags = Interfaces.InferredFlags<typeof queryFlags>
 export default class Query extends BaseCommand {
   static override summary = 'Find jobs in the log.'
   static override description =
-    `Shows jobs by their ids, or the jobs that match all filters, newest first. Times are UTC.
+    `Shows jobs by their ids, or the jobs that match all filters, newest first; with --search the best first. Times are UTC.
 
 Each page ends with a cursor. Pass it to --cursor, with the same filters, to get the next page. --all prints every page and keeps only one in memory.`
   static override examples = [
@@ -53,10 +57,9 @@ Each page ends with a cursor. Pass it to --cursor, with the same filters, to get
   async #show(context: Context, ids: readonly string[], flags: QueryFlags): Promise<QueryResult> {
     const { jobPages, pageOfIds } = await import('../jobs/find.ts')
     const { placesOf, withLinks } = await import('../jobs/download.ts')
-    const database = await context.database()
-    const cache = () => context.cache((message) => this.logToStderr(message))
+    const { database, cache, replica } = await openToRead(context, flags, (told) => this.logToStderr(told))
     const pages =
-      ids.length > 0 ? pageOfIds(database, await cache(), ids) : jobPages(database, toFilter(flags), flags)
+      ids.length > 0 ? pageOfIds(database, cache, ids) : jobPages(database, toFilter(flags), flags)
     const print = jobsPrinter({
       ...flags,
       facts: ids.length > 0,
@@ -73,7 +76,7 @@ Each page ends with a cursor. Pass it to --cursor, with the same filters, to get
       count += jobs.length
       // Only for --json, which has one page: of --all there may be millions.
       const kept = () => shown.map((job) => pickColumns(job, flags.columns))
-      if (this.jsonEnabled()) result = { jobs: kept(), ...downloads, ...next }
+      if (this.jsonEnabled()) result = { jobs: kept(), ...downloads, ...next, ...replica }
     }
     if (count === 0) this.logToStderr('No job matches.')
     return result
@@ -100,9 +103,12 @@ Each page ends with a cursor. Pass it to --cursor, with the same filters, to get
 
   async #explain(context: Context, flags: QueryFlags): Promise<QueryResult> {
     const { explainQuery } = await import('../jobs/pages.ts')
-    const { sql } = await context.database()
+    const { database } = await openToRead(context, flags, (told) => this.logToStderr(told))
     const { limit, cursor: after } = flags
-    const plan = await explainQuery(sql, toFilter(flags), { limit, ...(after !== undefined && { after }) })
+    const plan = await explainQuery(database.sql, toFilter(flags), {
+      limit,
+      ...(after !== undefined && { after }),
+    })
     for (const line of plan) this.log(line)
     return { jobs: [], plan }
   }

@@ -37,7 +37,7 @@ const name = String.raw`(?:only\s+)?(\w+)`
 /** In this order: the first that matches tells. */
 const kinds: [RegExp, (found: RegExpExecArray) => Step | Step[]][] = [
   [
-    /^create (?:extension|(?:unlogged )?table|(?:or replace )?function|type|sequence)\b/,
+    /^create (?:extension|(?:unlogged )?table|(?:or replace )?(?:function|view)|type|sequence)\b/,
     ({ input }) => referenced(input),
   ],
   // A block of code (do) can hold anything; ours change functions and rights.
@@ -61,6 +61,10 @@ const kinds: [RegExp, (found: RegExpExecArray) => Step | Step[]][] = [
   [
     new RegExp(`^lock table ${name} in (?:share|share row exclusive|exclusive) mode`),
     ([, table = '']) => ({ table, blocks: 'writes', work: 'none' }),
+  ],
+  [
+    new RegExp(`^lock table ${name} in access exclusive mode`),
+    ([, table = '']) => ({ table, blocks: 'reads', work: 'none' }),
   ],
   [/^drop index concurrently\b/, () => []],
   [

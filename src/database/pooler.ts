@@ -76,11 +76,14 @@ async function identityOf(sql: postgres.Sql): Promise<Identity> {
  * Compares what two connections lead to. A standby of the same server holds the same database; two servers that both
  * write are two databases, even where one began as a copy of the other.
  *
+ * @param pooled of DATABASE_URL
+ * @param variable what the other one was named by, and `hint` what that has to lead to
  * @throws RmbgError REFUSED when they are not the same database
  */
 export async function assertSameDatabase(
   pooled: { sql: postgres.Sql; location: string },
   direct: { sql: postgres.Sql; location: string },
+  { variable, hint }: { variable: string; hint: string } = directWay,
 ): Promise<void> {
   const [one, other] = [await identityOf(pooled.sql), await identityOf(direct.sql)]
   const isSame =
@@ -91,11 +94,14 @@ export async function assertSameDatabase(
   if (isSame) return
   throw new RmbgError(
     'REFUSED',
-    `DATABASE_DIRECT_URL leads to another database than DATABASE_URL: ${direct.location}, not ${pooled.location}.`,
-    {
-      hint: 'Both have to lead to the same database of the same server, one through the pooler and one without it.',
-    },
+    `${variable} leads to another database than DATABASE_URL: ${direct.location}, not ${pooled.location}.`,
+    { hint },
   )
+}
+
+const directWay = {
+  variable: 'DATABASE_DIRECT_URL',
+  hint: 'Both have to lead to the same database of the same server, one through the pooler and one without it.',
 }
 
 /** @param what needs a session, at the start of a sentence */

@@ -19,7 +19,9 @@ export interface Usage {
   errorRate: number | null
   meanMs: number | null
   /** Known to 9 %, from a histogram; null where none is kept (users, tags) and where no job was timed. */
+  p25Ms: number | null
   p50Ms: number | null
+  p75Ms: number | null
   p95Ms: number | null
   /** What the store holds of these jobs now; null where that is not kept (tags, errors). */
   storedBytes: number | null
@@ -90,17 +92,22 @@ const columns = (sql: postgres.Sql) => sql`
   (u.ms / nullif(u.timed, 0))::float8 as "meanMs", u.bytes::float8 as "storedBytes"`
 
 /** Percentiles of a histogram: the place within the bucket that the share falls into, on the bucket's own scale. */
-const percentiles = (sql: postgres.Sql, key: postgres.PendingQuery<postgres.Row[]>) => sql`
-  select ${key} as key,
-    min(case when 0.5 * total > through - jobs and 0.5 * total <= through
-      then power(2, (bucket + (0.5 * total - (through - jobs)) / jobs) / 8) - 1 end)::float8 as p50,
-    min(case when 0.95 * total > through - jobs and 0.95 * total <= through
-      then power(2, (bucket + (0.95 * total - (through - jobs)) / jobs) / 8) - 1 end)::float8 as p95
+const percentiles = (sql: postgres.Sql, key: postgres.PendingQuery<postgres.Row[]>) => {
+  const percentile = (share: number) => sql`
+    min(case when ${share}::float8 * total > through - jobs and ${share}::float8 * total <= through
+      then power(2, (bucket + (${share}::float8 * total - (through - jobs))::float8 / jobs) / 8) - 1 end)::float8`
+  return sql`
+  select ${key} as key, ${percentile(0.25)} as p25, ${percentile(0.5)} as p50, ${percentile(0.75)} as p75,
+    ${percentile(0.95)} as p95
   from (
     select ${key}, bucket, jobs, sum(jobs) over (partition by ${key} order by bucket) as through,
       sum(jobs) over (partition by ${key}) as total
     from (select ${key}, bucket, sum(jobs) as jobs from latency group by 1, 2 having sum(jobs) > 0) h
   ) c group by 1`
+}
+
+const percentileColumns = (sql: postgres.Sql) => sql`
+  p.p25 as "p25Ms", p.p50 as "p50Ms", p.p75 as "p75Ms", p.p95 as "p95Ms"`
 
 /** Everything of a period together. */
 export async function usageTotal(sql: postgres.Sql, period: Period): Promise<Usage> {
@@ -109,14 +116,14 @@ export async function usageTotal(sql: postgres.Sql, period: Period): Promise<Usa
       with usage as (${usage(sql, 'all', period)}), latency as (${latency(sql, 'all', period)}),
       u as (select ${sums(sql)} from usage having count(*) > 0),
       p as (${percentiles(sql, sql`value`)})
-      select 'all' as value, ${columns(sql)}, p.p50 as "p50Ms", p.p95 as "p95Ms" from u left join p on true`,
+      select 'all' as value, ${columns(sql)}, ${percentileColumns(sql)} from u left join p on true`,
   )
-  return row ?? nothing('all')
+  return row ?? noUsage('all')
 }
 
-const nothing = (value: string): Usage => ({
+export const noUsage = (value: string): Usage => ({
   ...{ value, jobs: 0, completed: 0, failed: 0, needReview: 0, errorRate: null },
-  ...{ meanMs: null, p50Ms: null, p95Ms: null, storedBytes: 0 },
+  ...{ meanMs: null, p25Ms: null, p50Ms: null, p75Ms: null, p95Ms: null, storedBytes: 0 },
 })
 
 /**
@@ -136,7 +143,7 @@ export async function usageBy(
       with usage as (${usage(sql, dimension, period)}), latency as (${latency(sql, dimension, period)}),
       u as (select value, ${sums(sql)} from usage group by value having sum(completed_jobs + failed_jobs) > 0),
       p as (${percentiles(sql, sql`value`)})
-      select u.value, ${columns(sql)}, p.p50 as "p50Ms", p.p95 as "p95Ms",
+      select u.value, ${columns(sql)}, ${percentileColumns(sql)},
         -- Ties fall the same way every time.
         ntile(4) over (order by u.completed + u.failed desc, u.value) as quartile
       from u left join p on p.key = u.value
@@ -162,17 +169,18 @@ async function usageByDay(sql: postgres.Sql, period: Period): Promise<Usage[]> {
         left join usage on stat_date = day::date group by 1
       ),
       p as (${percentiles(sql, sql`stat_date`)})
-      select u.day::text as value, ${columns(sql)}, p.p50 as "p50Ms", p.p95 as "p95Ms"
+      select u.day::text as value, ${columns(sql)}, ${percentileColumns(sql)}
       from u left join p on p.key = u.day order by u.day`,
   )
 }
 
-function usageByStatus(total: Usage): Usage[] {
+/** The two ways in which a job ends, of the figures of all. */
+export function usageByStatus(total: Usage): Usage[] {
   const { completed, failed } = total
   return [
     { ...total, value: 'completed', jobs: completed, failed: 0, errorRate: completed > 0 ? 0 : null },
     {
-      ...nothing('failed'),
+      ...noUsage('failed'),
       jobs: failed,
       failed,
       errorRate: failed > 0 ? 100 : null,
@@ -180,12 +188,12 @@ function usageByStatus(total: Usage): Usage[] {
   ]
 }
 
-/** Jobs that have not ended, now; counted in partial indexes that hold nothing else. */
+/** Jobs that have not ended, now. */
 export async function unfinishedJobs(sql: postgres.Sql): Promise<{ pending: number; processing: number }> {
   const rows = await withDatabase<{ pending: number; processing: number }>(
     () => sql`
-      select (select count(*) from image_process_jobs where status = 'pending')::float8 as pending,
-        (select count(*) from image_process_jobs where status = 'processing')::float8 as processing`,
+      select (count(*) filter (where claim_id is null))::float8 as pending, count(claim_id)::float8 as processing
+      from open_jobs`,
   )
   return one(rows)
 }

@@ -8,6 +8,10 @@ const cursorSchema = z.object({
   filter: z.string(),
   createdAt: z.string().regex(/^\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/),
   jobId: z.guid(), // whatever a column of uuid holds
+  rank: z
+    .string()
+    .regex(/^[01]\.\d{4}$/)
+    .optional(),
 })
 type Cursor = z.infer<typeof cursorSchema>
 
@@ -17,14 +21,15 @@ const checkOf = (value: unknown): string =>
 const filterCheck = (filter: JobFilter): string =>
   checkOf(Object.entries(filter).sort(([a], [b]) => (a < b ? -1 : 1)))
 
-const encode = ({ filter, createdAt, jobId }: Cursor): string =>
-  Buffer.from(
-    JSON.stringify({ filter, createdAt, jobId, check: checkOf([filter, createdAt, jobId]) }),
-  ).toString('base64url')
+function encode({ filter, createdAt, jobId, rank }: Cursor): string {
+  const place = rank === undefined ? [createdAt, jobId] : [createdAt, jobId, rank]
+  const cursor = { filter, createdAt, jobId, rank, check: checkOf([filter, ...place]) }
+  return Buffer.from(JSON.stringify(cursor)).toString('base64url')
+}
 
 /** A place in the log as an opaque text, good for the same filter only. */
-export const encodeCursor = (filter: JobFilter, { createdAt, jobId }: JobPosition): string =>
-  encode({ filter: filterCheck(filter), createdAt, jobId })
+export const encodeCursor = (filter: JobFilter, { createdAt, jobId, rank }: JobPosition): string =>
+  encode({ filter: filterCheck(filter), createdAt, jobId, rank })
 
 /** @throws RmbgError USAGE when the cursor is damaged or belongs to another filter */
 export function decodeCursor(filter: JobFilter, cursor: string): JobPosition {
@@ -46,5 +51,6 @@ export function decodeCursor(filter: JobFilter, cursor: string): JobPosition {
       hint: 'Repeat the filters of the page before, or leave the cursor out.',
     })
   }
-  return parsed.data
+  const { createdAt, jobId, rank } = parsed.data
+  return { createdAt, jobId, ...(rank !== undefined && { rank }) }
 }

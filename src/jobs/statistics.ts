@@ -1,5 +1,6 @@
 import type { Cache } from '../cache/contract.ts'
 import type { Database } from '../database/contract.ts'
+import type { ReplicaState } from '../database/replica.ts'
 import type { Instant } from '../database/sql-time.ts'
 import {
   type Dimension,
@@ -16,13 +17,20 @@ import {
 } from '../database/usage.ts'
 import { RmbgError } from '../errors.ts'
 
-/** What happened in a period, and what stands open and is stored now. */
+/** What happened in a period, and what stands open and is stored now, which an export cannot know. */
 export interface Statistics extends Period {
   by: Dimension
   total: Usage
   groups: Usage[]
-  unfinished: { pending: number; processing: number }
-  store: StoredBytes
+  unfinished: { pending: number; processing: number } | null
+  store: StoredBytes | null
+  /** The replica that was asked; absent where the primary was. */
+  replica?: ReplicaState
+}
+
+export interface StatisticsDatabase extends Pick<Database, 'sql'> {
+  /** Nothing may be written to it. */
+  isReplica?: boolean
 }
 
 export interface StatisticsOptions {
@@ -40,17 +48,17 @@ export interface StatisticsOptions {
  * @throws RmbgError USAGE when the period ends before it begins
  */
 export async function collectStatistics(
-  { sql }: Database,
+  { sql, isReplica = false }: StatisticsDatabase,
   cache: Cache,
   options: StatisticsOptions,
 ): Promise<Statistics> {
-  await foldUsage(sql).catch((error) => {
-    if (!(error instanceof RmbgError) || error.code !== 'DATABASE_DENIED') throw error
-  })
-  const period = await resolvePeriod(sql, options)
-  if (period.from > period.to) {
-    throw new RmbgError('USAGE', `The period ends (${period.to}) before it begins (${period.from}).`)
+  if (!isReplica) {
+    await foldUsage(sql).catch((error) => {
+      if (!(error instanceof RmbgError) || error.code !== 'DATABASE_DENIED') throw error
+    })
   }
+  const period = await resolvePeriod(sql, options)
+  assertForward(period)
   const { by, limit } = options
   const key = `stats:${by}:${period.from}:${period.to}:${limit}`
   const { total, groups } = await cache.remember(key, await usageVersion(sql), async () => ({
@@ -61,6 +69,11 @@ export async function collectStatistics(
   return { ...period, by, total, groups, unfinished, store }
 }
 
+/** @throws RmbgError USAGE when the period ends before it begins */
+export function assertForward({ from, to }: Period): void {
+  if (from > to) throw new RmbgError('USAGE', `The period ends (${to}) before it begins (${from}).`)
+}
+
 /** A period by day, and by everything else that a report shows. */
 export interface Report {
   daily: Statistics
@@ -68,15 +81,19 @@ export interface Report {
 }
 
 /** @throws RmbgError USAGE as `collectStatistics` */
-export async function collectReport(
-  database: Database,
+export const collectReport = (
+  database: StatisticsDatabase,
   cache: Cache,
   options: Omit<StatisticsOptions, 'by'>,
+): Promise<Report> => reportOf((asked) => collectStatistics(database, cache, asked), options)
+
+/** @param collect what is asked once for each kind of group */
+export async function reportOf(
+  collect: (options: StatisticsOptions) => Promise<Statistics>,
+  options: Omit<StatisticsOptions, 'by'>,
 ): Promise<Report> {
-  const daily = await collectStatistics(database, cache, { ...options, by: 'day' })
+  const daily = await collect({ ...options, by: 'day' })
   const others: Statistics[] = []
-  for (const by of ['user', 'model', 'tag', 'error'] as const) {
-    others.push(await collectStatistics(database, cache, { ...options, by }))
-  }
+  for (const by of ['user', 'model', 'tag', 'error'] as const) others.push(await collect({ ...options, by }))
   return { daily, others }
 }

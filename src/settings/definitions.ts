@@ -56,6 +56,7 @@ export const settings = {
   home: { env: 'RMBG_HOME', schema: text },
   databaseUrl: { env: 'DATABASE_URL', schema: text },
   databaseDirectUrl: { env: 'DATABASE_DIRECT_URL', schema: text },
+  databaseReplicaUrl: { env: 'DATABASE_REPLICA_URL', schema: text },
   // A command may hold one for a lock, and needs another one to work.
   databaseConnections: { env: 'DATABASE_CONNECTIONS', schema: z.coerce.number().int().min(2).max(1000) },
   s3Bucket: { env: 'S3_BUCKET', schema: bucketName('S3_BUCKET') },

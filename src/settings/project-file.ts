@@ -14,6 +14,7 @@ const named: Record<SettingName, Names> = {
   home: 'a place',
   databaseUrl: 'a server',
   databaseDirectUrl: 'a server',
+  databaseReplicaUrl: 'a server',
   databaseConnections: 'nothing',
   s3Bucket: 'a bucket',
   s3BucketOriginal: 'a bucket',

@@ -45,6 +45,12 @@ export const filterFlags = {
     helpValue: 'CODE|TEXT',
     description: 'only failed jobs with this error code, or with this text in the message',
   }),
+  search: Flags.string({
+    helpGroup,
+    helpValue: 'WORDS',
+    description:
+      'only jobs that have ended and have each of these words in their file name, a tag or their error; best first',
+  }),
   'needs-review': Flags.boolean({
     helpGroup,
     default: false,
@@ -54,7 +60,7 @@ export const filterFlags = {
 
 /** The filter that these flags ask for. */
 export function toFilter(flags: Interfaces.InferredFlags<typeof filterFlags>): JobFilter {
-  const { user, status, since, until, tag, name, error, 'larger-than': largerThanBytes } = flags
+  const { user, status, since, until, tag, name, error, search, 'larger-than': largerThanBytes } = flags
   const params = containment(flags.param ?? [], flags.params)
   return {
     ...(user !== undefined && { user }),
@@ -67,6 +73,7 @@ export function toFilter(flags: Interfaces.InferredFlags<typeof filterFlags>): J
     ...(largerThanBytes !== undefined && { largerThanBytes }),
     ...(name !== undefined && { name }),
     ...(error !== undefined && { error }),
+    ...(search !== undefined && { search }),
     ...(flags['needs-review'] && { needsReview: true }),
   }
 }

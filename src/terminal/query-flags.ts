@@ -4,6 +4,7 @@ import { RmbgError } from '../errors.ts'
 import { filterFlags } from './filter-flags.ts'
 import { columns, kinds, seconds } from './flags.ts'
 import { columnNames } from './job-columns.ts'
+import { freshFlag } from './read-database.ts'
 
 /** Which jobs `rmbg query` shows, and how. */
 export const queryFlags = {
@@ -42,6 +43,7 @@ export const queryFlags = {
     description: 'also replace files that are not what the store holds',
     dependsOn: ['download'],
   }),
+  fresh: freshFlag,
   explain: Flags.boolean({ default: false, description: 'run the query and print its plan' }),
 }
 

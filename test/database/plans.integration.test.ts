@@ -12,7 +12,7 @@ import { dueJobs, logSize, retireJobs } from '../../src/database/tombstones.ts'
 import { usageBy } from '../../src/database/usage.ts'
 import { queryJobs } from '../../src/jobs/pages.ts'
 import { objectKinds } from '../../src/store/contract.ts'
-import { fill } from '../bench/database/fill.ts'
+import { fill, openJobs } from '../bench/database/fill.ts'
 import { describeWith, freshDatabase } from '../support/servers.ts'
 
 /** Enough for the planner to prefer an index wherever there is one. */
@@ -81,6 +81,18 @@ describeWith('RMBG_TEST_DATABASE_URL')(`of ${rows} jobs`, () => {
     ['review', { needsReview: true }],
   ])('a page of %s is read without reading all', async (_, filter) => {
     expectFew(await readBy('image_process_jobs', () => page(filter)))
+  })
+
+  it.each<[string, string]>([
+    ['a word', 'IMG_55555'],
+    ['a word that is in every name, and one that is in few', 'jpg 55555'],
+    ['a rare tag and a word of every name', 'IMG outdoor-499'],
+    ['a word of errors that is nowhere', 'nosuchword jpg'],
+    ['a word with a letter too many', '55555x'],
+  ])('%s is searched for without reading all', async (_, search) => {
+    const read = await readBy('image_process_jobs', () => page({ search }))
+    expect(read.scans).toBe(0)
+    expect(read.rows).toBeLessThan(rows / 10)
   })
 
   it('a later page is read from where the page before ended', async () => {
@@ -188,7 +200,7 @@ describeWith('RMBG_TEST_DATABASE_URL')(`of ${rows} jobs`, () => {
     const { sql } = database
     const { jobs, isEstimate } = await logSize(sql, 10)
     expect(isEstimate ? jobs / rows : 1).toBeCloseTo(1, 1)
-    expect(await logSize(sql, rows)).toEqual({ jobs: rows, isEstimate: false })
+    expect(await logSize(sql, rows)).toEqual({ jobs: rows + openJobs, isEstimate: false })
   })
 
   it.each(['day', 'user', 'tag'] as const)(

@@ -7,6 +7,7 @@ const secrets: readonly SettingName[] = ['encryptionKey', 'hfToken']
 const urls: readonly SettingName[] = [
   'databaseUrl',
   'databaseDirectUrl',
+  'databaseReplicaUrl',
   'redisUrl',
   's3Endpoint',
   'hfEndpoint',

@@ -142,7 +142,9 @@ function groupTable({ by, groups }: Statistics): string {
         figure(usage.failed),
         figure(usage.errorRate, 1),
         figure(usage.meanMs),
+        figure(usage.p25Ms),
         figure(usage.p50Ms),
+        figure(usage.p75Ms),
         figure(usage.p95Ms),
         usage.quartile === undefined ? '' : String(usage.quartile),
       ]
@@ -155,12 +157,31 @@ function groupTable({ by, groups }: Statistics): string {
     'failed',
     'errors %',
     'mean ms',
+    'p25 ms',
     'p50 ms',
+    'p75 ms',
     'p95 ms',
     by === 'user' ? 'quartile' : '',
   ]
   return `<h2>By ${by}</h2><div class="scroll"><table><tr>${head.map((name) => `<th>${name}</th>`).join('')}</tr>${rows.join('')}</table></div>`
 }
+
+/** What is so at this moment, which a log knows and an export does not. */
+const nowFacts = ({ unfinished, store }: Pick<Statistics, 'unfinished' | 'store'>): [string, string][] => [
+  ...(unfinished
+    ? ([
+        ['pending now', figure(unfinished.pending)],
+        ['in work now', figure(unfinished.processing)],
+      ] as [string, string][])
+    : []),
+  ...(store
+    ? ([
+        ['originals', sizeText(store.original)],
+        ['masks', sizeText(store.mask)],
+        ['cut-outs', sizeText(store.processed)],
+      ] as [string, string][])
+    : []),
+]
 
 /** A page that needs nothing but itself: no script, no request. */
 export function statisticsHtml({ daily, others }: Report): string {
@@ -175,11 +196,7 @@ export function statisticsHtml({ daily, others }: Report): string {
     ['mean', `${figure(total.meanMs)} ms`],
     ['p50', `${figure(total.p50Ms)} ms`],
     ['p95', `${figure(total.p95Ms)} ms`],
-    ['pending now', figure(unfinished.pending)],
-    ['in work now', figure(unfinished.processing)],
-    ['originals', sizeText(store.original)],
-    ['masks', sizeText(store.mask)],
-    ['cut-outs', sizeText(store.processed)],
+    ...nowFacts({ unfinished, store }),
   ]
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">

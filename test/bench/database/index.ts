@@ -1,4 +1,4 @@
-/** `npm run bench:database -- fill|queries|cost|prune|backup`: see test/bench/README.md. */
+/** `npm run bench:database -- fill|queries|cost|prune|backup|export`: see test/bench/README.md. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -7,6 +7,7 @@ import { connectServer, ensureDatabase } from '../../../src/database/connect.ts'
 import { table } from '../../../src/terminal/table.ts'
 import { timeBackup } from './backup.ts'
 import { measureCost } from './cost.ts'
+import { measureExport } from './export.ts'
 import { fill } from './fill.ts'
 import { timePrune } from './prune.ts'
 import { timeQueries } from './queries.ts'
@@ -94,8 +95,31 @@ switch (what) {
     await keep('database-backup', rows)
     break
   }
+  case 'export': {
+    const result = await measureExport(url)
+    const { statisticsMs, ...cost } = result
+    console.log(
+      table(
+        ['JOBS', 'JOBS/S', 'BYTES A JOB', 'CPU US A JOB', 'PEAK MB', 'UNCHANGED MS'],
+        [
+          [
+            ...[cost.rows, cost.rowsPerSecond.toFixed(0), one(cost.bytesPerRow), one(cost.cpuUsPerRow)],
+            ...[cost.peakMegabytes.toFixed(0), cost.unchangedMs.toFixed(0)],
+          ],
+        ],
+      ),
+    )
+    console.log(
+      table(
+        ['STATS --FROM, BY', 'MS'],
+        Object.entries(statisticsMs).map(([by, ms]) => [by, one(ms)]),
+      ),
+    )
+    await keep('database-export', result)
+    break
+  }
   default:
-    throw new Error(`"${what}" is not fill, queries, cost, prune or backup.`)
+    throw new Error(`"${what}" is not fill, queries, cost, prune, backup or export.`)
 }
 
 /** What was measured, with where, for whoever wants to compare. */

@@ -6,8 +6,8 @@ import { statisticsText } from '../../../src/terminal/texts/statistics-text.ts'
 const day = (value: string, jobs: number) => ({
   ...{ value, jobs, completed: jobs, failed: 0, needReview: 0, storedBytes: null },
   ...(jobs > 0
-    ? { errorRate: 0, meanMs: 100, p50Ms: 90, p95Ms: 200 }
-    : { errorRate: null, meanMs: null, p50Ms: null, p95Ms: null }),
+    ? { errorRate: 0, meanMs: 100, p25Ms: 80, p50Ms: 90, p75Ms: 120, p95Ms: 200 }
+    : { errorRate: null, meanMs: null, p25Ms: null, p50Ms: null, p75Ms: null, p95Ms: null }),
 })
 const days = (...jobs: number[]): Statistics => ({
   ...{ from: '2026-11-01', to: '2026-11-20', by: 'day', total: day('', 8) },
@@ -24,9 +24,9 @@ describe('rmbg stats', () => {
       Now: 0 pending, 1 in work
       Store: 1.0 MB originals, 200 KB masks, 3.0 MB cut-outs
 
-      DAY         VOLUME                    JOBS  FAILED  ERRORS  MEAN MS  P50  P95
-      2026-11-19  ████████████████████████     5       0  0.0%        100   90  200
-      2026-11-20  ██████████████               3       0  0.0%        100   90  200"
+      DAY         VOLUME                    JOBS  FAILED  ERRORS  MEAN MS  P25  P50  P75  P95
+      2026-11-19  ████████████████████████     5       0  0.0%        100   80   90  120  200
+      2026-11-20  ██████████████               3       0  0.0%        100   80   90  120  200"
     `)
     expect(statisticsText({ ...days(0, 0), total: day('', 0) }).split('\n')).toHaveLength(3)
   })
