@@ -1,0 +1,44 @@
+import type { Database } from '../database/contract.ts'
+import type { PartitionFigures, PartitionResult } from '../database/partition-log.ts'
+import { partitionedText, partitionPlanText } from './texts/partition-text.ts'
+
+/** What `--partition` found, and with an execution what it did. */
+export type PartitionOutcome = PartitionFigures & Partial<PartitionResult>
+
+/**
+ * Turns the log into months where a flag asks for it.
+ *
+ * @param pending migrations that are not applied: what is converted is the log of this release
+ * @throws RmbgError what `planPartition` and `partitionLog` throw
+ */
+export async function partitionAsAsked(
+  database: Database,
+  flags: { partition: boolean; 'dry-run': boolean },
+  pending: number,
+  tell: { log(line: string): void; logToStderr(line: string): void },
+): Promise<{ partition?: PartitionOutcome }> {
+  if (!flags.partition) return {}
+  const { assertCanPartition, partitionLog, planPartition, serverVersion } = await import(
+    '../database/partition-log.ts'
+  )
+  assertCanPartition(database, await serverVersion(database.sql))
+  if (pending > 0) {
+    tell.logToStderr('The log is looked at once these migrations are applied.')
+    return {}
+  }
+  const figures = await planPartition(database)
+  if (flags['dry-run']) {
+    tell.log(partitionPlanText(figures))
+    return { partition: figures }
+  }
+  if (figures.state === 'done') {
+    tell.logToStderr('The log is in months already.')
+  }
+  const result = await partitionLog(database, {
+    onStep: (sentence) => tell.logToStderr(sentence),
+    onBlocked: (sentence) => tell.logToStderr(sentence),
+    onWaiting: (holder) => tell.logToStderr(`Waiting for another migrator to finish: ${holder}.`),
+  })
+  for (const line of partitionedText(result)) tell.log(line)
+  return { partition: { ...figures, ...result } }
+}
