@@ -28,7 +28,7 @@ export async function fill(url: string, rows: number, tell: (what: string) => vo
     await insertUsers(sql)
     const step = 500_000
     for (let from = 0; from < rows; from += step) {
-      await insertJobs(sql, from, Math.min(step, rows - from), rows)
+      await insertJobs(sql, from, Math.min(step, rows - from), { rows, days, unfinished: true })
       tell(`${Math.min(from + step, rows)} of ${rows} jobs`)
     }
     await insertTags(sql)
@@ -48,7 +48,7 @@ export async function fill(url: string, rows: number, tell: (what: string) => vo
   }
 }
 
-async function insertUsers(sql: postgres.Sql): Promise<void> {
+export async function insertUsers(sql: postgres.Sql): Promise<void> {
   await sql`
     insert into users (user_id, username, email, created_at, last_login)
     select 'user-' || n, 'User ' || n, 'user' || n || '@example.com', now() - interval '2 years', now()
@@ -61,7 +61,12 @@ async function insertUsers(sql: postgres.Sql): Promise<void> {
 }
 
 /** 96 % completed, 3.9 % failed, the rest unfinished; the third power of a random number makes the skew. */
-async function insertJobs(sql: postgres.Sql, from: number, count: number, rows: number): Promise<void> {
+export async function insertJobs(
+  sql: postgres.Sql,
+  from: number,
+  count: number,
+  { rows, days, unfinished }: { rows: number; days: number; unfinished: boolean },
+): Promise<void> {
   await sql`
     insert into image_process_jobs (job_id, user_id, original_path, mask_path, processed_path, status, created_at,
       completed_at, processing_time_ms, image_width, image_height, file_size_kb, params, error_message, source_path,
@@ -101,7 +106,7 @@ async function insertJobs(sql: postgres.Sql, from: number, count: number, rows: 
           || '8' || substr(md5(n::text), 4, 15))::uuid as id
       from (
         select n, random() as r1, random() as r2, random() as r3,
-          case when random() < 0.96 then 'completed' when random() < 0.98 then 'failed' else 'pending' end as status,
+          case when random() < 0.96 then 'completed' when random() < 0.98 or ${!unfinished} then 'failed' else 'pending' end as status,
           now() - ${days} * interval '1 day' * (1 - n::float8 / ${rows}) - interval '1 hour' as at
         from generate_series(${from}::int, ${from + count - 1}::int) n offset 0
       ) drawn offset 0
