@@ -3,7 +3,6 @@ export const failPoints = [
   'database:made',
   'process:read',
   'process:claimed',
-  'process:tagged',
   'process:decoded',
   'process:matte',
   'process:encoded',

@@ -30,59 +30,84 @@ export interface JobFilter {
 
 type Condition = postgres.PendingQuery<postgres.Row[]>
 
+/** Jobs that have ended are `image_process_jobs j`, open ones are `open_job_rows j`. */
+export type JobTable = 'ended' | 'open'
+
 /**
- * The filter as a condition over `image_process_jobs j`. Tags are looked up first: with their ids in the condition the
+ * The filter as a condition over one of the tables. Tags are looked up first: with their ids in the condition the
  * planner knows how common they are.
  *
  * @returns gives the condition; behind a function, because a promise of a query would run it
  * @throws RmbgError NOT_FOUND naming one of `tags` that does not exist
  */
-export async function jobCondition(sql: postgres.Sql, filter: JobFilter): Promise<() => Condition> {
+export async function jobCondition(
+  sql: postgres.Sql,
+  filter: JobFilter,
+): Promise<(table: JobTable) => Condition> {
   const { user, statuses, since, until, params, largerThanBytes, name, error, needsReview } = filter
   const tagged = (ids: readonly number[]) =>
     sql`exists (select from image_tags t where t.job_id = j.job_id and t.tag_id in ${sql(ids)})`
-  const conditions: Condition[] = []
-  if (user !== undefined) conditions.push(sql`j.user_id = ${user}`)
-  if (statuses) conditions.push(hasStatus(sql, statuses))
-  if (since) conditions.push(sql`j.created_at >= ${instant(sql, since)}`)
-  if (until) conditions.push(sql`j.created_at < ${instant(sql, until)}`)
-  for (const id of await tagIds(sql, filter.tags ?? [])) conditions.push(tagged([id]))
+  const conditions: ((table: JobTable) => Condition)[] = [(table) => statusCondition(sql, table, statuses)]
+  const add = (condition: () => Condition) => conditions.push(condition)
+  if (user !== undefined) add(() => sql`j.user_id = ${user}`)
+  if (since) add(() => sql`j.created_at >= ${instant(sql, since)}`)
+  if (until) add(() => sql`j.created_at < ${instant(sql, until)}`)
+  for (const id of await tagIds(sql, filter.tags ?? [])) add(() => tagged([id]))
   // A tag that nobody has made yet is on no job.
   const excepted = await knownTags(sql, filter.exceptTags ?? [])
-  if (excepted.length > 0) conditions.push(sql`not ${tagged(excepted.map(({ tagId }) => tagId))}`)
+  if (excepted.length > 0) add(() => sql`not ${tagged(excepted.map(({ tagId }) => tagId))}`)
   if (filter.tagLike !== undefined) {
     // All that a statement can name, not only those worth showing.
     const similar = await similarTags(sql, filter.tagLike, 10_000)
-    conditions.push(similar.length === 0 ? sql`false` : tagged(similar.map(({ tagId }) => tagId)))
+    add(() => (similar.length === 0 ? sql`false` : tagged(similar.map(({ tagId }) => tagId))))
   }
-  if (params !== undefined) conditions.push(sql`j.params @> ${sql.json(params as postgres.JSONValue)}`)
+  if (params !== undefined) add(() => sql`j.params @> ${sql.json(params as postgres.JSONValue)}`)
   if (largerThanBytes !== undefined) {
     // The indexed column counts started KiB; the bytes tell the files apart that are within the same one.
     const kib = Math.min(Math.floor(largerThanBytes / 1024), 2 ** 31 - 1) // the most that the column holds
-    conditions.push(sql`j.file_size_kb > ${kib} and coalesce(j.source_size > ${largerThanBytes}, true)`)
+    add(() => sql`j.file_size_kb > ${kib} and coalesce(j.source_size > ${largerThanBytes}, true)`)
   }
   if (name !== undefined) {
-    // The index has the names of jobs that have ended; the others are few, and found by their status.
     const pattern = likePattern(name)
-    conditions.push(sql`
-      (case when j.status in ('completed', 'failed') then source_name(j.source_path) end like ${pattern}
-        or ${hasStatus(sql, ['pending', 'processing'])} and source_name(j.source_path) like ${pattern})`)
+    conditions.push((table) =>
+      table === 'open'
+        ? sql`source_name(j.source_path) like ${pattern}`
+        : // As the index has it, word for word.
+          sql`case when j.status in ('completed', 'failed') then source_name(j.source_path) end like ${pattern}`,
+    )
   }
   // The status is in the text of the query: the indexes over failures are partial.
   if (error !== undefined && Object.hasOwn(errorFamilies, error))
-    conditions.push(sql`j.status = 'failed' and j.error_code = ${error}`)
+    add(() => sql`j.status = 'failed' and j.error_code = ${error}`)
   else if (error !== undefined)
-    conditions.push(sql`j.status = 'failed' and j.error_message ilike ${`%${escapeLike(error)}%`}`)
-  if (needsReview) conditions.push(sql`j.needs_review`)
-  return () => conditions.reduce((all, one) => sql`${all} and ${one}`, sql`true`)
+    add(() => sql`j.status = 'failed' and j.error_message ilike ${`%${escapeLike(error)}%`}`)
+  if (needsReview) add(() => sql`j.needs_review`)
+  return (table) =>
+    conditions.map((condition) => condition(table)).reduce((all, one) => sql`${all} and ${one}`)
 }
 
-function hasStatus(sql: postgres.Sql, statuses: readonly string[]): Condition {
-  if (statuses.length === 0) return sql`true`
-  return sql`(${statuses
-    .map((status) => isStatus(sql, status))
-    .reduce((before, one) => sql`${before} or ${one}`)})`
+const statusesOf: Record<JobTable, readonly string[]> = {
+  ended: ['completed', 'failed'],
+  open: ['pending', 'processing'],
 }
+
+/** What a table never holds is not asked of it: no index of it would know. */
+function statusCondition(
+  sql: postgres.Sql,
+  table: JobTable,
+  statuses: readonly string[] | undefined,
+): Condition {
+  const wanted = statusesOf[table].filter((status) => statuses?.includes(status) ?? true)
+  if (wanted.length === 0) return sql`false`
+  const conditions = wanted.map((status) => isStatus(sql, status))
+  const either = conditions.reduce((before, one) => sql`${before} or ${one}`)
+  const isWanted = wanted.length === statusesOf[table].length ? sql`true` : either
+  return table === 'ended' && wanted.includes('failed') ? sql`${isWanted} and ${isNotOpenAgain(sql)}` : isWanted
+}
+
+/** What failed and was taken up again is in both tables, and is the open one until it ends. */
+export const isNotOpenAgain = (sql: postgres.Sql): Condition =>
+  sql`(j.status <> 'failed' or not exists (select from open_jobs o where o.job_id = j.job_id))`
 
 /** The status is a literal in the query: the planner uses a partial index only where it sees the literal. */
 function isStatus(sql: postgres.Sql, status: string): Condition {

@@ -1,6 +1,7 @@
 /**
- * Table `image_process_jobs` as a run sees it: claim a job, complete it, fail it, and find what is done. All writing is
- * done by functions of the database, in migrations/0030_job_functions.sql.
+ * Tables `open_jobs` and `image_process_jobs` as a run sees them: claim a job, complete it, fail it, and find what is
+ * done. A job is written into the log, `image_process_jobs`, when it ends. All writing is done by functions of the
+ * database, in migrations/0034_open_jobs.sql.
  */
 import type postgres from 'postgres'
 import type { ErrorCode } from '../errors.ts'
@@ -92,9 +93,8 @@ export async function findCompletedBySource(
       from wanted w
       cross join lateral (
         -- The file that a job was made of, and files whose content was found to be the same.
-        select o.job_id from image_process_jobs o
-        where source_key(o.source_path) = source_key(w.path) and o.source_path = w.path
-          and o.fingerprint = decode(${fingerprint}, 'hex') and o.source_size = w.size
+        select o.job_id from jobs_of_source(w.path) o
+        where o.fingerprint = decode(${fingerprint}, 'hex') and o.source_size = w.size
           and o.source_mtime_ns = w.mtime and o.status = 'completed'
         union all
         select k.job_id from known_sources k
@@ -120,16 +120,6 @@ export async function findCompletedJob(sql: postgres.Sql, jobId: string): Promis
 }
 
 /**
- * Indexes over digests hold their first seven bytes: as long as the whole they would be three times as large, and each of
- * their pages is written to the WAL when a job changes it.
- */
-const isDigest = (
-  sql: postgres.Sql,
-  column: 'content_sha256' | 'processed_sha256' | 'mask_sha256',
-  digest: postgres.PendingQuery<postgres.Row[]>,
-) => sql`substr(j.${sql(column)}, 1, 7) = substr(${digest}, 1, 7) and j.${sql(column)} = ${digest}`
-
-/**
  * A job whose cut-out, byte for byte, has this content; it may have lost its objects since. What only looks like a
  * cut-out, because somebody has changed it, is none.
  *
@@ -138,8 +128,7 @@ const isDigest = (
 export async function findJobOfCutout(sql: postgres.Sql, sha256: string): Promise<CompletedJob | undefined> {
   const [row] = await withDatabase(
     () => sql`
-      select ${completedColumns(sql, sql`j`)} from image_process_jobs j
-      where ${isDigest(sql, 'processed_sha256', sql`decode(${sha256}, 'hex')`)} limit 1`,
+      select ${completedColumns(sql, sql`j`)} from jobs_of_cutout(decode(${sha256}, 'hex')) j limit 1`,
   )
   return row && completedJob(row)
 }
@@ -148,8 +137,7 @@ export async function findJobOfCutout(sql: postgres.Sql, sha256: string): Promis
 export async function findJobOfMask(sql: postgres.Sql, sha256: string): Promise<CompletedJob | undefined> {
   const [row] = await withDatabase(
     () => sql`
-      select ${completedColumns(sql, sql`j`)} from image_process_jobs j
-      where ${isDigest(sql, 'mask_sha256', sql`decode(${sha256}, 'hex')`)} limit 1`,
+      select ${completedColumns(sql, sql`j`)} from jobs_of_mask(decode(${sha256}, 'hex')) j limit 1`,
   )
   return row && completedJob(row)
 }
@@ -169,11 +157,9 @@ const jobsOfFiles = gathered<string, postgres.Row | undefined>(async (sql, diges
       select w.place::float8 as place, ${completedColumns(sql, sql`j`)}, m."isCutout"
       from jsonb_array_elements_text(${sql.json([...digests])}) with ordinality as w(digest, place)
       cross join lateral (
-        (select j.job_id, true as "isCutout" from image_process_jobs j
-          where ${isDigest(sql, 'processed_sha256', sql`decode(w.digest, 'hex')`)} limit 1)
+        (select c.job_id, true as "isCutout" from jobs_of_cutout(decode(w.digest, 'hex')) c limit 1)
         union all
-        (select j.job_id, false from image_process_jobs j
-          where ${isDigest(sql, 'mask_sha256', sql`decode(w.digest, 'hex')`)} limit 1)
+        (select m.job_id, false from jobs_of_mask(decode(w.digest, 'hex')) m limit 1)
       ) m
       join image_process_jobs j on j.job_id = m.job_id`,
   )
@@ -225,9 +211,8 @@ export async function findMaskedContent(
   const [row] = await withDatabase(
     () => sql`
       with masked as materialized (
-        select * from image_process_jobs j
-        where ${isDigest(sql, 'content_sha256', sql`decode(${contentSha256}, 'hex')`)}
-          and j.status = 'completed' and j.mask_path is not null
+        select * from jobs_of_content(decode(${contentSha256}, 'hex')) j
+        where j.status = 'completed' and j.mask_path is not null
       )
       select ${maskedColumns(sql, sql`masked`)} from masked order by created_at desc limit 1`,
   )
@@ -253,6 +238,8 @@ export interface ClaimRequest {
   imageHeight: number
   fileSizeKb: number
   run: Run
+  /** Names that the job gets, in addition to those it has. */
+  tags: readonly string[]
   /** Do it again even if it is completed. */
   force: boolean
 }
@@ -274,7 +261,7 @@ export type Claim =
  * Gives this run the work on one content with one set of parameters, unless it is completed already (under any path)
  * or a live run holds it. What is claimed is a new job, the job of a run that died, or a job that failed before; an
  * old job keeps its id and counts one more attempt. Of any number of claims at the same moment exactly one wins; the
- * rules are in migrations/0030_job_functions.sql.
+ * rules are in migrations/0034_open_jobs.sql.
  */
 export async function claimJob(sql: postgres.Sql, request: ClaimRequest): Promise<Claim> {
   const { source, run, originalPath, ...rest } = request
@@ -341,7 +328,7 @@ export interface Completion {
 }
 
 /**
- * Completes a job: one statement sets its status, records its keys and checksums, and ends its lease. Call it only
+ * Completes a job: one statement writes it into the log, with its keys and checksums, and ends its lease. Call it only
  * after the store has acknowledged all objects that are kept.
  *
  * @returns false when this attempt no longer holds the job, and never will again: another one has taken it over, or the
@@ -392,6 +379,8 @@ export interface UnclaimedFailure {
   params: Record<string, unknown>
   userId: string
   run: Run
+  /** As of a claim. */
+  tags: readonly string[]
   errorCode: ErrorCode
   errorMessage: string
 }

@@ -1,4 +1,4 @@
-/** Table `job_leases`: which run holds which job, and until when. Claiming, completing and failing are in jobs.ts. */
+/** Leases, in table `open_jobs`: which run holds which job, and until when. Claiming, completing and failing are in jobs.ts. */
 import type postgres from 'postgres'
 import { ownerIsDead, ownerIsOfEarlierBoot } from '../system/owner.ts'
 import { withDatabase } from './errors.ts'
@@ -32,7 +32,7 @@ const absurdLeaseMs = 24 * 60 * 60 * 1000
  * a database on this machine's own disk.
  */
 export async function releaseJobsOfTheDead(sql: postgres.Sql): Promise<void> {
-  const owners = await withDatabase(() => sql<{ owner: string }[]>`select distinct owner from job_leases`)
+  const owners = await withDatabase(() => sql<{ owner: string }[]>`select distinct owner from open_jobs where owner is not null`)
   const dead = owners
     .map(({ owner }) => owner)
     .filter((owner) => ownerIsDead(owner) || ownerIsOfEarlierBoot(owner))

@@ -1,5 +1,6 @@
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
+import { isNotOpenAgain } from './filters.ts'
 import { keptOriginal } from './kept.ts'
 import { pagesById } from './rows.ts'
 import { utc } from './sql-time.ts'
@@ -14,16 +15,20 @@ export interface LoggedJob {
 }
 
 const columns = (sql: postgres.Sql) => sql`
-  job_id as "jobId", status, ${utc(sql, sql`completed_at`)} as "completedAt",
+  j.job_id as "jobId", j.status, ${utc(sql, sql`j.completed_at`)} as "completedAt",
   to_json(array_remove(
-    array[${keptOriginal(sql, sql`image_process_jobs`)}, mask_path, processed_path], null)) as keys`
+    array[${keptOriginal(sql, sql`j`)}, j.mask_path, j.processed_path], null)) as keys`
 
 /** All jobs in the order of their ids, which is that of their objects' keys; flat memory. */
 export const loggedJobs = (sql: postgres.Sql): AsyncGenerator<LoggedJob> =>
   pagesById((after) =>
     withDatabase<LoggedJob>(
       () => sql`
-        select ${columns(sql)} from image_process_jobs where job_id > ${after} order by job_id limit 2000`,
+        (select ${columns(sql)} from image_process_jobs j
+          where j.job_id > ${after} and ${isNotOpenAgain(sql)} order by j.job_id limit 2000)
+        union all
+        (select ${columns(sql)} from open_job_rows j where j.job_id > ${after} order by j.job_id limit 2000)
+        order by "jobId" limit 2000`,
     ),
   )
 
@@ -37,7 +42,7 @@ export async function knownJobs(
     () => sql`
       select job_id as "jobId", 'deleted' as status, null as "completedAt", '[]'::json as keys
       from tombstones where job_id in ${sql(jobIds)}
-      union all select ${columns(sql)} from image_process_jobs where job_id in ${sql(jobIds)}`,
+      union all select ${columns(sql)} from all_jobs j where j.job_id in ${sql(jobIds)}`,
   )
   return new Map(rows.map((row) => [row.jobId, row]))
 }

@@ -17,6 +17,8 @@ const lockTimeoutMs = 3000
 const pauseMs = 5000
 /** How long a table may be in use before a migration is given up. */
 const tryForMs = 10 * 60_000
+/** Somebody had a lock for too long, or wanted the same locks in another order. */
+const blockedCodes = new Set<string | undefined>(['55P03', '40P01'])
 
 export interface Migration {
   /** Number and name, as the file: `0001_extensions`. */
@@ -166,8 +168,8 @@ async function applyInTries(
     try {
       return await apply(connection, migration, times.lockTimeoutMs)
     } catch (error) {
-      const isBlocked = ((error as RmbgError).cause as { code?: string } | undefined)?.code === '55P03'
-      if (!isBlocked || Date.now() >= until) throw error
+      const { code } = ((error as RmbgError).cause ?? {}) as { code?: string }
+      if (!blockedCodes.has(code) || Date.now() >= until) throw error
     }
     if (isFirst) onBlocked?.(await blockedText(connection, migration))
     await sleep(times.pauseMs, undefined, signal && { signal })

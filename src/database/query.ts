@@ -2,6 +2,7 @@ import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
 import { type JobFilter, jobCondition } from './filters.ts'
 import { type KeptKind, keptOriginal } from './kept.ts'
+import { one } from './rows.ts'
 import { instant, utc } from './sql-time.ts'
 
 /** One job, with everything the database knows of it. Times are ISO 8601 in UTC with microseconds. */
@@ -88,24 +89,27 @@ const columns = (sql: postgres.Sql) => sql`
 export async function findJobs(sql: postgres.Sql, jobIds: readonly string[]): Promise<Job[]> {
   return withDatabase<Job>(
     () => sql<Job[]>`
-      select ${columns(sql)} from image_process_jobs j where j.job_id in ${sql(jobIds)}
+      select ${columns(sql)} from all_jobs j where j.job_id in ${sql(jobIds)}
       order by j.created_at desc, j.job_id desc`,
   )
 }
 
 /**
- * What tells that a job, its tags included, is still as it was: one look at two primary keys. Anything kept elsewhere
+ * What tells that a job, its tags included, is still as it was: one look at three primary keys. Anything kept elsewhere
  * under it needs no invalidation.
  */
 export async function jobVersion(sql: postgres.Sql, jobId: string): Promise<string | undefined> {
-  const [row] = await withDatabase(
-    () => sql<{ version: string }[]>`
-      select concat_ws(' ', j.xmin, j.ctid,
-        (select string_agg(t.tag_id || '.' || t.xmin, ',' order by t.tag_id) from image_tags t
-          where t.job_id = j.job_id)) as version
-      from image_process_jobs j where j.job_id = ${jobId}`,
+  const rows = await withDatabase<{ version: string | null }>(
+    () => sql`
+      select string_agg(row, ' ' order by row) as version from (
+        select concat_ws(' ', 'ended', xmin, ctid) as row from image_process_jobs where job_id = ${jobId}
+        union all
+        select concat_ws(' ', 'open', xmin, ctid) from open_jobs where job_id = ${jobId}
+        union all
+        select concat_ws(' ', 'tag', tag_id, xmin) from image_tags where job_id = ${jobId}
+      ) rows`,
   )
-  return row?.version
+  return one(rows).version ?? undefined
 }
 
 /** The place of a job in the log, which runs from the newest to the oldest. */
@@ -159,12 +163,19 @@ async function pageQuery<Row extends postgres.Row>(
   const behind = after
     ? sql`and (j.created_at, j.job_id) < (${instant(sql, { at: after.createdAt })}, ${after.jobId}::uuid)`
     : sql``
-  // The page is found first, and only its rows get their tags and texts made.
+  const newest = (jobs: 'ended' | 'open') => sql`
+    select j.job_id, j.created_at, ${jobs === 'open'} as is_open
+    from ${jobs === 'open' ? sql`open_job_rows` : sql`image_process_jobs`} j
+    where ${condition(jobs)} ${behind}
+    order by j.created_at desc, j.job_id desc limit ${limit}`
+  // The page is found first, and only its rows get their tags and texts made. Times have one length, so their order is
+  // that of the text.
   return () => sql<Row[]>`
     with page as materialized (
-      select j.job_id, j.created_at from image_process_jobs j where ${condition()} ${behind}
-      order by j.created_at desc, j.job_id desc limit ${limit}
+      (${newest('ended')}) union all (${newest('open')}) order by created_at desc, job_id desc limit ${limit}
     )
-    select ${columns(sql)} from page join image_process_jobs j on j.job_id = page.job_id
-    order by page.created_at desc, page.job_id desc`
+    select ${columns(sql)} from page join image_process_jobs j on j.job_id = page.job_id where not page.is_open
+    union all
+    select ${columns(sql)} from page join open_job_rows j on j.job_id = page.job_id where page.is_open
+    order by "createdAt" desc, "jobId" desc`
 }

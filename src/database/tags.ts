@@ -24,6 +24,10 @@ export function tagName(tag: string): string {
 const listed = (sql: postgres.Sql, jobIds: readonly string[]) =>
   sql`(select id::uuid from jsonb_array_elements_text(${sql.json([...jobIds])}) id)`
 
+/** What failed and was taken up again comes twice. */
+const everyJob = (sql: postgres.Sql) =>
+  sql`(select job_id from image_process_jobs union all select job_id from open_jobs) jobs`
+
 /** Gives jobs the tags of a run, in addition to the tags they have. */
 export type Tagger = (jobIds: readonly string[]) => Promise<void>
 
@@ -83,7 +87,7 @@ async function give(
         where tag_id in (select id::integer from jsonb_array_elements_text(${sql.json([...tagIds])}) id)
       ), given as (
         insert into image_tags (job_id, tag_id)
-        select job_id, tag_id from image_process_jobs cross join wanted where job_id in ${listed(sql, jobIds)}
+        select job_id, tag_id from ${everyJob(sql)} cross join wanted where job_id in ${listed(sql, jobIds)}
         on conflict do nothing
       )
       select count(*)::integer as found from wanted`,
@@ -118,7 +122,7 @@ export async function existingJobs(sql: postgres.Sql, jobIds: readonly string[])
   if (jobIds.length === 0) return new Set()
   const rows = await withDatabase(
     () => sql<{ jobId: string }[]>`
-      select job_id as "jobId" from image_process_jobs where job_id in ${listed(sql, jobIds)}`,
+      select job_id as "jobId" from ${everyJob(sql)} where job_id in ${listed(sql, jobIds)}`,
   )
   return new Set(rows.map(({ jobId }) => jobId))
 }

@@ -52,7 +52,9 @@ export async function logSize(sql: postgres.Sql, bound: number): Promise<LogSize
     await withDatabase<{ counted: number; estimated: number }>(
       // As the planner: the rows per page of the last vacuum or analyze, times the pages there are now.
       () => sql`
-        select (select count(*) from (select from image_process_jobs limit ${most}) jobs)::float8 as counted,
+        select ((select count(*) from (select from image_process_jobs limit ${most}) jobs)
+            + (select count(*) from open_jobs o
+                where not exists (select from image_process_jobs j where j.job_id = o.job_id)))::float8 as counted,
           coalesce((
             select sum(reltuples / nullif(relpages, 0) * pg_relation_size(c.oid) / current_setting('block_size')::integer)
             from pg_class c where c.relkind = 'r' and (c.oid = 'image_process_jobs'::regclass
@@ -105,7 +107,7 @@ export async function* dueJobs(
       () => sql`
         select j.job_id as "jobId", j.user_id as "userId", ${utc(sql, sql`j.created_at`)} as "createdAt",
           ${utc(sql, age)} as age, (${storedBytes(sql)} - ${staying(sql, notDue())})::float8 as bytes
-        from image_process_jobs j
+        from ${jobsOfKind(sql, kind)} j
         where ${condition()} ${ofMonth()} and (${age}, j.job_id) > (${after.age}::text::timestamptz, ${after.jobId}::uuid)
         order by ${age}, j.job_id limit ${pageJobs}`,
     )
@@ -119,6 +121,9 @@ export async function* dueJobs(
     after = last
   }
 }
+
+const jobsOfKind = (sql: postgres.Sql, kind: DueKind) =>
+  kind === 'abandoned' ? sql`open_job_rows` : sql`image_process_jobs`
 
 type OwnedJob = Pick<DueJob, 'jobId' | 'createdAt'> & { userId: string }
 
@@ -188,9 +193,8 @@ const storedBytes = (sql: postgres.Sql) => sql`
 const staying = (sql: postgres.Sql, stays: postgres.PendingQuery<postgres.Row[]>) => sql`
   case when j.status = 'completed' and 'original' = any (j.kept) and not j.original_shared and exists (
     select from (select j.content_sha256 as content, j.original_path as key) original
-    join image_process_jobs j on substr(j.content_sha256, 1, 7) = substr(original.content, 1, 7)
-      and j.content_sha256 = original.content and j.original_path = original.key
-    where j.status = 'completed' and j.original_shared and ${stays}
+    cross join lateral jobs_of_content(original.content) j
+    where j.original_path = original.key and j.status = 'completed' and j.original_shared and ${stays}
   ) then coalesce(j.original_bytes, 0) else 0 end`
 
 export interface LaterBackup {
@@ -222,14 +226,15 @@ async function isOldAndChosen(
   switch (kind) {
     case 'completed':
       return () =>
-        sql`j.status = 'completed' and j.completed_at < ${before}::text::timestamptz and ${chosen()}`
+        sql`j.status = 'completed' and j.completed_at < ${before}::text::timestamptz and ${chosen('ended')}`
     case 'failed':
-      return () => sql`j.status = 'failed' and j.created_at < ${before}::text::timestamptz and ${chosen()}`
+      return () =>
+        sql`j.status = 'failed' and j.created_at < ${before}::text::timestamptz and ${chosen('ended')}`
     case 'abandoned':
       return () => sql`
-        j.status in ('pending', 'processing') and j.created_at < ${before}::text::timestamptz
-        and not exists (select from job_leases l where l.job_id = j.job_id and l.lease_until > now())
-        and ${chosen()}`
+        j.created_at < ${before}::text::timestamptz
+        and not exists (select from open_jobs o where o.job_id = j.job_id and o.lease_until > now())
+        and ${chosen('open')}`
   }
 }
 
@@ -282,18 +287,13 @@ export async function retireJobs(
       ), old as materialized (
         select j.job_id, j.user_id, j.created_at, j.status, j.attempt,
           encode(j.content_sha256, 'hex') || encode(j.fingerprint, 'hex') as content
-        from image_process_jobs j
+        from ${jobsOfKind(sql, kind)} j
         where exists (select from fence) and j.job_id in ${sql(jobIds)} and ${condition()}
       ), ${newest} due as materialized (
         select * from old where ${isPastNewest}
       ), free as materialized (
         select * from due d where ${unclaimed}
-      ), gone as (
-        delete from image_process_jobs j using free
-        where j.job_id = free.job_id and j.status = free.status and j.attempt = free.attempt
-        returning j.job_id, j.status, j.attempt, j.kept, j.original_path, j.mask_path, j.processed_path,
-          ${storedBytes(sql)} - ${staying(sql, sql`j.job_id not in (select f.job_id from free f)`)} as bytes
-      ), dead as (
+      ), ${kind === 'abandoned' ? deleteOpen(sql) : deleteEnded(sql)}, dead as (
         insert into tombstones (job_id, keys, shared_key, bytes, kept)
         select job_id,
           case when status = 'completed' and attempt = 1
@@ -308,6 +308,35 @@ export async function retireJobs(
   const { isHeld, ...retired } = one(rows)
   return isHeld ? retired : undefined
 }
+
+/** As `gone`, of those that are `free`. A claim that came in between has counted one more attempt. */
+const deleteEnded = (sql: postgres.Sql) => sql`
+  gone as (
+    delete from image_process_jobs j using free
+    where j.job_id = free.job_id and j.status = free.status and j.attempt = free.attempt
+    returning j.job_id, j.status, j.attempt, j.kept, j.original_path, j.mask_path, j.processed_path,
+      ${storedBytes(sql)} - ${staying(sql, sql`j.job_id not in (select f.job_id from free f)`)} as bytes
+  )`
+
+/** The same of jobs that have not ended; one that failed before is in the log as well. */
+const deleteOpen = (sql: postgres.Sql) => sql`
+  open as (
+    delete from open_jobs o using free
+    where o.job_id = free.job_id and o.attempt = free.attempt and (o.lease_until > now()) is not true
+    returning o.job_id, o.attempt, o.original_path, coalesce(o.source_size, 0) as bytes
+  ), ended as (
+    delete from image_process_jobs j using open where j.job_id = open.job_id
+    returning j.job_id, j.kept, j.original_path
+  ), untagged as (
+    -- The tags of those that are in the log go with them.
+    delete from image_tags t using open
+    where t.job_id = open.job_id and not exists (select from image_process_jobs j where j.job_id = open.job_id)
+  ), gone as (
+    select open.job_id, 'pending' as status, open.attempt, ended.kept,
+      coalesce(ended.original_path, open.original_path) as original_path, null::text as mask_path,
+      null::text as processed_path, open.bytes
+    from open left join ended on ended.job_id = open.job_id
+  )`
 
 export interface Tombstone {
   jobId: string

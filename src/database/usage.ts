@@ -180,12 +180,12 @@ function usageByStatus(total: Usage): Usage[] {
   ]
 }
 
-/** Jobs that have not ended, now; counted in partial indexes that hold nothing else. */
+/** Jobs that have not ended, now. */
 export async function unfinishedJobs(sql: postgres.Sql): Promise<{ pending: number; processing: number }> {
   const rows = await withDatabase<{ pending: number; processing: number }>(
     () => sql`
-      select (select count(*) from image_process_jobs where status = 'pending')::float8 as pending,
-        (select count(*) from image_process_jobs where status = 'processing')::float8 as processing`,
+      select (count(*) filter (where claim_id is null))::float8 as pending, count(claim_id)::float8 as processing
+      from open_jobs`,
   )
   return one(rows)
 }

@@ -5,7 +5,7 @@ import { mebibytes } from '../cutout/memory.ts'
 import { closePixelThreads, startPixelThreads } from '../cutout/pool.ts'
 import { connectionIsLost } from '../database/errors.ts'
 import { leaseMs } from '../database/leases.ts'
-import { taggerOf } from '../database/tags.ts'
+import { taggerOf, tagName } from '../database/tags.ts'
 import { foldUsage } from '../database/usage.ts'
 import { upsertUser } from '../database/users.ts'
 import { RmbgError } from '../errors.ts'
@@ -95,6 +95,7 @@ export function openBatch(
     work: workOf({ ...model, ...options.cutoutParams }),
     isInput: inputTest(options.inputs ?? candidates),
     memory,
+    tags: [...new Set(options.tags.map(tagName))],
     tag: taggerOf(services.database.sql, options.tags),
   }
 }

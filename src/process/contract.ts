@@ -81,7 +81,7 @@ export interface Batch extends BatchOptions, BatchServices {
   isInput: (path: string) => Promise<boolean>
   /** Lets images in, in their order, by their estimated peak memory. Counts MiB: its cost grows with the count. */
   memory: Semaphore
-  /** Gives jobs the tags of the run. */
+  /** Gives the tags of the run to jobs that were completed before; a claim gives them to the others. */
   tag: Tagger
 }
 

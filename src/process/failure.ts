@@ -47,7 +47,6 @@ export async function fail(
   }
   const recorded = await recordUnclaimed(batch, image, error)
   await failPoint('process:failed')
-  await batch.tag([recorded])
   return failedEvent(shown, error, recorded)
 }
 
@@ -61,6 +60,7 @@ function recordUnclaimed(batch: Batch, image: Image, error: RmbgError): Promise<
     ...batch.work,
     userId: batch.user,
     run: batch.run,
+    tags: batch.tags,
     errorCode: error.code,
     errorMessage: error.message,
   })

@@ -121,8 +121,6 @@ async function claim(batch: Batch, picture: Picture, begun: Begun) {
   begun.job = claimed
   await failPoint('process:claimed')
   begun.tidied = removeEarlier(batch.store, claimed, neededIn(batch))
-  await batch.tag([claimed.jobId])
-  await failPoint('process:tagged')
   const spent = { read, database: lap() }
   return { ...claimed, ...picture, spent, content, mask, begun } satisfies ClaimedWork
 }
@@ -341,6 +339,7 @@ function claimRequest(
     imageHeight: header.height,
     fileSizeKb: Math.ceil(image.source.size / 1024),
     run: batch.run,
+    tags: batch.tags,
     force: batch.force,
   }
 }

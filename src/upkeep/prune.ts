@@ -148,7 +148,8 @@ async function listDueJobs(
   for (const kind of dueKinds) {
     const before = figures.before[kind]
     if (before === undefined) continue
-    for (const within of ranges) {
+    // Open jobs are in no month.
+    for (const within of kind === 'abandoned' ? [undefined] : ranges) {
       for await (const job of dueJobs(sql, policy, { kind, before, within })) {
         await lists[kind].add(job.jobId)
         figures.rows[kind]++

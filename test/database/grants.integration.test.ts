@@ -105,7 +105,7 @@ describeWith('RMBG_TEST_DATABASE_URL')('roles', () => {
     ['change statistics', (sql) => sql`update daily_usage set completed_jobs = 0`],
     ['empty what is to be counted', (sql) => sql`delete from usage_changes`],
     ['make up what is to be counted', (sql) => sql`insert into usage_changes (dimension) values ('all')`],
-    ['take a job from its run', (sql) => sql`delete from job_leases`],
+    ['take a job from its run', (sql) => sql`delete from open_jobs`],
     ['rename users', (sql) => sql`update users set username = 'me'`],
     ['take tags from jobs', (sql) => sql`delete from image_tags`],
     ['take over a store', (sql) => sql`update installation set id = gen_random_uuid()`],
@@ -121,13 +121,13 @@ describeWith('RMBG_TEST_DATABASE_URL')('roles', () => {
 
   it('names in a function mean what they meant to its owner', async () => {
     const session = await writer.reserve()
-    await session`create temporary table job_leases (job_id uuid, run_id uuid, claim_id uuid, owner text, lease_until timestamptz)`
+    await session`create temporary table open_jobs (like public.open_jobs)`
     await session`set search_path = pg_temp, public`
     const wanted = request()
     expect(await claimJob(session as never, wanted)).toMatchObject({ state: 'claimed' })
     await session`set search_path = public`
     session.release()
-    expect(await owner.sql`select 1 from job_leases where job_id = ${wanted.jobId}`).toHaveLength(1)
+    expect(await owner.sql`select 1 from open_jobs where job_id = ${wanted.jobId}`).toHaveLength(1)
   })
 
   it('a reader reads the log and its figures, and can run nothing', async () => {

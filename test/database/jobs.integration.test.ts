@@ -29,7 +29,7 @@ import { onBothDatabases } from './databases.ts'
 import { startProxy } from './proxy.ts'
 
 async function row(database: Database, jobId: string) {
-  const [found] = await database.sql`select * from image_process_jobs where job_id = ${jobId}`
+  const [found] = await database.sql`select * from all_jobs where job_id = ${jobId}`
   return found!
 }
 
@@ -242,7 +242,7 @@ onBothDatabases('the end of a job', (database) => {
       params: { model: { name: 'backdrop' }, provider: 'cpu' },
     })
     expect(done.completed_at >= done.created_at).toBe(true)
-    expect(await database().sql`select 1 from job_leases where job_id = ${jobId}`).toHaveLength(0)
+    expect(await database().sql`select 1 from open_jobs where job_id = ${jobId}`).toHaveLength(0)
   })
 
   it('completed is known by its id, and by the content of its cut-out even after its objects were lost', async () => {
@@ -305,8 +305,8 @@ onBothDatabases('the end of a job', (database) => {
   })
 
   it('never leaves a completed row without its keys', async () => {
-    const wanted = request()
-    const jobId = await claimed(database(), wanted)
+    const failure = { ...request(), errorCode: 'INPUT_EMPTY' as const, errorMessage: 'Empty.' }
+    const jobId = await recordFailure(database().sql, failure)
     await expect(
       database().sql`update image_process_jobs set status = 'completed' where job_id = ${jobId}`,
     ).rejects.toThrow('completed_is_whole')
@@ -465,7 +465,7 @@ onBothDatabases('two runs that disagree whether one of them is dead', (database)
         claimJob(database().sql, next),
       ])
       expect(claim.state).toBe(completed ? 'completed' : 'claimed')
-      const leases = await database().sql`select run_id from job_leases where job_id = ${jobId}`
+      const leases = await database().sql`select run_id from open_jobs where job_id = ${jobId}`
       expect(leases).toEqual(completed ? [] : [{ run_id: next.run.id }])
     }
   })
@@ -501,7 +501,7 @@ onBothDatabases('failures of one file told by many runs at once', (database) => 
     }
     const failed = await recordFailure(database().sql, failure)
     const rows = await database().sql`
-      select job_id, status from image_process_jobs where source_path = ${done.source.path} order by created_at`
+      select job_id, status from all_jobs where source_path = ${done.source.path} order by created_at`
     expect(rows).toEqual([
       { job_id: done.jobId, status: 'completed' },
       { job_id: active.jobId, status: 'processing' },

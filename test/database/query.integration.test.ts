@@ -3,9 +3,13 @@ import type postgres from 'postgres'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Database } from '../../src/database/contract.ts'
 import type { JobFilter } from '../../src/database/filters.ts'
+import { claimJob, completeJob } from '../../src/database/jobs.ts'
+import { renewLeases } from '../../src/database/leases.ts'
 import { findJobs, type Job, jobVersion } from '../../src/database/query.ts'
 import { tagJobs, untagJobs } from '../../src/database/tags.ts'
 import { queryJobs } from '../../src/jobs/pages.ts'
+import { completion, request } from '../support/claims.ts'
+import { makeOpenJob } from '../support/jobs.ts'
 import { onBothDatabases } from './databases.ts'
 
 const tagNames = ['spring', 'hero', '100%', 'a_b', 'axb', 'back\\slash', "o'clock; drop table tags; --"]
@@ -13,23 +17,35 @@ const tagNames = ['spring', 'hero', '100%', 'a_b', 'axb', 'back\\slash', "o'cloc
 /** 300 jobs, three at a time created in the same microsecond, 100 microseconds apart; ten of them just now. */
 async function fill(sql: postgres.Sql): Promise<void> {
   await sql`
-    insert into image_process_jobs (job_id, user_id, status, created_at, completed_at, original_path, mask_path,
-      processed_path, file_size_kb, params, source_path, error_code, error_message, needs_review)
-    select md5(i::text)::uuid, (array['anna', 'ben', 'o''hara'])[1 + i % 3], s.status, c.created_at,
-      case when s.status = 'completed' then c.created_at + interval '1 second' end, 'original/' || i, 'mask/' || i,
-      'processed/' || i, i * 20,
+    with made as (
+    select md5(i::text)::uuid as job_id, (array['anna', 'ben', 'o''hara'])[1 + i % 3] as user_id, s.status, c.created_at,
+      case when s.status = 'completed' then c.created_at + interval '1 second' end as completed_at, 'original/' || i as original_path,
+      'mask/' || i as mask_path, 'processed/' || i as processed_path, i * 20 as file_size_kb,
       jsonb_build_object('model', jsonb_build_object('name', (array['silhouette', 'rmbg-2.0'])[1 + i % 2]),
-        'threshold', (i % 5) / 10.0, 'refine', i % 3 = 0, 'sizes', jsonb_build_array(i % 4, 'x')),
-      (array['/in/50%-off-', '/in/a_b-', '/in/axb-', 'C:\\shots\\hero-', '/in/deep/', null])[1 + i % 6] || i || '.jpg',
-      case when s.status = 'failed' then (array['INPUT_CORRUPT', 'INPUT_EMPTY'])[1 + i / 10 % 2] end,
+        'threshold', (i % 5) / 10.0, 'refine', i % 3 = 0, 'sizes', jsonb_build_array(i % 4, 'x')) as params,
+      (array['/in/50%-off-', '/in/a_b-', '/in/axb-', 'C:\\shots\\hero-', '/in/deep/', null])[1 + i % 6] || i || '.jpg' as source_path,
+      case when s.status = 'failed' then (array['INPUT_CORRUPT', 'INPUT_EMPTY'])[1 + i / 10 % 2] end as error_code,
       case when s.status = 'failed'
-        then (array['It is 50% of a file.', 'No a_b in it.', 'No axb in it.', 'At C:\\new.'])[1 + i / 10 % 4] end,
-      case when s.status = 'completed' then (array[true, false, null])[1 + i % 7] end
+        then (array['It is 50% of a file.', 'No a_b in it.', 'No axb in it.', 'At C:\\new.'])[1 + i / 10 % 4] end as error_message,
+      case when s.status = 'completed' then (array[true, false, null])[1 + i % 7] end as needs_review
     from generate_series(0, 299) i,
       lateral (select (array['failed', 'pending', 'processing'])[1 + i % 10] as status) few,
       lateral (select coalesce(few.status, 'completed') as status) s,
       lateral (select case when i < 290 then timestamptz '2026-11-01T00:00:00.000007Z' + i / 3 * interval '100 microseconds'
-        else now() - interval '1 hour' end as created_at) c`
+        else now() - interval '1 hour' end as created_at) c
+    ), ended as (
+      insert into image_process_jobs (job_id, user_id, status, created_at, completed_at, original_path, mask_path,
+        processed_path, file_size_kb, params, source_path, error_code, error_message, needs_review)
+      select * from made where status in ('completed', 'failed')
+      returning 1
+    )
+    insert into open_jobs (job_id, user_id, created_at, original_path, file_size_kb, params, source_path, claim_id, owner,
+      lease_until)
+    select job_id, user_id, created_at, original_path, file_size_kb, params, source_path, claim.claim_id, claim.owner,
+      claim.lease_until
+    from made left join (values ('processing', gen_random_uuid(), 'somebody', now())) claim
+      (status, claim_id, owner, lease_until) on claim.status = made.status
+    where made.status in ('pending', 'processing')`
   for (const [index, tag] of tagNames.entries()) {
     const jobs = await sql`
       select md5(i::text)::uuid as id from generate_series(0, 299) i where i % ${index + 3}::int = 0`
@@ -271,13 +287,11 @@ onBothDatabases('a query', (database) => {
 
     it('shows no job twice and skips none while others are added and go', async () => {
       const first = await queryJobs(sql(), {}, { limit: 100 })
-      const [added] = await sql()`
-        insert into image_process_jobs (job_id, user_id, original_path, status)
-        values (gen_random_uuid(), 'anna', 'o', 'pending') returning job_id`
+      const added = await makeOpenJob(sql())
       const rest = await queryJobs(sql(), {}, { limit: 1000, after: first.nextCursor! })
       expect([...first.jobs, ...rest.jobs].map(({ jobId }) => jobId)).toEqual(jobs.map(({ jobId }) => jobId))
       // Where a page ended is a place, not a job: that may be gone.
-      await sql()`delete from image_process_jobs where job_id = ${added!.job_id}`
+      await sql()`delete from open_jobs where job_id = ${added}`
     })
 
     it('ends with the last job', async () => {
@@ -322,26 +336,29 @@ onBothDatabases('a query', (database) => {
 })
 
 onBothDatabases('the version of a job', (database: () => Database) => {
-  it('changes with the row and with its tags', async () => {
+  it('changes with the row, with its end and with its tags', async () => {
     const { sql } = database()
-    const [job] = await sql`
-      insert into image_process_jobs (job_id, user_id, original_path, status)
-      values (gen_random_uuid(), 'zoe', 'o', 'pending') returning job_id`
-    const version = () => jobVersion(sql, job!.job_id)
+    const wanted = request()
+    const job = { job_id: wanted.jobId }
+    const version = () => jobVersion(sql, job.job_id)
+    expect(await version()).toBeUndefined()
+    await claimJob(sql, wanted)
     const versions = [await version()]
-    await sql`update image_process_jobs set status = 'processing' where job_id = ${job!.job_id}`
+    await renewLeases(sql, wanted.run)
     versions.push(await version())
-    await tagJobs(sql, [job!.job_id], ['first'])
+    await completeJob(sql, completion(job.job_id, wanted.run))
     versions.push(await version())
-    await tagJobs(sql, [job!.job_id], ['second'])
+    await tagJobs(sql, [job.job_id], ['first'])
     versions.push(await version())
-    await untagJobs(sql, [job!.job_id], ['first'])
+    await tagJobs(sql, [job.job_id], ['second'])
     versions.push(await version())
-    await tagJobs(sql, [job!.job_id], ['first'])
+    await untagJobs(sql, [job.job_id], ['first'])
+    versions.push(await version())
+    await tagJobs(sql, [job.job_id], ['first'])
     versions.push(await version())
     expect(new Set(versions).size).toBe(versions.length)
     expect(await version()).toBe(versions.at(-1))
-    await sql`delete from image_process_jobs where job_id = ${job!.job_id}`
+    await sql`delete from image_process_jobs where job_id = ${job.job_id}`
     expect(await version()).toBeUndefined()
   })
 })

@@ -122,7 +122,10 @@ onBothDatabases('the schema', (database) => {
       select table_name as table, collation_name as collation from information_schema.columns
       where table_schema = 'public' and column_name = 'user_id' order by 1`
     expect(collations).toEqual([
+      { table: 'all_jobs', collation: 'C' },
       { table: 'image_process_jobs', collation: 'C' },
+      { table: 'open_job_rows', collation: 'C' },
+      { table: 'open_jobs', collation: 'C' },
       { table: 'users', collation: 'C' },
     ])
   })
@@ -147,19 +150,26 @@ onBothDatabases('the schema', (database) => {
         and not exists (select from pg_depend where objid = p.oid and deptype = 'e')
       order by 1`
     expect(functions.map(({ name }) => name)).toEqual([
+      'assert_tagged_job()',
       'claim_job(request jsonb, gone uuid)',
       'claim_jobs(requests jsonb)',
       'complete_jobs(completions jsonb)',
       'fail_job(failure jsonb)',
       'fold_usage()',
+      'forget_tags()',
       'grants_for(role_name name, writes boolean)',
       'hold_original(key text, content bytea)',
       'jobs_naming(key text, content bytea)',
+      'jobs_of_content(content bytea)',
+      'jobs_of_cutout(digest bytea)',
+      'jobs_of_mask(digest bytea)',
+      'jobs_of_source(path text)',
       'latency_bucket(ms integer)',
       'model_name(params jsonb)',
       'name_original(job uuid, of_attempt integer, run uuid, path text)',
       'note_changed_usage()',
       'note_deleted_usage()',
+      'note_given_tags()',
       'note_new_usage()',
       'note_tag_usage()',
       'note_usage(job image_process_jobs, times integer, only_tag text)',
@@ -174,7 +184,9 @@ onBothDatabases('the schema', (database) => {
       'source_key(path text)',
       'source_name(path text)',
       'stored_original(content bytea, owner text)',
+      'tag_job(job uuid, names jsonb)',
       'usage_of(job image_process_jobs)',
+      'work_key(content bytea, fingerprint bytea)',
     ])
   })
 })
@@ -185,14 +197,16 @@ onBothDatabases('the tables', (database) => {
       job_id: crypto.randomUUID(),
       user_id: 'anna',
       original_path: 'o',
-      status: 'pending',
+      status: 'failed',
+      error_message: 'No.',
       ...changes,
     })} returning job_id`
 
   it.each([
     ['a status nobody knows', { status: 'done' }, 'image_process_jobs_status_check'],
     ['a completed job without its keys', { status: 'completed', mask_path: 'm' }, 'completed_is_whole'],
-    ['a failed job without a sentence', { status: 'failed' }, 'failed_says_why'],
+    ['a failed job without a sentence', { error_message: null }, 'failed_says_why'],
+    ['a job that has not ended', { status: 'pending' }, 'only_what_has_ended'],
     ['a job completed before it was created', { completed_at: new Date(0) }, 'completed_after_created'],
     ['a negative size', { source_size: -1 }, 'sizes_not_negative'],
     ['a message that is no sentence', { error_message: 'x'.repeat(2001) }, 'error_message_is_a_sentence'],
@@ -200,15 +214,31 @@ onBothDatabases('the tables', (database) => {
     await expect(insert(changes)).rejects.toMatchObject({ code: '23514', constraint_name: constraint })
   })
 
-  it('forget the tags, the lease and the known files of a job that is deleted', async () => {
+  it('hold the views of open jobs and of all jobs to the columns of the log', async () => {
+    const columnsOf = async (relation: string) =>
+      (await database().sql`
+        select attname as name, format_type(atttypid, atttypmod) as type from pg_attribute
+        where attrelid = ${relation}::regclass and attnum > 0 and not attisdropped order by attname`) as unknown
+    const log = await columnsOf('image_process_jobs')
+    for (const view of ['open_job_rows', 'all_jobs']) expect(await columnsOf(view), view).toEqual(log)
+  })
+
+  it('refuse a tag for a job that there is not', async () => {
+    const { sql } = database()
+    const [tag] = await sql`insert into tags (name) values ('of nobody') returning tag_id`
+    await expect(
+      sql`insert into image_tags values (gen_random_uuid(), ${tag!.tag_id})`,
+    ).rejects.toMatchObject({ code: '23503' })
+  })
+
+  it('forget the tags and the known files of a job that is deleted', async () => {
     const { sql } = database()
     const [job] = await insert({})
     const [tag] = await sql`insert into tags (name) values ('gone') returning tag_id`
     await sql`insert into image_tags values (${job!.job_id}, ${tag!.tag_id})`
-    await sql`insert into job_leases values (${job!.job_id}, gen_random_uuid(), gen_random_uuid(), 'o', now())`
     await sql`insert into known_sources values (gen_random_uuid(), ''::bytea, 1, 1, ${job!.job_id})`
     await sql`delete from image_process_jobs where job_id = ${job!.job_id}`
-    for (const table of ['image_tags', 'job_leases', 'known_sources']) {
+    for (const table of ['image_tags', 'known_sources']) {
       expect(await sql`select 1 from ${sql(table)} where job_id = ${job!.job_id}`, table).toHaveLength(0)
     }
   })

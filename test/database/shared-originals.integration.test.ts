@@ -19,7 +19,7 @@ const policy: PrunePolicy = { olderThan: { completed: '0 seconds' }, keepLast: u
 
 onBothDatabases('an original that several jobs share', (database) => {
   beforeEach(async () => {
-    await database().sql`truncate image_process_jobs, tombstones, daily_usage, usage_changes cascade`
+    await database().sql`truncate image_process_jobs, open_jobs, tombstones, daily_usage, usage_changes cascade`
   })
 
   /** Claims a content with parameters of its own. */
@@ -30,7 +30,7 @@ onBothDatabases('an original that several jobs share', (database) => {
       source: { path: `/photos/${content}.jpg`, size: 1000, mtimeNs: 1n },
       contentSha256: digest(content),
       fingerprint: randomBytes(32).toString('hex'),
-      ...{ params: {}, keep, userId: user, run, force: false },
+      ...{ params: {}, keep, userId: user, run, tags: [], force: false },
       originalPath: (id, attempt) => objectKey('original', id, attempt, 'jpg'),
       ...{ imageWidth: 1, imageHeight: 1, fileSizeKb: 1 },
     })

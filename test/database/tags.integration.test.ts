@@ -23,8 +23,8 @@ onBothDatabases('tags', (database) => {
   let jobs: string[]
   beforeAll(async () => {
     const rows = await sql()`
-      insert into image_process_jobs (job_id, user_id, original_path, status)
-      select gen_random_uuid(), 'anna', 'o', 'pending' from generate_series(1, 5) returning job_id`
+      insert into open_jobs (job_id, user_id, original_path)
+      select gen_random_uuid(), 'anna', 'o' from generate_series(1, 5) returning job_id`
     jobs = rows.map((row) => row.job_id)
   })
   beforeEach(() => sql()`delete from tags`)

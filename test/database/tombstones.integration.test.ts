@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import { expect, it } from 'vitest'
 import { claimJob } from '../../src/database/jobs.ts'
@@ -22,7 +21,7 @@ onBothDatabases('a job that is pruned while somebody takes it up again', (databa
       const jobId = await makeJob(sql, { status, ageDays: 30 })
       const [row] = await sql`
         select source_path, encode(content_sha256, 'hex') as content, encode(fingerprint, 'hex') as fingerprint
-        from image_process_jobs where job_id = ${jobId}`
+        from all_jobs where job_id = ${jobId}`
       const claim = claimJob(sql, {
         jobId: uuidv7(),
         source: { path: row!.source_path, size: 1, mtimeNs: 1n },
@@ -32,7 +31,7 @@ onBothDatabases('a job that is pruned while somebody takes it up again', (databa
         keep: [],
         userId: 'anna',
         originalPath: (id, attempt) => objectKey('original', id, attempt, 'jpg'),
-        ...{ imageWidth: 1, imageHeight: 1, fileSizeKb: 1, force: false },
+        ...{ imageWidth: 1, imageHeight: 1, fileSizeKb: 1, tags: [], force: false },
         run: { id: uuidv7(), owner: 'test', leaseMs: 60_000 },
       })
       const kind = status === 'failed' ? 'failed' : 'abandoned'
@@ -51,10 +50,7 @@ onBothDatabases('a job that is pruned while somebody takes it up again', (databa
 
   it('is left alone while its lease lasts', async () => {
     const { sql } = database()
-    const jobId = await makeJob(sql, { status: 'processing', ageDays: 30 })
-    await sql`
-      insert into job_leases values (${jobId}, ${uuidv7()}, ${uuidv7()}, ${randomBytes(4).toString('hex')},
-        now() + interval '1 minute')`
+    const jobId = await makeJob(sql, { status: 'processing', ageDays: 30, leasedFor: '1 minute' })
     const options = {
       kind: 'abandoned',
       before: before(),
@@ -62,9 +58,9 @@ onBothDatabases('a job that is pruned while somebody takes it up again', (databa
       kept: false,
     } as const
     await retireJobs(sql, policy, options)
-    expect(await sql`select 1 from image_process_jobs where job_id = ${jobId}`).toHaveLength(1)
-    await sql`update job_leases set lease_until = now() - interval '1 minute' where job_id = ${jobId}`
+    expect(await sql`select 1 from open_jobs where job_id = ${jobId}`).toHaveLength(1)
+    await sql`update open_jobs set lease_until = now() - interval '1 minute' where job_id = ${jobId}`
     await retireJobs(sql, policy, options)
-    expect(await sql`select 1 from image_process_jobs where job_id = ${jobId}`).toHaveLength(0)
+    expect(await sql`select 1 from open_jobs where job_id = ${jobId}`).toHaveLength(0)
   })
 })

@@ -46,8 +46,7 @@ interface Known {
 onBothDatabases('usage', (database) => {
   const sql = () => database().sql
   beforeEach(async () => {
-    await sql()`delete from image_process_jobs`
-    for (const table of ['usage_changes', 'daily_usage', 'daily_latency', 'processing_stats']) {
+    for (const table of ['image_process_jobs', 'open_jobs', 'usage_changes', 'daily_usage', 'daily_latency', 'processing_stats']) {
       await sql()`delete from ${sql()(table)}`
     }
   })
@@ -62,11 +61,20 @@ onBothDatabases('usage', (database) => {
       job.status = draw(4) === 0 ? 'failed' : 'completed'
       job.code = job.status === 'failed' ? ['INPUT_EMPTY', 'INPUT_CORRUPT'][draw(2)]! : null
       job.ms = job.status === 'completed' ? 1 + draw(5000) : null
+      // As a run ends it, in one statement, or as it is changed afterwards.
       await sql()`
-        update image_process_jobs set status = ${job.status}, error_code = ${job.code}, processing_time_ms = ${job.ms},
-          error_message = ${job.code}, mask_path = 'm', processed_path = 'p', completed_at = created_at,
-          original_bytes = 100, mask_bytes = 10, processed_bytes = 1
-        where job_id = ${job.id}`
+        with open as (delete from open_jobs where job_id = ${job.id} returning *)
+        insert into image_process_jobs (job_id, user_id, created_at, original_path, params, status, error_code,
+          processing_time_ms, error_message, mask_path, processed_path, completed_at, original_bytes, mask_bytes,
+          processed_bytes)
+        select job_id, user_id, created_at, original_path, params, ${job.status}, ${job.code}, ${job.ms}::integer,
+          ${job.code}, 'm', 'p', created_at, 100, 10, 1
+        from (select job_id, user_id, created_at, original_path, params from open
+          union all select job_id, user_id, created_at, original_path, params from image_process_jobs
+          where job_id = ${job.id}) known
+        on conflict (job_id) do update
+        set status = excluded.status, error_code = excluded.error_code, error_message = excluded.error_message,
+          processing_time_ms = excluded.processing_time_ms, original_bytes = 100, mask_bytes = 10, processed_bytes = 1`
     }
     const steps = [
       async () => {
@@ -88,7 +96,8 @@ onBothDatabases('usage', (database) => {
       },
       async (job: Known) => {
         job.user = users[draw(3)]!
-        await sql()`update image_process_jobs set user_id = ${job.user} where job_id = ${job.id}`
+        for (const table of ['image_process_jobs', 'open_jobs'])
+          await sql()`update ${sql()(table)} set user_id = ${job.user} where job_id = ${job.id}`
       },
       async (job: Known) => {
         if (job.status === 'processing' || draw(3) > 0) return
@@ -159,11 +168,9 @@ onBothDatabases('usage', (database) => {
 
   it('belongs to the day in UTC, wherever the session is', async () => {
     await sql()`select set_config('timezone', 'Pacific/Auckland', false)`
-    const id = await makeJob(sql(), { status: 'processing' })
-    await sql()`update image_process_jobs set created_at = '2026-03-01T23:59:59.999999Z' where job_id = ${id}`
     await sql()`
-      update image_process_jobs set status = 'failed', error_code = 'INPUT_EMPTY', error_message = 'x'
-      where job_id = ${id}`
+      insert into image_process_jobs (job_id, user_id, original_path, created_at, status, error_code, error_message)
+      values (gen_random_uuid(), 'anna', 'o', '2026-03-01T23:59:59.999999Z', 'failed', 'INPUT_EMPTY', 'x')`
     await sql()`select set_config('timezone', 'UTC', false)`
     const days = await usageBy(sql(), 'day', { from: '2026-02-28', to: '2026-03-02' }, 9)
     expect(days.map(({ value, jobs, errorRate }) => [value, jobs, errorRate])).toEqual([
@@ -274,8 +281,10 @@ describeWith('RMBG_TEST_DATABASE_URL')('the rollup of a server', () => {
       const shipped = await shippedMigrations()
       await applyMigrations(database, { shipped: shipped.filter(({ name }) => name < '0011') })
       for (const status of ['completed', 'failed', 'pending'] as const) {
-        await makeJob(database.sql, { status, tags: ['old'] })
+        await makeJob(database.sql, { status })
       }
+      await database.sql`insert into tags (name) values ('old')`
+      await database.sql`insert into image_tags select job_id, tag_id from image_process_jobs, tags`
       await applyMigrations(database, { shipped })
       await makeJob(database.sql, { tags: ['old'] })
       expect(await usageTotal(database.sql, whole)).toMatchObject({ completed: 2, failed: 1 })

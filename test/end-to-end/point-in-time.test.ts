@@ -41,7 +41,7 @@ describePgBackRest('a server that archives with pgBackRest', () => {
 
   const statuses = async () => {
     const rows = await database.sql<{ job_id: string; status: string }[]>`
-      select job_id, status from image_process_jobs`
+      select job_id, status from all_jobs`
     return Object.fromEntries(rows.map(({ job_id, status }) => [job_id, status]))
   }
 

@@ -135,8 +135,9 @@ describeServers('the policy of rmbg prune', () => {
     })
     const pending = await makeJob(installation.sql, { status: 'pending', ageDays: 40 })
     const processing = await makeJob(installation.sql, { status: 'processing', ageDays: 40 })
-    const leased = await makeJob(installation.sql, { status: 'processing', ageDays: 40 })
-    await installation.sql`insert into job_leases values (${leased}, ${uuidv7()}, ${uuidv7()}, 'o', now() + interval '1 hour')`
+    const leased = await makeJob(installation.sql, {
+      ...{ status: 'processing', ageDays: 40, leasedFor: '1 hour' },
+    })
     const left = objectKey('processed', processing, 1, 'webp')
     await installation.store.put(left, Buffer.from('x'), {
       contentType: 'image/webp',

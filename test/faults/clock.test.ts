@@ -125,7 +125,7 @@ inBothVariants(
         await killedAt(variant(), 'process:claimed', command(photos), shifted('+1d'))
         // Whether the process of an earlier boot lives cannot be seen.
         await variant().change(
-          (sql) => sql`update job_leases set owner = regexp_replace(owner, '^[^ ]+', 'elsewhere///')`,
+          (sql) => sql`update open_jobs set owner = regexp_replace(owner, '^[^ ]+', 'elsewhere///')`,
         )
         const { status, stderr } = await variant().run(command(photos))
         expect(status, stderr).toBe(0)

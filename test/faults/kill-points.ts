@@ -18,7 +18,6 @@ interface Entry {
 export interface ImageKillPoint extends Entry {
   command: 'process'
   row: 'none' | 'processing' | 'completed' | 'failed'
-  isTagged: boolean
   /** Objects that are certainly there, and those that may be. */
   objects: readonly ObjectKind[]
   perhaps: readonly ObjectKind[]
@@ -31,9 +30,9 @@ export interface OtherKillPoint extends Entry {
 }
 
 const all = ['original', 'mask', 'processed'] as const
-const none = { row: 'none', isTagged: false, objects: [], perhaps: [], hasOutput: false } as const
+const none = { row: 'none', objects: [], perhaps: [], hasOutput: false } as const
 const claimed = { ...none, row: 'processing' } as const
-const begun = { ...claimed, isTagged: true, perhaps: ['original'] } as const
+const begun = { ...claimed, perhaps: ['original'] } as const
 
 const anew = 'does the image, for the first time'
 const again =
@@ -43,14 +42,12 @@ const done = 'skips the image'
 export const imageKillPoints: ImageKillPoint[] = (
   [
     { at: 'process:read', moment: 'the file is read and its digest known', ...none, next: anew },
-    { at: 'process:claimed', moment: 'the job is claimed', ...claimed, next: again },
-    { at: 'process:tagged', moment: 'it has its tags', ...claimed, isTagged: true, next: again },
+    { at: 'process:claimed', moment: 'the job is claimed, with its tags', ...claimed, next: again },
     {
       at: 'store:staged',
       moment: 'an object (here the original) is written beside the store, not yet renamed into it',
       ...{
         ...claimed,
-        isTagged: true,
         next: `${again}; the unfinished file goes after a day`,
         only: 'embedded',
       },
@@ -58,7 +55,7 @@ export const imageKillPoints: ImageKillPoint[] = (
     {
       at: 'store:renamed',
       moment: 'the object is renamed, its folder not yet flushed',
-      ...{ ...claimed, isTagged: true, objects: ['original'], next: again, only: 'embedded' },
+      ...{ ...claimed, objects: ['original'], next: again, only: 'embedded' },
     },
     { at: 'process:decoded', moment: 'the pixels are decoded, in a thread', ...begun, next: again },
     { at: 'process:matte', moment: 'the model has answered', ...begun, next: again },
@@ -242,12 +239,12 @@ export const killPointsIn = <T extends Entry>(list: readonly T[], variant: Varia
 /** What a kill there leaves behind, in words. */
 export function leftBehind(killPoint: ImageKillPoint | OtherKillPoint): string {
   if ('left' in killPoint) return killPoint.left
-  const { row, isTagged, objects, perhaps, hasOutput, at } = killPoint
+  const { row, objects, perhaps, hasOutput, at } = killPoint
   const rows = {
     none: at === 'process:ended' ? 'completed rows' : 'no row',
-    processing: `a row \`processing\`${isTagged ? ' with its tags' : ''}, and its lease`,
-    completed: 'a row `completed`',
-    failed: 'a row `failed`',
+    processing: 'an open job with its tags, and its lease',
+    completed: 'a row `completed` with its tags',
+    failed: 'a row `failed` with its tags',
   }
   return [
     rows[row],

@@ -141,7 +141,7 @@ describeServers('a run stopped for longer than its lease', () => {
     await mkdir(join(variant.folder, photos))
     const whole = await picture(7).png().toBuffer()
     await writeFile(join(variant.folder, photos, '0.png'), whole.subarray(0, whole.length / 2))
-    const { resumed } = await stoppedAt(variant, 'process:tagged', command(photos, `${photos}-cut`))
+    const { resumed } = await stoppedAt(variant, 'process:claimed', command(photos, `${photos}-cut`))
     const other = await variant.run(command(photos, `${photos}-cut`))
     expect(eventOf(other)).toMatchObject({ status: 'failed', code: 'INPUT_CORRUPT' })
     expect(eventOf(await resumed())).toMatchObject({ status: 'failed', code: 'INPUT_CORRUPT' })

@@ -174,7 +174,7 @@ export async function expectRecoverable(
 ): Promise<JobRow[]> {
   const rows = await expectInvariants(sql, store, isRead)
   const leased = await sql`
-    select job_id from job_leases join image_process_jobs using (job_id) order by source_path, job_id`
+    select job_id from open_jobs where claim_id is not null order by source_path, job_id`
   expect(leased.map(({ job_id }) => job_id)).toEqual(
     rows.filter(({ status }) => status === 'processing').map(({ job_id }) => job_id),
   )

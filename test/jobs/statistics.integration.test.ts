@@ -29,6 +29,7 @@ onBothDatabases('statistics', (database) => {
   beforeEach(async () => {
     const { sql } = database()
     await sql`delete from image_process_jobs`
+    await sql`delete from open_jobs`
     for (const table of ['usage_changes', 'daily_usage', 'daily_latency'])
       await sql`delete from ${sql(table)}`
   })

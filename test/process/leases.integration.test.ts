@@ -25,6 +25,7 @@ async function claimed({ sql }: Database, run: Run): Promise<string> {
       keep: [],
       userId: 'anna',
       run,
+      tags: [],
       force: false,
     },
     source: { path: `/photos/${jobId}.jpg`, size: 1000, mtimeNs: 1n },
@@ -36,8 +37,8 @@ async function claimed({ sql }: Database, run: Run): Promise<string> {
 }
 
 async function leaseEnd({ sql }: Database, jobId: string): Promise<Date | undefined> {
-  const [lease] = await sql`select lease_until from job_leases where job_id = ${jobId}`
-  return lease?.lease_until
+  const [lease] = await sql`select lease_until from open_jobs where job_id = ${jobId}`
+  return lease?.lease_until ?? undefined
 }
 
 onBothDatabases('a run', (database) => {
@@ -54,7 +55,7 @@ onBothDatabases('a run', (database) => {
     expect(await leaseEnd(database(), jobId)).toEqual(last)
     await letGo(database(), run)
     expect(await leaseEnd(database(), jobId)).toBeUndefined()
-    const [job] = await database().sql`select status from image_process_jobs where job_id = ${jobId}`
+    const [job] = await database().sql`select status from all_jobs where job_id = ${jobId}`
     expect(job).toEqual({ status: 'pending' })
   })
 })

@@ -30,6 +30,7 @@ export function request(changes: Partial<ClaimRequest> = {}): ClaimRequest {
     imageHeight: 3,
     fileSizeKb: 1,
     run: someRun(),
+    tags: [],
     force: false,
     ...changes,
   }

@@ -38,7 +38,7 @@ export async function jobRows(sql: postgres.Sql): Promise<JobRow[]> {
       file_size_kb, processing_time_ms, params, error_code, error_message, execution_provider, review, needs_review, attempt,
       encode(content_sha256, 'hex') as content_sha256, encode(mask_sha256, 'hex') as mask_sha256,
       encode(processed_sha256, 'hex') as processed_sha256, to_json(kept) as kept
-    from image_process_jobs order by source_path, job_id`
+    from all_jobs order by source_path, job_id`
 }
 
 /** Images whose objects are read at once. */

@@ -7,6 +7,8 @@ import { jobPrefix, objectKey } from '../../src/store/keys.ts'
 
 export interface MadeJob {
   status?: 'pending' | 'processing' | 'completed' | 'failed'
+  /** How long the lease of a job in work lasts, as an interval; it has ended unless this is said. */
+  leasedFor?: string
   user?: string
   ageDays?: number
   tags?: string[]
@@ -42,6 +44,20 @@ export async function makeJob(sql: postgres.Sql, made: MadeJob = {}): Promise<st
   ) as Record<'original' | 'mask' | 'processed', { key: string; body: Buffer; sha256: string }>
   const { original, mask, processed } = objects
   const isCompleted = status === 'completed'
+  const isOpen = status === 'pending' || status === 'processing'
+  if (isOpen && (await hasOpenJobs(sql))) {
+    await makeOpenJob(sql, {
+      ...{ job_id: jobId, user_id: user, original_path: original.key, attempt, created_at: createdAt },
+      ...{ image_width: 10, image_height: 10, file_size_kb: 1 },
+      params: sql.json({ model: { name: 'silhouette' } }),
+      ...{ source_path: `/photos/${jobId}.jpg`, source_size: original.body.length, source_mtime_ns: 1 },
+      content_sha256: Buffer.from(original.sha256, 'hex'),
+      fingerprint: Buffer.alloc(32, 1),
+      ...(status === 'processing' && { leasedFor: made.leasedFor ?? '-1 minute' }),
+    })
+    await tagJobs(sql, [jobId], tags)
+    return jobId
+  }
   const shared = made.sharesWith === undefined ? undefined : await originalOf(sql, made.sharesWith)
   await sql`
     insert into image_process_jobs ${sql({
@@ -84,6 +100,34 @@ export async function makeJob(sql: postgres.Sql, made: MadeJob = {}): Promise<st
     }
   }
   return jobId
+}
+
+/** Releases before the table had all jobs in the log. */
+async function hasOpenJobs(sql: postgres.Sql): Promise<boolean> {
+  const [row] = await sql`select to_regclass('open_jobs') is not null as has`
+  return row!.has
+}
+
+/**
+ * A job that has not ended.
+ *
+ * @param columns with `leasedFor` somebody has it, for as long as this interval says
+ */
+export async function makeOpenJob(
+  sql: postgres.Sql,
+  columns: Record<string, unknown> = {},
+): Promise<string> {
+  const { leasedFor, ...rest } = columns
+  const row = { job_id: uuidv7(), user_id: 'anna', original_path: 'original/o.jpg', ...rest }
+  await sql`insert into open_jobs ${sql(row)}`
+  await sql`update open_jobs set work = work_key(content_sha256, fingerprint) where job_id = ${row.job_id}`
+  if (leasedFor !== undefined) {
+    await sql`
+      update open_jobs set run_id = ${uuidv7()}, claim_id = ${uuidv7()}, owner = 'somebody',
+        lease_until = now() + ${leasedFor as string}::text::interval
+      where job_id = ${row.job_id}`
+  }
+  return row.job_id
 }
 
 async function originalOf(sql: postgres.Sql, jobId: string) {

@@ -15,7 +15,7 @@ onBothDatabases('a store with jobs', (database) => {
   let at: Awaited<ReturnType<typeof agedStore>>
   beforeEach(async () => {
     await database().sql`
-      truncate image_process_jobs, tombstones, tags, daily_usage, usage_changes, backups cascade`
+      truncate image_process_jobs, open_jobs, tombstones, tags, daily_usage, usage_changes, backups cascade`
     at = await agedStore()
   })
   const make = (more: Parameters<typeof makeJob>[1] = {}) =>
@@ -23,7 +23,7 @@ onBothDatabases('a store with jobs', (database) => {
   const plan = (more: Partial<CleanOptions> = {}) =>
     planClean({ database: database(), store: at.store }, { exceptTags: [], versions: false, signal, ...more })
   const jobs = async () =>
-    (await database().sql`select job_id from image_process_jobs order by 1`).map(({ job_id }) => job_id)
+    (await database().sql`select job_id from all_jobs order by 1`).map(({ job_id }) => job_id)
 
   it('is emptied: all jobs of every age and status, their objects, and what has no job', async () => {
     await make()
@@ -45,10 +45,7 @@ onBothDatabases('a store with jobs', (database) => {
 
   it('keeps jobs that are tagged, those that a run holds, and those that came since the plan', async () => {
     const tagged = await make({ tags: ['keep'] })
-    const held = await make({ status: 'processing' })
-    await database().sql`
-      insert into job_leases (job_id, run_id, claim_id, owner, lease_until)
-      values (${held}, ${uuidv7()}, ${uuidv7()}, 'somebody', now() + interval '1 minute')`
+    const held = await make({ status: 'processing', leasedFor: '1 minute' })
     await make()
     const cleaning = await plan({ exceptTags: ['keep'] })
     expect(cleaning.figures).toMatchObject({ jobs: 1, staying: 2 })

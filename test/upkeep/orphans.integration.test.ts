@@ -3,7 +3,7 @@ import { beforeEach, expect, it } from 'vitest'
 import { jobPrefix, objectKey } from '../../src/store/keys.ts'
 import { type Orphan, type OrphanOptions, planOrphans } from '../../src/upkeep/orphans.ts'
 import { onBothDatabases } from '../database/databases.ts'
-import { type MadeJob, makeJob } from '../support/jobs.ts'
+import { type MadeJob, makeJob, makeOpenJob } from '../support/jobs.ts'
 import { agedStore } from './aged-store.ts'
 
 const signal = new AbortController().signal
@@ -20,7 +20,7 @@ const key = (jobId = uuidv7()) => objectKey('mask', jobId, 1, 'png')
 onBothDatabases('a plan of orphans', (database) => {
   let at: Awaited<ReturnType<typeof agedStore>>
   beforeEach(async () => {
-    await database().sql`truncate image_process_jobs, tombstones cascade`
+    await database().sql`truncate image_process_jobs, open_jobs, tombstones cascade`
     at = await agedStore()
   })
   const plan = (more: Partial<OrphanOptions> = {}) =>
@@ -74,9 +74,7 @@ onBothDatabases('a plan of orphans', (database) => {
     for (const id of [jobId, deleted]) await at.put(key(id))
     const orphans = await plan()
     expect(orphans.figures.objects).toBe(2)
-    await database().sql`
-      insert into image_process_jobs (job_id, user_id, original_path, status)
-      values (${jobId}, 'anna', ${objectKey('original', jobId, 1, 'jpg')}, 'processing')`
+    await makeOpenJob(database().sql, { job_id: jobId, leasedFor: '1 minute' })
     await database().sql`insert into tombstones (job_id, bytes) values (${deleted}, 1)`
     expect(await orphans.execute({ signal })).toMatchObject({ objects: 0, bytes: 0, left: 2 })
     expect(await at.keys()).toEqual([key(jobId), key(deleted)].sort())

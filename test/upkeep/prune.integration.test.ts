@@ -5,7 +5,7 @@ import type { ObjectVersions } from '../../src/store/contract.ts'
 import { jobPrefix, objectKey } from '../../src/store/keys.ts'
 import { type PruneOptions, planPrune } from '../../src/upkeep/prune.ts'
 import { onBothDatabases } from '../database/databases.ts'
-import { makeJob } from '../support/jobs.ts'
+import { makeJob, makeOpenJob } from '../support/jobs.ts'
 import { agedStore } from './aged-store.ts'
 
 const execution = { rate: 1e9, signal: new AbortController().signal, onJobs: () => {} }
@@ -16,7 +16,7 @@ const completed: PruneOptions['policy'] = {
 onBothDatabases('a plan of pruning', (database) => {
   let at: Awaited<ReturnType<typeof agedStore>>
   beforeEach(async () => {
-    await database().sql`truncate image_process_jobs, tombstones, tags, daily_usage, usage_changes cascade`
+    await database().sql`truncate image_process_jobs, open_jobs, tombstones, tags, daily_usage, usage_changes cascade`
     at = await agedStore()
   })
   const plan = (more: Partial<PruneOptions> = {}) =>
@@ -79,9 +79,7 @@ onBothDatabases('a plan of pruning', (database) => {
   it('spares a job that is worked on again', async () => {
     const failed = await make({ status: 'failed' })
     const due = await plan({ policy: { ...completed, olderThan: { failed: '30 days' } } })
-    await database().sql`
-      update image_process_jobs set status = 'processing', error_code = null, error_message = null
-      where job_id = ${failed}`
+    await makeOpenJob(database().sql, { job_id: failed, attempt: 2, leasedFor: '1 minute' })
     expect(await due.execute(execution)).toMatchObject({ jobs: 0, objects: 0, left: 1 })
     expect(await jobs()).toEqual([failed])
   })

@@ -5,7 +5,7 @@ import { type HealthLevel, type Look, worst } from './contract.ts'
 import { counted } from './words.ts'
 
 /** Between two runs they are empty, and most of their rows are dead until autovacuum comes. */
-const queues = ['usage_changes', 'job_leases', 'tombstones']
+const queues = ['usage_changes', 'open_jobs', 'tombstones']
 
 export const isQueue = (table: string): boolean => queues.includes(table)
 
@@ -22,7 +22,7 @@ export const queueLook: Look = {
         select (select count(*) from (select from usage_changes limit ${mostCounted}) c)::float8 as changes,
           (select count(*) from tombstones where not kept)::float8 as tombstones,
           (select count(*) from tombstones where not kept and created_at < now() - interval '1 day')::float8 as stale,
-          (select count(*) from job_leases where lease_until < now() - interval '1 hour')::float8 as abandoned`,
+          (select count(*) from open_jobs where lease_until < now() - interval '1 hour')::float8 as abandoned`,
     )
     const sizes = await sql<{ table: string; size: number }[]>`
       select relname as table, pg_relation_size(oid)::float8 as size from pg_class

@@ -106,7 +106,7 @@ async function readings(sql: postgres.Sql): Promise<Readings> {
     select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 as "walBytes",
       current_setting('server_version_num')::int >= 140000 as "countsPages",
       (select sum(pg_total_relation_size(name::regclass)) from unnest(array['image_process_jobs', 'known_sources',
-        'job_leases', 'usage_changes', 'daily_usage', 'daily_latency']) name)::float8 as bytes,
+        'open_jobs', 'usage_changes', 'daily_usage', 'daily_latency']) name)::float8 as bytes,
       (select count(*) from image_process_jobs)::float8 as jobs,
       (select pid from pg_stat_activity where backend_type = 'checkpointer') as checkpointer`
   const { walBytes, countsPages, bytes, jobs, checkpointer } = row!

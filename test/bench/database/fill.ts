@@ -28,13 +28,13 @@ export async function fill(url: string, rows: number, tell: (what: string) => vo
     await insertUsers(sql)
     const step = 500_000
     for (let from = 0; from < rows; from += step) {
-      await insertJobs(sql, from, Math.min(step, rows - from), { rows, days, unfinished: true })
+      await insertJobs(sql, from, Math.min(step, rows - from), { rows, days })
       tell(`${Math.min(from + step, rows)} of ${rows} jobs`)
     }
     await insertTags(sql)
-    await insertLeases(sql)
+    await insertOpen(sql)
     await insertSources(sql)
-    tell('tags, leases and known files')
+    tell('tags, open jobs and known files')
     await sql`set session_replication_role = origin`
     for (const { name, definition } of indexes) {
       await sql.unsafe(definition)
@@ -60,12 +60,12 @@ export async function insertUsers(sql: postgres.Sql): Promise<void> {
     from generate_series(0, 499) n`
 }
 
-/** 96 % completed, 3.9 % failed, the rest unfinished; the third power of a random number makes the skew. */
+/** 96 % completed, the rest failed; the third power of a random number makes the skew. */
 export async function insertJobs(
   sql: postgres.Sql,
   from: number,
   count: number,
-  { rows, days, unfinished }: { rows: number; days: number; unfinished: boolean },
+  { rows, days }: { rows: number; days: number },
 ): Promise<void> {
   await sql`
     insert into image_process_jobs (job_id, user_id, original_path, mask_path, processed_path, status, created_at,
@@ -106,7 +106,7 @@ export async function insertJobs(
           || '8' || substr(md5(n::text), 4, 15))::uuid as id
       from (
         select n, random() as r1, random() as r2, random() as r3,
-          case when random() < 0.96 then 'completed' when random() < 0.98 or ${!unfinished} then 'failed' else 'pending' end as status,
+          case when random() < 0.96 then 'completed' else 'failed' end as status,
           now() - ${days} * interval '1 day' * (1 - n::float8 / ${rows}) - interval '1 hour' as at
         from generate_series(${from}::int, ${from + count - 1}::int) n offset 0
       ) drawn offset 0
@@ -125,16 +125,22 @@ async function insertTags(sql: postgres.Sql): Promise<void> {
     on conflict do nothing`
 }
 
-/** A few runs were killed and not yet followed by another. */
-async function insertLeases(sql: postgres.Sql): Promise<void> {
+/** What runs have left that were stopped, and 20 of runs that were killed and not yet followed by another. */
+async function insertOpen(sql: postgres.Sql): Promise<void> {
   await sql`
-    with killed as (
-      update image_process_jobs set status = 'processing'
-      where job_id in (select job_id from image_process_jobs where status = 'pending' order by created_at desc limit 20)
-      returning job_id, run_id, started_at
-    )
-    insert into job_leases (job_id, run_id, claim_id, owner, lease_until)
-    select job_id, run_id, job_id, 'host/0/0 1 1', started_at + interval '1 minute' from killed`
+    insert into open_jobs (job_id, work, created_at, started_at, source_size, source_mtime_ns, image_width, image_height,
+      file_size_kb, content_sha256, fingerprint, user_id, original_path, source_path, params, run_id, claim_id, owner,
+      lease_until)
+    select id, work_key(content_sha256, fingerprint), created_at, created_at, source_size, n, image_width, image_height,
+      file_size_kb, content_sha256, fingerprint, user_id, 'original/' || id || '-1.jpg', '/data/open/IMG_' || n || '.jpg',
+      params, id, case when n <= 20 then id end, case when n <= 20 then 'host/0/0 1 1' end,
+      case when n <= 20 then now() - interval '1 hour' end
+    from (
+      select gen_random_uuid() as id, row_number() over () as n, now() - random() * interval '30 days' as created_at,
+        sha256(job_id::text::bytea) as content_sha256, fingerprint, source_size, image_width, image_height, file_size_kb,
+        user_id, params
+      from (select * from image_process_jobs where content_sha256 is not null limit 800) chosen
+    ) open`
 }
 
 /** One file in twenty has a copy elsewhere, by which the job is known as well. */

@@ -68,7 +68,7 @@ async function fillLog(sql: postgres.Sql, rows: number, tell: (what: string) => 
     const own = transaction as unknown as postgres.Sql
     await insertUsers(own)
     for (let from = 0; from < rows; from += 250_000) {
-      await insertJobs(own, from, Math.min(250_000, rows - from), { rows, days, unfinished: false })
+      await insertJobs(own, from, Math.min(250_000, rows - from), { rows, days })
       tell(`${Math.min(from + 250_000, rows)} of ${rows} jobs`)
     }
     await transaction`

@@ -48,6 +48,7 @@ export function newImage(number: number, run: Run, userId: string): ClaimRequest
     imageHeight: 2000,
     fileSizeKb: Math.ceil(size / 1024),
     run,
+    tags: [],
     force: false,
   }
 }

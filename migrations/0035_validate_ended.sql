@@ -1,0 +1,1 @@
+alter table image_process_jobs validate constraint only_what_has_ended;
