@@ -62,9 +62,10 @@ $$;
 -- Takes a month out of the log, in one transaction: all of its jobs are due, but failed ones that the policy leaves, and
 -- those get a table in its place. Nobody waits for longer than the transaction lasts; who is at work on the month is
 -- waited for as long as lock_timeout says.
+-- most: jobs to delete; null where it was estimated how many there are
 -- Returns the id in gone_months; null, with nothing done, when the month is not due any more.
-create function retire_month(month text, completed_before timestamptz, failed_before timestamptz) returns bigint
-  language plpgsql as $$
+create function retire_month(month text, completed_before timestamptz, failed_before timestamptz, most double precision)
+  returns bigint language plpgsql as $$
 declare
   jobs     constant name := 'image_process_jobs_' || month;
   tags     constant name := 'image_tags_' || month;
@@ -79,7 +80,7 @@ begin
   execute format('lock table %I, %I in share row exclusive mode', jobs, tags);
   select * into place from log_partitions() p where p.suffix = month;
   select * into figures from month_figures(month, completed_before, failed_before, false);
-  if not figures.is_due then
+  if not figures.is_due or figures.rows - figures.staying > most then
     return null;
   end if;
   if figures.staying + figures.open > 0 then

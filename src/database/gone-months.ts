@@ -77,16 +77,21 @@ const isChosen = ({ filter: { user, tags, exceptTags } }: PrunePolicy): boolean 
  * Takes a month out of the log. Others wait for the moment that it takes; where they have the log in use, it is given up
  * soon and may be tried again.
  *
- * @param lockId of the lock for `prune`
- * @returns `due`: the id of the gone month; `changed`: nothing was done, for it is not due as a whole any more; undefined,
+ * @param order.most jobs to delete, where more are not allowed
+ * @param order.lockId of the lock for `prune`
+ * @returns `gone`: the id of the gone month; `changed`: nothing was done, for it is not due as a whole any more; undefined,
  *   and nothing is done, where the lock was lost
  */
 export async function retireMonth(
   sql: postgres.Sql,
-  month: string,
-  before: Partial<Record<DueKind, string>>,
-  lockId: string | undefined,
+  order: {
+    month: string
+    before: Partial<Record<DueKind, string>>
+    most: number | null
+    lockId: string | undefined
+  },
 ): Promise<{ gone: string } | 'changed' | undefined> {
+  const { month, before, most, lockId } = order
   const { isHeld, gone } = one(
     await withDatabase<{ isHeld: boolean; gone: string | null }>(() =>
       sql.begin(async (transaction) => {
@@ -95,7 +100,7 @@ export async function retireMonth(
         await transaction`set local lock_timeout = '100ms'`
         const [row] = await transaction<{ gone: string | null }[]>`
           select retire_month(${month}, ${before.completed ?? null}::text::timestamptz,
-            ${before.failed ?? null}::text::timestamptz)::text as gone`
+            ${before.failed ?? null}::text::timestamptz, ${most}::float8)::text as gone`
         return [{ isHeld: true, gone: row?.gone ?? null }]
       }),
     ),

@@ -7,9 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
-import type { Database, MigrationLockOptions, ServerDatabase } from './contract.ts'
+import type { Database, MigrationLockOptions } from './contract.ts'
 import { databaseError, withDatabase } from './errors.ts'
-import { ensurePartitions, isPartitioned } from './partitions.ts'
+import { ensurePartitions, isPartitioned, lookAgain } from './partitions.ts'
 import { one } from './rows.ts'
 import { withSession } from './session.ts'
 
@@ -54,28 +54,23 @@ export interface PartitionResult {
 }
 
 /** @throws RmbgError USAGE for an embedded database, DATABASE_ERROR for a server that is too old */
-export function assertCanPartition(
-  database: Database,
-  version: number,
-): asserts database is ServerDatabase {
+export async function assertCanPartition(database: Database): Promise<void> {
   if (database.kind === 'embedded') {
     throw new RmbgError('USAGE', 'The embedded database keeps its log in one table: partitions are for servers.', {
       hint: 'docs/backup.md says how to move to a server.',
     })
   }
+  const { version } = one(
+    await withDatabase<{ version: number }>(
+      () => database.sql`select current_setting('server_version_num')::integer / 10000 as version`,
+    ),
+  )
   if (version >= leastVersion) return
   throw new RmbgError(
     'DATABASE_ERROR',
     `PostgreSQL ${version} cannot take partitions out while others work, so its log stays one table.`,
     { hint: `Update the server to PostgreSQL ${leastVersion} or newer.` },
   )
-}
-
-export async function serverVersion(sql: postgres.Sql): Promise<number> {
-  const rows = await withDatabase<{ version: number }>(
-    () => sql`select current_setting('server_version_num')::integer / 10000 as version`,
-  )
-  return one(rows).version
 }
 
 /**
@@ -85,7 +80,8 @@ export async function serverVersion(sql: postgres.Sql): Promise<number> {
  */
 export async function planPartition(database: Database, before?: Date): Promise<PartitionFigures> {
   const { sql } = database
-  assertCanPartition(database, await serverVersion(sql))
+  await assertCanPartition(database)
+  lookAgain(sql)
   const { jobs, bytes } = one(
     await withDatabase<{ jobs: number; bytes: number }>(
       () => sql`
@@ -139,6 +135,7 @@ export async function partitionLog(
   const figures = await planPartition(database, options.before)
   assertNothingIsLost(figures)
   const lock = await database.lockMigrations(options)
+  lookAgain(database.sql)
   try {
     return await withSession(database.sql, async (connection) => {
       const result: PartitionResult = { months: [], noted: 0 }
@@ -146,6 +143,7 @@ export async function partitionLog(
         await checkIds(connection, figures.before, options)
         await lock.assertHeld()
         result.lockedMs = await convert(connection, options)
+        lookAgain(database.sql)
         await failPoint('partition:converted')
       }
       result.months = await ensurePartitions(connection)

@@ -9,16 +9,21 @@ import { one } from './rows.ts'
 /** Made ahead: whoever works on a log makes room for the months to come, long before they begin. */
 const monthsAhead = 3
 
-/** Logs that are known to be partitioned: one never becomes one table again. */
-const partitioned = new WeakSet<postgres.Sql>()
+/** What was found of a log; one in months never becomes one table again, and another process may convert one. */
+const found = new WeakMap<postgres.Sql, { isPartitioned: boolean; until: number }>()
+const askAgainMs = 60_000
 
-/** Whether the log is partitioned by month. Asks the database until it is. */
+/** Whether the log is in months. One that is not may be known to be so for a minute after it was converted. */
 export async function isPartitioned(sql: postgres.Sql): Promise<boolean> {
-  if (partitioned.has(sql)) return true
-  const rows = await withDatabase<{ is: boolean }>(() => sql`select log_is_partitioned() as is`)
-  if (one(rows).is) partitioned.add(sql)
-  return partitioned.has(sql)
+  const known = found.get(sql)
+  if (known && (known.isPartitioned || Date.now() < known.until)) return known.isPartitioned
+  const { is } = one(await withDatabase<{ is: boolean }>(() => sql`select log_is_partitioned() as is`))
+  found.set(sql, { isPartitioned: is, until: Date.now() + askAgainMs })
+  return is
 }
+
+/** Forgets what `isPartitioned` found. */
+export const lookAgain = (sql: postgres.Sql): boolean => found.delete(sql)
 
 /**
  * Makes room for this month and those to come, where the log is partitioned. Cheap, and right at the beginning of

@@ -18,10 +18,8 @@ export async function partitionAsAsked(
   tell: { log(line: string): void; logToStderr(line: string): void },
 ): Promise<{ partition?: PartitionOutcome }> {
   if (!flags.partition) return {}
-  const { assertCanPartition, partitionLog, planPartition, serverVersion } = await import(
-    '../database/partition-log.ts'
-  )
-  assertCanPartition(database, await serverVersion(database.sql))
+  const { assertCanPartition, partitionLog, planPartition } = await import('../database/partition-log.ts')
+  await assertCanPartition(database)
   if (pending > 0) {
     tell.logToStderr('The log is looked at once these migrations are applied.')
     return {}

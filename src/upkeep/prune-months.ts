@@ -20,18 +20,26 @@ const pageJobs = 1000
 const pauseMs = 500
 const tries = 240
 
+export interface PlannedMonth {
+  /** Such as `2026_05`; `past` is all that came before the log was turned into months. */
+  month: string
+  /** To delete. */
+  jobs: number
+  isEstimate: boolean
+}
+
 type Options = PruneExecution & { versions: boolean }
 
 /**
- * Takes months out of the log, one after the other, each with its objects. A month that is not due as a whole any more is
- * left for the next prune.
+ * Takes months out of the log, one after the other, each with its objects. A month that is not due as a whole any more, or
+ * has more jobs than were planned, is left for the next prune.
  *
  * @param figures.months oldest first
  * @throws RmbgError DATABASE_ERROR when the log was in use for minutes without a gap
  */
 export async function deleteMonths(
   services: Services,
-  { months, before }: { months: readonly string[]; before: Partial<Record<DueKind, string>> },
+  { months, before }: { months: readonly PlannedMonth[]; before: Partial<Record<DueKind, string>> },
   options: Options,
   result: PruneResult,
 ): Promise<void> {
@@ -58,13 +66,13 @@ export async function finishMonths(services: Services, options: Options, result:
 
 async function retire(
   { database: { sql }, lock }: Services,
-  month: string,
+  { month, jobs, isEstimate }: PlannedMonth,
   before: Partial<Record<DueKind, string>>,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   for (let left = tries; !signal.aborted; left--) {
     try {
-      const retired = await retireMonth(sql, month, before, lock.id)
+      const retired = await retireMonth(sql, { month, before, most: isEstimate ? null : jobs, lockId: lock.id })
       if (retired === 'changed') return undefined
       if (retired) return retired.gone
       // The lease has ended. Where nobody took the lock since, it is renewed, and the month tried again.

@@ -24,7 +24,7 @@ import { failPoint } from '../fail-point.ts'
 import type { ObjectStore } from '../store/contract.ts'
 import { inBatches, type LongList, longList } from './long-list.ts'
 import { type RemovalPlan, shareOf } from './plan.ts'
-import { deleteMonths, finishMonths } from './prune-months.ts'
+import { deleteMonths, finishMonths, type PlannedMonth } from './prune-months.ts'
 import { keepRate, type PruneExecution, type PruneResult, removeObjectsOf, type Services } from './retired-objects.ts'
 
 export type { PruneExecution, PruneResult } from './retired-objects.ts'
@@ -44,8 +44,8 @@ export interface PruneFigures {
   /** Jobs to delete; those of large months, which go as a whole, are estimates. */
   rows: Record<DueKind, number>
   rowsAreEstimates: boolean
-  /** Of a log in months: those that go as a whole, such as `2026_05`. */
-  months: string[]
+  /** Of a log in months: those that go as a whole. */
+  months: PlannedMonth[]
   /** Of their stored objects, as far as the log knows them. */
   bytes: number
   oldest: string | null
@@ -161,7 +161,7 @@ async function listDueJobs(
 }
 
 function countMonth(figures: PruneFigures, { month, rows, isEstimate, bytes, oldest, newest }: DueMonth): void {
-  figures.months.push(month)
+  figures.months.push({ month, jobs: rows.completed + rows.failed, isEstimate })
   figures.rows.completed += rows.completed
   figures.rows.failed += rows.failed
   figures.rowsAreEstimates ||= isEstimate

@@ -145,14 +145,14 @@ async function timeMonth(database: ReturnType<typeof connectServer>, folder: str
   const store = directoryStore(folder)
   const options = { policy, maxShare: 100, keepObjects: false, versions: false }
   const plan = await time('prune: plan', () => planPrune({ database, store: async () => store }, options))
-  const [month = ''] = plan.figures.months
+  const month = plan.figures.months[0]?.month ?? ''
   await plan.close()
   const before = plan.figures.before
   const due = await dueMonths(sql, policy, before, false)
   const rows = due?.months.find((each) => each.month === month)?.rows.completed
   const lock = await database.lock('prune')
   const gone = await time(`prune: ${rows} jobs of ${month} leave the log`, () =>
-    retireMonth(sql, month, before, lock.id),
+    retireMonth(sql, { month, before, most: null, lockId: lock.id }),
   )
   if (typeof gone !== 'object') throw new Error('The month is not due')
   await time('prune: statistics of the month', async () => {
