@@ -17,8 +17,8 @@ import { withSession } from './session.ts'
 const lockWaitMs = 100
 const pauseMs = 2000
 const tryForMs = 10 * 60_000
-/** Jobs whose keys are noted in one statement: a quarter of a second. */
-const pageJobs = 5000
+/** Jobs whose keys are noted in one statement, some seconds: the more, the fewer changes of a page of the index. */
+const pageJobs = 50_000
 /** Before PostgreSQL 14 no partition can be taken out while others work, and triggers of rows are missing. */
 const leastVersion = 14
 

@@ -6,7 +6,7 @@ import { partitionedText, partitionPlanText } from './texts/partition-text.ts'
 export type PartitionOutcome = PartitionFigures & Partial<PartitionResult>
 
 /**
- * Turns the log into months where a flag asks for it.
+ * Turns the log into months where a flag asks for it. One that is in months gets those that are to come.
  *
  * @param pending migrations that are not applied: what is converted is the log of this release
  * @throws RmbgError what `planPartition` and `partitionLog` throw
@@ -17,7 +17,12 @@ export async function partitionAsAsked(
   pending: number,
   tell: { log(line: string): void; logToStderr(line: string): void },
 ): Promise<{ partition?: PartitionOutcome }> {
-  if (!flags.partition) return {}
+  if (!flags.partition) {
+    if (database.kind === 'embedded' || flags['dry-run'] || pending > 0) return {}
+    const { ensurePartitions } = await import('../database/partitions.ts')
+    for (const line of partitionedText({ months: await ensurePartitions(database.sql), noted: 0 })) tell.log(line)
+    return {}
+  }
   const { assertCanPartition, partitionLog, planPartition } = await import('../database/partition-log.ts')
   await assertCanPartition(database)
   if (pending > 0) {
