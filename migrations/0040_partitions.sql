@@ -116,17 +116,12 @@ end
 $$;
 
 -- What short keys the rows of a log in months have, so that a look-up by content, cut-out, mask or file goes to one place
--- instead of every month. Empty while the log is one table, whose indexes serve these look-ups.
+-- instead of every month. Without any part while the log is one table, whose indexes serve these look-ups.
 create table known_keys (
   key    bigint not null, -- what it is of, in the first byte, and the key of seven bytes
   job_id uuid not null,   -- it may be gone: whoever looks up asks the log then
   primary key (key, job_id)
 ) partition by hash (key);
-do $$ begin
-  for n in 0..15 loop
-    execute format('create table known_keys_%s partition of known_keys for values with (modulus 16, remainder %s)', n, n);
-  end loop;
-end $$;
 
 -- of: 1 content, 2 cut-out, 3 mask, 4 file
 create function known_key("of" integer, seven bytea) returns bigint language sql immutable parallel safe as $$

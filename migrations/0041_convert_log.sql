@@ -55,6 +55,15 @@ create function conversion_obstacles() returns setof text language sql stable as
   order by 1
 $$;
 
+-- What a conversion needs and nobody has to wait for.
+create function prepare_conversion() returns void language plpgsql as $$
+begin
+  for n in 0..15 loop
+    execute format('create table if not exists known_keys_%s partition of known_keys for values with (modulus 16, remainder %s)', n, n);
+  end loop;
+end
+$$;
+
 -- Puts a partitioned table into the place of a table, which becomes its first partition. Everything on the table goes
 -- over: indexes, constraints, triggers, rights, owner, comment.
 create function partition_table(whole name, bound uuid) returns void language plpgsql as $$

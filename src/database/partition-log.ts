@@ -183,6 +183,7 @@ async function checkIds(
       hint: 'Delete it, or convert the log when that time has come.',
     })
   }
+  await connection`select prepare_conversion()`
   for (const table of tables) {
     const [found] = await connection<{ definition: string; isValid: boolean }[]>`
       select pg_get_constraintdef(oid) as definition, convalidated as "isValid" from pg_constraint
