@@ -203,5 +203,19 @@ begin
     execute format('alter function %s security definer set search_path = %s', each, path);
     execute format('revoke all on function %s from public', each);
   end loop;
+  -- Whoever reads the log, or runs images, goes on.
+  for grantee in
+    select case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end
+    from pg_class c, aclexplode(c.relacl) a
+    where c.oid = 'image_process_jobs'::regclass and a.privilege_type = 'SELECT' and a.grantee <> c.relowner
+  loop
+    execute format('grant select on known_keys, log_conversion, gone_months to %s', grantee);
+  end loop;
+  for grantee in
+    select quote_ident(pg_get_userbyid(a.grantee)) from pg_proc p, aclexplode(p.proacl) a
+    where p.oid = 'claim_jobs(jsonb)'::regprocedure and a.grantee <> 0 and a.grantee <> p.proowner
+  loop
+    execute format('grant execute on function ensure_partitions(integer), make_room_for(jsonb) to %s', grantee);
+  end loop;
 end
 $$;

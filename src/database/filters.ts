@@ -108,7 +108,9 @@ function statusCondition(
   const conditions = wanted.map((status) => isStatus(sql, status))
   const either = conditions.reduce((before, one) => sql`${before} or ${one}`)
   const isWanted = wanted.length === statusesOf[table].length ? sql`true` : either
-  return table === 'ended' && wanted.includes('failed') ? sql`${isWanted} and ${isNotOpenAgain(sql)}` : isWanted
+  return table === 'ended' && wanted.includes('failed')
+    ? sql`${isWanted} and ${isNotOpenAgain(sql)}`
+    : isWanted
 }
 
 /** What failed and was taken up again is in both tables, and is the open one until it ends. */

@@ -45,8 +45,7 @@ export async function dueMonths(
   if (!(await isPartitioned(sql))) return undefined
   const isByAge = before.completed !== undefined && policy.keepLast === undefined && !isChosen(policy)
   const rows = await withDatabase<
-    IdRange &
-      DueMonth & { isDue: boolean; all: number; failedRows: number; staying: number }
+    IdRange & DueMonth & { isDue: boolean; all: number; failedRows: number; staying: number }
   >(
     () => sql`
       select p.suffix as month, p.from_id as "fromId", p.to_id as "toId", coalesce(f.is_due, false) as "isDue",
@@ -58,14 +57,15 @@ export async function dueMonths(
           ${before.failed ?? null}::text::timestamptz, ${exactly}) where ${isByAge}
       ) f on true order by p.to_id`,
   )
-  const isWhole = ({ isDue, all, staying }: (typeof rows)[number]) =>
-    isDue && staying <= all * mostStaying
+  const isWhole = ({ isDue, all, staying }: (typeof rows)[number]) => isDue && staying <= all * mostStaying
   return {
-    months: rows.filter(isWhole).map(({ month, all, failedRows, staying, isEstimate, bytes, oldest, newest }) => ({
-      month,
-      rows: { completed: all - failedRows, failed: failedRows - staying },
-      ...{ isEstimate, bytes, oldest, newest },
-    })),
+    months: rows
+      .filter(isWhole)
+      .map(({ month, all, failedRows, staying, isEstimate, bytes, oldest, newest }) => ({
+        month,
+        rows: { completed: all - failedRows, failed: failedRows - staying },
+        ...{ isEstimate, bytes, oldest, newest },
+      })),
     others: rows.filter((row) => !isWhole(row)).map(({ fromId, toId }) => ({ fromId, toId })),
   }
 }

@@ -64,5 +64,7 @@ export function leastJobId(sql: postgres.Sql, ms: number): Expression {
   const time = Math.min(Math.max(Math.floor(ms), 0), 2 ** 48 - 1)
     .toString(16)
     .padStart(12, '0')
-  return sql.unsafe(`'${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000'::uuid`) as unknown as Expression
+  return sql.unsafe(
+    `'${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000'::uuid`,
+  ) as unknown as Expression
 }

@@ -36,7 +36,10 @@ const name = String.raw`(?:only\s+)?(\w+)`
 
 /** In this order: the first that matches tells. */
 const kinds: [RegExp, (found: RegExpExecArray) => Step | Step[]][] = [
-  [/^create (?:extension|table|(?:or replace )?(?:function|view)|type|sequence)\b/, ({ input }) => referenced(input)],
+  [
+    /^create (?:extension|table|(?:or replace )?(?:function|view)|type|sequence)\b/,
+    ({ input }) => referenced(input),
+  ],
   // A block of code (do) can hold anything; ours change functions and rights.
   [/^(?:insert into|select|analyze|comment on|drop function|grant|revoke|do)\b/, () => []],
   [

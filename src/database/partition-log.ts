@@ -56,9 +56,13 @@ export interface PartitionResult {
 /** @throws RmbgError USAGE for an embedded database, DATABASE_ERROR for a server that is too old */
 export async function assertCanPartition(database: Database): Promise<void> {
   if (database.kind === 'embedded') {
-    throw new RmbgError('USAGE', 'The embedded database keeps its log in one table: partitions are for servers.', {
-      hint: 'docs/backup.md says how to move to a server.',
-    })
+    throw new RmbgError(
+      'USAGE',
+      'The embedded database keeps its log in one table: partitions are for servers.',
+      {
+        hint: 'docs/backup.md says how to move to a server.',
+      },
+    )
   }
   const { version } = one(
     await withDatabase<{ version: number }>(
@@ -148,6 +152,8 @@ export async function partitionLog(
       }
       result.months = await ensurePartitions(connection)
       result.noted = await noteKeys(connection, lock, options)
+      // Nobody else looks at the rows of a partitioned table as a whole.
+      if (result.lockedMs !== undefined) for (const table of tables) await connection`analyze ${connection(table)}`
       return result
     })
   } finally {
@@ -179,9 +185,13 @@ async function checkIds(
           order by job_id desc limit 1) as late`,
   )
   if (late !== null) {
-    throw new RmbgError('REFUSED', `Job ${late} has an id of the future, from a machine with a wrong clock.`, {
-      hint: 'Delete it, or convert the log when that time has come.',
-    })
+    throw new RmbgError(
+      'REFUSED',
+      `Job ${late} has an id of the future, from a machine with a wrong clock.`,
+      {
+        hint: 'Delete it, or convert the log when that time has come.',
+      },
+    )
   }
   await connection`select prepare_conversion()`
   for (const table of tables) {
@@ -253,7 +263,8 @@ async function inTries<T>(
       const isBlocked = ['55P03', '57014', '40P01'].includes((error.cause as { code?: string })?.code ?? '')
       if (!isBlocked || Date.now() >= until) throw error
     }
-    if (isFirst) onBlocked?.('The log is in use. It is tried again every few seconds, so that nobody has to wait.')
+    if (isFirst)
+      onBlocked?.('The log is in use. It is tried again every few seconds, so that nobody has to wait.')
     await sleep(pauseMs, undefined, signal && { signal })
   }
 }

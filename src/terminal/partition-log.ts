@@ -1,9 +1,28 @@
 import type { Database } from '../database/contract.ts'
+import type { Roles } from '../database/grants.ts'
 import type { PartitionFigures, PartitionResult } from '../database/partition-log.ts'
+import { grantAsAsked, type MigrateFlags } from './migrate-flags.ts'
 import { partitionedText, partitionPlanText } from './texts/partition-text.ts'
 
 /** What `--partition` found, and with an execution what it did. */
 export type PartitionOutcome = PartitionFigures & Partial<PartitionResult>
+
+/**
+ * What `migrate` does besides migrations: months, then rights.
+ *
+ * @param migrations how many were applied, or would be
+ * @throws RmbgError what `partitionAsAsked` and `grantAsAsked` throw
+ */
+export async function alsoAsAsked(
+  database: Database,
+  flags: MigrateFlags,
+  migrations: number,
+  tell: { log(line: string): void; logToStderr(line: string): void },
+): Promise<{ partition?: PartitionOutcome; granted?: Roles }> {
+  const pending = flags.status || flags['dry-run'] ? migrations : 0
+  const partition = flags.status ? {} : await partitionAsAsked(database, flags, pending, tell)
+  return { ...partition, ...(await grantAsAsked(database, flags, migrations, tell)) }
+}
 
 /**
  * Turns the log into months where a flag asks for it. One that is in months gets those that are to come.
@@ -11,7 +30,7 @@ export type PartitionOutcome = PartitionFigures & Partial<PartitionResult>
  * @param pending migrations that are not applied: what is converted is the log of this release
  * @throws RmbgError what `planPartition` and `partitionLog` throw
  */
-export async function partitionAsAsked(
+async function partitionAsAsked(
   database: Database,
   flags: { partition: boolean; 'dry-run': boolean },
   pending: number,
@@ -20,7 +39,8 @@ export async function partitionAsAsked(
   if (!flags.partition) {
     if (database.kind === 'embedded' || flags['dry-run'] || pending > 0) return {}
     const { ensurePartitions } = await import('../database/partitions.ts')
-    for (const line of partitionedText({ months: await ensurePartitions(database.sql), noted: 0 })) tell.log(line)
+    for (const line of partitionedText({ months: await ensurePartitions(database.sql), noted: 0 }))
+      tell.log(line)
     return {}
   }
   const { assertCanPartition, partitionLog, planPartition } = await import('../database/partition-log.ts')
@@ -34,9 +54,7 @@ export async function partitionAsAsked(
     tell.log(partitionPlanText(figures))
     return { partition: figures }
   }
-  if (figures.state === 'done') {
-    tell.logToStderr('The log is in months already.')
-  }
+  if (figures.state === 'done') tell.logToStderr('The log is in months already.')
   const result = await partitionLog(database, {
     onStep: (sentence) => tell.logToStderr(sentence),
     onBlocked: (sentence) => tell.logToStderr(sentence),

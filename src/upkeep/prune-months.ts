@@ -12,13 +12,19 @@ import type { DueKind } from '../database/tombstones.ts'
 import { foldUsage } from '../database/usage.ts'
 import type { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
-import { keepRate, type PruneExecution, type PruneResult, removeObjectsOf, type Services } from './retired-objects.ts'
+import {
+  keepRate,
+  type PruneExecution,
+  type PruneResult,
+  removeObjectsOf,
+  type Services,
+} from './retired-objects.ts'
 
 /** Three objects each. */
 const pageJobs = 1000
 /** Others who have the log in use come first. */
 const pauseMs = 500
-const tries = 240
+const tries = 1000 // ten minutes
 
 export interface PlannedMonth {
   /** Such as `2026_05`; `past` is all that came before the log was turned into months. */
@@ -72,7 +78,12 @@ async function retire(
 ): Promise<string | undefined> {
   for (let left = tries; !signal.aborted; left--) {
     try {
-      const retired = await retireMonth(sql, { month, before, most: isEstimate ? null : jobs, lockId: lock.id })
+      const retired = await retireMonth(sql, {
+        month,
+        before,
+        most: isEstimate ? null : jobs,
+        lockId: lock.id,
+      })
       if (retired === 'changed') return undefined
       if (retired) return retired.gone
       // The lease has ended. Where nobody took the lock since, it is renewed, and the month tried again.

@@ -25,7 +25,13 @@ import type { ObjectStore } from '../store/contract.ts'
 import { inBatches, type LongList, longList } from './long-list.ts'
 import { type RemovalPlan, shareOf } from './plan.ts'
 import { deleteMonths, finishMonths, type PlannedMonth } from './prune-months.ts'
-import { keepRate, type PruneExecution, type PruneResult, removeObjectsOf, type Services } from './retired-objects.ts'
+import {
+  keepRate,
+  type PruneExecution,
+  type PruneResult,
+  removeObjectsOf,
+  type Services,
+} from './retired-objects.ts'
 
 export type { PruneExecution, PruneResult } from './retired-objects.ts'
 
@@ -160,7 +166,10 @@ async function listDueJobs(
   return figures
 }
 
-function countMonth(figures: PruneFigures, { month, rows, isEstimate, bytes, oldest, newest }: DueMonth): void {
+function countMonth(
+  figures: PruneFigures,
+  { month, rows, isEstimate, bytes, oldest, newest }: DueMonth,
+): void {
   figures.months.push({ month, jobs: rows.completed + rows.failed, isEstimate })
   figures.rows.completed += rows.completed
   figures.rows.failed += rows.failed

@@ -19,12 +19,14 @@ import { applyMigrations } from '../../src/database/migrate.ts'
 import { partitionLog, planPartition } from '../../src/database/partition-log.ts'
 import { ensurePartitions } from '../../src/database/partitions.ts'
 import { explainJobPage, findJobPage, findJobs } from '../../src/database/query.ts'
+import { objectsByKind } from '../../src/database/stored-objects.ts'
+import { logSize } from '../../src/database/tombstones.ts'
 import { foldUsage, storedBytes, usageBy } from '../../src/database/usage.ts'
 import { directoryStore } from '../../src/store/directory.ts'
 import { planPrune } from '../../src/upkeep/prune.ts'
 import { planReindex } from '../../src/upkeep/reindex.ts'
-import { temporaryFolder } from '../support/cli.ts'
 import { completion, request, someRun } from '../support/claims.ts'
+import { temporaryFolder } from '../support/cli.ts'
 import { makeJob, makeOpenJob } from '../support/jobs.ts'
 import { describeWith, freshDatabase } from '../support/servers.ts'
 import { agedStore } from '../upkeep/aged-store.ts'
@@ -190,7 +192,8 @@ describeWith('RMBG_TEST_DATABASE_URL')('a log in months', () => {
     )
   const make = (more: Parameters<typeof makeJob>[1] = {}) =>
     makeJob(database.sql, { store: at.store, ...more })
-  const suffixes = async () => (await database.sql`select suffix from log_partitions()`).map((row) => row.suffix)
+  const suffixes = async () =>
+    (await database.sql`select suffix from log_partitions()`).map((row) => row.suffix)
   const bytesOf = async () => {
     const { original, mask, processed } = await storedBytes(database.sql)
     return original + mask + processed
@@ -255,9 +258,13 @@ describeWith('RMBG_TEST_DATABASE_URL')('a log in months', () => {
     const second = await findJobPage(sql, { user: 'berta' }, { limit: 1, after: first.next })
     expect(second).toMatchObject({ jobs: [{ jobId: old }], next: undefined })
     const until = { at: new Date(Date.now() - 100 * dayMs).toISOString() }
-    expect((await findJobPage(sql, { user: 'berta', until }, { limit: 9 })).jobs).toMatchObject([{ jobId: old }])
+    expect((await findJobPage(sql, { user: 'berta', until }, { limit: 9 })).jobs).toMatchObject([
+      { jobId: old },
+    ])
     const since = { ago: '30 days' }
-    expect((await findJobPage(sql, { user: 'berta', since }, { limit: 9 })).jobs).toMatchObject([{ jobId: young }])
+    expect((await findJobPage(sql, { user: 'berta', since }, { limit: 9 })).jobs).toMatchObject([
+      { jobId: young },
+    ])
     const recent = (await explainJobPage(sql, { since: { ago: '3 days' } }, { limit: 9 })).join('\n')
     expect(recent).not.toContain(`image_process_jobs_${suffixOf(70)}`)
     const [byId] = await sql`explain (format json)
@@ -271,12 +278,16 @@ describeWith('RMBG_TEST_DATABASE_URL')('a log in months', () => {
     await sql`delete from image_process_jobs`
     await foldUsage(sql)
     const days = 190
-    const [gone, failed] = [await make({ ageDays: days, tags: ['old'] }), await make({ ageDays: days, status: 'failed' })]
+    const [gone, failed] = [
+      await make({ ageDays: days, tags: ['old'] }),
+      await make({ ageDays: days, status: 'failed' }),
+    ]
     const owner = await make({ ageDays: days })
     const heir = await make({ ageDays: 20, sharesWith: owner })
     const again = await make({ ageDays: days, status: 'failed' })
     await makeOpenJob(sql, { job_id: again, leasedFor: '1 hour' })
-    const [size] = await sql`select original_bytes::float8 as bytes from image_process_jobs where job_id = ${owner}`
+    const [size] =
+      await sql`select original_bytes::float8 as bytes from image_process_jobs where job_id = ${owner}`
     const all = await bytesOf()
     const plan = await prune({ completed: '150 days' })
     expect(plan.figures).toMatchObject({
@@ -285,9 +296,9 @@ describeWith('RMBG_TEST_DATABASE_URL')('a log in months', () => {
     })
     expect(await plan.execute(execution)).toMatchObject({ jobs: 2, objects: 5, left: 0, interrupted: false })
     await plan.close()
-    expect((await sql`select job_id from image_process_jobs order by job_id`).map(({ job_id }) => job_id)).toEqual(
-      [failed, again, heir].sort(),
-    )
+    expect(
+      (await sql`select job_id from image_process_jobs order by job_id`).map(({ job_id }) => job_id),
+    ).toEqual([failed, again, heir].sort())
     expect([await keysOf(gone), await keysOf(owner)]).toEqual([[], [expect.stringContaining('original/')]])
     expect(await sql`select original_shared from image_process_jobs where job_id = ${heir}`).toEqual([
       { original_shared: false },
@@ -308,9 +319,9 @@ describeWith('RMBG_TEST_DATABASE_URL')('a log in months', () => {
     const rest = await prune({ completed: '150 days', failed: '150 days' })
     expect(await rest.execute(execution)).toMatchObject({ jobs: 1 })
     await rest.close()
-    expect((await sql`select job_id from image_process_jobs order by job_id`).map(({ job_id }) => job_id)).toEqual(
-      [again, heir].sort(),
-    )
+    expect(
+      (await sql`select job_id from image_process_jobs order by job_id`).map(({ job_id }) => job_id),
+    ).toEqual([again, heir].sort())
     await sql`truncate open_jobs`
   })
 
@@ -321,7 +332,11 @@ describeWith('RMBG_TEST_DATABASE_URL')('a log in months', () => {
     const objectsStay = await prune({ completed: '60 days' }, { keepObjects: true })
     expect(objectsStay.figures).toMatchObject({ rows: { completed: 2 }, months: [] })
     await objectsStay.close()
-    const policy = { olderThan: { completed: '60 days' }, keepLast: undefined, filter: { exceptTags: ['keep'] } }
+    const policy = {
+      olderThan: { completed: '60 days' },
+      keepLast: undefined,
+      filter: { exceptTags: ['keep'] },
+    }
     const plan = await prune({}, { policy })
     expect(plan.figures).toMatchObject({ rows: { completed: 1 }, months: [] })
     expect(await plan.execute(execution)).toMatchObject({ jobs: 1, objects: 3 })
@@ -366,9 +381,12 @@ describeWith('RMBG_TEST_DATABASE_URL')('a log in months', () => {
     // Texts are read and written again, and rights are not restored.
     const names = (shape: string[]) => shape.map((what) => what.split(' ', 2).join(' '))
     expect(names(await shapeOf(restored))).toEqual(names(await shapeOf(database)))
-    const jobs = (of: Database['sql']) => of`select job_id, tableoid::regclass::text from image_process_jobs order by 1`
+    const jobs = (of: Database['sql']) =>
+      of`select job_id, tableoid::regclass::text from image_process_jobs order by 1`
     expect([...(await jobs(restored.sql))]).toEqual([...(await jobs(sql))])
-    expect(await restored.sql`select job_id from gone_page((select gone_id from gone_months), 9)`).toHaveLength(1)
+    expect(
+      await restored.sql`select job_id from gone_page((select gone_id from gone_months), 9)`,
+    ).toHaveLength(1)
     const run = someRun()
     const claim = await claimJob(restored.sql, request({ run }))
     if (claim.state !== 'claimed') throw new Error(claim.state)
@@ -388,11 +406,16 @@ describeWith('RMBG_TEST_DATABASE_URL')('a log in months', () => {
     const states = await indexStates(sql)
     expect(states.map(({ table }) => table)).toEqual(expect.arrayContaining([month]))
     expect(states.find(({ table }) => table === 'image_process_jobs')).toBeUndefined()
+    const [{ jobs } = { jobs: 0 }] = await sql`select count(*)::int as jobs from all_jobs`
+    expect(await logSize(sql, 10)).toEqual({ jobs, isEstimate: false })
+    expect((await objectsByKind(sql)).mask.objects).toBeGreaterThan(0)
     const reindex = await planReindex(database)
     expect(reindex.figures.leftovers).toEqual([])
     const checks = new Map((await checkHealth(database)).map((check) => [check.name, check]))
     expect(checks.get('vacuum')?.details.join('\n')).toContain(`${month}: `)
-    expect(checks.get('indexes')?.summary).toMatch(/^0 invalid indexes, 0 sets of duplicates, 0 covered by others/)
+    expect(checks.get('indexes')?.summary).toMatch(
+      /^0 invalid indexes, 0 sets of duplicates, 0 covered by others/,
+    )
     expect(checks.get('bloat')?.level).toBe('ok')
   })
 })

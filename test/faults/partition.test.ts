@@ -15,7 +15,10 @@ const command = ['prune', '--older-than', '200d', '--max-share', '100%', '--yes'
 async function makeMonth(variant: Variant): Promise<{ gone: string[]; heir: string; failed: string }> {
   return variant.change(async (sql, store) => {
     await sql`select make_log_month(now() - ${ageDays} * interval '1 day')`
-    const gone = [await makeJob(sql, { ageDays, store }), await makeJob(sql, { ageDays, store, tags: ['old'] })]
+    const gone = [
+      await makeJob(sql, { ageDays, store }),
+      await makeJob(sql, { ageDays, store, tags: ['old'] }),
+    ]
     return {
       gone,
       heir: await makeJob(sql, { sharesWith: gone[0]!, store }),
@@ -83,9 +86,9 @@ describeServers('a prune of a month [PostgreSQL and S3]', () => {
       const left = await idsOf(sql)
       expect(left).toEqual(expect.arrayContaining([heir, failed]))
       for (const jobId of gone) expect(left).not.toContain(jobId)
-      expect(await sql`select original_shared as shares from image_process_jobs where job_id = ${heir}`).toEqual([
-        { shares: false },
-      ])
+      expect(
+        await sql`select original_shared as shares from image_process_jobs where job_id = ${heir}`,
+      ).toEqual([{ shares: false }])
       const [bytes] = await sql`
         select (select sum(original_bytes + mask_bytes + processed_bytes) from image_process_jobs
             where status = 'completed')::float8 as log,

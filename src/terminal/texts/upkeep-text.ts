@@ -34,7 +34,9 @@ const rowsText = (figures: PruneFigures): string =>
   `${figures.rowsAreEstimates ? 'about ' : ''}${plannedRows(figures)}`
 
 const monthsText = ({ months }: PruneFigures): string[] =>
-  months.length === 0 ? [] : [`${plural(months.length, 'month')} of the log ${months.length === 1 ? 'goes' : 'go'} as a whole.`]
+  months.length === 0
+    ? []
+    : [`${plural(months.length, 'month')} of the log ${months.length === 1 ? 'goes' : 'go'} as a whole.`]
 
 const totalText = ({ totalRows, totalIsEstimate }: PruneFigures): string =>
   `${totalIsEstimate ? 'about ' : ''}${plural(totalRows, 'job')}`

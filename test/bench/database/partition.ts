@@ -139,7 +139,11 @@ async function timeLookUps(sql: postgres.Sql, time: Time): Promise<void> {
   await median('by content', () => sql`select job_id from jobs_of_content(${job.content})`)
 }
 
-async function timeMonth(database: ReturnType<typeof connectServer>, folder: string, time: Time): Promise<void> {
+async function timeMonth(
+  database: ReturnType<typeof connectServer>,
+  folder: string,
+  time: Time,
+): Promise<void> {
   const { sql } = database
   const policy = { olderThan: { completed: '57 months' }, keepLast: undefined, filter: {} }
   const store = directoryStore(folder)
