@@ -6,6 +6,16 @@ create function conversion_references() returns text[] language sql immutable as
   select '{image_tags,known_sources}'::text[]
 $$;
 
+-- Views of the log, ours and those of others: each would go on looking at what was the table.
+create function log_views() returns table (name text, definition text) language sql stable as $$
+  select distinct on (v.oid) v.oid::regclass::text,
+    format('create or replace view %s%s as %s', v.oid::regclass,
+      coalesce(' with (' || array_to_string(v.reloptions, ', ') || ')', ''), pg_get_viewdef(v.oid))
+  from pg_depend d join pg_rewrite r on d.classid = 'pg_rewrite'::regclass and r.oid = d.objid
+  join pg_class v on v.oid = r.ev_class and v.relkind = 'v'
+  where d.refclassid = 'pg_class'::regclass and d.refobjid in ('image_process_jobs'::regclass, 'image_tags'::regclass)
+$$;
+
 -- What would be lost, or would go on looking at a part of the log, if it were converted. One phrase a row.
 create function conversion_obstacles() returns setof text language sql stable as $$
   with log as (
@@ -49,8 +59,11 @@ create function conversion_obstacles() returns setof text language sql stable as
   where (t.oid in (select reltype from log) or t.typelem in (select reltype from log)) and c.relkind in ('r', 'p', 'c', 'm', 'v')
     and not a.attisdropped
   union all
+  select format('the view %s of %s', v.oid::regclass, pg_get_userbyid(v.relowner))
+  from log_views() l join pg_class v on v.oid = l.name::regclass where not pg_has_role(v.relowner, 'usage')
+  union all
   select format('the function %s', p.oid::regprocedure) from pg_proc p
-  where p.pronamespace <> current_schema()::regnamespace and exists (select from log
+  where (p.pronamespace <> current_schema()::regnamespace or not pg_has_role(p.proowner, 'usage')) and exists (select from log
     where log.reltype = any (coalesce(p.proallargtypes, p.proargtypes::oid[]) || p.prorettype))
   order by 1
 $$;
@@ -182,19 +195,9 @@ create function log_functions() returns table (id oid, signature text, takes_row
             case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end), '')
           from aclexplode(p.proacl) a where a.grantee <> p.proowner), '') end
   from pg_proc p join pg_class log on log.oid = 'image_process_jobs'::regclass
-  where p.pronamespace = current_schema()::regnamespace and p.prokind in ('f', 'p')
+  where p.pronamespace = current_schema()::regnamespace and p.prokind in ('f', 'p') and pg_has_role(p.proowner, 'usage')
     and (p.prosrc ~ 'image_process_jobs|image_tags'
       or log.reltype = any (coalesce(p.proallargtypes, p.proargtypes::oid[]) || p.prorettype))
-$$;
-
--- Views of the log, ours and those of others: each would go on looking at what was the table.
-create function log_views() returns table (name text, definition text) language sql stable as $$
-  select distinct on (v.oid) v.oid::regclass::text,
-    format('create or replace view %s%s as %s', v.oid::regclass,
-      coalesce(' with (' || array_to_string(v.reloptions, ', ') || ')', ''), pg_get_viewdef(v.oid))
-  from pg_depend d join pg_rewrite r on d.classid = 'pg_rewrite'::regclass and r.oid = d.objid
-  join pg_class v on v.oid = r.ev_class and v.relkind = 'v'
-  where d.refclassid = 'pg_class'::regclass and d.refobjid in ('image_process_jobs'::regclass, 'image_tags'::regclass)
 $$;
 
 -- The moment of the conversion: the caller holds the locks, and has checked that all ids are below the bound.

@@ -217,24 +217,33 @@ async function checkIds(
 /** @returns milliseconds for which others were kept away */
 async function convert(connection: postgres.ReservedSql, options: PartitionOptions): Promise<number> {
   options.onStep?.('Turning the log into months; everybody waits for a moment.')
-  return inTries(connection, options, async () => {
+  let lockedAt = 0
+  await inTries(connection, options, async () => {
     const { bound } = one(
       await connection<{ bound: string }[]>`
         select substring(pg_get_constraintdef(oid) from '''([0-9a-f-]{36})''') as bound from pg_constraint
         where conrelid = 'image_process_jobs'::regclass and conname = ${checkOf('image_process_jobs')} and convalidated`,
     )
-    const { references } = one(
-      await connection<{ references: string }[]>`
-        select string_agg(distinct conrelid::regclass::text, ', ') as references from pg_constraint
-        where contype = 'f' and confrelid = 'image_process_jobs'::regclass`,
-    )
-    await connection.unsafe(`lock table image_process_jobs, ${references} in access exclusive mode`)
-    const lockedAt = performance.now()
-    await connection`set local statement_timeout = 0`
+    await lockLog(connection)
+    lockedAt = performance.now()
     await connection`select convert_log(${bound}::uuid)`
     await failPoint('partition:converting')
-    return lockedAt
-  }).then((lockedAt) => Math.round(performance.now() - lockedAt))
+  })
+  return Math.round(performance.now() - lockedAt)
+}
+
+/** Views first: whoever asks one has it before the tables, and would wait for these while this waited for the view. */
+async function lockLog(connection: postgres.ReservedSql): Promise<void> {
+  const { names } = one(
+    await connection<{ names: string }[]>`
+      select concat_ws(', ', (select string_agg(name, ', ') from log_views()), 'image_process_jobs', 'image_tags', (
+        select string_agg(distinct conrelid::regclass::text, ', ') from pg_constraint
+        where contype = 'f' and confrelid = 'image_process_jobs'::regclass and conrelid <> 'image_tags'::regclass
+      )) as names`,
+  )
+  await connection.unsafe(`lock table ${names} in access exclusive mode`)
+  // Only the waiting is limited: nobody else has any of these now.
+  await connection`set local statement_timeout = 0`
 }
 
 /**
@@ -242,32 +251,38 @@ async function convert(connection: postgres.ReservedSql, options: PartitionOptio
  *
  * @throws RmbgError of family `database`, when that did not succeed for ten minutes as well
  */
-async function inTries<T>(
+async function inTries(
   connection: postgres.ReservedSql,
   { signal, onBlocked }: PartitionOptions,
-  change: () => PromiseLike<T>,
-): Promise<T> {
+  change: () => PromiseLike<unknown>,
+): Promise<void> {
   const until = Date.now() + tryForMs
   for (let isFirst = true; ; isFirst = false) {
     try {
       await connection`begin`
       // Of the whole statement: it may have to wait for several tables.
       await connection`select set_config('statement_timeout', ${`${lockWaitMs}ms`}, true)`
-      const result = await change()
+      await change()
       await connection`commit`
-      return result
+      return
     } catch (cause) {
       const error = databaseError(cause)
       if (error.code === 'DATABASE_UNAVAILABLE') throw error
       await connection`rollback`
-      const isBlocked = ['55P03', '57014', '40P01'].includes((error.cause as { code?: string })?.code ?? '')
-      if (!isBlocked || Date.now() >= until) throw error
+      if (!['55P03', '57014', '40P01'].includes((error.cause as { code?: string })?.code ?? '')) throw error
+      if (Date.now() >= until) throw inUse(error)
     }
     if (isFirst)
       onBlocked?.('The log is in use. It is tried again every few seconds, so that nobody has to wait.')
     await sleep(pauseMs, undefined, signal && { signal })
   }
 }
+
+const inUse = (cause: RmbgError): RmbgError =>
+  new RmbgError('DATABASE_ERROR', 'The log was in use for ten minutes without a gap.', {
+    hint: 'Run it again when no backup or long query is at work: it goes on where it stopped.',
+    cause,
+  })
 
 /**
  * Notes the short keys of the jobs that were there before the conversion, page by page, and then looks things up by them.
@@ -289,6 +304,11 @@ async function noteKeys(
     await failPoint('partition:noted')
   }
   await lock.assertHeld()
-  await inTries(connection, options, () => connection`select use_known_keys()`)
+  await inTries(connection, options, async () => {
+    const [due] = await connection`select 1 from log_conversion where not keys_in_use`
+    if (!due) return
+    await lockLog(connection)
+    await connection`select use_known_keys()`
+  })
   return noted
 }
