@@ -15,7 +15,7 @@ import {
   findCompletedBySource,
   findJobOfFile,
 } from '../../src/database/jobs.ts'
-import { applyMigrations } from '../../src/database/migrate.ts'
+import { applyMigrations, type Migration, shippedMigrations } from '../../src/database/migrate.ts'
 import { partitionLog, planPartition } from '../../src/database/partition-log.ts'
 import { ensurePartitions } from '../../src/database/partitions.ts'
 import { explainJobPage, findJobPage, findJobs } from '../../src/database/query.ts'
@@ -396,6 +396,26 @@ describeWith('RMBG_TEST_DATABASE_URL')('a log in months', () => {
     await plan.execute(execution)
     await plan.close()
     expect(await sql`select 1 from gone_months`).toHaveLength(0)
+  })
+
+  it('gets the indexes of later releases month by month, and loses those that they drop', async () => {
+    const { sql } = database
+    const shipped = await shippedMigrations()
+    const later = (number: string, text: string): Migration => ({
+      ...{ name: `${number}_later`, sql: text, sha256: number, transaction: false },
+    })
+    const build = later('9998', 'create index concurrently if not exists later_idx on image_process_jobs (run_id);\n')
+    // As a killed build leaves it.
+    await sql`create index later_idx on only image_process_jobs (run_id)`
+    await applyMigrations(database, { shipped: [...shipped, build] })
+    const months = await suffixes()
+    const indexes = () => sql`select indisvalid from pg_index where indexrelid in (
+      select 'later_idx'::regclass::oid union all select inhrelid from pg_inherits where inhparent = 'later_idx'::regclass)`
+    expect((await indexes()).map(({ indisvalid }) => indisvalid)).toEqual(Array(months.length + 1).fill(true))
+    const drop = later('9999', 'drop index concurrently if exists later_idx;\n')
+    await applyMigrations(database, { shipped: [...shipped, build, drop] })
+    expect(await sql`select to_regclass('later_idx') as found`).toEqual([{ found: null }])
+    await sql`delete from schema_migrations where name like '999%'`
   })
 
   it('is looked after month by month', async () => {
