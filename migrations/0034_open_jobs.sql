@@ -284,6 +284,7 @@ begin
   job.job_id := mine.job_id;
   job.attempt := mine.attempt;
   job.original_path := mine.original_path;
+  job.kept := '{original}'; -- only so that the path is read: nothing is kept yet
   job.content_sha256 := mine.content_sha256;
   job.user_id := mine.user_id;
   state := 'claimed';

@@ -32,7 +32,9 @@ const absurdLeaseMs = 24 * 60 * 60 * 1000
  * a database on this machine's own disk.
  */
 export async function releaseJobsOfTheDead(sql: postgres.Sql): Promise<void> {
-  const owners = await withDatabase(() => sql<{ owner: string }[]>`select distinct owner from open_jobs where owner is not null`)
+  const owners = await withDatabase(
+    () => sql<{ owner: string }[]>`select distinct owner from open_jobs where owner is not null`,
+  )
   const dead = owners
     .map(({ owner }) => owner)
     .filter((owner) => ownerIsDead(owner) || ownerIsOfEarlierBoot(owner))

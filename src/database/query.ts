@@ -174,7 +174,7 @@ async function pageQuery<Row extends postgres.Row>(
     ? sql`and (j.created_at, j.job_id) < (${instant(sql, { at: after.createdAt })}, ${after.jobId}::uuid)`
     : sql``
   const newest = (jobs: 'ended' | 'open') => sql`
-    select j.job_id, j.created_at, ${jobs === 'open'} as is_open
+    select j.job_id, j.created_at, ${jobs === 'open' ? sql`true` : sql`false`} as is_open
     from ${jobs === 'open' ? sql`open_job_rows` : sql`image_process_jobs`} j
     where ${condition(jobs)} ${behind}
     order by j.created_at desc, j.job_id desc limit ${limit}`

@@ -48,13 +48,13 @@ const cheapCount = 100_000
 export async function logSize(sql: postgres.Sql, bound: number): Promise<LogSize> {
   // Infinity is no number of rows.
   const most = Math.min(Math.max(Math.floor(bound), cheapCount) + 1, Number.MAX_SAFE_INTEGER)
-  const { counted, estimated } = one(
-    await withDatabase<{ counted: number; estimated: number }>(
+  const { ended, open, estimated } = one(
+    await withDatabase<{ ended: number; open: number; estimated: number }>(
       // As the planner: the rows per page of the last vacuum or analyze, times the pages there are now.
       () => sql`
-        select ((select count(*) from (select from image_process_jobs limit ${most}) jobs)
-            + (select count(*) from open_jobs o
-                where not exists (select from image_process_jobs j where j.job_id = o.job_id)))::float8 as counted,
+        select (select count(*) from (select from image_process_jobs limit ${most}) jobs)::float8 as ended,
+          (select count(*) from open_jobs o
+            where not exists (select from image_process_jobs j where j.job_id = o.job_id))::float8 as open,
           coalesce((
             select sum(reltuples / nullif(relpages, 0) * pg_relation_size(c.oid) / current_setting('block_size')::integer)
             from pg_class c where c.relkind = 'r' and (c.oid = 'image_process_jobs'::regclass
@@ -62,8 +62,8 @@ export async function logSize(sql: postgres.Sql, bound: number): Promise<LogSize
           ), 0)::float8 as estimated`,
     ),
   )
-  if (counted < most) return { jobs: counted, isEstimate: false }
-  return { jobs: Math.max(Math.round(estimated), counted), isEstimate: true }
+  if (ended < most) return { jobs: ended + open, isEstimate: false }
+  return { jobs: Math.max(Math.round(estimated), ended) + open, isEstimate: true }
 }
 
 /** How many deleted jobs wait for their objects to be deleted. */

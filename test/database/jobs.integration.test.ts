@@ -17,10 +17,15 @@ import {
   recordFailure,
 } from '../../src/database/jobs.ts'
 import { releaseJobs, renewLeases } from '../../src/database/leases.ts'
+import { knownJobs } from '../../src/database/logged-objects.ts'
 import { applyMigrations } from '../../src/database/migrate.ts'
+import { findJobs } from '../../src/database/query.ts'
 import { neededOriginals } from '../../src/database/shared-originals.ts'
 import { tagJobs } from '../../src/database/tags.ts'
+import { retireJobs } from '../../src/database/tombstones.ts'
+import { usageBy } from '../../src/database/usage.ts'
 import { upsertUser } from '../../src/database/users.ts'
+import { queryJobs } from '../../src/jobs/pages.ts'
 import { objectKinds } from '../../src/store/contract.ts'
 import { processOwner } from '../../src/system/owner.ts'
 import { completion, request, sha256, someRun } from '../support/claims.ts'
@@ -224,6 +229,112 @@ onBothDatabases('a claim', (database) => {
     await failJob(database().sql, { jobId, attempt: 2, runId: again.run.id, ...failure })
     const changed = { ...again, jobId: uuidv7(), contentSha256: sha256(jobId) }
     expect(await claimed(database(), changed)).toBe(changed.jobId)
+  })
+})
+
+onBothDatabases('a job that failed and is taken up again', (database) => {
+  const failedOnce = async (changes: Partial<ClaimRequest> = {}) => {
+    const first = request(changes)
+    const jobId = await claimed(database(), first)
+    const failure = { errorCode: 'INPUT_CORRUPT', errorMessage: 'Bad.' } as const
+    await failJob(database().sql, { jobId, attempt: 1, runId: first.run.id, ...failure })
+    return { jobId, again: { ...first, jobId: uuidv7(), run: someRun() } }
+  }
+  const shown = async (user: string, statuses?: string[]) => {
+    const filter = { user, ...(statuses && { statuses }) }
+    const { jobs } = await queryJobs(database().sql, filter, { limit: 9 })
+    return jobs.map(({ jobId, status, attempt }) => ({ jobId, status, attempt }))
+  }
+
+  it('is shown once, as what it is now, and keeps its time', async () => {
+    const { sql } = database()
+    const { jobId, again } = await failedOnce({ userId: 'again-shown' })
+    const [before] = await findJobs(sql, [jobId])
+    await claimJob(sql, again)
+    const open = [{ jobId, status: 'processing', attempt: 2 }]
+    expect(await shown('again-shown')).toEqual(open)
+    expect(await shown('again-shown', ['pending', 'processing'])).toEqual(open)
+    expect(await shown('again-shown', ['failed'])).toEqual([])
+    expect(await findJobs(sql, [jobId])).toMatchObject([{ status: 'processing', errorCode: null }])
+    expect((await knownJobs(sql, [jobId])).get(jobId)).toMatchObject({ status: 'processing' })
+    await completeJob(sql, completion(jobId, again.run, 2))
+    expect(await shown('again-shown')).toEqual([{ jobId, status: 'completed', attempt: 2 }])
+    expect(await findJobs(sql, [jobId])).toMatchObject([{ createdAt: before!.createdAt, errorCode: null }])
+  })
+
+  it('counts as failed until it has ended again, and once then', async () => {
+    const { sql } = database()
+    const { jobId, again } = await failedOnce({ userId: 'again-counted' })
+    const counted = async () => {
+      const users = await usageBy(sql, 'user', { from: '2020-01-01', to: '2100-01-01' }, 1000)
+      const usage = users.find(({ value }) => value === 'again-counted')
+      return [usage?.completed, usage?.failed]
+    }
+    await claimJob(sql, again)
+    expect(await counted()).toEqual([0, 1])
+    await completeJob(sql, completion(jobId, again.run, 2))
+    expect(await counted()).toEqual([1, 0])
+  })
+
+  it('is pruned as an open one, with its row in the log', async () => {
+    const { sql } = database()
+    const { jobId, again } = await failedOnce()
+    await claimJob(sql, { ...again, tags: ['of it'] })
+    await releaseJobs(sql, again.run.id)
+    const policy = { olderThan: {}, keepLast: undefined, filter: {} }
+    const due = { before: new Date(Date.now() + 60_000).toISOString(), jobIds: [jobId], kept: false }
+    expect(await retireJobs(sql, policy, { ...due, kind: 'failed' })).toMatchObject({ jobs: 0 })
+    expect(await retireJobs(sql, policy, { ...due, kind: 'abandoned' })).toMatchObject({ jobs: 1 })
+    expect(await findJobs(sql, [jobId])).toEqual([])
+    for (const table of ['image_process_jobs', 'open_jobs', 'image_tags'])
+      expect(await sql`select 1 from ${sql(table)} where job_id = ${jobId}`, table).toEqual([])
+  })
+
+  it('is of nobody else: another content of its file, or a failure before the claim, is another job', async () => {
+    const { sql } = database()
+    const unreadable = request()
+    const failure = { ...unreadable, errorCode: 'INPUT_UNREADABLE', errorMessage: 'No.' } as const
+    const jobId = await recordFailure(sql, failure)
+    expect(await claimJob(sql, { ...unreadable, jobId: uuidv7() })).toMatchObject({ jobId, attempt: 2 })
+    const changed = { ...unreadable, jobId: uuidv7(), contentSha256: sha256(jobId) }
+    expect(await claimJob(sql, changed)).toMatchObject({ jobId: changed.jobId, attempt: 1 })
+    expect(await recordFailure(sql, { ...failure, jobId: uuidv7() })).not.toBe(jobId)
+    expect(await row(database(), jobId)).toMatchObject({ status: 'processing', attempt: 2 })
+  })
+})
+
+onBothDatabases('tags of a run', (database) => {
+  const tagsOf = async (jobId: string) => (await findJobs(database().sql, [jobId]))[0]!.tags
+
+  it('are on a job from its claim on, and stay when another run ends it', async () => {
+    const { sql } = database()
+    const first = request({ tags: ['spring', 'hero'] })
+    await claimJob(sql, first)
+    expect(await tagsOf(first.jobId)).toEqual(['hero', 'spring'])
+    await tagJobs(sql, [first.jobId], ['by hand'])
+    await releaseJobs(sql, first.run.id)
+    const next = { ...first, jobId: uuidv7(), run: someRun(), tags: ['autumn'] }
+    await claimJob(sql, next)
+    const { jobs } = await queryJobs(sql, { tags: ['by hand'], statuses: ['processing'] }, { limit: 9 })
+    expect(jobs.map(({ jobId }) => jobId)).toEqual([first.jobId])
+    await completeJob(sql, completion(first.jobId, next.run, 2))
+    expect(await tagsOf(first.jobId)).toEqual(['autumn', 'by hand', 'hero', 'spring'])
+  })
+
+  it('draw a value of the sequence only where they are new, and are on what failed before a claim', async () => {
+    const { sql } = database()
+    const failure = {
+      ...request({ tags: ['drawn once'] }),
+      errorCode: 'INPUT_EMPTY',
+      errorMessage: 'x',
+    } as const
+    const jobId = await recordFailure(sql, failure)
+    expect(await tagsOf(jobId)).toEqual(['drawn once'])
+    const drawn = async () => (await sql`select last_value from tags_tag_id_seq`)[0]!.last_value
+    const before = await drawn()
+    await claimJob(sql, request({ tags: ['drawn once'] }))
+    await recordFailure(sql, failure)
+    expect(await drawn()).toEqual(before)
   })
 })
 

@@ -130,7 +130,12 @@ describeWith('RMBG_TEST_DATABASE_URL')('a log whose jobs were rows before they e
       const { source, run, tags, ...wanted } = request(name)
       const sent = {
         ...wanted,
-        ...{ runId: run.id, owner: run.owner, leaseMs: run.leaseMs, originalPath: `original/${wanted.jobId}-1.jpg` },
+        ...{
+          runId: run.id,
+          owner: run.owner,
+          leaseMs: run.leaseMs,
+          originalPath: `original/${wanted.jobId}-1.jpg`,
+        },
         ...{ sourcePath: source.path, sourceSize: source.size, sourceMtimeNs: String(source.mtimeNs) },
       }
       const [claimed] = await sql`select (job).job_id as id from claim_jobs(${sql.json([sent] as never)})`

@@ -143,7 +143,7 @@ onBothDatabases('a query', (database) => {
 
   beforeAll(async () => {
     await fill(sql())
-    const rows = await sql()`select job_id from image_process_jobs`
+    const rows = await sql()`select job_id from all_jobs`
     jobs = (
       await findJobs(
         sql(),

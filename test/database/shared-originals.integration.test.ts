@@ -19,7 +19,8 @@ const policy: PrunePolicy = { olderThan: { completed: '0 seconds' }, keepLast: u
 
 onBothDatabases('an original that several jobs share', (database) => {
   beforeEach(async () => {
-    await database().sql`truncate image_process_jobs, open_jobs, tombstones, daily_usage, usage_changes cascade`
+    await database()
+      .sql`truncate image_process_jobs, open_jobs, tombstones, daily_usage, usage_changes cascade`
   })
 
   /** Claims a content with parameters of its own. */

@@ -46,7 +46,14 @@ interface Known {
 onBothDatabases('usage', (database) => {
   const sql = () => database().sql
   beforeEach(async () => {
-    for (const table of ['image_process_jobs', 'open_jobs', 'usage_changes', 'daily_usage', 'daily_latency', 'processing_stats']) {
+    for (const table of [
+      'image_process_jobs',
+      'open_jobs',
+      'usage_changes',
+      'daily_usage',
+      'daily_latency',
+      'processing_stats',
+    ]) {
       await sql()`delete from ${sql()(table)}`
     }
   })
@@ -164,6 +171,19 @@ onBothDatabases('usage', (database) => {
       error_rate: Math.round((10_000 * failed) / ended.length) / 100,
     })
     expect(await unfinishedJobs(sql())).toEqual({ pending: 0, processing: jobs.length - ended.length })
+  })
+
+  it('is not looked at for jobs of which nothing that counts has changed', async () => {
+    for (const tag of ['spring', 'hero']) await makeJob(sql(), { tags: [tag] })
+    await makeJob(sql(), { status: 'failed', tags: ['spring'] })
+    await foldUsage(sql())
+    const rows = await sql()`explain (analyze, verbose, format json)
+      update image_process_jobs set attempt = attempt + 1, execution_provider = 'cpu'`
+    const [{ Triggers: triggers }] = rows[0]!['QUERY PLAN']
+    expect(
+      triggers.map((trigger: Record<string, unknown>) => [trigger['Trigger Name'], trigger.Calls]),
+    ).toEqual([['note_usage_of_change', 1]])
+    expect(await sql()`select 1 from usage_changes`).toHaveLength(0)
   })
 
   it('belongs to the day in UTC, wherever the session is', async () => {

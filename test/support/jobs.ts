@@ -113,10 +113,7 @@ async function hasOpenJobs(sql: postgres.Sql): Promise<boolean> {
  *
  * @param columns with `leasedFor` somebody has it, for as long as this interval says
  */
-export async function makeOpenJob(
-  sql: postgres.Sql,
-  columns: Record<string, unknown> = {},
-): Promise<string> {
+export async function makeOpenJob(sql: postgres.Sql, columns: Record<string, unknown> = {}): Promise<string> {
   const { leasedFor, ...rest } = columns
   const row = { job_id: uuidv7(), user_id: 'anna', original_path: 'original/o.jpg', ...rest }
   await sql`insert into open_jobs ${sql(row)}`

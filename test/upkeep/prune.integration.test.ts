@@ -16,7 +16,8 @@ const completed: PruneOptions['policy'] = {
 onBothDatabases('a plan of pruning', (database) => {
   let at: Awaited<ReturnType<typeof agedStore>>
   beforeEach(async () => {
-    await database().sql`truncate image_process_jobs, open_jobs, tombstones, tags, daily_usage, usage_changes cascade`
+    await database()
+      .sql`truncate image_process_jobs, open_jobs, tombstones, tags, daily_usage, usage_changes cascade`
     at = await agedStore()
   })
   const plan = (more: Partial<PruneOptions> = {}) =>

@@ -6,6 +6,8 @@ import { applyMigrations } from '../../../src/database/migrate.ts'
 
 const users = 5000
 const days = 365
+/** Beside the log. */
+export const openJobs = 800
 
 /**
  * The rows are what the program itself leaves: the same columns, parameters and review figures of the same length.
@@ -139,7 +141,7 @@ async function insertOpen(sql: postgres.Sql): Promise<void> {
       select gen_random_uuid() as id, row_number() over () as n, now() - random() * interval '30 days' as created_at,
         sha256(job_id::text::bytea) as content_sha256, fingerprint, source_size, image_width, image_height, file_size_kb,
         user_id, params
-      from (select * from image_process_jobs where content_sha256 is not null limit 800) chosen
+      from (select * from image_process_jobs where content_sha256 is not null limit ${openJobs}) chosen
     ) open`
 }
 
