@@ -155,7 +155,6 @@ export function openContext(
   })
   let warn = (_message: string): void => {}
   const cache = once(() => closing(openCache(settings, database, (message) => warn(message))))
-  const inputBuckets = new Map<string, Promise<InputBucket>>()
   const specOf = async (name: string) => {
     const { resolveModel } = await import('./model/shelf/registry.ts')
     return resolveModel(name, { modelsFolder: modelsFolder(settings.home) })
@@ -170,14 +169,7 @@ export function openContext(
       return own
     },
     buckets: () => bucketsOf(settings),
-    inputBucket: async (name, prefix) => {
-      if (prefix !== undefined) assertNoStore(settings, name, prefix)
-      const bucket = inputBuckets.get(name) ?? closing(openInputBucket(settings, name))
-      inputBuckets.set(name, bucket)
-      return bucket
-    },
-    outputBucket: (name, prefix) => closing(openOutputBucket(settings, name, prefix)),
-    isOwnObject: (bucket, key) => ownPrefixes(settings, bucket).some((own) => key.startsWith(own)),
+    ...bucketsOfOthers(settings, closing),
     database: async ({ migrated, sessions } = { migrated: true }) => {
       if (migrated) return database()
       const isDirect = sessions === 'needed' || (sessions === 'preferred' && settings.databaseDirectUrl)
@@ -214,6 +206,24 @@ export function openContext(
       return { spec, model: once(() => closing(openModel(settings, async () => spec, waiting))) }
     },
     close,
+  }
+}
+
+/** Buckets that pictures come from and cut-outs go to. */
+function bucketsOfOthers(
+  settings: Drivers,
+  closing: ReturnType<typeof closables>['closing'],
+): Pick<Context, 'inputBucket' | 'outputBucket' | 'isOwnObject'> {
+  const inputBuckets = new Map<string, Promise<InputBucket>>()
+  return {
+    inputBucket: async (name, prefix) => {
+      if (prefix !== undefined) assertNoStore(settings, name, prefix)
+      const bucket = inputBuckets.get(name) ?? closing(openInputBucket(settings, name))
+      inputBuckets.set(name, bucket)
+      return bucket
+    },
+    outputBucket: (name, prefix) => closing(openOutputBucket(settings, name, prefix)),
+    isOwnObject: (bucket, key) => ownPrefixes(settings, bucket).some((own) => key.startsWith(own)),
   }
 }
 

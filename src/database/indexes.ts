@@ -5,7 +5,16 @@ import { one } from './rows.ts'
 /** The program's own tables, those that grow coming first. */
 export const ownTables = [
   ...['image_process_jobs', 'known_sources', 'image_tags', 'usage_changes', 'tombstones', 'open_jobs'],
-  ...['source_claims', 'known_keys', 'daily_usage', 'daily_latency', 'processing_stats', 'users', 'tags', 'backups'],
+  ...[
+    'source_claims',
+    'known_keys',
+    'daily_usage',
+    'daily_latency',
+    'processing_stats',
+    'users',
+    'tags',
+    'backups',
+  ],
 ] as const
 
 /**

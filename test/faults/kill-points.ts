@@ -25,7 +25,16 @@ export interface ImageKillPoint extends Entry {
 }
 
 export interface OtherKillPoint extends Entry {
-  command: 'any' | 'migrate' | 'migrate --partition' | 'prune' | 'orphans' | 'backup' | 'restore' | 'enqueue' | 'work'
+  command:
+    | 'any'
+    | 'migrate'
+    | 'migrate --partition'
+    | 'prune'
+    | 'orphans'
+    | 'backup'
+    | 'restore'
+    | 'enqueue'
+    | 'work'
   left: string
 }
 
