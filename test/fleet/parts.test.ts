@@ -27,10 +27,12 @@ it('an embedded database is refused in one sentence, and so is a Node that pg-bo
 it('a recipe travels as JSON, with its background picture', async () => {
   const { options } = await resolveCutout({
     background: 'samples/photos/ball.jpg',
-    size: { width: 100 },
+    size: { width: 100, height: undefined },
     format: 'webp',
   })
-  const { background, ...rest } = recipeFromJson(JSON.parse(JSON.stringify(recipeToJson(options))))
+  const { background, ...rest } = recipeFromJson(
+    JSON.parse(JSON.stringify(recipeToJson({ ...options, rules: undefined }))),
+  )
   const { background: before, ...restBefore } = options
   expect(rest).toEqual(JSON.parse(JSON.stringify(restBefore)))
   if (!background || !('picture' in background) || !before || !('picture' in before))
