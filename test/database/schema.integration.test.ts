@@ -152,6 +152,7 @@ onBothDatabases('the schema', (database) => {
       'claim_jobs(requests jsonb)',
       'complete_jobs(completions jsonb)',
       'fail_job(failure jsonb)',
+      'fleet_grants_for(role_name name, writes boolean)',
       'fold_usage()',
       'grants_for(role_name name, writes boolean)',
       'hold_original(key text, content bytea)',
