@@ -171,7 +171,6 @@ const {
   'from-file': _fromFile,
   manifest: _manifest,
   part: _part,
-  originals: _originals,
   'from-mask': _fromMask,
   'stdin-name': _stdinName,
   'fail-fast': _failFast,
