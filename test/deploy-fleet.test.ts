@@ -128,6 +128,11 @@ describe('the Kubernetes objects', () => {
       if (object.spec?.template === undefined) continue
       const pod = object.spec.template.spec
       const there = pod.volumes.map(({ name }: { name: string }) => name)
+      const sources = pod.containers[0].envFrom
+      expect(sources).toEqual([
+        { configMapRef: { name: 'rmbg-settings' } },
+        { secretRef: { name: 'rmbg-secrets' } },
+      ])
       for (const { volumeMounts, securityContext, image } of [...pod.initContainers, ...pod.containers]) {
         expect(volumeMounts.map(({ name }: { name: string }) => name)).toEqual(there)
         expect(securityContext.readOnlyRootFilesystem).toBe(true)

@@ -8,7 +8,6 @@ import { parseAllDocuments } from 'yaml'
 import { queuesOf } from '../src/database/campaigns.ts'
 import { connectServer } from '../src/database/connect.ts'
 import { applyMigrations } from '../src/database/migrate.ts'
-import { queueSchema } from '../src/database/queue.ts'
 import { withSession } from '../src/database/session.ts'
 import { root } from './support/cli.ts'
 import { describeWith, freshDatabase } from './support/servers.ts'
@@ -24,7 +23,7 @@ describeWith('RMBG_TEST_DATABASE_URL')('the scaler of workers', () => {
     const { sql } = database
     await applyMigrations(database)
     // It begins and commits, which needs a session of its own.
-    await withSession(sql, async (session) => void (await session.unsafe(getConstructionPlans(queueSchema))))
+    await withSession(sql, async (session) => void (await session.unsafe(getConstructionPlans('pgboss'))))
     const documents = parseAllDocuments(await readFile(join(root, 'deploy/kubernetes/workers.yaml'), 'utf8'))
     const scaled = documents.map((each) => each.toJS()).find(({ kind }) => kind === 'ScaledObject')
     const { query } = scaled.spec.triggers[0].metadata

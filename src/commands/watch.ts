@@ -68,7 +68,7 @@ async function watchInputs(
 }
 
 const ofFolders = ['settle', 'poll'] as const
-const ofBuckets = ['listen', 'sqs', 'list-every', 'originals', 'metrics'] as const
+const ofBuckets = ['listen', 'sqs', 'list-every', 'metrics'] as const
 
 /** A line for each picture that was done or failed; what was done before is no news. */
 function newsPrinter(flags: { quiet: boolean; verbose: boolean }): Printer {

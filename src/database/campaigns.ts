@@ -62,7 +62,7 @@ export async function createCampaign(sql: postgres.Sql, given: NewCampaign): Pro
 
 const json = (sql: postgres.Sql, value: unknown) => sql.json(value as postgres.JSONValue)
 
-export async function findCampaign(sql: postgres.Sql, name: string): Promise<Campaign | undefined> {
+async function findCampaign(sql: postgres.Sql, name: string): Promise<Campaign | undefined> {
   const [found] = await withDatabase<Campaign>(
     () => sql`select ${columns(sql)} from campaigns where name = ${name}`,
   )

@@ -12,7 +12,7 @@ import { one } from './rows.ts'
 import { withSession } from './session.ts'
 
 /** What pg-boss keeps its tables in. */
-export const queueSchema = 'pgboss'
+const queueSchema = 'pgboss'
 
 /** A worker that gives no sign for so long has lost its shards, in seconds. */
 export const heartbeatSeconds = Math.max(10, Math.ceil(Number(process.env.RMBG_LEASE_MS ?? 60_000) / 1000))
@@ -21,7 +21,7 @@ const monitorSeconds = Math.max(5, heartbeatSeconds / 2)
 /** As good as never: pictures that nobody has taken yet must not vanish. */
 const foreverSeconds = 10 * 365 * 86_400
 /** The longest that pg-boss allows; a worker that lives gives its heartbeat, and gives back what takes longer. */
-export const longestShardSeconds = 86_400
+const longestShardSeconds = 86_400
 
 /** Something in a queue, as it was fetched. */
 export interface Fetched<Data> {

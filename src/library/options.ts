@@ -70,7 +70,7 @@ export interface RemoveBackgroundOptions extends CutoutOptions {
 
 /** What `rmbg process` takes as flags. */
 export interface ProcessOptions extends CutoutOptions {
-  /** Also write the cut-outs here: a folder, or for one input a file such as `cutout.png`. */
+  /** Also write the cut-outs here: a folder, `s3://bucket/prefix/`, or for one input a file such as `cutout.png`. */
   output?: string
   /** `-cutout` makes a-cutout.png of a.jpg; without `output`, beside its input. */
   suffix?: string
@@ -80,6 +80,12 @@ export interface ProcessOptions extends CutoutOptions {
   overwrite?: boolean
   /** What to store; all three by default. */
   keep?: readonly ('original' | 'mask' | 'processed')[]
+  /** Originals of inputs in a bucket: `reference` (default) names them where they lie, `copy` copies them. */
+  originals?: 'reference' | 'copy'
+  /** Also take the pictures whose addresses this manifest names: a file, or `s3://bucket/key`. */
+  manifest?: string
+  /** Take only this part of the inputs, such as `3/8`. */
+  part?: string
   /** The user whom the jobs belong to. */
   user?: string
   tags?: readonly string[]

@@ -29,9 +29,10 @@ export async function processAsAsked(
 }
 
 /** Options that are flags of the command and no settings. */
-function chosen({ output, suffix, overwrite, checksum, force, dryRun, maxFailures }: ProcessOptions) {
+function chosen(options: ProcessOptions) {
+  const { output, suffix, overwrite, checksum, force, dryRun, maxFailures, manifest, part } = options
   return {
-    ...{ output, suffix, 'max-failures': maxFailures },
+    ...{ output, suffix, manifest, part, 'max-failures': maxFailures },
     ...{ overwrite: overwrite ?? false, checksum: checksum ?? false },
     ...{ force: force ?? false, 'dry-run': dryRun ?? false },
   }

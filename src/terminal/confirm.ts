@@ -20,13 +20,17 @@ export async function ask(question: string): Promise<boolean> {
 /**
  * Asks before something that cannot be undone; without a terminal, `--yes` has to be the answer.
  *
+ * @param options.hasPlan whether the command has a --dry-run
  * @throws RmbgError REFUSED when nobody can be asked, or the answer is not yes
  */
-export async function confirm(question: string, { yes }: { yes: boolean }): Promise<void> {
+export async function confirm(
+  question: string,
+  { yes, hasPlan = true }: { yes: boolean; hasPlan?: boolean },
+): Promise<void> {
   if (yes) return
   if (!isTerminal()) {
     throw new RmbgError('REFUSED', 'Nothing was done: there is no terminal to ask for confirmation.', {
-      hint: 'Add --yes to go ahead, or --dry-run to see the plan only.',
+      hint: `Add --yes to go ahead${hasPlan ? ', or --dry-run to see the plan only' : ''}.`,
     })
   }
   if (!(await ask(question))) throw new RmbgError('REFUSED', 'Nothing was done.')

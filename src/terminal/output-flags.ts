@@ -18,7 +18,7 @@ import { pathOf, systemPath, typedValue, workingDirectory } from '../system/file
 export const outputFlags = {
   output: Flags.string({
     char: 'o',
-    helpValue: 'DIR|FILE|s3://…|-',
+    helpValue: 'DIR|FILE|s3://PREFIX|-',
     description: `also write the cut-outs into this folder, or below this prefix of a bucket, in the same subfolders as the inputs; for one input also a file such as cutout.png, or - for standard output [env: ${env('output')}]`,
   }),
   suffix: Flags.string({

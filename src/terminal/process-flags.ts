@@ -25,7 +25,7 @@ const inputFlags = {
     description: 'read inputs from this list, one per line or separated by NUL',
   }),
   manifest: Flags.string({
-    helpValue: 'FILE|s3://…',
+    helpValue: 'FILE|s3://KEY',
     description:
       'also take the pictures whose addresses this manifest names: NDJSON, CSV, Parquet, or the manifest.json of an S3 inventory; - reads standard input',
   }),
@@ -171,7 +171,6 @@ const {
   'from-file': _fromFile,
   manifest: _manifest,
   part: _part,
-  originals: _originals,
   'from-mask': _fromMask,
   'stdin-name': _stdinName,
   'fail-fast': _failFast,

@@ -5,7 +5,7 @@ import { environmentVariable as env } from '../settings/settings.ts'
 import { parseSeconds } from '../settings/when.ts'
 import { seconds } from './flags.ts'
 import { metricsFlag } from './metrics-flag.ts'
-import { endlessFlags, processFlags } from './process-flags.ts'
+import { endlessFlags } from './process-flags.ts'
 
 const folders = 'FOLDERS'
 const buckets = 'BUCKETS'
@@ -64,7 +64,6 @@ export const watchFlags = {
     description: 'ask senders to send again while so many notifications wait (default: 10000)',
     dependsOn: ['listen'],
   }),
-  originals: processFlags.originals,
   ...metricsFlag,
   ...endlessFlags,
 }

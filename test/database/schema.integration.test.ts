@@ -163,6 +163,7 @@ onBothDatabases('the schema', (database) => {
       'end_gone_page(gone bigint, last uuid, page_rows integer, page_bytes bigint)',
       'ensure_partitions(months integer)',
       'fail_job(failure jsonb)',
+      'fleet_grants_for(role_name name, writes boolean)',
       'fold_usage()',
       'forget_keys_of_gone()',
       'forget_tags()',

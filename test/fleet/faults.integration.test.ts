@@ -8,7 +8,9 @@ import { describeCluster, startCluster } from '../faults/cluster.ts'
 import { describeWith, pooled } from '../support/servers.ts'
 import { describeFleet, fleetNode, freshFleet, isImage } from './fleet.ts'
 
-const hasNamespaces = await execa('ip', ['netns', 'list']).then(
+/** Of Linux alone. */
+const iproute = 'ip'
+const hasNamespaces = await execa(iproute, ['netns', 'list']).then(
   () => process.getuid?.() === 0,
   () => false,
 )
@@ -60,7 +62,7 @@ describeFleet('a fleet', () => {
           url: `postgres://${url.username}@${network.host}:${port}${url.pathname}`,
         },
         {},
-        ['ip', 'netns', 'exec', network.name],
+        [iproute, 'netns', 'exec', network.name],
       )
       await cut.until(isImage, 2)
       await network.cut()
@@ -123,11 +125,11 @@ async function namespace() {
   const name = `rmbg${randomBytes(3).toString('hex')}`
   const [outside, inside] = [`v${name}o`.slice(0, 15), `v${name}i`.slice(0, 15)]
   const subnet = `10.213.${randomBytes(1)[0]}`
-  const ip = (...args: string[]) => execa('ip', args)
+  const ip = (...args: string[]) => execa(iproute, args)
   await ip('netns', 'add', name)
   onTestFinished(async () => {
-    await execa('ip', ['link', 'del', outside], { reject: false })
-    await execa('ip', ['netns', 'del', name], { reject: false })
+    await execa(iproute, ['link', 'del', outside], { reject: false })
+    await execa(iproute, ['netns', 'del', name], { reject: false })
   })
   await ip('link', 'add', outside, 'type', 'veth', 'peer', 'name', inside, 'netns', name)
   await ip('addr', 'add', `${subnet}.1/24`, 'dev', outside)

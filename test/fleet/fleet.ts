@@ -2,12 +2,13 @@
 import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { execa, type ResultPromise } from 'execa'
 import sharp from 'sharp'
 import { describe, onTestFinished } from 'vitest'
 import { connectServer } from '../../src/database/connect.ts'
 import { applyMigrations } from '../../src/database/migrate.ts'
-import { cleanEnvironment, jsonLines, root, temporaryFolder } from '../support/cli.ts'
+import { cleanEnvironment, jsonLines, temporaryFolder } from '../support/cli.ts'
 import { describeWith, freshDatabase, otherNodes } from '../support/servers.ts'
 
 const [major = 0] = process.versions.node.split('.').map(Number)
@@ -43,7 +44,7 @@ function startProgram(
   const [file = '', ...args] = [
     ...wrapper,
     fleetNode!,
-    join(root, 'test/fleet/program.mjs'),
+    fileURLToPath(new URL('./program.mjs', import.meta.url)),
     JSON.stringify(given),
   ]
   const run = execa(file, args, {

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { destinationOf, formatFor } from '../../src/process/destination.ts'
+import { assertApart, destinationOf, formatFor, liesIn } from '../../src/process/destination.ts'
 import { temporaryFolder } from '../support/cli.ts'
 
 const to = (output?: string, suffix?: string, cwd = '/work') => destinationOf({ output, suffix }, cwd)
@@ -64,5 +64,36 @@ describe('the format of one file', () => {
   it('that --format or a preset wants otherwise is refused, with the name to type', () => {
     expect(() => formats('jpeg')).toThrow('/work/a.webp asks for WEBP, and --format for JPEG.')
     expect(() => formats(undefined, 'jpeg')).toThrow('and --preset for JPEG.')
+  })
+})
+
+describe('--output into a bucket', () => {
+  it.each([
+    ['s3://shop', ''],
+    ['s3://shop/cut', 'cut/'],
+    ['s3://shop/cut/a b/', 'cut/a b/'],
+  ])('is a prefix: %s', (output, prefix) => {
+    expect(to(output, '-x')).toEqual({ to: 'bucket', bucket: 'shop', prefix, suffix: '-x' })
+  })
+
+  it.each(['s3://', 's3:///x', 's3://shop/../x', 's3://shop/a//b'])('is refused: %s', (output) => {
+    expect(() => to(output)).toThrow('names no bucket and prefix')
+  })
+
+  it('lies apart from the inputs', () => {
+    const cut = to('s3://shop/photos/cut/')
+    for (const input of [
+      's3://shop/photos/**/*.jpg',
+      's3://shop/',
+      's3://shop/photos/cut/a.jpg',
+      's3://shop/ph*',
+    ])
+      expect(() => assertApart(cut, [input])).toThrow('cut-outs would be among the pictures')
+    expect(() =>
+      assertApart(cut, ['s3://other/photos/', 's3://shop/pictures/', 's3://shop/photos/cat/*.jpg']),
+    ).not.toThrow()
+    expect(() => assertApart(to('cut'), ['s3://shop/'])).not.toThrow()
+    expect(liesIn(cut, 'shop', 'photos/cut/x.png')).toBe(true)
+    expect(liesIn(cut, 'shop', 'photos/x.png')).toBe(false)
   })
 })

@@ -30,7 +30,8 @@ describe('a part of the inputs', () => {
     const all = Array.from({ length: 1000 }, (_, index) => candidate(`s3://shop/${index}.jpg`))
     const parts = [1, 2, 3].map((number) => inPart(all, { number, of: 3 }))
     expect(parts.map(({ length }) => length).every((length) => length > 250)).toBe(true)
-    expect(parts.flatMap((part) => [...part]).sort()).toEqual([...all].sort())
+    const paths = (list: Iterable<Candidate>) => [...list].map(({ path }) => path)
+    expect(parts.flatMap(paths).sort()).toEqual(paths(all).sort())
     const streamed = inPart(
       Object.assign([], {
         more: (async function* () {

@@ -20,7 +20,7 @@ export default class CampaignCancel extends BaseCommand {
       async ({ context }) => {
         const database = await context.database()
         const { remaining } = await campaignReport(database, args.name, { lostLimit: 0 })
-        await confirm(`Cancel ${args.name}, with ${remaining} images not done?`, flags)
+        await confirm(`Cancel ${args.name}, with ${remaining} images not done?`, { ...flags, hasPlan: false })
         await cancelCampaign(database, args.name)
       },
       { namesDatabase: true },

@@ -91,7 +91,10 @@ export async function* csvEntries(
   let columns: Columns | undefined = schema && byName(schema)
   let entries: ManifestEntry[] = []
   for await (const { record, info } of rows) {
-    entries.push(...skipped.splice(0).map((broken) => ({ manifest, ...broken })))
+    // The parser is ahead of what is read here: in the order of lines, so that a cursor means the same another time.
+    const before = skipped.findIndex(({ line }) => line >= info.lines)
+    const passed = skipped.splice(0, before === -1 ? skipped.length : before)
+    entries.push(...passed.map((broken) => ({ manifest, ...broken })))
     const isHeader = columns === undefined && namesColumns(record)
     columns ??= isHeader ? byName(record) : byPlace
     const item = isHeader ? undefined : itemOfFields(columns(record))
