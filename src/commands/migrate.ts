@@ -3,7 +3,8 @@ import type { MigrationPlan } from '../database/migrate.ts'
 import type { MigrationEffect } from '../database/migration-effects.ts'
 import { BaseCommand, type Frame } from '../terminal/command.ts'
 import { exitStatus } from '../terminal/exit.ts'
-import { grantAsAsked, type MigrateFlags, migrateFlags } from '../terminal/migrate-flags.ts'
+import { type MigrateFlags, migrateFlags } from '../terminal/migrate-flags.ts'
+import { alsoAsAsked, type PartitionOutcome } from '../terminal/partition-log.ts'
 import { effectsText } from '../terminal/texts/migrate-text.ts'
 
 export interface MigrateResult {
@@ -14,6 +15,8 @@ export interface MigrateResult {
   effects?: MigrationEffect[]
   /** Roles that were given rights, or would be, with --dry-run. */
   granted?: Roles
+  /** With --partition: how the log was, and what was done. */
+  partition?: PartitionOutcome
 }
 
 export default class Migrate extends BaseCommand {
@@ -26,6 +29,7 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
     '<%= config.bin %> migrate',
     '<%= config.bin %> migrate --status',
     '<%= config.bin %> migrate --patience 5m',
+    '<%= config.bin %> migrate --partition --dry-run',
     '<%= config.bin %> migrate --grant-writer app --grant-reader dashboards',
   ]
   static override enableJsonFlag = true
@@ -53,7 +57,7 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
       const isInUse = flags['dry-run'] && database.kind === 'server' // whoever migrates an embedded one has it alone
       const effects = isInUse ? await migrationEffects(database.sql, plan.pending) : undefined
       const shown = this.#show(location, plan, flags, effects)
-      return { ...shown, ...(await grantAsAsked(database, flags, plan.pending.length, this)) }
+      return { ...shown, ...(await alsoAsAsked(database, flags, plan.pending.length, this)) }
     }
     const done = await applyMigrations(database, {
       onApplied: (name) => this.log(`applied  ${name}`),
@@ -63,8 +67,8 @@ Exit status: 0 up to date, ${exitStatus.migrationsPending} with --status when mi
     this.logToStderr(
       done.length > 0 ? 'The database is up to date.' : 'Nothing to do: the database is up to date.',
     )
-    const granted = await grantAsAsked(database, flags, done.length, this)
-    return { database: location, applied: [...plan.applied, ...done], pending: [], ...granted }
+    const more = await alsoAsAsked(database, flags, done.length, this)
+    return { database: location, applied: [...plan.applied, ...done], pending: [], ...more }
   }
 
   #show(

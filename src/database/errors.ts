@@ -27,6 +27,17 @@ const collisions = new Set([
   // A job that was there a moment ago was pruned: asked again, the statement does not find it any more.
   '23503',
 ])
+/**
+ * A table, its row type or a function was replaced while a statement was on its way: `migrate --partition` does that to a
+ * log in use. Nothing was done, and asked again the statement finds what is there now.
+ */
+function wasReplaced(error: unknown): boolean {
+  const { code, message = '' } = ((error as RmbgError).cause ?? {}) as Cause
+  return code === '42804' || (code === 'XX000' && message.startsWith('cache lookup failed'))
+}
+/** Where it is no such thing, it is told soon. */
+const replacementTries = 4
+
 /** This program itself closed the connection, or it was not to a server. */
 const notAway = new Set(['CONNECTION_ENDED', 'CONNECTION_DESTROYED', holderEnded])
 
@@ -140,7 +151,8 @@ export async function withDatabase<Row>(question: () => Promise<readonly Row[]>)
     maxTimeout: 8_000,
     maxRetryTime: 60_000,
     randomize: true,
-    shouldRetry: ({ error }) => collisions.has(codeOf(error)),
+    shouldRetry: ({ error, attemptNumber }) =>
+      collisions.has(codeOf(error)) || (attemptNumber < replacementTries && wasReplaced(error)),
   })
   // postgres.js 3.4.9 numbers rows on from those of a statement that failed before on this connection (its #1181).
   return rows.filter(() => true)

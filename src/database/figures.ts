@@ -11,7 +11,7 @@ export interface TableFigures {
   digest: string
 }
 
-const tables = [...ownTables, 'schema_migrations', 'usage_state']
+const tables = [...ownTables, 'schema_migrations', 'usage_state', 'log_conversion', 'gone_months']
 
 /**
  * Counts and digests every table of the program. Rows are digested as text, so the session gets fixed settings for

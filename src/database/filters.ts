@@ -1,6 +1,8 @@
 import type postgres from 'postgres'
 import { errorFamilies, RmbgError } from '../errors.ts'
 import { withDatabase } from './errors.ts'
+import { idPeriod, inPeriod } from './id-range.ts'
+import { isPartitioned } from './partitions.ts'
 import { type Instant, instant } from './sql-time.ts'
 
 /** Which jobs to find: those that meet all given conditions. */
@@ -50,10 +52,14 @@ export async function jobCondition(
   const tagged = (ids: readonly number[]) =>
     sql`exists (select from image_tags t where t.job_id = j.job_id and t.tag_id in ${sql(ids)})`
   const conditions: ((table: JobTable) => Condition)[] = [(table) => statusCondition(sql, table, statuses)]
-  const add = (condition: () => Condition) => conditions.push(condition)
+  const add = (condition: (table: JobTable) => Condition) => conditions.push(condition)
   if (user !== undefined) add(() => sql`j.user_id = ${user}`)
   if (since) add(() => sql`j.created_at >= ${instant(sql, since)}`)
   if (until) add(() => sql`j.created_at < ${instant(sql, until)}`)
+  if ((since || until) && (await isPartitioned(sql))) {
+    const period = await idPeriod(sql, filter)
+    add((table) => (table === 'ended' ? inPeriod(sql, period) : sql`true`))
+  }
   for (const id of await tagIds(sql, filter.tags ?? [])) add(() => tagged([id]))
   // A tag that nobody has made yet is on no job.
   const excepted = await knownTags(sql, filter.exceptTags ?? [])

@@ -5,8 +5,18 @@ import { one } from './rows.ts'
 /** The program's own tables, those that grow coming first. */
 export const ownTables = [
   ...['image_process_jobs', 'known_sources', 'image_tags', 'usage_changes', 'tombstones', 'open_jobs'],
-  ...['daily_usage', 'daily_latency', 'processing_stats', 'users', 'tags', 'backups'],
+  ...['known_keys', 'daily_usage', 'daily_latency', 'processing_stats', 'users', 'tags', 'backups'],
 ] as const
+
+/**
+ * Whether a table is one of ours, or a month or another part of one.
+ *
+ * @param table alias of its row in pg_class
+ */
+export const isOwnTable = (sql: postgres.Sql, table: postgres.PendingQuery<postgres.Row[]>) => sql`
+  (${table}.relnamespace = current_schema()::regnamespace and (${table}.relname in ${sql(ownTables)}
+    or exists (select from pg_inherits h join pg_class p on p.oid = h.inhparent
+      where h.inhrelid = ${table}.oid and p.relname in ${sql(ownTables)})))`
 
 /** Makes room for new rows in every table and brings the planner's statistics up to date. Blocks no other session. */
 export async function vacuumTables(sql: postgres.Sql, onTable: (table: string) => void): Promise<void> {
@@ -39,7 +49,7 @@ export async function indexStates(sql: postgres.Sql): Promise<IndexState[]> {
         join pg_class i on i.oid = x.indexrelid
         join pg_class t on t.oid = x.indrelid
         join pg_am a on a.oid = i.relam
-        where t.relname in ${sql(ownTables)} and t.relnamespace = current_schema()::regnamespace and x.indisvalid
+        where ${isOwnTable(sql, sql`t`)} and t.relkind = 'r' and x.indisvalid
       ), width as (
         select own.oid, sum(s.avg_width) as bytes, count(*) filter (where s.avg_width is null) as unknown
         from own cross join lateral unnest(own.indkey) as k(attnum)
@@ -64,8 +74,7 @@ export async function leftoverIndexes(sql: postgres.Sql): Promise<string[]> {
     () => sql`
       select i.relname as name from pg_index x
       join pg_class i on i.oid = x.indexrelid join pg_class t on t.oid = x.indrelid
-      where not x.indisvalid and t.relname in ${sql(ownTables)}
-        and t.relnamespace = current_schema()::regnamespace and i.relname ~ '_cc(new|old)[0-9]*$'
+      where not x.indisvalid and ${isOwnTable(sql, sql`t`)} and i.relname ~ '_cc(new|old)[0-9]*$'
       order by 1`,
   )
   return rows.map(({ name }) => name)

@@ -10,6 +10,7 @@ import { withDatabase } from './errors.ts'
 import { gathered } from './gather.ts'
 import { type KeptKind, keptKinds, keptOriginal, kindsArray } from './kept.ts'
 import type { Run } from './leases.ts'
+import { withRoom } from './partitions.ts'
 import { one } from './rows.ts'
 
 /** Figures of a result's quality; `reasons` say why a person should look at it. */
@@ -292,15 +293,20 @@ export async function claimJob(sql: postgres.Sql, request: ClaimRequest): Promis
 }
 
 const claims = gathered<Record<string, unknown>, postgres.Row>((sql, requests) =>
-  withDatabase(
-    () => sql`
-      select c.state, c.owner, c.claim_id as "claimId", (c.job).attempt, ${completedColumns(sql, sql`(c.job)`)},
-        s.original_path as "storedPath", s.original_bytes::float8 as "storedBytes"
-      from claim_jobs(${sql.json(requests as postgres.JSONValue)}) c
-      left join lateral (
-        select * from stored_original((c.job).content_sha256, (c.job).user_id) where c.state = 'claimed'
-      ) s on true
-      order by c.request`,
+  withRoom(
+    sql,
+    requests.map(({ jobId }) => jobId as string),
+    () =>
+      withDatabase(
+        () => sql`
+          select c.state, c.owner, c.claim_id as "claimId", (c.job).attempt, ${completedColumns(sql, sql`(c.job)`)},
+            s.original_path as "storedPath", s.original_bytes::float8 as "storedBytes"
+          from claim_jobs(${sql.json(requests as postgres.JSONValue)}) c
+          left join lateral (
+            select * from stored_original((c.job).content_sha256, (c.job).user_id) where c.state = 'claimed'
+          ) s on true
+          order by c.request`,
+      ),
   ),
 )
 
@@ -346,10 +352,13 @@ async function complete(
   sql: postgres.Sql,
   requests: readonly (Completion & { kept: KeptKind[] })[],
 ): Promise<boolean[]> {
-  const rows = await withDatabase<{ isDone: boolean }>(
-    () => sql`
-      select is_done as "isDone" from complete_jobs(${sql.json(requests as unknown as postgres.JSONValue)})
-      order by completion`,
+  const ids = requests.map(({ jobId }) => jobId)
+  const rows = await withRoom(sql, ids, () =>
+    withDatabase<{ isDone: boolean }>(
+      () => sql`
+        select is_done as "isDone" from complete_jobs(${sql.json(requests as unknown as postgres.JSONValue)})
+        order by completion`,
+    ),
   )
   return rows.map(({ isDone }) => isDone)
 }
@@ -366,7 +375,9 @@ export async function failJob(
   failure: Pick<Completion, 'jobId' | 'attempt' | 'runId'> & { errorCode: ErrorCode; errorMessage: string },
 ): Promise<boolean> {
   const sent = { ...failure, errorMessage: bounded(failure.errorMessage) }
-  const rows = await withDatabase<{ ended: boolean }>(() => sql`select fail_job(${sql.json(sent)}) as ended`)
+  const rows = await withRoom(sql, [failure.jobId], () =>
+    withDatabase<{ ended: boolean }>(() => sql`select fail_job(${sql.json(sent)}) as ended`),
+  )
   return one(rows).ended
 }
 
@@ -403,8 +414,10 @@ export async function recordFailure(sql: postgres.Sql, failure: UnclaimedFailure
     sourceMtimeNs: source.mtimeNs === undefined ? null : String(source.mtimeNs),
     errorMessage: bounded(failure.errorMessage),
   }
-  const rows = await withDatabase<{ jobId: string }>(
-    () => sql`select record_failure(${sql.json(sent as postgres.JSONValue)}) as "jobId"`,
+  const rows = await withRoom(sql, [jobId], () =>
+    withDatabase<{ jobId: string }>(
+      () => sql`select record_failure(${sql.json(sent as postgres.JSONValue)}) as "jobId"`,
+    ),
   )
   return one(rows).jobId
 }

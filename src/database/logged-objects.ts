@@ -32,7 +32,10 @@ export const loggedJobs = (sql: postgres.Sql): AsyncGenerator<LoggedJob> =>
     ),
   )
 
-/** Those of these ids that have a job or a tombstone; a tombstone has the status `deleted` and names no key. */
+/**
+ * Those of these ids that have a job or a tombstone; a tombstone has the status `deleted` and names no key, and so has
+ * whatever is of a month whose objects a prune is about to remove.
+ */
 export async function knownJobs(
   sql: postgres.Sql,
   jobIds: readonly string[],
@@ -42,6 +45,9 @@ export async function knownJobs(
     () => sql`
       select job_id as "jobId", 'deleted' as status, null as "completedAt", '[]'::json as keys
       from tombstones where job_id in ${sql(jobIds)}
+      union all
+      select id::uuid, 'deleted', null, '[]'::json from jsonb_array_elements_text(${sql.json([...jobIds])}) id
+      where exists (select from gone_months m where coalesce(id::uuid >= m.from_id, true) and id::uuid < m.to_id)
       union all select ${columns(sql)} from all_jobs j where j.job_id in ${sql(jobIds)}`,
   )
   return new Map(rows.map((row) => [row.jobId, row]))

@@ -7,6 +7,7 @@ import { sha256Of } from '../system/sha256.ts'
 import type { Database, MigrationLockOptions } from './contract.ts'
 import { assertUtf8 } from './encoding.ts'
 import { connectionIsLost, databaseError, patiently } from './errors.ts'
+import { onMonths } from './partitioned-index.ts'
 import { one } from './rows.ts'
 import { withSession } from './session.ts'
 
@@ -249,6 +250,7 @@ const concurrentIndex = /^create\s+(?:unique\s+)?index\s+concurrently\s+if\s+not
  * exists` would take for the finished one: it is dropped first.
  */
 async function applyAlone(connection: postgres.ReservedSql, statement: string): Promise<void> {
+  if (await onMonths(connection, statement)) return
   const [, index] = concurrentIndex.exec(statement) ?? []
   if (index !== undefined && (await isInvalid(connection, index)))
     await connection`drop index concurrently ${connection(index)}`

@@ -112,7 +112,7 @@ function altering(actions: string): Pick<Step, 'blocks' | 'work'> {
 export function stepsOf({ name, sql }: Pick<Migration, 'name' | 'sql'>): Step[] {
   const statements = sql
     .replaceAll(/--.*$/gm, '')
-    .replaceAll(/\$\$.*?\$\$/gs, "''")
+    .replaceAll(/\$(\w*)\$.*?\$\1\$/gs, "''")
     .split(';')
     .map((statement) => statement.replaceAll(/\s+/g, ' ').trim().toLowerCase())
     .filter(Boolean)

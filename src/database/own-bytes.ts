@@ -1,6 +1,6 @@
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
-import { ownTables } from './indexes.ts'
+import { isOwnTable } from './indexes.ts'
 import { one } from './rows.ts'
 
 /** What our tables take on the database's disk, in bytes: `rows` without indexes, `total` with them. */
@@ -10,7 +10,7 @@ export async function ownBytes(sql: postgres.Sql): Promise<{ rows: number; total
       () => sql<{ rows: number; total: number }[]>`
         select coalesce(sum(pg_table_size(c.oid)), 0)::float8 as rows,
           coalesce(sum(pg_total_relation_size(c.oid)), 0)::float8 as total
-        from pg_class c where c.relkind = 'r' and pg_table_is_visible(c.oid) and c.relname in ${sql(ownTables)}`,
+        from pg_class c where c.relkind = 'r' and ${isOwnTable(sql, sql`c`)}`,
     ),
   )
 }

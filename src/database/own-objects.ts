@@ -73,6 +73,10 @@ export async function foreignRelations(
     return await connection<ForeignRelation[]>`
       select n.nspname as schema, c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
       where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and n.nspname in ${connection(schemas)} and c.relname not in ${own}
+        -- A month of the log, in it or taken out of it.
+        and not exists (select from pg_inherits h join pg_class p on p.oid = h.inhparent
+          where h.inhrelid = c.oid and p.relname in ${own})
+        and c.relname !~ '^gone_jobs_[0-9]+$'
         and not exists (
           select from pg_depend d left join pg_class t on t.oid = d.refobjid and d.refclassid = 'pg_class'::regclass
           where d.classid = 'pg_class'::regclass and d.objid = c.oid

@@ -2,6 +2,8 @@ import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
 import { type JobFilter, jobCondition } from './filters.ts'
 import { type KeptKind, keptOriginal } from './kept.ts'
+import { explainIdsOfPage, idsOfPage } from './monthly-pages.ts'
+import { isPartitioned } from './partitions.ts'
 import { one } from './rows.ts'
 import { searchQuery } from './search.ts'
 import { instant, utc } from './sql-time.ts'
@@ -70,13 +72,14 @@ interface OpenFacts {
   errorMessage: string | null
 }
 
-const columns = (sql: postgres.Sql) => sql`
+/** @param ids those of the rows, in a log in months: the planner then sees of which months the tags are */
+const columns = (sql: postgres.Sql, ids?: readonly string[]) => sql`
   j.job_id as "jobId", j.user_id as "userId", j.status, source_name(j.source_path) as "sourceName",
   ${utc(sql, sql`j.created_at`)} as "createdAt", ${utc(sql, sql`j.completed_at`)} as "completedAt",
   j.processing_time_ms as "processingTimeMs", j.image_width as "imageWidth", j.image_height as "imageHeight",
   j.file_size_kb as "fileSizeKb", j.params -> 'model' ->> 'name' as model,
   coalesce((select json_agg(t.name order by t.name) from image_tags i join tags t on t.tag_id = i.tag_id
-    where i.job_id = j.job_id), '[]') as tags,
+    where i.job_id = j.job_id ${ids ? sql`and i.job_id in ${sql(ids)}` : sql``}), '[]') as tags,
   j.needs_review as "needsReview", j.error_code as "errorCode", j.error_message as "errorMessage",
   j.source_path as "sourcePath", to_json(j.kept) as kept,
   ${keptOriginal(sql, sql`j`)} as "originalPath", j.mask_path as "maskPath",
@@ -88,9 +91,11 @@ const columns = (sql: postgres.Sql) => sql`
 
 /** Jobs by their ids, newest first; ids without a job are left out. */
 export async function findJobs(sql: postgres.Sql, jobIds: readonly string[]): Promise<Job[]> {
+  if (jobIds.length === 0) return []
+  const ids = (await isPartitioned(sql)) ? jobIds : undefined
   return withDatabase<Job>(
     () => sql<Job[]>`
-      select ${columns(sql)} from all_jobs j where j.job_id in ${sql(jobIds)}
+      select ${columns(sql, ids)} from all_jobs j where j.job_id in ${sql(jobIds)}
       order by j.created_at desc, j.job_id desc`,
   )
 }
@@ -140,6 +145,10 @@ export async function findJobPage(
   filter: JobFilter,
   { limit, after }: PageRequest,
 ): Promise<{ jobs: Job[]; next: JobPosition | undefined }> {
+  if (filter.search === undefined && (await isPartitioned(sql))) {
+    const { ids, next } = await idsOfPage(sql, filter, { limit, after })
+    return { jobs: await findJobs(sql, ids), next }
+  }
   const found = await withDatabase(
     await pageQuery<Job & { rank?: string }>(sql, filter, { limit: limit + 1, after }),
   )
@@ -154,6 +163,8 @@ export async function explainJobPage(
   filter: JobFilter,
   { limit, after }: PageRequest,
 ): Promise<string[]> {
+  if (filter.search === undefined && (await isPartitioned(sql)))
+    return explainIdsOfPage(sql, filter, { limit, after })
   const page = await pageQuery(sql, filter, { limit: limit + 1, after })
   const rows = await withDatabase(() => sql<postgres.Row[]>`explain (analyze, buffers) ${page()}`)
   return rows.map((row) => row['QUERY PLAN'])

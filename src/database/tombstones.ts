@@ -1,6 +1,7 @@
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
 import { type JobFilter, jobCondition } from './filters.ts'
+import { type IdRange, inRange } from './id-range.ts'
 import { keptOriginal } from './kept.ts'
 import { fence } from './locks.ts'
 import { one } from './rows.ts'
@@ -55,8 +56,10 @@ export async function logSize(sql: postgres.Sql, bound: number): Promise<LogSize
           (select count(*) from open_jobs o
             where not exists (select from image_process_jobs j where j.job_id = o.job_id))::float8 as open,
           coalesce((
-            select reltuples / nullif(relpages, 0) * pg_relation_size(oid) / current_setting('block_size')::integer
-            from pg_class where oid = 'image_process_jobs'::regclass), 0)::float8 as estimated`,
+            select sum(reltuples / nullif(relpages, 0) * pg_relation_size(c.oid) / current_setting('block_size')::integer)
+            from pg_class c where c.relkind = 'r' and (c.oid = 'image_process_jobs'::regclass
+              or c.oid in (select inhrelid from pg_inherits where inhparent = 'image_process_jobs'::regclass))
+          ), 0)::float8 as estimated`,
     ),
   )
   if (ended < most) return { jobs: ended + open, isEstimate: false }
@@ -66,7 +69,9 @@ export async function logSize(sql: postgres.Sql, bound: number): Promise<LogSize
 /** How many deleted jobs wait for their objects to be deleted. */
 export async function countDueTombstones(sql: postgres.Sql): Promise<number> {
   const rows = await withDatabase<{ due: number }>(
-    () => sql`select count(*)::float8 as due from tombstones where not kept`,
+    () => sql`
+      select (select count(*) from tombstones where not kept)::float8
+        + (select coalesce(sum(rows - done_rows), 0) from gone_months)::float8 as due`,
   )
   return one(rows).due
 }
@@ -81,16 +86,21 @@ export interface DueJob {
 /** Jobs read at once: a server before 13 sorts what is left anew for every page. */
 const pageJobs = 20_000
 
-/** The jobs of one kind that a policy is about, oldest first; flat memory. */
+/**
+ * The jobs of one kind that a policy is about, oldest first; flat memory.
+ *
+ * @param of.within one month of a log in months
+ */
 export async function* dueJobs(
   sql: postgres.Sql,
   policy: PrunePolicy,
-  { kind, before }: { kind: DueKind; before: string },
+  { kind, before, within }: { kind: DueKind; before: string; within?: IdRange | undefined },
 ): AsyncGenerator<DueJob> {
   const condition = await isOldAndChosen(sql, policy, kind, before)
   const isPastNewest = kind === 'completed' ? pastNewest(sql, policy.keepLast) : allArePast
   const age = kind === 'completed' ? sql`j.completed_at` : sql`j.created_at`
   const notDue = () => sql`not (${condition()})`
+  const ofMonth = () => (within ? sql`and ${inRange(sql, within)}` : sql``)
   let after = { age: '-infinity', jobId: '00000000-0000-0000-0000-000000000000' }
   for (;;) {
     const page = await withDatabase<DueJob & { age: string; userId: string }>(
@@ -98,7 +108,7 @@ export async function* dueJobs(
         select j.job_id as "jobId", j.user_id as "userId", ${utc(sql, sql`j.created_at`)} as "createdAt",
           ${utc(sql, age)} as age, (${storedBytes(sql)} - ${staying(sql, notDue())})::float8 as bytes
         from ${jobsOfKind(sql, kind)} j
-        where ${condition()} and (${age}, j.job_id) > (${after.age}::text::timestamptz, ${after.jobId}::uuid)
+        where ${condition()} ${ofMonth()} and (${age}, j.job_id) > (${after.age}::text::timestamptz, ${after.jobId}::uuid)
         order by ${age}, j.job_id limit ${pageJobs}`,
     )
     const isPast = await isPastNewest(page)

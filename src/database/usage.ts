@@ -217,7 +217,8 @@ export async function storedBytes(sql: postgres.Sql): Promise<StoredBytes> {
         union all
         select original_bytes, mask_bytes, processed_bytes from usage_changes where dimension = 'all'
       ), dead as (
-        select coalesce(sum(bytes) filter (where not kept), 0)::float8 as awaiting,
+        select coalesce(sum(bytes) filter (where not kept), 0)::float8
+            + (select coalesce(sum(bytes), 0) from gone_months)::float8 as awaiting,
           coalesce(sum(bytes) filter (where kept), 0)::float8 as kept from tombstones
       )
       select coalesce(sum(original_bytes), 0)::float8 as original, coalesce(sum(mask_bytes), 0)::float8 as mask,

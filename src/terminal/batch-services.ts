@@ -1,6 +1,7 @@
 /** What `process` and `watch` have in common: settings become a recipe, and drivers become services. */
 import type { Context } from '../context.ts'
 import { assertMayRun } from '../database/grants.ts'
+import { ensurePartitions } from '../database/partitions.ts'
 import type { BatchServices } from '../process/contract.ts'
 import { formatFor } from '../process/destination.ts'
 import type { PhaseEvent } from '../process/events.ts'
@@ -58,7 +59,10 @@ export async function openBatchServices(
   if (!flags['dry-run']) await store.check(stop.signal)
   print(await databasePhase(context))
   const database = await context.database()
-  if (database.kind === 'server' && !flags['dry-run']) await assertMayRun(database.sql)
+  if (database.kind === 'server' && !flags['dry-run']) {
+    await assertMayRun(database.sql)
+    await ensurePartitions(database.sql)
+  }
   // Cut-outs from masks are new objects too.
   // Without a terminal, --take-over is the answer itself.
   const yes = flags.yes || undefined

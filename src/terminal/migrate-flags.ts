@@ -31,6 +31,11 @@ export const migrateFlags = {
     description: 'the same as --patience, in seconds',
     exclusive: ['patience'],
   }),
+  partition: Flags.boolean({
+    default: false,
+    description: 'then turn the log of a server into months, for logs of many millions of jobs',
+    exclusive: ['status'],
+  }),
   'grant-writer': role('also let this role of the server run images, and nothing else'),
   'grant-reader': role('also let this role of the server read everything'),
 }

@@ -1,5 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Database, Lock } from '../database/contract.ts'
+import type { Database } from '../database/contract.ts'
+import { type DueMonth, dueMonths } from '../database/gone-months.ts'
+import type { IdRange } from '../database/id-range.ts'
 import { timeAgo } from '../database/sql-time.ts'
 import {
   backupsSince,
@@ -16,16 +17,23 @@ import {
   type RetireOptions,
   removeTombstones,
   retireJobs,
-  type Tombstone,
 } from '../database/tombstones.ts'
 import { foldUsage } from '../database/usage.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
-import { type ObjectStore, objectKinds } from '../store/contract.ts'
-import { jobPrefix, keyParts, objectKey } from '../store/keys.ts'
+import type { ObjectStore } from '../store/contract.ts'
 import { inBatches, type LongList, longList } from './long-list.ts'
-import { neededKeys } from './needed-keys.ts'
 import { type RemovalPlan, shareOf } from './plan.ts'
+import { deleteMonths, finishMonths, type PlannedMonth } from './prune-months.ts'
+import {
+  keepRate,
+  type PruneExecution,
+  type PruneResult,
+  removeObjectsOf,
+  type Services,
+} from './retired-objects.ts'
+
+export type { PruneExecution, PruneResult } from './retired-objects.ts'
 
 /** Jobs deleted in one statement: some tens of milliseconds, so that nobody waits for it. */
 const batchJobs = 500
@@ -39,8 +47,11 @@ const maxSkewMs = 5 * 60_000
 export interface PruneFigures {
   /** Completed before these times and, not being completed, created before: the policy's ages, when it was planned. */
   before: Partial<Record<DueKind, string>>
-  /** Jobs to delete. */
+  /** Jobs to delete; those of large months, which go as a whole, are estimates. */
   rows: Record<DueKind, number>
+  rowsAreEstimates: boolean
+  /** Of a log in months: those that go as a whole. */
+  months: PlannedMonth[]
   /** Of their stored objects, as far as the log knows them. */
   bytes: number
   oldest: string | null
@@ -64,30 +75,6 @@ export interface PruneOptions {
   versions: boolean
   /** `totalRows` has to be exact, whatever that takes. */
   countAll?: boolean
-}
-
-export interface PruneExecution {
-  /** Jobs per second at most. */
-  rate: number
-  /** After an abort, the batch at hand is finished. */
-  signal: AbortSignal
-  /** Is told after each batch how many jobs it deleted. */
-  onJobs: (jobs: number) => void
-}
-
-export interface PruneResult {
-  jobs: number
-  /** Objects removed; those of an earlier, interrupted run included. */
-  objects: number
-  /** Of the deleted jobs' objects, as the log knew them. */
-  bytes: number
-  /** Jobs of the plan that were not due any more when their turn came. */
-  left: number
-  /** Old versions removed, and what they held. */
-  versions: { versions: number; bytes: number }
-  /** The store keeps what was removed as old versions. */
-  hidden: boolean
-  interrupted: boolean
 }
 
 export type PrunePlan = RemovalPlan<PruneFigures, PruneExecution, PruneResult>
@@ -117,7 +104,7 @@ export async function planPrune(
     for (const kind of dueKinds) await lists[kind].close()
   }
   try {
-    const figures = await listDueJobs(database, options.policy, lists)
+    const figures = await listDueJobs(database, options, lists)
     await measureLog(database, figures, options)
     if (figures.oldest !== null) figures.backups = await backupsSince(sql, figures.oldest)
     const assertAllowed = () => assertWithinShare(figures, options.maxShare)
@@ -144,25 +131,51 @@ export async function planPrune(
   }
 }
 
-async function listDueJobs({ sql }: Database, policy: PrunePolicy, lists: DueLists): Promise<PruneFigures> {
+async function listDueJobs(
+  { sql }: Database,
+  { policy, keepObjects, countAll = false }: PruneOptions,
+  lists: DueLists,
+): Promise<PruneFigures> {
   const figures: PruneFigures = {
     before: {},
     rows: { completed: 0, failed: 0, abandoned: 0 },
+    ...{ rowsAreEstimates: false, months: [] },
     ...{ bytes: 0, oldest: null, newest: null, leftovers: 0, backups: [] },
     ...{ totalRows: 0, totalIsEstimate: false },
   }
   for (const kind of dueKinds) {
     const age = policy.olderThan[kind]
-    if (age === undefined) continue
-    const before = await timeAgo(sql, age)
-    figures.before[kind] = before
-    for await (const job of dueJobs(sql, policy, { kind, before })) {
-      await lists[kind].add(job.jobId)
-      figures.rows[kind]++
-      count(figures, job)
+    if (age !== undefined) figures.before[kind] = await timeAgo(sql, age)
+  }
+  // What is known of objects that stay is kept job by job.
+  const wholes = keepObjects ? undefined : await dueMonths(sql, policy, figures.before, countAll)
+  for (const month of wholes?.months ?? []) countMonth(figures, month)
+  const ranges: (IdRange | undefined)[] = wholes?.others ?? [undefined]
+  for (const kind of dueKinds) {
+    const before = figures.before[kind]
+    if (before === undefined) continue
+    // Open jobs are in no month.
+    for (const within of kind === 'abandoned' ? [undefined] : ranges) {
+      for await (const job of dueJobs(sql, policy, { kind, before, within })) {
+        await lists[kind].add(job.jobId)
+        figures.rows[kind]++
+        count(figures, job)
+      }
     }
   }
   return figures
+}
+
+function countMonth(
+  figures: PruneFigures,
+  { month, rows, isEstimate, bytes, oldest, newest }: DueMonth,
+): void {
+  figures.months.push({ month, jobs: rows.completed + rows.failed, isEstimate })
+  figures.rows.completed += rows.completed
+  figures.rows.failed += rows.failed
+  figures.rowsAreEstimates ||= isEstimate
+  if (oldest !== null) count(figures, { bytes, createdAt: oldest })
+  if (newest !== null) count(figures, { bytes: 0, createdAt: newest })
 }
 
 /** Only whether the share is exceeded has to be exact: so many jobs are counted as would make it just right. */
@@ -178,7 +191,7 @@ async function measureLog(
   figures.leftovers = await countDueTombstones(sql)
 }
 
-function count(figures: PruneFigures, { bytes, createdAt }: DueJob): void {
+function count(figures: PruneFigures, { bytes, createdAt }: Omit<DueJob, 'jobId'>): void {
   figures.bytes += bytes
   if (figures.oldest === null || createdAt < figures.oldest) figures.oldest = createdAt
   if (figures.newest === null || createdAt > figures.newest) figures.newest = createdAt
@@ -206,13 +219,6 @@ function assertWithinShare(figures: PruneFigures, maxShare: number): void {
   )
 }
 
-interface Services {
-  database: Database
-  store: ObjectStore
-  /** For `prune`. A process that stood still may have lost it, and must then do nothing more. */
-  lock: Lock
-}
-
 async function execute(
   services: Services,
   lists: DueLists,
@@ -228,6 +234,8 @@ async function execute(
     interrupted: false,
   }
   await deleteObjects(services, options, result)
+  await finishMonths(services, options, result)
+  await deleteMonths(services, figures, options, result)
   // Sealed before anything is deleted; what the deletion itself changes is folded on the way.
   await foldUsage(database.sql)
   let unfolded = 0
@@ -285,77 +293,18 @@ async function retire(
 
 /** Deletes the objects of all tombstones that are due, then the tombstones. */
 async function deleteObjects(
-  { database, store, lock }: Services,
-  { versions, signal }: Pick<PruneOptions & PruneExecution, 'versions' | 'signal'>,
+  services: Services,
+  options: Pick<PruneOptions & PruneExecution, 'versions' | 'signal'>,
   result: PruneResult,
 ): Promise<void> {
-  while (!signal.aborted) {
-    const tombstones = await dueTombstones(database.sql, batchTombstones)
+  while (!options.signal.aborted) {
+    const tombstones = await dueTombstones(services.database.sql, batchTombstones)
     if (tombstones.length === 0) return
-    const found: string[] = []
-    for (const tombstone of tombstones) found.push(...(await keysOf(store, tombstone)))
-    await lock.assertHeld()
-    const { keys, everKeys } = await unneeded(database, [...new Set(found)])
-    await store.remove(keys)
-    await failPoint('prune:removed')
-    const purged = versions ? await store.versions?.purge(everKeys) : undefined
+    await removeObjectsOf(services, tombstones, options, result)
     await removeTombstones(
-      database.sql,
+      services.database.sql,
       tombstones.map(({ jobId }) => jobId),
     )
     await failPoint('prune:deleted')
-    result.objects += keys.length
-    result.versions.versions += purged?.versions ?? 0
-    result.versions.bytes += purged?.bytes ?? 0
   }
-}
-
-/** A job of several attempts, or one that never was completed, may have left any objects: they are looked for. */
-async function keysOf(store: ObjectStore, { jobId, keys, sharedKey }: Tombstone): Promise<string[]> {
-  if (keys) return keys
-  const found = sharedKey === null ? [] : [sharedKey]
-  for (const kind of objectKinds) {
-    for await (const { key } of store.list(jobPrefix(kind, jobId))) found.push(key)
-  }
-  return found
-}
-
-/**
- * Without the originals that other jobs need. The tombstones are committed, so a job that shares one of the others from
- * now on would have to find a row that names it, and there is none.
- *
- * @returns `keys`: of objects to remove; `everKeys`: of these, and of earlier attempts
- */
-async function unneeded(
-  { sql }: Database,
-  found: readonly string[],
-): Promise<{ keys: string[]; everKeys: string[] }> {
-  const ever = [...new Set(found.flatMap(everyAttempt))]
-  const needed = await neededKeys(sql, ever)
-  return {
-    keys: found.filter((key) => !needed.has(key)),
-    everKeys: ever.filter((key) => !needed.has(key)),
-  }
-}
-
-/** Attempts whose objects were removed long ago left old versions under keys of their own. */
-function everyAttempt(key: string): string[] {
-  const parts = keyParts(key)
-  if (!parts || parts.attempt < 2) return [key]
-  const { kind, jobId, attempt, extension } = parts
-  const numbers = Array.from({ length: attempt }, (_, index) => index + 1)
-  return [
-    `${jobPrefix(kind, jobId)}.${extension}`,
-    ...numbers.map((number) => objectKey(kind, jobId, number, extension)),
-  ]
-}
-
-/** Waits for as long as so many jobs may take. */
-async function keepRate(
-  jobs: number,
-  startedAt: number,
-  { rate, signal }: Pick<PruneExecution, 'rate' | 'signal'>,
-): Promise<void> {
-  const dueMs = (jobs / rate) * 1000 - (performance.now() - startedAt)
-  if (dueMs > 0) await sleep(dueMs, undefined, { signal }).catch(() => {})
 }

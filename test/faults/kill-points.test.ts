@@ -12,7 +12,7 @@ const marks = ['<!-- kill points -->\n', '<!-- /kill points -->'] as const
 function table(): string {
   const lines = killPoints.map((killPoint) => {
     const { at, command, moment, next, only } = killPoint
-    const where = only === undefined ? 'both' : 'folder'
+    const where = only === undefined ? 'both' : only === 'servers' ? 'servers' : 'folder'
     return `| \`${at}\` | ${command} | ${moment} | ${leftBehind(killPoint)} | ${next} | ${where} |`
   })
   return [

@@ -25,7 +25,7 @@ export interface ImageKillPoint extends Entry {
 }
 
 export interface OtherKillPoint extends Entry {
-  command: 'any' | 'migrate' | 'prune' | 'orphans' | 'backup' | 'restore'
+  command: 'any' | 'migrate' | 'migrate --partition' | 'prune' | 'orphans' | 'backup' | 'restore'
   left: string
 }
 
@@ -118,6 +118,66 @@ export const migrateKillPoints: OtherKillPoint[] = (
     },
   ] satisfies Omit<OtherKillPoint, 'command'>[]
 ).map((killPoint) => ({ ...killPoint, command: 'migrate' }))
+
+/** In the order in which a conversion gets there; a kill at each in turn leaves less for the next. */
+export const partitionKillPoints: OtherKillPoint[] = (
+  [
+    {
+      at: 'partition:checking',
+      moment: 'the log has a check for the ids of jobs, not yet validated',
+      left: 'that check, which refuses no job of this month',
+      next: 'validates it',
+    },
+    {
+      at: 'partition:checked',
+      moment: 'jobs and tags are known to have the ids that they should',
+      left: 'the checks',
+      next: 'takes them as they are',
+    },
+    {
+      at: 'partition:converting',
+      moment: 'the log is in months, not committed',
+      left: 'one table, with the checks',
+      next: 'converts it',
+    },
+    {
+      at: 'partition:converted',
+      moment: 'the log is in months',
+      left: 'a log in months, whose look-ups go to each of them',
+      next: 'makes the months to come and notes the keys',
+    },
+    {
+      at: 'partition:noted',
+      moment: 'the keys of some jobs are noted',
+      left: 'the same, with those keys',
+      next: 'notes the others, and looks things up by them',
+    },
+  ] satisfies Omit<OtherKillPoint, 'command' | 'only'>[]
+).map((killPoint) => ({ ...killPoint, command: 'migrate --partition', only: 'servers' }))
+
+/** Of a prune that takes a whole month; in the order in which it gets there. */
+export const monthKillPoints: OtherKillPoint[] = (
+  [
+    {
+      at: 'prune:detached',
+      moment: 'a month is out of the log',
+      left: 'its table, all objects',
+      next: 'takes its bytes from the statistics, and removes the objects',
+    },
+    {
+      at: 'prune:settled',
+      moment: 'its bytes are out of the statistics, and originals that others share count for those',
+      left: 'its table, all objects',
+      next: 'removes the objects',
+    },
+    {
+      at: 'prune:dropped',
+      moment: 'the objects and the table of a month are gone',
+      left: 'nothing of that month',
+      next: 'goes on with the next',
+    },
+  ] satisfies Omit<OtherKillPoint, 'command' | 'only'>[]
+).map((killPoint) => ({ ...killPoint, command: 'prune', only: 'servers' }))
 
 export const pruneKillPoints: OtherKillPoint[] = [
   {
@@ -223,7 +283,9 @@ export const killPoints = [
   ...openingKillPoints,
   ...imageKillPoints,
   ...migrateKillPoints,
+  ...partitionKillPoints,
   ...pruneKillPoints,
+  ...monthKillPoints,
   ...backupKillPoints,
   ...restoreKillPoints,
 ]

@@ -1,5 +1,5 @@
 import { sizeText } from '../../bytes.ts'
-import { ownTables } from '../indexes.ts'
+import { isOwnTable, ownTables } from '../indexes.ts'
 import { type HealthContext, type Look, worst } from './contract.ts'
 import { counted } from './words.ts'
 
@@ -20,7 +20,9 @@ interface IndexShape {
 }
 
 const shapes = ({ sql }: HealthContext) => sql<IndexShape[]>`
-  select t.relname as table, i.relname as name, pg_relation_size(i.oid)::float8 as size, x.indisvalid as "isValid",
+  select t.relname as table, i.relname as name, x.indisvalid as "isValid",
+    coalesce((select sum(pg_relation_size(p.relid)) from pg_partition_tree(i.oid) p where i.relkind = 'I'),
+      pg_relation_size(i.oid))::float8 as size,
     x.indisunique or exists (select from pg_constraint c where c.conindid = i.oid) as "isRule",
     a.amname = 'btree' and x.indexprs is null and x.indnatts = x.indnkeyatts as "isPlain",
     (select json_agg(concat_ws(' ', x.indkey[n], x.indclass[n], x.indcollation[n], x.indoption[n]) order by n)
@@ -30,7 +32,9 @@ const shapes = ({ sql }: HealthContext) => sql<IndexShape[]>`
     coalesce(pg_get_expr(x.indpred, x.indrelid), '') as predicate
   from pg_index x join pg_class i on i.oid = x.indexrelid join pg_class t on t.oid = x.indrelid
   join pg_am a on a.oid = i.relam
+  -- The months of a log have the indexes of the whole.
   where t.relname in ${sql(ownTables)} and t.relnamespace = current_schema()::regnamespace
+    or ${isOwnTable(sql, sql`t`)} and not x.indisvalid
   order by 2`
 
 /** Indexes that do the same, by name. */
@@ -69,11 +73,14 @@ const unusedIndexes = async ({ sql, isStandby }: HealthContext) =>
   isStandby
     ? []
     : await sql<{ name: string; size: number }[]>`
-        select i.relname as name, pg_relation_size(i.oid)::float8 as size
+        select min(coalesce(w.relname, i.relname)) as name, sum(pg_relation_size(i.oid))::float8 as size
         from pg_stat_user_indexes s join pg_index x on x.indexrelid = s.indexrelid
-        join pg_class i on i.oid = s.indexrelid
-        where s.idx_scan = 0 and not x.indisunique and pg_relation_size(i.oid) > 1048576
-          and s.relname in ${sql(ownTables)} and s.schemaname = current_schema() order by 2 desc`
+        join pg_class i on i.oid = s.indexrelid join pg_class t on t.oid = s.relid
+        -- Of all months together: an old one may be asked for little.
+        left join pg_inherits h on h.inhrelid = i.oid left join pg_class w on w.oid = h.inhparent
+        where not x.indisunique and ${isOwnTable(sql, sql`t`)}
+        group by coalesce(w.oid, i.oid)
+        having sum(s.idx_scan) = 0 and sum(pg_relation_size(i.oid)) > 1048576 order by 2 desc`
 
 const total = (indexes: readonly { size: number }[]): number =>
   indexes.reduce((sum, { size }) => sum + size, 0)

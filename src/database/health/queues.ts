@@ -20,8 +20,11 @@ export const queueLook: Look = {
     const { changes, tombstones, stale, abandoned } = one(
       await sql<{ changes: number; tombstones: number; stale: number; abandoned: number }[]>`
         select (select count(*) from (select from usage_changes limit ${mostCounted}) c)::float8 as changes,
-          (select count(*) from tombstones where not kept)::float8 as tombstones,
-          (select count(*) from tombstones where not kept and created_at < now() - interval '1 day')::float8 as stale,
+          ((select count(*) from tombstones where not kept)
+            + (select coalesce(sum(rows - done_rows), 0) from gone_months))::float8 as tombstones,
+          ((select count(*) from tombstones where not kept and created_at < now() - interval '1 day')
+            + (select coalesce(sum(rows - done_rows), 0) from gone_months
+              where retired_at < now() - interval '1 day'))::float8 as stale,
           (select count(*) from open_jobs where lease_until < now() - interval '1 hour')::float8 as abandoned`,
     )
     const sizes = await sql<{ table: string; size: number }[]>`

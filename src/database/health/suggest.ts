@@ -32,6 +32,8 @@ export interface Demand {
   connections: number
   /** Bytes of the largest table. */
   largestTable: number
+  /** Partitions of the log; 0 while it is one table. */
+  months: number
   /** Since the counters were reset: checkpoints that came because `max_wal_size` was full, and all of them. */
   forcedCheckpoints: number
   checkpoints: number
@@ -43,7 +45,7 @@ const GiB = 2 ** 30
 const names = [
   ...['max_connections', 'max_worker_processes', 'max_parallel_workers', 'max_parallel_workers_per_gather'],
   ...['shared_buffers', 'work_mem', 'maintenance_work_mem', 'wal_level', 'synchronous_commit'],
-  ...['autovacuum', 'fsync', 'full_page_writes', 'wal_compression', 'max_wal_size'],
+  ...['autovacuum', 'fsync', 'full_page_writes', 'wal_compression', 'max_wal_size', 'max_locks_per_transaction'],
 ]
 
 type Proposal = Pick<Suggestion, 'value' | 'reason' | 'level'> | undefined
@@ -167,6 +169,21 @@ const workersPerGather: Rule = (settings, { machine: { cores } }) => {
   }
 }
 
+/** A statement over all of the log locks each month with its indexes, and its tags. */
+const locksOfMonth = 25
+const statementsAtOnce = 10
+
+const locks: Rule = (settings, { months }) => {
+  const { number } = settings('max_locks_per_transaction')
+  const connections = settings('max_connections').number
+  const needed = (months * locksOfMonth * statementsAtOnce) / connections
+  if (number >= needed) return undefined
+  return {
+    ...{ value: String(Math.ceil(needed / 64) * 64), level: 'warn' },
+    reason: `the log has ${months} months, and a statement over all of them locks each with its indexes`,
+  }
+}
+
 /** Fewer than these tell nothing: a backup or a shutdown asks for one, too. */
 const tellingCheckpoints = 10
 
@@ -205,6 +222,7 @@ const rules: Record<string, Rule> = {
   max_worker_processes: workerProcesses,
   max_parallel_workers: parallelWorkers,
   max_parallel_workers_per_gather: workersPerGather,
+  max_locks_per_transaction: locks,
 }
 
 /** What differs from what machine and load ask for. */
@@ -227,7 +245,11 @@ export async function suggestSettings(context: HealthContext): Promise<Suggestio
   const load = one(
     await sql<Omit<Demand, 'machine'>[]>`
       select (select count(*) from pg_stat_activity where backend_type = 'client backend')::float8 as connections,
-        coalesce(pg_table_size('image_process_jobs'), 0)::float8 as "largestTable",
+        (select coalesce(max(pg_table_size(t.oid)), 0) from (
+          select 'image_process_jobs'::regclass::oid as oid
+          union all select inhrelid from pg_inherits where inhparent = 'image_process_jobs'::regclass) t
+        )::float8 as "largestTable",
+        (select count(*) from pg_inherits where inhparent = 'image_process_jobs'::regclass)::float8 as months,
         forced::float8 as "forcedCheckpoints", (forced + timed)::float8 as checkpoints
       from ${counters}`,
   )
@@ -240,7 +262,7 @@ export async function suggestSettings(context: HealthContext): Promise<Suggestio
     const proposal = rule(setting, { machine, ...load })
     const { shown, needsRestart } = setting(name)
     // A standby needs at least as many as its primary, which decides.
-    if (!proposal || (isStandby && /^max_(connections|worker_processes)$|^autovacuum$/.test(name))) return []
+    if (!proposal || (isStandby && /^max_(connections|worker_processes|locks_per_transaction)$|^autovacuum$/.test(name))) return []
     return [{ setting: name, current: shown, needsRestart, ...proposal }]
   })
 }

@@ -1,5 +1,5 @@
 import { sizeText } from '../../bytes.ts'
-import { indexStates, ownTables } from '../indexes.ts'
+import { indexStates, isOwnTable } from '../indexes.ts'
 import { type HealthContext, type Look, worst } from './contract.ts'
 import { isQueue } from './queues.ts'
 
@@ -44,7 +44,7 @@ const tableStates = ({ sql }: HealthContext) => sql<TableState[]>`
     exists (select from pg_options_to_table(c.reloptions)
       where option_name = 'autovacuum_enabled' and not option_value::boolean) as "isLeftOut"
   from pg_class c join pg_stat_user_tables s on s.relid = c.oid left join width w on w.tablename = c.relname
-  where c.relname in ${sql(ownTables)} and c.relnamespace = current_schema()::regnamespace
+  where ${isOwnTable(sql, sql`c`)} and c.relkind = 'r' and (not c.relispartition or pg_relation_size(c.oid) > 0)
   order by 2 desc`
 
 const isTrusted = ({ expected, analyzed, stale, size }: TableState): boolean =>

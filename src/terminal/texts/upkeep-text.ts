@@ -5,6 +5,7 @@ import type { ReindexedIndex, ReindexFigures, ReindexResult } from '../../upkeep
 import { plural } from '../plural.ts'
 import { printable } from '../printable.ts'
 
+const upperFirst = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 const day = (time: string | null): string => time?.slice(0, 10) ?? ''
 const nothing = 'Nothing was changed.'
 const stopped = 'Stopped before the end. Run the same command again to go on.'
@@ -29,6 +30,14 @@ export function pruneText(figures: PruneFigures, { keepObjects }: { keepObjects:
   return lines.join('\n')
 }
 
+const rowsText = (figures: PruneFigures): string =>
+  `${figures.rowsAreEstimates ? 'about ' : ''}${plannedRows(figures)}`
+
+const monthsText = ({ months }: PruneFigures): string[] =>
+  months.length === 0
+    ? []
+    : [`${plural(months.length, 'month')} of the log ${months.length === 1 ? 'goes' : 'go'} as a whole.`]
+
 const totalText = ({ totalRows, totalIsEstimate }: PruneFigures): string =>
   `${totalIsEstimate ? 'about ' : ''}${plural(totalRows, 'job')}`
 
@@ -38,7 +47,8 @@ function dueText(figures: PruneFigures): string[] {
   )
   const [from, to] = [day(figures.oldest), day(figures.newest)]
   return [
-    `${plannedRows(figures)} of ${totalText(figures)} to delete: ${kinds.join(', ')}.`,
+    `${upperFirst(rowsText(figures))} of ${totalText(figures)} to delete: ${kinds.join(', ')}.`,
+    ...monthsText(figures),
     `Created ${from === to ? `on ${from}` : `from ${from} to ${to}`}.`,
   ]
 }
@@ -70,7 +80,7 @@ export function unknownTagText({ name, similar }: { name: string; similar: strin
 
 export const pruneQuestion = (figures: PruneFigures, { keepObjects }: { keepObjects: boolean }): string => {
   const rows = plannedRows(figures)
-  return `Delete ${plural(rows, 'job')}${keepObjects ? '' : ` and ${rows === 1 ? 'its' : 'their'} objects`}?`
+  return `Delete ${figures.rowsAreEstimates ? 'about ' : ''}${plural(rows, 'job')}${keepObjects ? '' : ` and ${rows === 1 ? 'its' : 'their'} objects`}?`
 }
 
 export function prunedText(result: PruneResult): string {

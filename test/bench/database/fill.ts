@@ -30,7 +30,7 @@ export async function fill(url: string, rows: number, tell: (what: string) => vo
     await insertUsers(sql)
     const step = 500_000
     for (let from = 0; from < rows; from += step) {
-      await insertJobs(sql, from, Math.min(step, rows - from), rows)
+      await insertJobs(sql, from, Math.min(step, rows - from), { rows, days })
       tell(`${Math.min(from + step, rows)} of ${rows} jobs`)
     }
     await insertTags(sql)
@@ -50,7 +50,7 @@ export async function fill(url: string, rows: number, tell: (what: string) => vo
   }
 }
 
-async function insertUsers(sql: postgres.Sql): Promise<void> {
+export async function insertUsers(sql: postgres.Sql): Promise<void> {
   await sql`
     insert into users (user_id, username, email, created_at, last_login)
     select 'user-' || n, 'User ' || n, 'user' || n || '@example.com', now() - interval '2 years', now()
@@ -63,7 +63,12 @@ async function insertUsers(sql: postgres.Sql): Promise<void> {
 }
 
 /** 96 % completed, the rest failed; the third power of a random number makes the skew. */
-async function insertJobs(sql: postgres.Sql, from: number, count: number, rows: number): Promise<void> {
+export async function insertJobs(
+  sql: postgres.Sql,
+  from: number,
+  count: number,
+  { rows, days }: { rows: number; days: number },
+): Promise<void> {
   await sql`
     insert into image_process_jobs (job_id, user_id, original_path, mask_path, processed_path, status, created_at,
       completed_at, processing_time_ms, image_width, image_height, file_size_kb, params, error_message, source_path,

@@ -1,4 +1,4 @@
-/** `npm run bench:database -- fill|queries|cost|prune|backup|export`: see test/bench/README.md. */
+/** `npm run bench:database -- fill|queries|cost|prune|partition|backup|export`: see test/bench/README.md. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +9,7 @@ import { timeBackup } from './backup.ts'
 import { measureCost } from './cost.ts'
 import { measureExport } from './export.ts'
 import { fill } from './fill.ts'
+import { timePartition } from './partition.ts'
 import { timePrune } from './prune.ts'
 import { timeQueries } from './queries.ts'
 
@@ -84,6 +85,17 @@ switch (what) {
     await keep('database-prune', result)
     break
   }
+  case 'partition': {
+    const steps = await timePartition(url, Number(values.rows), (what) => console.error(what))
+    console.log(
+      table(
+        ['STEP', 'MS'],
+        steps.map(({ step, ms }) => [step, one(ms)]),
+      ),
+    )
+    await keep('database-partition', steps)
+    break
+  }
   case 'backup': {
     const rows = await timeBackup(url, { restore: !values['no-restore'] })
     console.log(
@@ -119,7 +131,7 @@ switch (what) {
     break
   }
   default:
-    throw new Error(`"${what}" is not fill, queries, cost, prune, backup or export.`)
+    throw new Error(`"${what}" is not fill, queries, cost, prune, partition, backup or export.`)
 }
 
 /** What was measured, with where, for whoever wants to compare. */

@@ -18,6 +18,7 @@ const pruned = {
 const due: PruneFigures = {
   before: {},
   rows: { completed: 3, failed: 0, abandoned: 0 },
+  ...{ rowsAreEstimates: false, months: [] },
   ...{ bytes: 5e6, oldest: '2026-01-02T03:04:05Z', newest: '2026-02-03T04:05:06Z' },
   ...{ totalRows: 6, totalIsEstimate: false, leftovers: 0, backups: [] },
 }
@@ -28,6 +29,15 @@ it('a question names what there is, and no zero', () => {
   expect(orphansQuestion({ ...orphans, objects: 2, rows: 1 })).toBe('Remove 2 objects and fail 1 job?')
   expect(pruneQuestion(due, { keepObjects: false })).toBe('Delete 3 jobs and their objects?')
   expect(pruneQuestion(due, { keepObjects: true })).toBe('Delete 3 jobs?')
+})
+
+it('a plan tells of months that go as a whole, and what is only known about', () => {
+  const month = { month: 'past', jobs: 3, isEstimate: true }
+  const plan = { ...due, rowsAreEstimates: true, months: [month, month], totalIsEstimate: true }
+  expect(pruneText(plan, { keepObjects: false })).toContain(
+    'About 3 of about 6 jobs to delete: 3 completed.\n2 months of the log go as a whole.\n',
+  )
+  expect(pruneQuestion(plan, { keepObjects: false })).toBe('Delete about 3 jobs and their objects?')
 })
 
 it('a plan names what there is, and no zero', () => {
