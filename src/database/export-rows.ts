@@ -1,6 +1,8 @@
 /** What leaves the log in an export: which months it has, and their rows as CSV. */
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
+import { dayAfter, dayBefore, leastJobId } from './id-range.ts'
+import { isPartitioned } from './partitions.ts'
 import { type Instant, instant, utc } from './sql-time.ts'
 
 /**
@@ -25,15 +27,19 @@ export const exportColumns = [
 ] as const
 export type ExportColumn = (typeof exportColumns)[number]
 
+type Expression = postgres.PendingQuery<postgres.Row[]>
+
+/** Whether the `job_id` of a table is one of the month. */
+type IdCondition = (table: Expression) => Expression
+
 /**
  * A job as a line of CSV, made in the database: postgres.js takes apart a text faster than thirty columns. Its 3.4.9
  * cannot do COPY: a statement that fails in the middle ends the process, and one that ends leaves its connection paused.
  * Digests are hex, lists are JSON, times are of UTC without saying so. A null is nothing at all, an empty text is `""`.
  */
-function csvLine(sql: postgres.Sql) {
-  const quoted = (text: postgres.PendingQuery<postgres.Row[]>) =>
-    sql`'"' || replace((${text})::text, '"', '""') || '"'`
-  const values: Record<ExportColumn, postgres.PendingQuery<postgres.Row[]>> = {
+function csvLine(sql: postgres.Sql, idsOf: IdCondition) {
+  const quoted = (text: Expression) => sql`'"' || replace((${text})::text, '"', '""') || '"'`
+  const values: Record<ExportColumn, Expression> = {
     user_id: quoted(sql`j.user_id`),
     status: sql`j.status`,
     completed_at: sql`j.completed_at at time zone 'UTC'`,
@@ -61,7 +67,7 @@ function csvLine(sql: postgres.Sql) {
     error_message: quoted(sql`j.error_message`),
     // One look into an index for each tag: a join would read all tags for each job.
     tags: quoted(sql`to_json(array(select (select t.name from tags t where t.tag_id = i.tag_id) from image_tags i
-      where i.job_id = j.job_id))`),
+      where i.job_id = j.job_id and ${idsOf(sql`i`)}))`),
     created_at: sql`j.created_at at time zone 'UTC'`,
     job_id: sql`j.job_id`,
   }
@@ -158,20 +164,32 @@ export async function* exportedRows(
   }
 }
 
-function pageOf(
+async function pageOf(
   sql: postgres.Sql,
   month: string,
   { pageRows, after }: { pageRows: number; after: Position | undefined },
 ): Promise<(Position & { line: string })[]> {
   const { from, to } = boundsOf(month)
   const at = (time: string) => instant(sql, { at: time })
+  const isOfMonth = await idsOfMonth(sql, { from, to })
   return withDatabase<Position & { line: string }>(
     () => sql`
-      select ${csvLine(sql)} as line, ${utc(sql, sql`j.created_at`)} as "createdAt", j.job_id as "jobId"
+      select ${csvLine(sql, isOfMonth)} as line, ${utc(sql, sql`j.created_at`)} as "createdAt", j.job_id as "jobId"
       from image_process_jobs j
       where j.created_at >= ${at(`${from}T00:00:00Z`)} and j.created_at < ${at(`${to}T00:00:00Z`)}
-        and j.status in ('completed', 'failed')
+        and j.status in ('completed', 'failed') and ${isOfMonth(sql`j`)}
         ${after ? sql`and (j.created_at, j.job_id) > (${at(after.createdAt)}, ${after.jobId}::uuid)` : sql``}
       order by j.created_at, j.job_id limit ${pageRows}`,
   )
+}
+
+/** In a log in months, ids say which of them to look at. */
+async function idsOfMonth(
+  sql: postgres.Sql,
+  { from, to }: { from: string; to: string },
+): Promise<IdCondition> {
+  if (!(await isPartitioned(sql))) return () => sql`true`
+  const [least, behind] = [dayBefore(Date.parse(from)), dayAfter(Date.parse(to))]
+  return (table) =>
+    sql`${table}.job_id >= ${leastJobId(sql, least)} and ${table}.job_id < ${leastJobId(sql, behind)}`
 }

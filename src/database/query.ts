@@ -163,7 +163,8 @@ export async function explainJobPage(
   filter: JobFilter,
   { limit, after }: PageRequest,
 ): Promise<string[]> {
-  if (await isPartitioned(sql)) return explainIdsOfPage(sql, filter, { limit, after })
+  if (filter.search === undefined && (await isPartitioned(sql)))
+    return explainIdsOfPage(sql, filter, { limit, after })
   const page = await pageQuery(sql, filter, { limit: limit + 1, after })
   const rows = await withDatabase(() => sql<postgres.Row[]>`explain (analyze, buffers) ${page()}`)
   return rows.map((row) => row['QUERY PLAN'])

@@ -3,17 +3,23 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type postgres from 'postgres'
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest'
 import { noCache } from '../../../src/cache/none.ts'
+import { connectServer } from '../../../src/database/connect.ts'
 import { exportedRows } from '../../../src/database/export-rows.ts'
+import { applyMigrations } from '../../../src/database/migrate.ts'
+import { partitionLog } from '../../../src/database/partition-log.ts'
 import { dimensions, type Usage } from '../../../src/database/usage.ts'
 import { type DuckDb, openDuckDb } from '../../../src/jobs/lake/duckdb.ts'
 import { exportLog } from '../../../src/jobs/lake/export.ts'
 import type { ExportPlace } from '../../../src/jobs/lake/manifest.ts'
 import { withExport } from '../../../src/jobs/lake/statistics.ts'
+import { queryJobs } from '../../../src/jobs/pages.ts'
 import { collectStatistics } from '../../../src/jobs/statistics.ts'
 import { directoryStore } from '../../../src/store/directory.ts'
 import { onBothDatabases } from '../../database/databases.ts'
+import { makeJob } from '../../support/jobs.ts'
+import { describeWith, freshDatabase } from '../../support/servers.ts'
 
 const signal = new AbortController().signal
 
@@ -243,6 +249,35 @@ onBothDatabases('an export', (database) => {
       statistics({ by: 'model', since: { ago: '1 days' }, until: undefined, limit: 5 }),
     )
     expect(empty).toMatchObject({ total: { jobs: 0, errorRate: null }, groups: [] })
+  })
+})
+
+describeWith('RMBG_TEST_DATABASE_URL')('a log in months', () => {
+  it('is exported and searched as one table is', async () => {
+    const { url, drop } = await freshDatabase()
+    const database = connectServer(url)
+    const folder = await mkdtemp(join(tmpdir(), 'rmbg-test-'))
+    onTestFinished(async () => {
+      await database.close()
+      await drop()
+      await rm(folder, { recursive: true })
+    })
+    await applyMigrations(database)
+    await fill(database.sql, 20)
+    const before = await exportLog(database, placeIn(join(folder, 'before')), { signal })
+    await partitionLog(database)
+    const after = await exportLog(database, placeIn(join(folder, 'after')), { signal })
+    const rowsOf = ({ months }: typeof before) => months.map(({ month, rows }) => [month, rows])
+    expect(rowsOf(after)).toEqual(rowsOf(before))
+    // In a month that was made ahead.
+    const later = await makeJob(database.sql, { ageDays: -40, tags: ['later'] })
+    const { months } = await exportLog(database, placeIn(join(folder, 'after')), { signal })
+    expect(months.map(({ state, rows }) => [state, rows])).toEqual([
+      ...Array(3).fill(['unchanged', 20]),
+      ['written', 1],
+    ])
+    const [found] = (await queryJobs(database.sql, { search: 'later' }, { limit: 5 })).jobs
+    expect(found).toMatchObject({ jobId: later, tags: ['later'] })
   })
 })
 
