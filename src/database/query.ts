@@ -1,6 +1,6 @@
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
-import { type JobFilter, jobCondition } from './filters.ts'
+import { type JobFilter, type JobTable, jobCondition } from './filters.ts'
 import { type KeptKind, keptOriginal } from './kept.ts'
 import { one } from './rows.ts'
 import { instant, utc } from './sql-time.ts'
@@ -69,13 +69,22 @@ interface OpenFacts {
   errorMessage: string | null
 }
 
-const columns = (sql: postgres.Sql) => sql`
+/** What is open has its tags in its row. */
+const tagsOf = (sql: postgres.Sql, table: JobTable | 'either') => {
+  const ended = sql`coalesce((select json_agg(t.name order by t.name) from image_tags i join tags t on t.tag_id = i.tag_id
+    where i.job_id = j.job_id), '[]')`
+  const open = sql`(select array_to_json(array(select name from unnest(o.tags) name order by name))
+    from open_jobs o where o.job_id = j.job_id)`
+  if (table === 'ended') return ended
+  return table === 'open' ? open : sql`coalesce(${open}, ${ended})`
+}
+
+const columns = (sql: postgres.Sql, table: JobTable | 'either') => sql`
   j.job_id as "jobId", j.user_id as "userId", j.status, source_name(j.source_path) as "sourceName",
   ${utc(sql, sql`j.created_at`)} as "createdAt", ${utc(sql, sql`j.completed_at`)} as "completedAt",
   j.processing_time_ms as "processingTimeMs", j.image_width as "imageWidth", j.image_height as "imageHeight",
   j.file_size_kb as "fileSizeKb", j.params -> 'model' ->> 'name' as model,
-  coalesce((select json_agg(t.name order by t.name) from image_tags i join tags t on t.tag_id = i.tag_id
-    where i.job_id = j.job_id), '[]') as tags,
+  ${tagsOf(sql, table)} as tags,
   j.needs_review as "needsReview", j.error_code as "errorCode", j.error_message as "errorMessage",
   j.source_path as "sourcePath", to_json(j.kept) as kept,
   ${keptOriginal(sql, sql`j`)} as "originalPath", j.mask_path as "maskPath",
@@ -89,7 +98,7 @@ const columns = (sql: postgres.Sql) => sql`
 export async function findJobs(sql: postgres.Sql, jobIds: readonly string[]): Promise<Job[]> {
   return withDatabase<Job>(
     () => sql<Job[]>`
-      select ${columns(sql)} from all_jobs j where j.job_id in ${sql(jobIds)}
+      select ${columns(sql, 'either')} from all_jobs j where j.job_id in ${sql(jobIds)}
       order by j.created_at desc, j.job_id desc`,
   )
 }
@@ -163,7 +172,7 @@ async function pageQuery<Row extends postgres.Row>(
   const behind = after
     ? sql`and (j.created_at, j.job_id) < (${instant(sql, { at: after.createdAt })}, ${after.jobId}::uuid)`
     : sql``
-  const newest = (jobs: 'ended' | 'open') => sql`
+  const newest = (jobs: JobTable) => sql`
     select j.job_id, j.created_at, ${jobs === 'open' ? sql`true` : sql`false`} as is_open
     from ${jobs === 'open' ? sql`open_job_rows` : sql`image_process_jobs`} j
     where ${condition(jobs)} ${behind}
@@ -174,8 +183,8 @@ async function pageQuery<Row extends postgres.Row>(
     with page as materialized (
       (${newest('ended')}) union all (${newest('open')}) order by created_at desc, job_id desc limit ${limit}
     )
-    select ${columns(sql)} from page join image_process_jobs j on j.job_id = page.job_id where not page.is_open
+    select ${columns(sql, 'ended')} from page join image_process_jobs j on j.job_id = page.job_id where not page.is_open
     union all
-    select ${columns(sql)} from page join open_job_rows j on j.job_id = page.job_id where page.is_open
+    select ${columns(sql, 'open')} from page join open_job_rows j on j.job_id = page.job_id where page.is_open
     order by "createdAt" desc, "jobId" desc`
 }

@@ -150,13 +150,12 @@ onBothDatabases('the schema', (database) => {
         and not exists (select from pg_depend where objid = p.oid and deptype = 'e')
       order by 1`
     expect(functions.map(({ name }) => name)).toEqual([
-      'assert_tagged_job()',
       'claim_job(request jsonb, gone uuid)',
       'claim_jobs(requests jsonb)',
       'complete_jobs(completions jsonb)',
       'fail_job(failure jsonb)',
       'fold_usage()',
-      'forget_tags()',
+      'give_tags(given jsonb)',
       'grants_for(role_name name, writes boolean)',
       'hold_original(key text, content bytea)',
       'jobs_naming(key text, content bytea)',
@@ -165,6 +164,7 @@ onBothDatabases('the schema', (database) => {
       'jobs_of_mask(digest bytea)',
       'jobs_of_source(path text)',
       'latency_bucket(ms integer)',
+      'make_tags(names text[])',
       'model_name(params jsonb)',
       'name_original(job uuid, of_attempt integer, run uuid, path text)',
       'note_changed_usage()',
@@ -184,7 +184,7 @@ onBothDatabases('the schema', (database) => {
       'source_key(path text)',
       'source_name(path text)',
       'stored_original(content bytea, owner text)',
-      'tag_job(job uuid, names jsonb)',
+      'tag_jobs(ids jsonb, names jsonb)',
       'usage_of(job image_process_jobs)',
       'work_key(content bytea, fingerprint bytea)',
     ])
