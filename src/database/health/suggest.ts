@@ -45,7 +45,14 @@ const GiB = 2 ** 30
 const names = [
   ...['max_connections', 'max_worker_processes', 'max_parallel_workers', 'max_parallel_workers_per_gather'],
   ...['shared_buffers', 'work_mem', 'maintenance_work_mem', 'wal_level', 'synchronous_commit'],
-  ...['autovacuum', 'fsync', 'full_page_writes', 'wal_compression', 'max_wal_size', 'max_locks_per_transaction'],
+  ...[
+    'autovacuum',
+    'fsync',
+    'full_page_writes',
+    'wal_compression',
+    'max_wal_size',
+    'max_locks_per_transaction',
+  ],
 ]
 
 type Proposal = Pick<Suggestion, 'value' | 'reason' | 'level'> | undefined
@@ -262,7 +269,11 @@ export async function suggestSettings(context: HealthContext): Promise<Suggestio
     const proposal = rule(setting, { machine, ...load })
     const { shown, needsRestart } = setting(name)
     // A standby needs at least as many as its primary, which decides.
-    if (!proposal || (isStandby && /^max_(connections|worker_processes|locks_per_transaction)$|^autovacuum$/.test(name))) return []
+    if (
+      !proposal ||
+      (isStandby && /^max_(connections|worker_processes|locks_per_transaction)$|^autovacuum$/.test(name))
+    )
+      return []
     return [{ setting: name, current: shown, needsRestart, ...proposal }]
   })
 }
