@@ -49,8 +49,6 @@ export async function jobCondition(
   filter: JobFilter,
 ): Promise<(table: JobTable) => Condition> {
   const { user, statuses, since, until, params, largerThanBytes, name, error, needsReview } = filter
-  const addTagged = (tags: readonly KnownTag[], negated = false) =>
-    conditions.push((table) => sql`${negated ? sql`not` : sql``} ${tagged(sql, table, tags)}`)
   const conditions: ((table: JobTable) => Condition)[] = [(table) => statusCondition(sql, table, statuses)]
   const add = (condition: (table: JobTable) => Condition) => conditions.push(condition)
   if (user !== undefined) add(() => sql`j.user_id = ${user}`)
@@ -60,16 +58,7 @@ export async function jobCondition(
     const period = await idPeriod(sql, filter)
     add((table) => (table === 'ended' ? inPeriod(sql, period) : sql`true`))
   }
-  for (const tag of await tagsNamed(sql, filter.tags ?? [])) addTagged([tag])
-  // A tag that nobody has made yet is on no job.
-  const excepted = await knownTags(sql, filter.exceptTags ?? [])
-  if (excepted.length > 0) addTagged(excepted, true)
-  if (filter.tagLike !== undefined) {
-    // All that a statement can name, not only those worth showing.
-    const similar = await similarTags(sql, filter.tagLike, 10_000)
-    if (similar.length === 0) add(() => sql`false`)
-    else addTagged(similar)
-  }
+  conditions.push(...(await tagConditions(sql, filter)))
   if (params !== undefined) add(() => sql`j.params @> ${sql.json(params as postgres.JSONValue)}`)
   if (largerThanBytes !== undefined) {
     // The indexed column counts started KiB; the bytes tell the files apart that are within the same one.
@@ -85,15 +74,34 @@ export async function jobCondition(
           sql`case when j.status in ('completed', 'failed') then source_name(j.source_path) end like ${pattern}`,
     )
   }
-  // The status is in the text of the query: the indexes over failures are partial.
-  if (error !== undefined && Object.hasOwn(errorFamilies, error))
-    add(() => sql`j.status = 'failed' and j.error_code = ${error}`)
-  else if (error !== undefined)
-    add(() => sql`j.status = 'failed' and j.error_message ilike ${`%${escapeLike(error)}%`}`)
+  if (error !== undefined) add(() => errorCondition(sql, error))
   if (needsReview) add(() => sql`j.needs_review`)
   return (table) =>
     conditions.map((condition) => condition(table)).reduce((all, one) => sql`${all} and ${one}`)
 }
+
+/** @throws RmbgError NOT_FOUND naming one of `tags` that does not exist */
+async function tagConditions(
+  sql: postgres.Sql,
+  { tags = [], exceptTags = [], tagLike }: JobFilter,
+): Promise<((table: JobTable) => Condition)[]> {
+  const conditions: ((table: JobTable) => Condition)[] = []
+  for (const tag of await tagsNamed(sql, tags)) conditions.push((table) => tagged(sql, table, [tag]))
+  // A tag that nobody has made yet is on no job.
+  const excepted = await knownTags(sql, exceptTags)
+  if (excepted.length > 0) conditions.push((table) => sql`not ${tagged(sql, table, excepted)}`)
+  if (tagLike === undefined) return conditions
+  // All that a statement can name, not only those worth showing.
+  const similar = await similarTags(sql, tagLike, 10_000)
+  conditions.push((table) => (similar.length === 0 ? sql`false` : tagged(sql, table, similar)))
+  return conditions
+}
+
+/** The status is in the text of the query: the indexes over failures are partial. */
+const errorCondition = (sql: postgres.Sql, error: string): Condition =>
+  Object.hasOwn(errorFamilies, error)
+    ? sql`j.status = 'failed' and j.error_code = ${error}`
+    : sql`j.status = 'failed' and j.error_message ilike ${`%${escapeLike(error)}%`}`
 
 /** At least one tag. */
 const tagged = (sql: postgres.Sql, table: JobTable, tags: readonly KnownTag[]): Condition =>

@@ -3,7 +3,7 @@
  * second they do together, against one run. Everything is real but the model, which takes `--work` milliseconds and no
  * CPU, and the store, which keeps nothing.
  *
- * `npm run bench:fleet -- --runs 8 --images 2000 --work 20` with RMBG_TEST_DATABASE_URL, a role that may create databases
+ * `npm run bench:shared-list -- --runs 8 --images 2000 --work 20` with RMBG_TEST_DATABASE_URL, a role that may create databases
  * and is a superuser.
  */
 import { fork } from 'node:child_process'
