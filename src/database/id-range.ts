@@ -60,7 +60,7 @@ const millisecondsOf = (id: string): number => Number.parseInt(id.slice(0, 8) + 
  *
  * @param ms since 1970
  */
-function leastJobId(sql: postgres.Sql, ms: number): Expression {
+export function leastJobId(sql: postgres.Sql, ms: number): Expression {
   const time = Math.min(Math.max(Math.floor(ms), 0), 2 ** 48 - 1)
     .toString(16)
     .padStart(12, '0')
