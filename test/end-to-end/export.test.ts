@@ -8,8 +8,8 @@ import { openEmbedded } from '../../src/database/embedded.ts'
 import { exportLog } from '../../src/jobs/lake/export.ts'
 import { withExport } from '../../src/jobs/lake/statistics.ts'
 import { resolveSettings } from '../../src/settings/settings.ts'
-import { copyEmbeddedDatabase } from '../support/embedded-database.ts'
 import { rmbg } from '../support/cli.ts'
+import { copyEmbeddedDatabase } from '../support/embedded-database.ts'
 import { makeJob } from '../support/jobs.ts'
 import { describeWith, freshBucket } from '../support/servers.ts'
 
@@ -59,7 +59,9 @@ describeWith('RMBG_TEST_S3_ENDPOINT')('in a bucket', () => {
     const database = await context.database()
     expect(await exportLog(database, place, { signal })).toMatchObject({ rows: 4 })
     const written = await keys()
-    expect(written).toContainEqual(expect.stringMatching(/^analytics\/rmbg\/month=\d{4}-\d\d\/jobs\.parquet$/))
+    expect(written).toContainEqual(
+      expect.stringMatching(/^analytics\/rmbg\/month=\d{4}-\d\d\/jobs\.parquet$/),
+    )
     expect(written.every((key) => key.startsWith('analytics/rmbg/'))).toBe(true)
     await makeJob(database.sql, { ageDays: 1, user: 'carl' })
     const { months } = await exportLog(database, place, { signal })
