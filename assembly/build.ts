@@ -1,6 +1,7 @@
 /**
  * Writes the compiled pixel kernels to where the program loads them from. They are kept with the code, so that whoever
- * changes something else need not compile them; test/cutout/pixels/kernels.test.ts compares them with their source.
+ * changes something else need not compile them; test/cutout/pixels/kernels.test.ts tells when they are out of date.
+ * Run with: node --import tsx assembly/build.ts
  */
 import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
