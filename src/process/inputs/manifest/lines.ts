@@ -1,12 +1,10 @@
 /** Manifests of lines: NDJSON and CSV become entries as they are read, and a line that is broken is one of them. */
-import { Readable } from 'node:stream'
-import { parse } from 'csv-parse'
+import { parse } from 'csv-parse/sync'
 import { isAddress } from '../addresses.ts'
 import { addressOf, decodedKey, type Fields, itemOf, type ManifestEntry, nameOf } from './entries.ts'
 
 /** Longer than any address with all that signs it. */
 const maxLineBytes = 64 * 1024
-const batchEntries = 1000
 
 /** @param manifest for sentences */
 export async function* ndjsonEntries(
@@ -65,6 +63,8 @@ async function* linesOf(content: AsyncIterable<Uint8Array>): AsyncGenerator<(str
 type Columns = (row: readonly string[]) => Fields
 
 /**
+ * A row is a line: an address has no line in it, and a quote that is not closed must not take the lines behind it along.
+ *
  * @param manifest for sentences
  * @param schema the names of the columns, of a file without a header; absent: the first line tells, or is a first row of
  *   one address, of address and ETag, or of bucket, key and perhaps version as in the manifests of S3 Batch Operations
@@ -76,36 +76,58 @@ export async function* csvEntries(
   schema?: readonly string[],
   itemOfFields: (fields: Fields) => ReturnType<typeof itemOf> | undefined = itemOf,
 ): AsyncGenerator<ManifestEntry[]> {
-  const skipped: { line: number; problem: string }[] = []
-  const parser = parse({
-    ...{ bom: true, relax_column_count: true, skip_empty_lines: true, info: true },
-    ...{ max_record_size: maxLineBytes, skip_records_with_error: true },
-    on_skip: (error) => {
-      skipped.push({ line: Number(error?.lines ?? 0), problem: 'it is no line of CSV' })
-      return undefined
-    },
-  })
-  const source = Readable.from(content, { objectMode: false })
-  source.once('error', (error) => parser.destroy(error))
-  const rows = source.pipe(parser) as AsyncIterable<{ record: string[]; info: { lines: number } }>
-  let columns: Columns | undefined = schema && byName(schema)
-  let entries: ManifestEntry[] = []
-  for await (const { record, info } of rows) {
-    // The parser is ahead of what is read here: in the order of lines, so that a cursor means the same another time.
-    const before = skipped.findIndex(({ line }) => line >= info.lines)
-    const passed = skipped.splice(0, before === -1 ? skipped.length : before)
-    entries.push(...passed.map((broken) => ({ manifest, ...broken })))
-    const isHeader = columns === undefined && namesColumns(record)
-    columns ??= isHeader ? byName(record) : byPlace
-    const item = isHeader ? undefined : itemOfFields(columns(record))
-    if (typeof item === 'string') entries.push({ manifest, line: info.lines, problem: item })
-    else if (item !== undefined) entries.push(item)
-    if (entries.length < batchEntries) continue
+  let line = 0
+  const itemOfRow = rowReader(schema, itemOfFields)
+  for await (const lines of linesOf(content)) {
+    const entries: ManifestEntry[] = []
+    for (const row of rowsOf(lines)) {
+      line++
+      if (row === 'blank') continue
+      const item = typeof row === 'string' ? row : itemOfRow(row)
+      if (typeof item === 'string') entries.push({ manifest, line, problem: item })
+      else if (item !== undefined) entries.push(item)
+    }
     yield entries
-    entries = []
   }
-  entries.push(...skipped.map((broken) => ({ manifest, ...broken })))
-  yield entries
+}
+
+/** The first row may be a header, which stands for nothing itself. */
+function rowReader(
+  schema: readonly string[] | undefined,
+  itemOfFields: (fields: Fields) => ReturnType<typeof itemOf> | undefined,
+): (row: readonly string[]) => ReturnType<typeof itemOf> | undefined {
+  let columns = schema && byName(schema)
+  return (row) => {
+    if (columns) return itemOfFields(columns(row))
+    const isHeader = namesColumns(row)
+    columns = isHeader ? byName(row) : byPlace
+    return isHeader ? undefined : itemOfFields(columns(row))
+  }
+}
+
+/** @returns of each line its fields, or what is wrong with it */
+function rowsOf(lines: readonly (string | undefined)[]): (string[] | string)[] {
+  const texts = lines.map((line) => line?.replace(/^\uFEFF|\r$/g, ''))
+  const full = texts.filter((text): text is string => text !== undefined && text.trim() !== '')
+  const together = parsed(full.join('\n'))
+  // Where they are as many, each is a line of its own.
+  const rows = together?.length === full.length ? together : full.map((text) => aloneOf(parsed(text)))
+  let next = 0
+  return texts.map((text) => {
+    if (text === undefined) return 'it is longer than any address'
+    return text.trim() === '' ? 'blank' : (rows[next++] ?? 'it is no line of CSV')
+  })
+}
+
+const aloneOf = (rows: string[][] | undefined): string[] | undefined =>
+  rows?.length === 1 ? rows[0] : undefined
+
+function parsed(text: string): string[][] | undefined {
+  try {
+    return parse(text, { relax_column_count: true })
+  } catch {
+    return undefined
+  }
 }
 
 function namesColumns(record: readonly string[]): boolean {
