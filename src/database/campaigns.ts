@@ -165,7 +165,14 @@ export async function setCampaignState(
 
 /** There is something to do again. */
 export async function reopenCampaign(sql: postgres.Sql, campaignId: string): Promise<void> {
-  await sql`update campaigns set ended_at = null, state = 'running' where campaign_id = ${campaignId}`
+  await sql`update campaigns set ended_at = null where campaign_id = ${campaignId}`
+}
+
+/** Whether shards may go back into its queue. Nobody cancels it before the transaction ends. */
+export async function isUncancelled(transaction: postgres.Sql, campaignId: string): Promise<boolean> {
+  const found = await transaction`
+    select 1 from campaigns where campaign_id = ${campaignId} and state <> 'cancelled' for share`
+  return found.length > 0
 }
 
 export interface OpenCampaign {

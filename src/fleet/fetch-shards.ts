@@ -81,7 +81,7 @@ async function fetch(
   campaignId: string,
   { isSuspect }: { isSuspect: boolean },
 ): Promise<HeldShard | undefined> {
-  const work = await worker.campaignWork(campaignId)
+  const work = await persist(worker, () => worker.campaignWork(campaignId))
   if (!work) return undefined
   const { shards, suspects } = queuesOf(campaignId)
   const queue = isSuspect ? suspects : shards

@@ -1,5 +1,5 @@
 /** A shard ends in one transaction: it leaves the queue, what became of it is counted, and the rest goes back. */
-import { noteSettled, queuesOf } from '../database/campaigns.ts'
+import { isUncancelled, noteSettled, queuesOf } from '../database/campaigns.ts'
 import type { Database } from '../database/contract.ts'
 import { withDatabase } from '../database/errors.ts'
 import { inTransaction, type NewShard, type Queue } from '../database/queue.ts'
@@ -24,7 +24,8 @@ export async function settleShard({ sql }: Database, queue: Queue, held: HeldSha
       if (!(await queue.remove(transaction, held.queue, fetched))) return false
       await noteSettled(transaction, campaignId, { completed, skipped, failures })
       const { name, shards } = rest(held)
-      if (shards.length > 0) await queue.add(transaction, name, shards)
+      if (shards.length > 0 && (await isUncancelled(transaction, campaignId)))
+        await queue.add(transaction, name, shards)
       return true
     }),
   ])

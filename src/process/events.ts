@@ -250,6 +250,9 @@ const noticeEvent = z
       .object({ ...notice, code: z.literal('campaign'), campaign: z.string() })
       .describe('A worker of a fleet begins with this campaign.'),
     z
+      .object({ ...notice, code: z.literal('waiting-for-campaign') })
+      .describe('A worker of a fleet waits until somebody enqueues the first images.'),
+    z
       .object({ ...notice, code: z.literal('campaign-left') })
       .describe('A worker of a fleet leaves a campaign to others: its model is not that of the campaign.'),
     z

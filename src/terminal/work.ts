@@ -82,8 +82,7 @@ async function untilInstalled(
     if (isFirst)
       print({
         type: 'notice',
-        code: 'campaign',
-        campaign: '',
+        code: 'waiting-for-campaign',
         message: 'Waiting for the first rmbg enqueue.',
       })
     await sleep(firstLookMs, undefined, { signal }).catch(() => {})

@@ -146,5 +146,6 @@ describeFleet('workers', () => {
     await worker.run
     const [{ jobs = 0 } = {}] = await fleet.jobs()
     expect(jobs).toBeLessThan(60)
+    expect(await fleet.queued()).toEqual([])
   })
 })
