@@ -34,7 +34,7 @@ create table open_jobs (
   owner           text,
   original_path   varchar(512) not null, -- where this attempt would put it
   source_path     text,
-  params          jsonb,
+  params          jsonb,                -- the model's name; whoever ends the job brings all of them
   tags            text[] not null default '{}', -- all that it has; image_tags gets them as it ends
   constraint claimed_or_not check (num_nulls(claim_id, owner, lease_until) in (0, 3)),
   constraint sizes_not_negative check (image_width >= 0 and image_height >= 0 and file_size_kb >= 0 and source_size >= 0)
@@ -214,7 +214,8 @@ begin
   mine.image_width := request ->> 'imageWidth';
   mine.image_height := request ->> 'imageHeight';
   mine.file_size_kb := request ->> 'fileSizeKb';
-  mine.params := request -> 'params';
+  mine.params := jsonb_strip_nulls(jsonb_build_object('model', jsonb_build_object(
+    'name', request #> '{params,model,name}', 'variant', request #> '{params,model,variant}')));
   mine.tags := array(select distinct jsonb_array_elements_text(request -> 'tags'));
   -- Claims of the same work queue here; the statements below see what the one before did.
   perform pg_advisory_xact_lock(hashtextextended((request ->> 'contentSha256') || (request ->> 'fingerprint'), 0));
@@ -341,7 +342,7 @@ create or replace function name_original(job uuid, of_attempt integer, run uuid,
 $$;
 
 -- Writes completed jobs into the log, with keys and checksums, and ends their leases.
--- completions: an array of jobId, attempt, runId, kept (kinds), originalPath, sharesOriginal (another job has stored it),
+-- completions: an array of jobId, attempt, runId, params, kept (kinds), originalPath, sharesOriginal (another job has stored it),
 --   maskPath, processedPath, originalBytes, maskBytes, processedBytes, maskSha256 and processedSha256 (hex),
 --   processingTimeMs, executionProvider, review
 -- completion: its place in the array, from 1
@@ -368,7 +369,7 @@ begin
   end if;
   with asked as materialized (
     select * from rows from (jsonb_to_recordset(completions) as ("jobId" uuid, attempt integer, "runId" uuid,
-      kept jsonb, "originalPath" text, "sharesOriginal" boolean, "maskPath" text, "processedPath" text, "originalBytes" bigint,
+      params jsonb, kept jsonb, "originalPath" text, "sharesOriginal" boolean, "maskPath" text, "processedPath" text, "originalBytes" bigint,
       "maskBytes" bigint, "processedBytes" bigint, "maskSha256" text, "processedSha256" text,
       "processingTimeMs" integer, "executionProvider" text, review jsonb)) with ordinality as a
     order by a."jobId" -- as tag_jobs() locks them
@@ -386,7 +387,7 @@ begin
       kept, original_shared)
     select h.job_id, h.user_id, coalesce(a."originalPath", h.original_path), a."maskPath", a."processedPath", 'completed',
       h.created_at, greatest(clock_timestamp(), h.created_at), a."processingTimeMs", h.image_width, h.image_height,
-      h.file_size_kb, h.params || jsonb_build_object('provider', a."executionProvider"), null, h.source_path, h.source_size,
+      h.file_size_kb, coalesce(a.params, h.params) || jsonb_build_object('provider', a."executionProvider"), null, h.source_path, h.source_size,
       h.source_mtime_ns, h.content_sha256, h.fingerprint, h.run_id, h.attempt, h.started_at, null, a."executionProvider",
       a."originalBytes", a."maskBytes", a."processedBytes", decode(a."maskSha256", 'hex'),
       decode(a."processedSha256", 'hex'), a.review, jsonb_array_length(a.review -> 'reasons') > 0,
@@ -421,7 +422,7 @@ begin
 end
 $$;
 
--- failure: jobId, attempt, runId, errorCode, errorMessage
+-- failure: jobId, attempt, runId, params, errorCode, errorMessage
 -- Returns false when the attempt no longer holds the job.
 create or replace function fail_job(failure jsonb) returns boolean
   language plpgsql
@@ -441,7 +442,7 @@ begin
       file_size_kb, params, error_message, source_path, source_size, source_mtime_ns, content_sha256, fingerprint, run_id,
       attempt, started_at, error_code)
     select h.job_id, h.user_id, h.original_path, 'failed', h.created_at, h.image_width, h.image_height, h.file_size_kb,
-      h.params, failure ->> 'errorMessage', h.source_path, h.source_size, h.source_mtime_ns, h.content_sha256,
+      coalesce(failure -> 'params', h.params), failure ->> 'errorMessage', h.source_path, h.source_size, h.source_mtime_ns, h.content_sha256,
       h.fingerprint, h.run_id, h.attempt, h.started_at, failure ->> 'errorCode'
     from held h
     on conflict (job_id) do update
