@@ -149,7 +149,7 @@ describeWith('RMBG_TEST_DATABASE_URL')('a log that is turned into months', () =>
           done.length % 5 === 4
             ? await failJob(sql, {
                 ...{ jobId: claim.jobId, attempt: claim.attempt, runId: run.id },
-                ...{ errorCode: 'INPUT_CORRUPT', errorMessage: 'No.' },
+                ...{ params: {}, errorCode: 'INPUT_CORRUPT', errorMessage: 'No.' },
               })
             : await completeJob(sql, completion(claim.jobId, run, claim.attempt))
         expect(isDone).toBe(true)
