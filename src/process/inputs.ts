@@ -110,11 +110,7 @@ interface PictureOnStdin {
  */
 export async function collectInputs(options: InputOptions): Promise<Candidates> {
   const { patterns, fromFile, manifest, cwd } = options
-  if (patterns.length === 0 && fromFile === undefined && manifest === undefined) {
-    throw new RmbgError('USAGE', 'There is nothing to process.', {
-      hint: "Name files, folders or globs: rmbg process photos, or rmbg process 'photos/**/*.jpg'.",
-    })
-  }
+  assertSomeInput(options)
   const collection = openCollection(options)
   const unmatched: string[] = []
   const buckets: string[] = []
@@ -141,6 +137,19 @@ export async function collectInputs(options: InputOptions): Promise<Candidates> 
   }
   if (unmatched.length > 0 && !options.mayBeEmpty) throw noMatch(unmatched)
   return collection.candidates([...patterns, ...[fromFile, manifest].filter((list) => list !== undefined)])
+}
+
+/** @throws RmbgError USAGE */
+function assertSomeInput({ patterns, fromFile, manifest }: InputOptions): void {
+  if (patterns.length === 0 && fromFile === undefined && manifest === undefined) {
+    throw new RmbgError('USAGE', 'There is nothing to process.', {
+      hint: "Name files, folders or globs: rmbg process photos, or rmbg process 'photos/**/*.jpg'.",
+    })
+  }
+  if (manifest !== '-' || !patterns.includes('-')) return
+  throw new RmbgError('USAGE', 'The manifest and another input both want standard input.', {
+    hint: 'Save one of them as a file.',
+  })
 }
 
 type Collection = ReturnType<typeof openCollection>

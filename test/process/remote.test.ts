@@ -2,8 +2,9 @@ import { readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { objectSource } from '../../src/process/inputs/elsewhere.ts'
 import { remoteInputs } from '../../src/process/inputs/remote.ts'
-import { collectInputs } from '../../src/process/inputs.ts'
+import { collectInputs, type InputOptions } from '../../src/process/inputs.ts'
 import type { InputBucket } from '../../src/store/input-bucket.ts'
 import { openSpill } from '../../src/system/spill.ts'
 import { temporaryFolder } from '../support/cli.ts'
@@ -36,7 +37,7 @@ async function bucketOf(...keys: string[]) {
   }
   const spill = openSpill()
   onTestFinished(() => spill.close())
-  const collect = async (patterns: string[], ignore: string[] = []) =>
+  const collect = async (patterns: string[], ignore: string[] = [], more: Partial<InputOptions> = {}) =>
     collectInputs({
       ...{
         patterns,
@@ -46,7 +47,7 @@ async function bucketOf(...keys: string[]) {
         takesJobs: false,
         stdin: Readable.from([]),
       },
-      ...{ cwd: await temporaryFolder(), onNotice: () => {} },
+      ...{ cwd: await temporaryFolder(), onNotice: () => {}, ...more },
     })
   return { collect, opened, file }
 }
@@ -98,6 +99,41 @@ describe('a bucket as an input', () => {
     expect((await source.read()).byteLength).toBe(file.length)
     expect(opened).toHaveLength(2)
   })
+})
+
+it('a large object is not fetched before its header says how much memory it needs', async () => {
+  const small = await picture(1).jpeg().toBuffer()
+  const whole = Buffer.concat([small, Buffer.alloc(9 * 2 ** 20)])
+  const asked: (number | undefined)[] = []
+  const bucket = {
+    open: async (_: unknown, { bytes }: { bytes?: number } = {}) => {
+      asked.push(bytes)
+      return { body: Readable.from([whole.subarray(0, bytes)], { objectMode: false }), versionId: undefined }
+    },
+  } as unknown as InputBucket
+  const spill = openSpill()
+  onTestFinished(() => spill.close())
+  const item = { url: 's3://shop/x.jpg', etag: '"e"', size: whole.length }
+  const source = await objectSource(item, 'x.jpg', bucket, { spill })
+  expect(await source.header(limits)).toMatchObject({ format: 'jpeg' })
+  expect(asked).toEqual([65_536])
+  expect((await source.read()).byteLength).toBe(whole.length)
+  expect(asked).toEqual([65_536, undefined])
+})
+
+it('candidates of a stream come as they are found, and a manifest beside them', async () => {
+  const { collect } = await bucketOf('a/x.jpg', 'a/y.jpg')
+  const candidates = await collect(['s3://shop/a/'], [], { isStreamed: true })
+  expect(candidates.length).toBe(0)
+  const found: string[] = []
+  for await (const page of candidates.more ?? []) found.push(...relatives(page))
+  expect(found).toEqual(['x.jpg', 'y.jpg'])
+  await expect(collect(['s3://shop/b/'], [], { isStreamed: true })).rejects.toMatchObject({
+    code: 'NO_MATCH',
+  })
+  await expect(collect(['s3://shop/a/', 's3://shop/b/'], [], { isStreamed: true })).rejects.toThrow(
+    's3://shop/b/',
+  )
 })
 
 describe('an address', () => {
