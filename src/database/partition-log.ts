@@ -153,7 +153,8 @@ export async function partitionLog(
       result.months = await ensurePartitions(connection)
       result.noted = await noteKeys(connection, lock, options)
       // Nobody else looks at the rows of a partitioned table as a whole.
-      if (result.lockedMs !== undefined) for (const table of tables) await connection`analyze ${connection(table)}`
+      if (result.lockedMs !== undefined)
+        for (const table of tables) await connection`analyze ${connection(table)}`
       return result
     })
   } finally {

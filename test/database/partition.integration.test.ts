@@ -404,7 +404,10 @@ describeWith('RMBG_TEST_DATABASE_URL')('a log in months', () => {
     const later = (number: string, text: string): Migration => ({
       ...{ name: `${number}_later`, sql: text, sha256: number, transaction: false },
     })
-    const build = later('9998', 'create index concurrently if not exists later_idx on image_process_jobs (run_id);\n')
+    const build = later(
+      '9998',
+      'create index concurrently if not exists later_idx on image_process_jobs (run_id);\n',
+    )
     // As a killed build leaves it.
     await sql`create index later_idx on only image_process_jobs (run_id)`
     await applyMigrations(database, { shipped: [...shipped, build] })
