@@ -1,30 +1,30 @@
 -- A prune by age alone takes whole months out of a log in months: see src/database/gone-months.ts.
 
 -- What a prune has to know of a month, from the ends of its indexes.
+-- from_id, to_id: of the month, as log_partitions() has it
 -- exactly: every row is counted
 -- rows: an estimate above 100,000 otherwise; staying: failed jobs that the policy leaves, or that a run has taken up
 -- open: jobs with ids of the month that have not ended, in the log or not
--- is_due: the month is over, no completed job in it is too young, and all of its jobs have ended
+-- is_due: the month is over, and no completed job in it is too young
 -- completed_before: of the policy; failed_before: the same, null where failed jobs stay
-create function month_figures(month text, completed_before timestamptz, failed_before timestamptz, exactly boolean)
+create function month_figures(month text, from_id uuid, to_id uuid, completed_before timestamptz, failed_before timestamptz,
+    exactly boolean)
   returns table (is_due boolean, rows double precision, is_estimate boolean, failed double precision,
     staying double precision, open double precision, oldest timestamptz, newest timestamptz)
   language plpgsql stable as $$
 #variable_conflict use_column
 declare
   jobs     constant name := 'image_process_jobs_' || month;
-  its_end  constant uuid := (select p.to_id from log_partitions() p where p.suffix = month);
   estimate constant double precision := (
     select greatest(reltuples, 0) / greatest(relpages, 1) * pg_relation_size(oid) / current_setting('block_size')::integer
     from pg_class where oid = jobs::regclass);
 begin
   is_due := false;
-  if its_end is null or its_end > uuid7_floor(completed_before) then
+  if to_id > uuid7_floor(completed_before) then
     return next;
     return;
   end if;
-  execute format('select not exists (select from %1$I where status = ''completed'' and completed_at >= $1)
-    and not exists (select from %1$I where status = ''pending'') and not exists (select from %1$I where status = ''processing'')', jobs)
+  execute format('select not exists (select from %I where status = ''completed'' and completed_at >= $1)', jobs)
     into is_due using completed_before;
   if is_due then
     execute format('select count(*) from (select from %I limit $1) j', jobs) into rows
@@ -36,8 +36,8 @@ begin
     execute format('select count(*), count(*) filter (where $1 is null or created_at >= $1
         or exists (select from open_jobs o where o.job_id = j.job_id)) from %I j where status = ''failed''', jobs)
       into failed, staying using failed_before;
-    select count(*) into open from log_partitions() p, open_jobs o
-    where p.suffix = month and (p.from_id is null or o.job_id >= p.from_id) and o.job_id < p.to_id;
+    select count(*) into open from open_jobs o
+    where (month_figures.from_id is null or o.job_id >= month_figures.from_id) and o.job_id < month_figures.to_id;
     execute format('select min(created_at), max(created_at) from %I', jobs) into oldest, newest;
   end if;
   return next;
@@ -73,16 +73,25 @@ declare
   new_tags constant name := tags || '_new';
   place    record;
   figures  record;
+  stored   bigint;
   gone     bigint := nextval(pg_get_serial_sequence('gone_months', 'gone_id'));
   gone_jobs constant name := 'gone_jobs_' || gone;
 begin
+  if to_regclass(jobs) is null then
+    return null;
+  end if;
   -- Its rows stay as they are from here on. They can still be read.
   execute format('lock table %I, %I in share row exclusive mode', jobs, tags);
   select * into place from log_partitions() p where p.suffix = month;
-  select * into figures from month_figures(month, completed_before, failed_before, false);
+  if not found then
+    return null;
+  end if;
+  select * into figures
+  from month_figures(month, place.from_id, place.to_id, completed_before, failed_before, false);
   if not figures.is_due or figures.rows - figures.staying > most then
     return null;
   end if;
+  stored := month_bytes(place.from_id, place.to_id);
   if figures.staying + figures.open > 0 then
     perform make_log_partition('image_process_jobs', new_jobs, jobs::regclass);
     perform make_log_partition('image_tags', new_tags, tags::regclass);
@@ -112,7 +121,7 @@ begin
       coalesce(quote_literal(place.from_id), 'minvalue'), place.to_id);
   end if;
   insert into gone_months (gone_id, jobs, from_id, to_id, rows, bytes) overriding system value
-  values (gone, gone_jobs, place.from_id, place.to_id, figures.rows - figures.staying, month_bytes(place.from_id, place.to_id));
+  values (gone, gone_jobs, place.from_id, place.to_id, figures.rows - figures.staying, stored);
   return gone;
 end
 $$;

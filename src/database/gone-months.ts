@@ -43,6 +43,8 @@ export async function dueMonths(
   exactly: boolean,
 ): Promise<{ months: DueMonth[]; others: IdRange[] } | undefined> {
   if (!(await isPartitioned(sql))) return undefined
+  const latest = Object.values(before).sort().at(-1)
+  if (latest === undefined) return { months: [], others: [] }
   const isByAge = before.completed !== undefined && policy.keepLast === undefined && !isChosen(policy)
   const rows = await withDatabase<
     IdRange & DueMonth & { isDue: boolean; all: number; failedRows: number; staying: number }
@@ -53,9 +55,13 @@ export async function dueMonths(
         case when f.is_due then month_bytes(p.from_id, p.to_id) end::float8 as bytes,
         ${utc(sql, sql`f.oldest`)} as oldest, ${utc(sql, sql`f.newest`)} as newest
       from log_partitions() p left join lateral (
-        select * from month_figures(p.suffix, ${before.completed ?? null}::text::timestamptz,
-          ${before.failed ?? null}::text::timestamptz, ${exactly}) where ${isByAge}
-      ) f on true order by p.to_id`,
+        select * from month_figures(p.suffix, p.from_id, p.to_id, ${before.completed ?? null}::text::timestamptz,
+          ${before.failed ?? null}::text::timestamptz, ${exactly})
+        where ${isByAge} and p.to_id <= uuid7_floor(${before.completed ?? null}::text::timestamptz)
+      ) f on true
+      -- A job is completed after its id was made, by clocks that are a day apart at most.
+      where coalesce(p.from_id < uuid7_floor(${latest}::text::timestamptz + interval '1 day'), true)
+      order by p.to_id`,
   )
   const isWhole = ({ isDue, all, staying }: (typeof rows)[number]) => isDue && staying <= all * mostStaying
   return {

@@ -187,7 +187,7 @@ onBothDatabases('the schema', (database) => {
       'make_tags(names text[])',
       'model_name(params jsonb)',
       'month_bytes(from_id uuid, to_id uuid)',
-      'month_figures(month text, completed_before timestamp with time zone, failed_before timestamp with time zone, exactly boolean)',
+      'month_figures(month text, from_id uuid, to_id uuid, completed_before timestamp with time zone, failed_before timestamp with time zone, exactly boolean)',
       'name_original(job uuid, of_attempt integer, run uuid, path text)',
       'note_changed_keys()',
       'note_changed_usage()',
