@@ -26,6 +26,8 @@ export interface JobFilter {
   /** An error code, or a part of the sentence. */
   error?: string
   needsReview?: boolean
+  /** The verdict that stands; `none` is of jobs that nobody has judged. */
+  verdicts?: readonly ('accepted' | 'rejected' | 'none')[]
 }
 
 type Condition = postgres.PendingQuery<postgres.Row[]>
@@ -74,6 +76,7 @@ export async function jobCondition(sql: postgres.Sql, filter: JobFilter): Promis
   else if (error !== undefined)
     conditions.push(sql`j.status = 'failed' and j.error_message ilike ${`%${escapeLike(error)}%`}`)
   if (needsReview) conditions.push(sql`j.needs_review`)
+  if (filter.verdicts) conditions.push(hasVerdict(sql, filter.verdicts))
   return () => conditions.reduce((all, one) => sql`${all} and ${one}`, sql`true`)
 }
 
@@ -82,6 +85,16 @@ function hasStatus(sql: postgres.Sql, statuses: readonly string[]): Condition {
   return sql`(${statuses
     .map((status) => isStatus(sql, status))
     .reduce((before, one) => sql`${before} or ${one}`)})`
+}
+
+/** Judged jobs are few, and found by their verdict; what nobody has judged is most of the log. */
+function hasVerdict(sql: postgres.Sql, wanted: readonly string[]): Condition {
+  const judged = wanted.filter((verdict) => verdict !== 'none')
+  const is = (verdicts: readonly string[]) =>
+    sql`exists (select from job_verdicts v where v.job_id = j.job_id and v.verdict in ${sql(verdicts)})`
+  if (!wanted.includes('none')) return judged.length === 0 ? sql`true` : is(judged)
+  const others = ['accepted', 'rejected'].filter((verdict) => !judged.includes(verdict))
+  return others.length === 0 ? sql`true` : sql`not ${is(others)}`
 }
 
 /** The status is a literal in the query: the planner uses a partial index only where it sees the literal. */

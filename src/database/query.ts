@@ -3,6 +3,7 @@ import { withDatabase } from './errors.ts'
 import { type JobFilter, jobCondition } from './filters.ts'
 import { type KeptKind, keptOriginal } from './kept.ts'
 import { instant, utc } from './sql-time.ts'
+import { currentVersion } from './versions.ts'
 
 /** One job, with everything the database knows of it. Times are ISO 8601 in UTC with microseconds. */
 export type Job = JobFacts & (CompletedFacts | FailedFacts | OpenFacts)
@@ -36,6 +37,13 @@ interface JobFacts {
   attempt: number
   runId: string | null
   review: postgres.JSONValue
+  /** What people say of the cut-out; null where nobody has judged it. */
+  verdict: 'accepted' | 'rejected' | null
+  verdictBy: string | null
+  verdictAt: string | null
+  verdictNote: string | null
+  /** The version of this cut-out that counts, where it is another one. */
+  supersededBy: string | null
   params: postgres.JSONValue
 }
 
@@ -82,19 +90,24 @@ const columns = (sql: postgres.Sql) => sql`
   j.mask_bytes::float8 as "maskBytes", j.processed_bytes::float8 as "processedBytes",
   encode(j.content_sha256, 'hex') as "originalSha256", encode(j.mask_sha256, 'hex') as "maskSha256",
   encode(j.processed_sha256, 'hex') as "processedSha256", j.execution_provider as "executionProvider",
-  j.attempt, j.run_id as "runId", j.review, j.params`
+  j.attempt, j.run_id as "runId", j.review, j.params,
+  v.verdict, v.said_by as "verdictBy", ${utc(sql, sql`v.said_at`)} as "verdictAt", v.note as "verdictNote",
+  nullif(${currentVersion(sql, sql`j.job_id`)}, j.job_id) as "supersededBy"`
+
+const judged = (sql: postgres.Sql) => sql`
+  left join job_verdicts v on v.job_id = j.job_id and v.verdict <> 'open'`
 
 /** Jobs by their ids, newest first; ids without a job are left out. */
 export async function findJobs(sql: postgres.Sql, jobIds: readonly string[]): Promise<Job[]> {
   return withDatabase<Job>(
     () => sql<Job[]>`
-      select ${columns(sql)} from image_process_jobs j where j.job_id in ${sql(jobIds)}
+      select ${columns(sql)} from image_process_jobs j ${judged(sql)} where j.job_id in ${sql(jobIds)}
       order by j.created_at desc, j.job_id desc`,
   )
 }
 
 /**
- * What tells that a job, its tags included, is still as it was: one look at two primary keys. Anything kept elsewhere
+ * What tells that a job, its tags included, is still as it was: one look at a few primary keys. Anything kept elsewhere
  * under it needs no invalidation.
  */
 export async function jobVersion(sql: postgres.Sql, jobId: string): Promise<string | undefined> {
@@ -102,7 +115,9 @@ export async function jobVersion(sql: postgres.Sql, jobId: string): Promise<stri
     () => sql<{ version: string }[]>`
       select concat_ws(' ', j.xmin, j.ctid,
         (select string_agg(t.tag_id || '.' || t.xmin, ',' order by t.tag_id) from image_tags t
-          where t.job_id = j.job_id)) as version
+          where t.job_id = j.job_id),
+        (select v.xmin from job_verdicts v where v.job_id = j.job_id),
+        ${currentVersion(sql, sql`j.job_id`)}) as version
       from image_process_jobs j where j.job_id = ${jobId}`,
   )
   return row?.version
@@ -166,5 +181,5 @@ async function pageQuery<Row extends postgres.Row>(
       order by j.created_at desc, j.job_id desc limit ${limit}
     )
     select ${columns(sql)} from page join image_process_jobs j on j.job_id = page.job_id
-    order by page.created_at desc, page.job_id desc`
+    ${judged(sql)} order by page.created_at desc, page.job_id desc`
 }

@@ -14,6 +14,7 @@ import {
   usageTotal,
   usageVersion,
 } from '../database/usage.ts'
+import { verdictCounts } from '../database/verdicts.ts'
 import { RmbgError } from '../errors.ts'
 
 /** What happened in a period, and what stands open and is stored now. */
@@ -22,6 +23,8 @@ export interface Statistics extends Period {
   total: Usage
   groups: Usage[]
   unfinished: { pending: number; processing: number }
+  /** Jobs of the period that people have judged. */
+  verdicts: { accepted: number; rejected: number }
   store: StoredBytes
 }
 
@@ -58,7 +61,8 @@ export async function collectStatistics(
     groups: await usageBy(sql, by, period, limit),
   }))
   const [unfinished, store] = [await unfinishedJobs(sql), await storedBytes(sql)]
-  return { ...period, by, total, groups, unfinished, store }
+  const verdicts = await verdictCounts(sql, period)
+  return { ...period, by, total, groups, unfinished, verdicts, store }
 }
 
 /** A period by day, and by everything else that a report shows. */

@@ -50,6 +50,13 @@ export const filterFlags = {
     default: false,
     description: 'only jobs flagged for review',
   }),
+  verdict: Flags.string({
+    helpGroup,
+    multiple: true,
+    multipleNonGreedy: true,
+    options: ['accepted', 'rejected', 'none'],
+    description: 'only jobs with this verdict of a person; repeat the flag for any of several',
+  }),
 }
 
 /** The filter that these flags ask for. */
@@ -68,6 +75,7 @@ export function toFilter(flags: Interfaces.InferredFlags<typeof filterFlags>): J
     ...(name !== undefined && { name }),
     ...(error !== undefined && { error }),
     ...(flags['needs-review'] && { needsReview: true }),
+    ...(flags.verdict && { verdicts: [...new Set(flags.verdict)] as JobFilter['verdicts'] & {} }),
   }
 }
 

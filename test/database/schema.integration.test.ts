@@ -147,14 +147,17 @@ onBothDatabases('the schema', (database) => {
         and not exists (select from pg_depend where objid = p.oid and deptype = 'e')
       order by 1`
     expect(functions.map(({ name }) => name)).toEqual([
+      'choose_version(old_job uuid, new_job uuid, of_kind text, who text)',
       'claim_job(request jsonb, gone uuid)',
       'claim_jobs(requests jsonb)',
       'complete_jobs(completions jsonb)',
       'fail_job(failure jsonb)',
       'fold_usage()',
       'grants_for(role_name name, writes boolean)',
+      'grants_for_runs(role_name name, writes boolean)',
       'hold_original(key text, content bytea)',
       'jobs_naming(key text, content bytea)',
+      'judge_jobs(judgements jsonb)',
       'latency_bucket(ms integer)',
       'model_name(params jsonb)',
       'name_original(job uuid, of_attempt integer, run uuid, path text)',
@@ -170,6 +173,8 @@ onBothDatabases('the schema', (database) => {
       'release_jobs(run uuid)',
       'release_jobs_of(owners jsonb, longest interval)',
       'renew_leases(run uuid, lease_ms double precision)',
+      'review_doubt(review jsonb)',
+      'review_functions()',
       'run_functions()',
       'source_key(path text)',
       'source_name(path text)',

@@ -164,7 +164,7 @@ function groupTable({ by, groups }: Statistics): string {
 
 /** A page that needs nothing but itself: no script, no request. */
 export function statisticsHtml({ daily, others }: Report): string {
-  const { from, to, total, groups, unfinished, store } = daily
+  const { from, to, total, groups, unfinished, verdicts, store } = daily
   const shown = daysWithJobs(groups)
   const days = shown.map(({ value }) => value)
   const of = (pick: (usage: Usage) => number | null) => shown.map(pick)
@@ -172,6 +172,8 @@ export function statisticsHtml({ daily, others }: Report): string {
     ['jobs', figure(total.jobs)],
     ['succeeded', total.errorRate === null ? '' : `${figure(100 - total.errorRate, 1)} %`],
     ['need review', figure(total.needReview)],
+    ['accepted', figure(verdicts.accepted)],
+    ['rejected', figure(verdicts.rejected)],
     ['mean', `${figure(total.meanMs)} ms`],
     ['p50', `${figure(total.p50Ms)} ms`],
     ['p95', `${figure(total.p95Ms)} ms`],
