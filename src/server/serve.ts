@@ -58,7 +58,11 @@ export async function serve(services: BatchServices, options: ServeOptions): Pro
   }
 }
 
-async function listen(server: Server, { host, port }: Address): Promise<void> {
+/**
+ * @param flag that names the port
+ * @throws RmbgError USAGE when the address cannot be listened at
+ */
+export async function listen(server: Server, { host, port }: Address, flag = '--listen'): Promise<void> {
   server.listen(port, host)
   try {
     await once(server, 'listening')
@@ -66,14 +70,14 @@ async function listen(server: Server, { host, port }: Address): Promise<void> {
     const { code } = cause as NodeJS.ErrnoException
     const reason = code === 'EADDRINUSE' ? 'something else listens there' : code
     throw new RmbgError('USAGE', `The server cannot listen at ${host}:${port}: ${reason}.`, {
-      hint: 'Choose another port with --listen.',
+      hint: `Choose another port with ${flag}.`,
       cause,
     })
   }
 }
 
 /** Takes no new connection, waits for answers that are on their way, and ends connections as they become idle. */
-async function closed(server: Server): Promise<void> {
+export async function closed(server: Server): Promise<void> {
   const ending = setInterval(() => server.closeIdleConnections(), 100)
   await new Promise((resolve) => server.close(resolve))
   clearInterval(ending)

@@ -59,8 +59,12 @@ export const filterFlags = {
   }),
 }
 
-/** The filter that these flags ask for. */
-export function toFilter(flags: Interfaces.InferredFlags<typeof filterFlags>): JobFilter {
+type FilterFlags = Interfaces.InferredFlags<typeof filterFlags>
+
+/** The filter that these flags ask for. Some commands are about completed jobs, and have no flags for others. */
+export function toFilter(
+  flags: Omit<FilterFlags, 'status' | 'error'> & Partial<Pick<FilterFlags, 'status' | 'error'>>,
+): JobFilter {
   const { user, status, since, until, tag, name, error, 'larger-than': largerThanBytes } = flags
   const params = containment(flags.param ?? [], flags.params)
   return {

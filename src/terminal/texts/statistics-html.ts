@@ -2,6 +2,7 @@ import { sizeText } from '../../bytes.ts'
 import type { Usage } from '../../database/usage.ts'
 import type { Report, Statistics } from '../../jobs/statistics.ts'
 import { printable } from '../printable.ts'
+import { look } from './look.ts'
 
 const escaped = (text: string): string =>
   printable(text).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
@@ -187,10 +188,7 @@ export function statisticsHtml({ daily, others }: Report): string {
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>rmbg ${from} to ${to}</title>
 <style>
-:root{color-scheme:light dark;--text:#1c2430;--page:#fff;--faint:#5b6675;--line:#e3e7ec;--blue:#3b7dd8;--red:#d8503b;--gray:#7a869a;--amber:#d88a3b}
-@media (prefers-color-scheme:dark){:root{--text:#e4e8ee;--page:#14181e;--faint:#9aa5b4;--line:#2b323c;--blue:#6aa3f0;--red:#f07a66;--gray:#8d99ac;--amber:#f0ab66}}
-body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;color:var(--text);background:var(--page)}
-h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}
+${look}body{max-width:960px;margin:2rem auto;padding:0 1rem}h2{margin:2rem 0 .5rem}
 svg{width:100%;height:auto}svg text{font-size:11px;fill:var(--faint)}.grid line{stroke:var(--line)}
 svg.narrow{display:none}@media (max-width:640px){svg.narrow{display:block}svg.wide{display:none}body{margin:1rem auto}}
 dl{display:flex;flex-wrap:wrap;gap:.5rem 2rem}dt{color:var(--faint);font-size:.85rem}dd{margin:0;font-size:1.2rem}
