@@ -63,7 +63,7 @@ export default class Review extends BaseCommand {
         signal: stop.signal,
         onListening: (address) => {
           url = address
-          this.logToStderr('The review is open in your browser, or at this address, until you press Ctrl-C:')
+          this.logToStderr('The review is at this address until you press Ctrl-C:')
           if (!this.jsonEnabled()) this.log(address)
           else this.logToStderr(address)
           if (flags.open) void this.#openBrowser(address)

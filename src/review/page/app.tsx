@@ -39,7 +39,7 @@ export function App({ source, said }: { source: ReviewSource; said: Map<string, 
   }, [])
   // biome-ignore lint/correctness/useExhaustiveDependencies: another round asks everything anew
   const list = useMemo(
-    () => openTileList(source, shown, () => setChanges((count) => count + 1), fail),
+    () => openTileList(source, shown, { onChange: () => setChanges((count) => count + 1), onError: fail }),
     [source, shown, round, fail],
   )
   useEffect(() => void source.start().then(setStart, fail), [source, fail])

@@ -9,7 +9,7 @@ export interface TileList {
   isCounted(): boolean
   /** Undefined until its page is there. */
   at(index: number): Tile | undefined
-  /** Fetches the page of a job, and what lies beyond where the end of what is counted comes near. */
+  /** Fetches the page of a job, and counts on where the end of what is counted comes near. */
   want(index: number): void
   /** The job, once its page is there; undefined behind the last one. */
   get(index: number): Promise<Tile | undefined>
@@ -17,59 +17,34 @@ export interface TileList {
   change(jobId: string, to: Partial<Tile>): void
 }
 
-/**
- * The first page comes at once; where the others begin is asked meanwhile.
- *
- * @param onChange told of every page that has come
- * @param onError told why one has not
- */
-export function openTileList(
-  source: ReviewSource,
-  shown: Shown,
-  onChange: () => void,
-  onError: (error: unknown) => void,
-): TileList {
+/** So many jobs are counted without being asked for. */
+const countedAtFirst = 100_000
+
+interface Told {
+  onChange: () => void
+  onError: (error: unknown) => void
+}
+
+/** The first page comes at once; where the others begin is asked meanwhile. */
+export function openTileList(source: ReviewSource, shown: Shown, told: Told): TileList {
   const pages = new Map<number, Tile[]>()
   const asked = new Map<number, Promise<void>>()
-  /** Of the page after each. */
-  const places: (string | undefined)[] = [undefined]
   let pageSize = 0
-  let counted = 0
-  let isAll = false
-  let counting: Promise<void> | undefined
+  const places = openPlaces((after) => source.places(shown, after), told)
 
   const first = (async () => {
     const { jobs, next } = await source.page(shown, undefined)
     pages.set(0, jobs)
     pageSize = Math.max(jobs.length, 1)
-    counted = jobs.length
-    isAll = next === undefined
-    if (next !== undefined) places.push(next)
-    onChange()
-    if (!isAll) count()
+    places.begin(jobs.length, next)
+    told.onChange()
   })()
-  first.catch(onError)
-
-  function count(): void {
-    counting ??= (async () => {
-      const from = counted > pageSize ? places.at(-1) : undefined
-      const before = from === undefined ? 0 : counted
-      const more = await source.places(shown, from)
-      if (from === undefined) places.length = 1
-      places.push(...more.places)
-      counted = before + more.jobs
-      isAll = more.isAll
-      onChange()
-    })()
-    counting.catch(onError).finally(() => {
-      counting = undefined
-    })
-  }
+  first.catch(told.onError)
 
   function load(page: number): Promise<void> {
     const running = asked.get(page)
     if (running) return running
-    const place = places[page]
+    const place = places.of(page)
     if (pages.has(page) || place === undefined) return Promise.resolve()
     const loading = (async () => {
       const { jobs } = await source.page(shown, place)
@@ -79,12 +54,12 @@ export function openTileList(
         page,
         jobs.filter(({ jobId }) => !elsewhere.has(jobId)),
       )
-      onChange()
+      told.onChange()
     })()
     asked.set(page, loading)
     loading.catch((error) => {
       asked.delete(page)
-      onError(error)
+      told.onError(error)
     })
     return loading
   }
@@ -93,18 +68,18 @@ export function openTileList(
     pageSize === 0 ? undefined : pages.get(Math.floor(index / pageSize))?.[index % pageSize]
 
   return {
-    length: () => counted,
-    isCounted: () => isAll,
+    length: places.jobs,
+    isCounted: places.areAll,
     at,
     want: (index) => {
-      if (pageSize === 0 || index < 0 || index >= counted) return
+      if (pageSize === 0 || index < 0 || index >= places.jobs()) return
       void load(Math.floor(index / pageSize)).catch(() => {})
-      if (!isAll && index > counted - 10 * pageSize && counted > pageSize) count()
+      if (index > places.jobs() - 10 * pageSize) void places.more().catch(() => {})
     },
     get: async (index) => {
       await first
-      if (index >= pageSize && !isAll) await counting
-      if (index < 0 || index >= counted) return undefined
+      if (index >= places.jobs()) await places.more()
+      if (index < 0 || index >= places.jobs()) return undefined
       await load(Math.floor(index / pageSize))
       return at(index)
     },
@@ -114,7 +89,58 @@ export function openTileList(
         const tile = tiles[place]
         if (tile) tiles[place] = { ...tile, ...to }
       }
-      onChange()
+      told.onChange()
     },
+  }
+}
+
+/** Where pages begin, and how many jobs that are. */
+function openPlaces(ask: (after: string | undefined) => ReturnType<ReviewSource['places']>, told: Told) {
+  /** Of the page after each. */
+  const places: (string | undefined)[] = [undefined]
+  let counted = 0
+  let isAll = false
+  let begun = false
+  let counting: Promise<void> | undefined
+
+  async function count(): Promise<void> {
+    // The first answer begins at the first page, whose end is known already.
+    const after = begun ? places.at(-1) : undefined
+    const more = await ask(after)
+    if (!begun) {
+      places.length = 1
+      counted = 0
+    }
+    begun = true
+    places.push(...more.places)
+    counted += more.jobs
+    isAll = more.isAll
+    told.onChange()
+  }
+
+  function more(): Promise<void> {
+    if (isAll) return Promise.resolve()
+    counting ??= count().finally(() => {
+      counting = undefined
+    })
+    return counting
+  }
+
+  return {
+    /** @param next where the second page begins, if there is one */
+    begin: (jobs: number, next: string | undefined) => {
+      counted = jobs
+      isAll = next === undefined
+      if (next !== undefined) places.push(next)
+      const countOn = async () => {
+        while (!isAll && counted < countedAtFirst) await more()
+      }
+      countOn().catch(told.onError)
+    },
+    more,
+    /** Of the page with this number, from 0; undefined for the first one, and where that is not known yet. */
+    of: (page: number) => places[page],
+    jobs: () => counted,
+    areAll: () => isAll,
   }
 }

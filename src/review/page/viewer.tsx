@@ -32,6 +32,11 @@ export function Viewer(props: ViewerProps) {
   const [isBusy, setBusy] = useState(false)
   const tile = useTile(list, index, props.changes)
   const { detail, ask } = useDetail(source, tile, onFail)
+  // A version that was put back has its own reasons and verdict.
+  useEffect(() => {
+    if (detail && (detail.verdict !== tile?.verdict || detail.reasons.join() !== tile.reasons.join()))
+      list.change(detail.jobId, { verdict: detail.verdict, reasons: detail.reasons })
+  }, [list, detail])
   const heading = useRef<HTMLHeadingElement>(null)
   const [seen, setSeen] = useState<string>()
 
