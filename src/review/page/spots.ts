@@ -167,7 +167,8 @@ function softnessOf({ width, mask }: Planes, { left, top, right, bottom }: Box):
 /** How far the colors of soft pixels lie from the subject's towards the background's, both as they are nearby. */
 function haloOf(planes: Planes, cell: Box): number | undefined {
   const { width, height, original, mask, cutout } = planes
-  if (!cutout) return undefined
+  // Most cells have no edge, and need no look at what is around them.
+  if (!cutout || !softnessOf(planes, cell)) return undefined
   const reach = 2 * (cell.bottom - cell.top)
   const inside = [0, 0, 0, 0]
   const outside = [0, 0, 0, 0]
