@@ -13,6 +13,8 @@ import { picture } from '../support/images.ts'
 
 const executablePath = process.env.RMBG_TEST_CHROMIUM ?? '/usr/bin/chromium'
 const axe = join(root, 'node_modules/axe-core/axe.min.js')
+/** The machine may be busy. */
+const poll: typeof expect.poll = (look, options) => expect.poll(look, { timeout: 20_000, ...options })
 /** Whoever looks at this name as markup runs a script. */
 const evil = '"><img src=x onerror=alert(1)>.jpg'
 
@@ -61,7 +63,7 @@ describe.skipIf(!existsSync(executablePath))('a review in Chromium', () => {
     page.on('dialog', (dialog) => errors.push(`dialog ${dialog.message()}`))
     await page.goto(address)
     await page.getByText('All', { exact: true }).click()
-    await expect.poll(() => page.locator('.tile img').count()).toBe(3)
+    await poll(() => page.locator('.tile img').count()).toBe(3)
     return page
   }
   const tile = (page: Page, name: string) => page.locator('.tile', { hasText: name })
@@ -83,7 +85,7 @@ describe.skipIf(!existsSync(executablePath))('a review in Chromium', () => {
 
   it('shows the doubtful first, weighs little, and takes names as names', async () => {
     const page = await open()
-    await expect.poll(() => page.locator('.tile .name').allTextContents()).toHaveLength(3)
+    await poll(() => page.locator('.tile .name').allTextContents()).toHaveLength(3)
     const names = await page.locator('.tile .name').allTextContents()
     expect(names).toContain(evil)
     expect(await page.locator('.tile').first().textContent()).toContain('touches the frame')
@@ -99,23 +101,23 @@ describe.skipIf(!existsSync(executablePath))('a review in Chromium', () => {
     await page.locator('.tile').first().focus()
     const names = await page.locator('.tile .name').allTextContents()
     await page.keyboard.press('Enter')
-    await expect.poll(() => shown(page).textContent()).toBe(names[0])
+    await poll(() => shown(page).textContent()).toBe(names[0])
     // Whoever listens to the page hears which picture it is now.
     expect(await page.evaluate('document.activeElement.id')).toBe('viewer-title')
     await page.keyboard.press('r')
-    await expect.poll(() => shown(page).textContent()).toBe(names[1])
+    await poll(() => shown(page).textContent()).toBe(names[1])
     await page.keyboard.press('a')
-    await expect.poll(() => shown(page).textContent()).toBe(names[2])
+    await poll(() => shown(page).textContent()).toBe(names[2])
     await page.keyboard.press('p')
-    await expect.poll(() => page.locator('.standing').textContent()).toBe('accepted')
+    await poll(() => page.locator('.standing').textContent()).toBe('accepted')
     await page.keyboard.press('Escape')
-    await expect.poll(() => page.locator('.tile.rejected').count()).toBe(1)
+    await poll(() => page.locator('.tile.rejected').count()).toBe(1)
     expect(await page.evaluate('document.activeElement.textContent')).toContain(names[1])
     await page.keyboard.press('ArrowRight')
     await page.keyboard.press('a')
-    await expect.poll(() => page.locator('.tile.accepted').count()).toBe(2)
+    await poll(() => page.locator('.tile.accepted').count()).toBe(2)
     await page.keyboard.press('u')
-    await expect.poll(() => page.locator('.tile.accepted').count()).toBe(1)
+    await poll(() => page.locator('.tile.accepted').count()).toBe(1)
     await page.keyboard.press('?')
     await page.getByRole('dialog', { name: 'Keys' }).waitFor()
     await page.keyboard.press('Escape')
@@ -145,9 +147,9 @@ describe.skipIf(!existsSync(executablePath))('a review in Chromium', () => {
     }
     await page.getByText('Picture', { exact: true }).click()
     await page.getByLabel('Picture of the backdrop').setInputFiles(join(folder, 'cup.jpg'))
-    await expect.poll(() => page.locator('.backdrop').getAttribute('style')).toContain('blob:')
+    await poll(() => page.locator('.backdrop').getAttribute('style')).toContain('blob:')
     await page.getByRole('button', { name: '800 %' }).click()
-    await expect.poll(() => page.getByLabel('Zoom', { exact: true }).textContent()).toBe('800 %')
+    await poll(() => page.getByLabel('Zoom', { exact: true }).textContent()).toBe('800 %')
     await page.keyboard.press('0')
     expect(await violations(page)).toEqual([])
   })
@@ -187,7 +189,7 @@ describe.skipIf(!existsSync(executablePath))('a review in Chromium', () => {
     expect(jsonLines(run.stdout).find(({ type }) => type === 'image')).toMatchObject({ status: 'skipped' })
     expect((await readFile(join(folder, 'out/cup.png'))).equals(after)).toBe(true)
     await page.getByRole('button', { name: /^Put back: as first made/ }).click()
-    await expect.poll(async () => (await readFile(join(folder, 'out/cup.png'))).equals(before)).toBe(true)
+    await poll(async () => (await readFile(join(folder, 'out/cup.png'))).equals(before)).toBe(true)
   })
 
   it('is made again with other settings as a job of its own, and undone', async () => {
@@ -205,7 +207,7 @@ describe.skipIf(!existsSync(executablePath))('a review in Chromium', () => {
     const { stdout } = await rmbg(['query', '--param', 'background="#ffffff"', '--ndjson'], { env })
     expect(jsonLines(stdout)).toMatchObject([{ userId: 'anna', sourceName: evil, supersededBy: null }])
     await page.keyboard.press('u')
-    await expect.poll(() => told(page).textContent()).toContain('The version before is back')
+    await poll(() => told(page).textContent()).toContain('The version before is back')
   })
 
   it('shows two people what the other says, and keeps what both have said', async () => {
@@ -241,7 +243,7 @@ describe.skipIf(!existsSync(executablePath))('a review in Chromium', () => {
     await page.locator('.judge button', { hasText: 'Brush' }).tap()
     await page.locator('.brushing .waiting').waitFor({ state: 'detached' })
     await page.locator('.brushing').tap()
-    await expect.poll(() => page.getByRole('button', { name: 'Undo stroke' }).isEnabled()).toBe(true)
+    await poll(() => page.getByRole('button', { name: 'Undo stroke' }).isEnabled()).toBe(true)
     expect(await violations(page)).toEqual([])
   })
 

@@ -16,7 +16,7 @@ interface GridProps {
   isHidden: boolean
   onFocus: (index: number) => void
   onOpen: (index: number) => void
-  onJudge: (tile: Tile, verdict: Verdict) => Promise<boolean>
+  onJudge: (tile: Tile, verdict: Verdict) => void
 }
 
 /** Pixels. */
@@ -30,16 +30,67 @@ const spareRows = 2
 interface Shape {
   columns: number
   rowHeight: number
+  /** Of what is scrolled away above. */
   top: number
   height: number
 }
 
 export function Grid(props: GridProps) {
-  const { list, source, focus, isHidden, onFocus, onOpen, onJudge } = props
+  const { list, source, focus, isHidden, onFocus, onOpen } = props
+  const { frame, shape, measure } = useShape()
+  const length = list.length()
+  const { columns, rowHeight, top, height } = shape
+  const from = Math.max(0, Math.floor(top / rowHeight) - spareRows) * columns
+  const to = Math.min(length, (Math.ceil((top + height) / rowHeight) + spareRows) * columns)
+  useEffect(() => {
+    for (let index = from; index < to; index += columns) list.want(index)
+    list.want(to - 1)
+  }, [list, from, to, columns])
+  const go = useFocus({ ...props, frame, shape, measure })
+  useGridKeys(props, go, shape)
+  const shown = Array.from({ length: Math.max(0, to - from) }, (_, place) => from + place)
+  return (
+    <div
+      class="grid"
+      ref={frame}
+      hidden={isHidden}
+      onScroll={measure}
+      // What scrolls can be reached by keys.
+      tabIndex={length === 0 ? 0 : -1}
+    >
+      {length === 0 && list.isCounted() ? <p class="empty">There is no cut-out to show.</p> : null}
+      <ul
+        class="tiles"
+        style={{ height: `${Math.ceil(length / columns) * rowHeight}px` }}
+        aria-label="Cut-outs, the most doubtful first"
+      >
+        {shown.map((index) => (
+          <GridTile
+            key={index}
+            index={index}
+            length={length}
+            tile={list.at(index)}
+            source={source}
+            isFocus={index === focus}
+            place={{
+              left: `${((index % columns) * 100) / columns}%`,
+              top: `${Math.floor(index / columns) * rowHeight}px`,
+              width: `calc(${100 / columns}% - ${gap}px)`,
+              height: `${rowHeight - gap}px`,
+            }}
+            onFocus={onFocus}
+            onOpen={onOpen}
+          />
+        ))}
+      </ul>
+    </div>
+  )
+}
+
+/** How many tiles fit, and how far is scrolled. */
+function useShape() {
   const frame = useRef<HTMLDivElement>(null)
   const [shape, setShape] = useState<Shape>({ columns: 4, rowHeight: 240, top: 0, height: 800 })
-  const length = list.length()
-
   const measure = useCallback(() => {
     const element = frame.current
     if (!element || element.clientWidth === 0) return
@@ -47,12 +98,8 @@ export function Grid(props: GridProps) {
     const wanted = width < 500 ? narrowTileWidth : tileWidth
     const columns = Math.max(1, Math.floor((width + gap) / (wanted + gap)))
     const side = (width - gap * (columns - 1)) / columns
-    setShape({
-      columns,
-      rowHeight: Math.round(side * 0.9) + captionHeight + gap,
-      top: element.scrollTop,
-      height: element.clientHeight,
-    })
+    const rowHeight = Math.round(side * 0.9) + captionHeight + gap
+    setShape({ columns, rowHeight, top: element.scrollTop, height: element.clientHeight })
   }, [])
   useLayoutEffect(() => {
     const element = frame.current
@@ -62,33 +109,22 @@ export function Grid(props: GridProps) {
     measure()
     return () => observer.disconnect()
   }, [measure])
+  return { frame, shape, measure }
+}
 
-  const { columns, rowHeight, top, height } = shape
-  const rows = Math.ceil(length / columns)
-  const from = Math.max(0, Math.floor(top / rowHeight) - spareRows) * columns
-  const to = Math.min(length, (Math.ceil((top + height) / rowHeight) + spareRows) * columns)
-  useEffect(() => {
-    for (let index = from; index < to; index += Math.max(1, columns)) list.want(index)
-    list.want(to - 1)
-  }, [list, from, to, columns])
+type Focusing = Pick<GridProps, 'list' | 'focus' | 'isHidden' | 'onFocus'> & ReturnType<typeof useShape>
 
-  const bringIntoView = useCallback(
-    (index: number) => {
-      const element = frame.current
-      if (!element) return
-      const rowTop = Math.floor(index / columns) * rowHeight
-      if (rowTop < element.scrollTop) element.scrollTop = rowTop
-      if (rowTop + rowHeight > element.scrollTop + element.clientHeight)
-        element.scrollTop = rowTop + rowHeight - element.clientHeight
-    },
-    [columns, rowHeight],
-  )
-  const focusWanted = useRef(false)
-  const go = (index: number) => {
-    const next = Math.min(Math.max(index, 0), Math.max(length - 1, 0))
-    bringIntoView(next)
-    focusWanted.current = true
-    onFocus(next)
+/** @returns gives the focus to another tile, and brings it into view */
+function useFocus({ list, focus, isHidden, onFocus, frame, shape, measure }: Focusing) {
+  const { columns, rowHeight } = shape
+  const isWanted = useRef(false)
+  const bringIntoView = (index: number) => {
+    const element = frame.current
+    if (!element) return
+    const rowTop = Math.floor(index / columns) * rowHeight
+    if (rowTop < element.scrollTop) element.scrollTop = rowTop
+    if (rowTop + rowHeight > element.scrollTop + element.clientHeight)
+      element.scrollTop = rowTop + rowHeight - element.clientHeight
   }
   // After every drawing: the tile may only now be there. Also when the large view closes.
   const wasHidden = useRef(isHidden)
@@ -96,79 +132,50 @@ export function Grid(props: GridProps) {
     if (wasHidden.current && !isHidden) {
       measure()
       bringIntoView(focus)
-      focusWanted.current = true
+      isWanted.current = true
     }
     wasHidden.current = isHidden
-    if (isHidden || !focusWanted.current) return
+    if (isHidden || !isWanted.current) return
     const tile = frame.current?.querySelector<HTMLElement>(`[data-index="${focus}"]`)
     if (!tile) return
-    focusWanted.current = false
+    isWanted.current = false
     tile.focus({ preventScroll: true })
   })
+  return (index: number) => {
+    const next = Math.min(Math.max(index, 0), Math.max(list.length() - 1, 0))
+    bringIntoView(next)
+    isWanted.current = true
+    onFocus(next)
+  }
+}
 
-  const judge = async (verdict: Verdict) => {
+function useGridKeys(
+  { list, focus, isHidden, onJudge }: GridProps,
+  go: (index: number) => void,
+  { columns, rowHeight, height }: Shape,
+) {
+  const page = columns * Math.max(1, Math.floor(height / rowHeight))
+  const judge = (verdict: Verdict) => {
     const tile = list.at(focus)
-    if (tile && (await onJudge(tile, verdict))) go(focus + 1)
+    if (!tile) return
+    onJudge(tile, verdict)
+    go(focus + 1)
   }
-  useKeys(
-    isHidden
-      ? {}
-      : {
-          ArrowRight: () => go(focus + 1),
-          ArrowLeft: () => go(focus - 1),
-          ArrowDown: () => go(focus + columns),
-          ArrowUp: () => go(focus - columns),
-          PageDown: () => go(focus + columns * Math.max(1, Math.floor(height / rowHeight))),
-          PageUp: () => go(focus - columns * Math.max(1, Math.floor(height / rowHeight))),
-          Home: () => go(0),
-          End: () => go(length - 1),
-          n: () => go(focus + 1),
-          p: () => go(focus - 1),
-          a: () => void judge('accepted'),
-          r: () => void judge('rejected'),
-        },
-  )
-
-  const tiles = []
-  for (let index = from; index < to; index++) {
-    tiles.push(
-      <GridTile
-        key={index}
-        index={index}
-        length={length}
-        tile={list.at(index)}
-        source={source}
-        isFocus={index === focus}
-        place={{
-          left: `${((index % columns) * 100) / columns}%`,
-          top: `${Math.floor(index / columns) * rowHeight}px`,
-          width: `calc(${100 / columns}% - ${gap}px)`,
-          height: `${rowHeight - gap}px`,
-        }}
-        onFocus={onFocus}
-        onOpen={onOpen}
-      />,
-    )
+  const keys = {
+    ArrowRight: () => go(focus + 1),
+    ArrowLeft: () => go(focus - 1),
+    ArrowDown: () => go(focus + columns),
+    ArrowUp: () => go(focus - columns),
+    PageDown: () => go(focus + page),
+    PageUp: () => go(focus - page),
+    Home: () => go(0),
+    End: () => go(list.length() - 1),
+    n: () => go(focus + 1),
+    p: () => go(focus - 1),
+    a: () => judge('accepted'),
+    r: () => judge('rejected'),
   }
-  return (
-    <div
-      class="grid"
-      ref={frame}
-      hidden={isHidden}
-      onScroll={measure}
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be reached by keys
-      tabIndex={length === 0 ? 0 : -1}
-    >
-      {length === 0 && list.isCounted() ? <p class="empty">There is no cut-out to show.</p> : null}
-      <ul
-        class="tiles"
-        style={{ height: `${rows * rowHeight}px` }}
-        aria-label="Cut-outs, the most doubtful first"
-      >
-        {tiles}
-      </ul>
-    </div>
-  )
+  useKeys(isHidden ? {} : keys)
 }
 
 interface GridTileProps {

@@ -114,7 +114,13 @@ export function usePanZoom(picture: Size) {
     const { x, y, scale } = latest.current.current
     return { x: (event.clientX - left - x) / scale, y: (event.clientY - top - y) / scale }
   }, [])
-  return { frame, view: current, zoomTo, zoomBy, fitAgain, moveBy, pinch, pointAt }
+  const keys = {
+    '+': () => zoomBy(1),
+    '=': () => zoomBy(1),
+    '-': () => zoomBy(-1),
+    '0': () => fitAgain(),
+  }
+  return { frame, view: current, zoomTo, zoomBy, fitAgain, moveBy, pinch, pointAt, keys }
 }
 
 export type PanZoom = ReturnType<typeof usePanZoom>

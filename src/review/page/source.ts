@@ -51,6 +51,7 @@ const post = <T>(path: string, body: unknown): Promise<T> =>
   ask<T>(path, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
+    keepalive: true, // also when the page is closed right behind it
     body: JSON.stringify(body),
   })
 
@@ -59,14 +60,26 @@ const query = (given: Record<string, string | number | undefined>): string =>
     Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),
   ).toString()
 
+/** Verdicts go one after the other, in the order in which they were said; what is asked next knows of them. */
+let saying: Promise<unknown> = Promise.resolve()
+
+function inTurn<T>(send: () => Promise<T>): Promise<T> {
+  const sent = saying.then(send)
+  saying = sent.catch(() => {})
+  return sent
+}
+
+const afterThat = <T>(path: string): Promise<T> => saying.then(() => ask<T>(path))
+
 export const serverSource: ReviewSource = {
   isLive: true,
   start: () => ask('api/start'),
-  page: (show, after) => ask(`api/jobs?${query({ show, after })}`),
+  page: (show, after) => afterThat(`api/jobs?${query({ show, after })}`),
   places: (show, after) => ask(`api/places?${query({ show, after })}`),
-  detail: (jobId) => ask(`api/jobs/${jobId}`),
-  judge: (jobId, verdict, note) => post('api/verdicts', { jobId, verdict, ...(note && { note }) }),
-  news: (after) => ask(`api/verdicts?${query({ after })}`),
+  detail: (jobId) => afterThat(`api/jobs/${jobId}`),
+  judge: (jobId, verdict, note) =>
+    inTurn(() => post('api/verdicts', { jobId, verdict, ...(note && { note }) })),
+  news: (after) => afterThat(`api/verdicts?${query({ after })}`),
   redo: (jobId, model, changes) => post(`api/jobs/${jobId}/redo`, { ...(model && { model }), changes }),
   mend: (jobId, mask) =>
     ask(`api/jobs/${jobId}/mask`, { method: 'POST', headers: { 'Content-Type': 'image/png' }, body: mask }),

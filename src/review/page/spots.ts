@@ -93,40 +93,54 @@ function touches(planes: Planes): Spot[] {
   })
 }
 
+interface Region {
+  box: Box
+  size: number
+  atFrame: boolean
+}
+
 /** Parts of the subject (255), or openings in it (0) that do not reach the frame; the largest first, without specks. */
 function regions({ width, height, mask }: Planes, value: 0 | 255): Box[] {
   const isOf = (at: number) => (mask[at] ?? 0) >= 128 === (value === 255)
   const seen = new Uint8Array(mask.length)
-  const found: { box: Box; size: number; atFrame: boolean }[] = []
+  const found: Region[] = []
   for (let start = 0; start < mask.length; start++) {
-    if (seen[start] || !isOf(start)) continue
-    const box = { left: width, top: height, right: 0, bottom: 0 }
-    let size = 0
-    let atFrame = false
-    const stack = [start]
-    seen[start] = 1
-    for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
-      const x = at % width
-      const y = (at - x) / width
-      size++
-      box.left = Math.min(box.left, x)
-      box.top = Math.min(box.top, y)
-      box.right = Math.max(box.right, x + 1)
-      box.bottom = Math.max(box.bottom, y + 1)
-      atFrame ||= x === 0 || y === 0 || x === width - 1 || y === height - 1
-      const next = [x > 0 ? at - 1 : -1, x < width - 1 ? at + 1 : -1, at - width, at + width]
-      for (const each of next) {
-        if (each < 0 || each >= mask.length || seen[each] || !isOf(each)) continue
-        seen[each] = 1
-        stack.push(each)
-      }
-    }
-    found.push({ box, size, atFrame })
+    if (!seen[start] && isOf(start)) found.push(regionAt(start, { width, height, seen, isOf }))
   }
   return found
     .filter(({ size, atFrame }) => size >= mask.length * 0.0005 && (value === 255 || !atFrame))
     .sort((a, b) => b.size - a.size)
     .map(({ box }) => box)
+}
+
+interface Filling {
+  width: number
+  height: number
+  seen: Uint8Array
+  isOf: (at: number) => boolean
+}
+
+function regionAt(start: number, { width, height, seen, isOf }: Filling): Region {
+  const box = { left: width, top: height, right: 0, bottom: 0 }
+  let size = 0
+  const stack = [start]
+  seen[start] = 1
+  for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+    const x = at % width
+    const y = (at - x) / width
+    size++
+    box.left = Math.min(box.left, x)
+    box.top = Math.min(box.top, y)
+    box.right = Math.max(box.right, x + 1)
+    box.bottom = Math.max(box.bottom, y + 1)
+    for (const each of [x > 0 ? at - 1 : -1, x < width - 1 ? at + 1 : -1, at - width, at + width]) {
+      if (each < 0 || each >= seen.length || seen[each] || !isOf(each)) continue
+      seen[each] = 1
+      stack.push(each)
+    }
+  }
+  const atFrame = box.left === 0 || box.top === 0 || box.right === width || box.bottom === height
+  return { box, size, atFrame }
 }
 
 /** A cell's score 0..1; undefined where it cannot be told. */
@@ -150,59 +164,74 @@ function cells(planes: Planes, score: Score, from: number, reason: Spot['reason'
   return boxes.map(as(planes, reason))
 }
 
-function softnessOf({ width, mask }: Planes, { left, top, right, bottom }: Box): number | undefined {
+function softnessOf(planes: Planes, cell: Box): number | undefined {
   let soft = 0
   let visible = 0
-  for (let y = top; y < bottom; y++) {
-    for (let x = left; x < right; x++) {
-      const alpha = mask[y * width + x] ?? 0
-      if (alpha < clearBelow) continue
-      visible++
-      if (alpha < opaqueFrom) soft++
-    }
-  }
+  eachPixel(planes, cell, (_, alpha) => {
+    if (alpha < clearBelow) return
+    visible++
+    if (alpha < opaqueFrom) soft++
+  })
   return visible < 4 ? undefined : soft / visible
 }
 
 /** How far the colors of soft pixels lie from the subject's towards the background's, both as they are nearby. */
 function haloOf(planes: Planes, cell: Box): number | undefined {
-  const { width, height, original, mask, cutout } = planes
   // Most cells have no edge, and need no look at what is around them.
-  if (!cutout || !softnessOf(planes, cell)) return undefined
+  if (!planes.cutout || !softnessOf(planes, cell)) return undefined
+  const { cutout, original } = planes
   const reach = 2 * (cell.bottom - cell.top)
-  const inside = [0, 0, 0, 0]
-  const outside = [0, 0, 0, 0]
-  for (let y = Math.max(0, cell.top - reach); y < Math.min(height, cell.bottom + reach); y++) {
-    for (let x = Math.max(0, cell.left - reach); x < Math.min(width, cell.right + reach); x++) {
-      const at = y * width + x
-      const alpha = mask[at] ?? 0
-      const [sums, colors] = alpha >= opaqueFrom ? [inside, cutout] : [outside, original]
-      if (alpha >= clearBelow && alpha < opaqueFrom) continue
-      for (let c = 0; c < 3; c++) sums[c] = (sums[c] ?? 0) + (colors[at * 4 + c] ?? 0)
-      sums[3] = (sums[3] ?? 0) + 1
-    }
+  const near = {
+    left: Math.max(0, cell.left - reach),
+    top: Math.max(0, cell.top - reach),
+    right: Math.min(planes.width, cell.right + reach),
+    bottom: Math.min(planes.height, cell.bottom + reach),
   }
-  const [insideCount = 0, outsideCount = 0] = [inside[3], outside[3]]
-  if (insideCount === 0 || outsideCount === 0) return undefined
-  const own = [0, 1, 2].map((c) => (inside[c] ?? 0) / insideCount)
-  const towards = [0, 1, 2].map((c) => (outside[c] ?? 0) / outsideCount - (own[c] ?? 0))
+  const inside = meanColor(planes, near, cutout, (alpha) => alpha >= opaqueFrom)
+  const outside = meanColor(planes, near, original, (alpha) => alpha < clearBelow)
+  if (!inside || !outside) return undefined
+  const towards = outside.map((value, c) => value - (inside[c] ?? 0))
   const contrast = towards.reduce((sum, value) => sum + value * value, 0)
   if (contrast < (0.15 * 255) ** 2) return undefined
   let score = 0
   let weights = 0
-  for (let y = cell.top; y < cell.bottom; y++) {
-    for (let x = cell.left; x < cell.right; x++) {
-      const at = y * width + x
-      const alpha = mask[at] ?? 0
-      if (alpha < clearBelow || alpha >= opaqueFrom) continue
-      const along = [0, 1, 2].reduce(
-        (sum, c) => sum + ((cutout[at * 4 + c] ?? 0) - (own[c] ?? 0)) * (towards[c] ?? 0),
-        0,
-      )
-      const weight = (alpha / 255) * (1 - alpha / 255)
-      score += weight * Math.min(Math.max(along / contrast, 0), 1)
-      weights += weight
-    }
-  }
+  eachPixel(planes, cell, (at, alpha) => {
+    if (alpha < clearBelow || alpha >= opaqueFrom) return
+    const along = towards.reduce(
+      (sum, value, c) => sum + ((cutout[at * 4 + c] ?? 0) - (inside[c] ?? 0)) * value,
+      0,
+    )
+    const weight = (alpha / 255) * (1 - alpha / 255)
+    score += weight * Math.min(Math.max(along / contrast, 0), 1)
+    weights += weight
+  })
   return weights === 0 ? undefined : score / weights
+}
+
+function eachPixel(
+  { width, mask }: Planes,
+  { left, top, right, bottom }: Box,
+  visit: (at: number, alpha: number) => void,
+): void {
+  for (let y = top; y < bottom; y++) {
+    for (let at = y * width + left; at < y * width + right; at++) visit(at, mask[at] ?? 0)
+  }
+}
+
+/** Of the pixels whose alpha is wanted; undefined where there are none. */
+function meanColor(
+  planes: Planes,
+  box: Box,
+  colors: Uint8ClampedArray,
+  isWanted: (alpha: number) => boolean,
+): number[] | undefined {
+  let [red, green, blue, count] = [0, 0, 0, 0]
+  eachPixel(planes, box, (at, alpha) => {
+    if (!isWanted(alpha)) return
+    red += colors[at * 4] ?? 0
+    green += colors[at * 4 + 1] ?? 0
+    blue += colors[at * 4 + 2] ?? 0
+    count++
+  })
+  return count === 0 ? undefined : [red / count, green / count, blue / count]
 }

@@ -43,49 +43,13 @@ export function coverage(distance: number, { radius, softness }: Pick<Brush, 'ra
   return Math.round(255 * t * t * (3 - 2 * t)) // smoothstep: no visible ring where the edge begins
 }
 
+/** @param mask alpha 0..255, width * height; it is painted on itself */
 export function openPainting(mask: Uint8Array, width: number, height: number): Painting {
-  /** As it was before the stroke. */
-  const base = mask.slice()
-  /** Of the stroke: where it goes twice, it covers no more than once. */
-  const stroke = new Uint8Array(mask.length)
+  const planes: Planes = { mask, base: mask.slice(), stroke: new Uint8Array(mask.length), width, height }
   const done: { rect: Rect; before: Uint8Array }[] = []
   let brush: Brush | undefined
   let last: { x: number; y: number } | undefined
   let touched: Rect | undefined
-
-  function dab(x: number, y: number, of: Brush): Rect | undefined {
-    const rect = clipped(x - of.radius, y - of.radius, 2 * of.radius, 2 * of.radius)
-    if (!rect) return undefined
-    for (let v = rect.top; v < rect.top + rect.height; v++) {
-      for (let u = rect.left; u < rect.left + rect.width; u++) {
-        const covered = coverage(Math.hypot(u + 0.5 - x, v + 0.5 - y), of)
-        const at = v * width + u
-        if (covered <= (stroke[at] ?? 0)) continue
-        stroke[at] = covered
-        const before = base[at] ?? 0
-        mask[at] =
-          of.mode === 'erase' ? Math.round((before * (255 - covered)) / 255) : Math.max(before, covered)
-      }
-    }
-    return rect
-  }
-
-  function clipped(left: number, top: number, wide: number, high: number): Rect | undefined {
-    const [x0, y0] = [Math.max(0, Math.floor(left)), Math.max(0, Math.floor(top))]
-    const [x1, y1] = [
-      Math.min(width, Math.ceil(left + wide) + 1),
-      Math.min(height, Math.ceil(top + high) + 1),
-    ]
-    return x1 > x0 && y1 > y0 ? { left: x0, top: y0, width: x1 - x0, height: y1 - y0 } : undefined
-  }
-
-  function eachRow(rect: Rect, visit: (from: number, to: number, row: number) => void): void {
-    for (let row = 0; row < rect.height; row++) {
-      const from = (rect.top + row) * width + rect.left
-      visit(from, from + rect.width, row)
-    }
-  }
-
   return {
     mask,
     begin: (given) => {
@@ -95,44 +59,103 @@ export function openPainting(mask: Uint8Array, width: number, height: number): P
     },
     to: (x, y, pressure = 1) => {
       if (!brush) return undefined
-      const of = { ...brush, radius: Math.max(0.5, brush.radius * pressure) }
-      const from = last ?? { x, y }
-      const steps = Math.max(1, Math.ceil(Math.hypot(x - from.x, y - from.y) / Math.max(of.radius / 4, 0.5)))
-      let changed: Rect | undefined
-      for (let step = last ? 1 : steps; step <= steps; step++) {
-        const t = step / steps
-        changed = joined(changed, dab(from.x + (x - from.x) * t, from.y + (y - from.y) * t, of))
-      }
+      const changed = drag(planes, { ...brush, radius: Math.max(0.5, brush.radius * pressure) }, last, {
+        x,
+        y,
+      })
       last = { x, y }
       touched = joined(touched, changed)
       return changed
     },
     end: () => {
-      const rect = touched
+      if (touched) {
+        done.push({ rect: touched, before: settle(planes, touched) })
+        if (done.length > mostUndos) done.shift()
+      }
       brush = undefined
       touched = undefined
-      if (!rect) return
-      const before = new Uint8Array(rect.width * rect.height)
-      eachRow(rect, (from, to, row) => {
-        before.set(base.subarray(from, to), row * rect.width)
-        base.set(mask.subarray(from, to), from)
-        stroke.fill(0, from, to)
-      })
-      done.push({ rect, before })
-      if (done.length > mostUndos) done.shift()
     },
     undo: () => {
       const stroke = done.pop()
-      if (!stroke) return undefined
-      const { rect, before } = stroke
-      eachRow(rect, (from, _to, row) => {
-        const line = before.subarray(row * rect.width, (row + 1) * rect.width)
-        mask.set(line, from)
-        base.set(line, from)
-      })
-      return rect
+      if (stroke) takeBack(planes, stroke)
+      return stroke?.rect
     },
     strokes: () => done.length,
+  }
+}
+
+interface Planes {
+  mask: Uint8Array
+  /** The mask as it was before the stroke. */
+  base: Uint8Array
+  /** Of the stroke: where it goes twice, it covers no more than once. */
+  stroke: Uint8Array
+  width: number
+  height: number
+}
+
+type Point = Record<'x' | 'y', number>
+
+/** Dabs so close to each other that no gap is seen. */
+function drag(planes: Planes, brush: Brush, last: Point | undefined, to: Point): Rect | undefined {
+  const from = last ?? to
+  const steps = Math.max(
+    1,
+    Math.ceil(Math.hypot(to.x - from.x, to.y - from.y) / Math.max(brush.radius / 4, 0.5)),
+  )
+  let changed: Rect | undefined
+  for (let step = last ? 1 : steps; step <= steps; step++) {
+    const t = step / steps
+    const point = { x: from.x + (to.x - from.x) * t, y: from.y + (to.y - from.y) * t }
+    changed = joined(changed, dab(planes, brush, point))
+  }
+  return changed
+}
+
+function dab(planes: Planes, brush: Brush, { x, y }: Point): Rect | undefined {
+  const { mask, base, stroke, width } = planes
+  const rect = around(planes, brush.radius, { x, y })
+  if (!rect) return undefined
+  for (let v = rect.top; v < rect.top + rect.height; v++) {
+    for (let u = rect.left; u < rect.left + rect.width; u++) {
+      const covered = coverage(Math.hypot(u + 0.5 - x, v + 0.5 - y), brush)
+      const at = v * width + u
+      if (covered <= (stroke[at] ?? 0)) continue
+      stroke[at] = covered
+      const before = base[at] ?? 0
+      mask[at] =
+        brush.mode === 'erase' ? Math.round((before * (255 - covered)) / 255) : Math.max(before, covered)
+    }
+  }
+  return rect
+}
+
+function around({ width, height }: Planes, radius: number, { x, y }: Point): Rect | undefined {
+  const [left, top] = [Math.max(0, Math.floor(x - radius)), Math.max(0, Math.floor(y - radius))]
+  const right = Math.min(width, Math.ceil(x + radius) + 1)
+  const bottom = Math.min(height, Math.ceil(y + radius) + 1)
+  return right > left && bottom > top ? { left, top, width: right - left, height: bottom - top } : undefined
+}
+
+/** Ends a stroke. @returns what was there before it */
+function settle({ mask, base, stroke, width }: Planes, rect: Rect): Uint8Array {
+  const before = new Uint8Array(rect.width * rect.height)
+  for (let row = 0; row < rect.height; row++) {
+    const from = (rect.top + row) * width + rect.left
+    const to = from + rect.width
+    before.set(base.subarray(from, to), row * rect.width)
+    base.set(mask.subarray(from, to), from)
+    stroke.fill(0, from, to)
+  }
+  return before
+}
+
+function takeBack({ mask, base, width }: Planes, { rect, before }: { rect: Rect; before: Uint8Array }): void {
+  for (let row = 0; row < rect.height; row++) {
+    const from = (rect.top + row) * width + rect.left
+    const line = before.subarray(row * rect.width, (row + 1) * rect.width)
+    mask.set(line, from)
+    base.set(line, from)
   }
 }
 

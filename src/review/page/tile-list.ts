@@ -21,6 +21,8 @@ export interface TileList {
 const countedAtFirst = 100_000
 
 interface Told {
+  /** Another one asks everything anew. */
+  round?: number
   onChange: () => void
   onError: (error: unknown) => void
 }

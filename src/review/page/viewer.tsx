@@ -1,6 +1,7 @@
 /** One cut-out, large: to judge it, to make it again, and to mend it. */
+import type { RefObject } from 'preact'
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
-import type { Detail, RedoSettings, Start, Tile, Verdict } from '../contract.ts'
+import type { Detail, Remade, Start, Tile, Verdict } from '../contract.ts'
 import { BrushBench } from './brush-bench.tsx'
 import { useKeys } from './keys.ts'
 import { RedoForm } from './redo-form.tsx'
@@ -17,7 +18,7 @@ interface ViewerProps {
   changes: number
   onMove: (index: number) => void
   onClose: () => void
-  onJudge: (tile: Tile, verdict: Verdict, note?: string) => Promise<boolean>
+  onJudge: (tile: Tile, verdict: Verdict, note?: string) => void
   /** Another version is in the place of one. */
   onReplace: (from: string, to: string, what: string) => void
   onUndo: () => Promise<void>
@@ -25,123 +26,41 @@ interface ViewerProps {
   onHelp: () => void
 }
 
-export function Viewer(props: ViewerProps) {
-  const { list, source, start, index, onMove, onClose, onJudge, onReplace, onUndo, onFail, onHelp } = props
-  const [mode, setMode] = useState<'look' | 'redo' | 'brush'>('look')
-  const [note, setNote] = useState('')
-  const [isBusy, setBusy] = useState(false)
-  const tile = useTile(list, index, props.changes)
-  const { detail, ask } = useDetail(source, tile, onFail)
-  // A version that was put back has its own reasons and verdict.
-  useEffect(() => {
-    if (detail && (detail.verdict !== tile?.verdict || detail.reasons.join() !== tile.reasons.join()))
-      list.change(detail.jobId, { verdict: detail.verdict, reasons: detail.reasons })
-  }, [list, detail])
-  const heading = useRef<HTMLHeadingElement>(null)
-  const [seen, setSeen] = useState<string>()
+type Mode = 'look' | 'redo' | 'brush'
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another picture is told to whoever listens
+export function Viewer(props: ViewerProps) {
+  const { list, source, start, index, onClose, onFail } = props
+  const [mode, setMode] = useState<Mode>('look')
+  const [note, setNote] = useState('')
+  const tile = useTile(list, index, props.changes)
+  const { detail, ask } = useDetail(source, tile, list, onFail)
+  const heading = useRef<HTMLHeadingElement>(null)
+  const done = useCallback(() => setMode('look'), [])
+  const { isBusy, remake } = useRemake(props, tile, done)
+  useNeighbors(list, source, index)
+  // Another picture is told to whoever listens to the page.
   useEffect(() => {
     setMode('look')
     setNote('')
     heading.current?.focus({ preventScroll: true })
   }, [index])
-  useEffect(() => {
-    for (const near of [index + 1, index - 1]) {
-      list.want(near)
-      const jobId = list.at(near)?.jobId
-      const picture = jobId && source.picture(jobId, 'processed')
-      if (picture) new Image().src = picture // ready when somebody gets there
-    }
-  }, [list, source, index])
 
-  const move = (by: number) => {
-    const next = index + by
-    if (next >= 0 && next < list.length()) onMove(next)
-    else if (next >= list.length()) onClose()
-  }
-  const judge = async (verdict: Verdict) => {
-    if (!tile || isBusy) return
-    if (await onJudge(tile, verdict, note)) move(1)
-  }
-  /** Waits for what is made, and shows it. */
-  const remake = useCallback(
-    async (
-      what: string,
-      make: (jobId: string) => Promise<{ jobId: string; isNew: boolean; files: string[] }>,
-    ) => {
-      if (!tile) return
-      setBusy(true)
-      try {
-        const made = await make(tile.jobId)
-        if (made.jobId === tile.jobId) onReplaceNothing()
-        else {
-          const files = made.files.length > 0 ? ` ${made.files.join(', ')} holds it now.` : ''
-          onReplace(tile.jobId, made.jobId, `${what}${files}`)
-        }
-        setMode('look')
-      } catch (error) {
-        onFail(error)
-      } finally {
-        setBusy(false)
-      }
-      function onReplaceNothing() {
-        onFail(new Error('That is what this version was made with: nothing has changed.'))
-      }
-    },
-    [tile, onReplace, onFail],
-  )
-  const redo = (model: string | undefined, changes: Partial<RedoSettings>) =>
-    remake('Made again.', (jobId) => source.redo(jobId, model, changes))
-  const undo = async () => {
-    await onUndo()
-    ask()
-  }
-
+  const { move, judge, undo } = useMoves(props, { tile, note, isBusy, ask })
   const canMend = source.isLive && detail?.kept.mask === true && detail.kept.original
   useKeys({
-    a: () => void judge('accepted'),
-    r: () => void judge('rejected'),
+    a: () => judge('accepted'),
+    r: () => judge('rejected'),
     n: () => move(1),
     p: () => move(-1),
-    ...(mode !== 'brush' && {
-      ArrowRight: () => move(1),
-      ArrowLeft: () => move(-1),
-      u: () => void undo(),
-    }),
+    ...(mode !== 'brush' && { ArrowRight: () => move(1), ArrowLeft: () => move(-1), u: () => void undo() }),
     d: () => source.isLive && setMode('redo'),
     b: () => canMend && setMode('brush'),
-    Escape: () => (mode === 'look' ? onClose() : setMode('look')),
+    Escape: () => (mode === 'look' ? onClose() : done()),
   })
   if (!tile) return <p class="waiting">Loading…</p>
-  const title = nameOf(tile)
   return (
     <section class="viewer" aria-labelledby="viewer-title" aria-busy={isBusy}>
-      <header class="bar">
-        <button type="button" onClick={onClose} title="Esc">
-          ← Grid
-        </button>
-        <h1 id="viewer-title" tabIndex={-1} ref={heading}>
-          {title}
-        </h1>
-        <span class="count">
-          {index + 1} of {list.length().toLocaleString('en')}
-        </span>
-        <span class="tools">
-          <button type="button" onClick={() => move(-1)} disabled={index === 0} title="P">
-            Previous
-          </button>
-          <button type="button" onClick={() => move(1)} title="N">
-            Next
-          </button>
-          <button type="button" onClick={() => void undo()} title="U">
-            Undo
-          </button>
-          <button type="button" onClick={onHelp} title="?">
-            Keys
-          </button>
-        </span>
-      </header>
+      <ViewerBar {...props} title={nameOf(tile)} heading={heading} onMoveBy={move} onUndo={undo} />
       <div class="halves">
         {mode === 'brush' && detail ? (
           <BrushBench
@@ -149,60 +68,30 @@ export function Viewer(props: ViewerProps) {
             detail={detail}
             source={source}
             isBusy={isBusy}
-            onSave={(mask) => remake('Mended.', (jobId) => source.mend(jobId, mask))}
-            onCancel={() => setMode('look')}
+            onSave={(mask) => void remake('Mended.', (jobId) => source.mend(jobId, mask))}
+            onCancel={done}
             onFail={onFail}
           />
         ) : (
-          <Stage
-            key={tile.jobId}
-            tile={tile}
-            detail={detail}
-            source={source}
-            onSeen={() => setSeen(tile.jobId)}
-          />
+          <Stage key={tile.jobId} tile={tile} detail={detail} source={source} />
         )}
-        <aside class="side" data-seen={seen === tile.jobId}>
-          <p class={`standing ${tile.verdict}`}>{verdictWords[tile.verdict]}</p>
-          <div class="judge">
-            <button type="button" class="accept" onClick={() => void judge('accepted')} disabled={isBusy}>
-              Accept <kbd>A</kbd>
-            </button>
-            <button type="button" class="reject" onClick={() => void judge('rejected')} disabled={isBusy}>
-              Reject <kbd>R</kbd>
-            </button>
-          </div>
-          <label class="note">
-            Note for the verdict
-            <input
-              type="text"
-              maxLength={2000}
-              value={note}
-              onInput={({ currentTarget }) => setNote(currentTarget.value)}
-            />
-          </label>
-          {source.isLive ? (
-            <div class="judge">
-              <button type="button" onClick={() => setMode('redo')} aria-pressed={mode === 'redo'}>
-                Do again <kbd>D</kbd>
-              </button>
-              <button
-                type="button"
-                onClick={() => setMode(mode === 'brush' ? 'look' : 'brush')}
-                aria-pressed={mode === 'brush'}
-                disabled={!canMend}
-              >
-                Brush <kbd>B</kbd>
-              </button>
-            </div>
-          ) : null}
+        <aside class="side">
+          <JudgePanel
+            {...{ tile, note, isBusy, mode, canMend }}
+            isLive={source.isLive}
+            onNote={setNote}
+            onJudge={judge}
+            onMode={setMode}
+          />
           {mode === 'redo' && detail ? (
             <RedoForm
               detail={detail}
               models={start?.models ?? []}
               isBusy={isBusy}
-              onRedo={redo}
-              onCancel={() => setMode('look')}
+              onRedo={(model, changes) =>
+                void remake('Made again.', (jobId) => source.redo(jobId, model, changes))
+              }
+              onCancel={done}
             />
           ) : null}
           {isBusy ? <p role="status">Making the cut-out…</p> : null}
@@ -212,7 +101,7 @@ export function Viewer(props: ViewerProps) {
             <Facts
               detail={detail}
               isBusy={isBusy}
-              onPutBack={(version) => remake('Put back.', (jobId) => source.putBack(jobId, version))}
+              onPutBack={(version) => void remake('Put back.', (jobId) => source.putBack(jobId, version))}
             />
           ) : null}
         </aside>
@@ -221,12 +110,167 @@ export function Viewer(props: ViewerProps) {
   )
 }
 
+/** What is beside this one is ready when somebody gets there. */
+function useNeighbors(list: TileList, source: ReviewSource, index: number): void {
+  useEffect(() => {
+    for (const near of [index + 1, index - 1]) {
+      list.want(near)
+      const jobId = list.at(near)?.jobId
+      const picture = jobId && source.picture(jobId, 'processed')
+      if (picture) new Image().src = picture
+    }
+  }, [list, source, index])
+}
+
+interface Moving {
+  tile: Tile | undefined
+  note: string
+  isBusy: boolean
+  ask: () => void
+}
+
+function useMoves({ list, index, onMove, onClose, onJudge, onUndo }: ViewerProps, moving: Moving) {
+  const { tile, note, isBusy, ask } = moving
+  const move = (by: number) => {
+    const next = index + by
+    if (next >= 0 && next < list.length()) onMove(next)
+    else if (next >= list.length()) onClose()
+  }
+  return {
+    move,
+    // Nobody waits for the answer: the next one is there at once.
+    judge: (verdict: Verdict) => {
+      if (!tile || isBusy) return
+      onJudge(tile, verdict, note)
+      move(1)
+    },
+    undo: async () => {
+      await onUndo()
+      ask()
+    },
+  }
+}
+
+/** Waits for what is made, and shows it in the place of what was there, wherever one has gone meanwhile. */
+function useRemake({ onReplace, onFail }: ViewerProps, tile: Tile | undefined, onDone: () => void) {
+  const [busyJob, setBusyJob] = useState<string>()
+  const current = useRef(tile?.jobId)
+  current.current = tile?.jobId
+  const remake = useCallback(
+    async (what: string, make: (jobId: string) => Promise<Remade>) => {
+      const jobId = current.current
+      if (jobId === undefined) return
+      setBusyJob(jobId)
+      try {
+        const made = await make(jobId)
+        if (made.jobId === jobId)
+          throw new Error('This version was made just like that: nothing has changed.')
+        const files = made.files.length > 0 ? ` ${made.files.join(', ')} holds it now.` : ''
+        if (current.current === jobId) onDone()
+        onReplace(jobId, made.jobId, `${what}${files}`)
+      } catch (error) {
+        onFail(error)
+      } finally {
+        setBusyJob((busy) => (busy === jobId ? undefined : busy))
+      }
+    },
+    [onReplace, onFail, onDone],
+  )
+  return { isBusy: busyJob !== undefined && busyJob === tile?.jobId, remake }
+}
+
+type ViewerBarProps = Pick<ViewerProps, 'list' | 'index' | 'onClose' | 'onUndo' | 'onHelp'> & {
+  title: string
+  heading: RefObject<HTMLHeadingElement | null>
+  onMoveBy: (by: number) => void
+}
+
+const ViewerBar = ({ title, heading, list, index, onMoveBy, onClose, onUndo, onHelp }: ViewerBarProps) => (
+  <header class="bar">
+    <button type="button" onClick={onClose} title="Esc">
+      ← Grid
+    </button>
+    <h1 id="viewer-title" tabIndex={-1} ref={heading}>
+      {title}
+    </h1>
+    <span class="count">
+      {index + 1} of {list.length().toLocaleString('en')}
+    </span>
+    <span class="tools">
+      <button type="button" onClick={() => onMoveBy(-1)} disabled={index === 0} title="P">
+        Previous
+      </button>
+      <button type="button" onClick={() => onMoveBy(1)} title="N">
+        Next
+      </button>
+      <button type="button" onClick={() => void onUndo()} title="U">
+        Undo
+      </button>
+      <button type="button" onClick={onHelp} title="?">
+        Keys
+      </button>
+    </span>
+  </header>
+)
+
+interface JudgePanelProps {
+  tile: Tile
+  note: string
+  isBusy: boolean
+  isLive: boolean
+  mode: Mode
+  canMend: boolean
+  onNote: (note: string) => void
+  onJudge: (verdict: Verdict) => void
+  onMode: (mode: Mode) => void
+}
+
+function JudgePanel({ tile, note, isBusy, isLive, mode, canMend, onNote, onJudge, onMode }: JudgePanelProps) {
+  return (
+    <>
+      <p class={`standing ${tile.verdict}`}>{verdictWords[tile.verdict]}</p>
+      <div class="judge verdicts">
+        <button type="button" class="accept" onClick={() => onJudge('accepted')} disabled={isBusy}>
+          Accept <kbd>A</kbd>
+        </button>
+        <button type="button" class="reject" onClick={() => onJudge('rejected')} disabled={isBusy}>
+          Reject <kbd>R</kbd>
+        </button>
+      </div>
+      <label class="note">
+        Note for the verdict
+        <input
+          type="text"
+          maxLength={2000}
+          value={note}
+          onInput={({ currentTarget }) => onNote(currentTarget.value)}
+        />
+      </label>
+      {isLive ? (
+        <div class="judge">
+          <button type="button" onClick={() => onMode('redo')} aria-pressed={mode === 'redo'}>
+            Do again <kbd>D</kbd>
+          </button>
+          <button
+            type="button"
+            onClick={() => onMode(mode === 'brush' ? 'look' : 'brush')}
+            aria-pressed={mode === 'brush'}
+            disabled={!canMend}
+          >
+            Brush <kbd>B</kbd>
+          </button>
+        </div>
+      ) : null}
+    </>
+  )
+}
+
 /** The job at a place, as soon as it is there. */
 function useTile(list: TileList, index: number, changes: number): Tile | undefined {
   const [, setCome] = useState(0)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: asked again when the list has changed
+  // Asked again when the list has changed.
   useEffect(() => {
-    if (!list.at(index))
+    if (changes >= 0 && !list.at(index))
       void list.get(index).then(
         () => setCome((count) => count + 1),
         () => {},
@@ -235,26 +279,35 @@ function useTile(list: TileList, index: number, changes: number): Tile | undefin
   return list.at(index)
 }
 
-function useDetail(source: ReviewSource, tile: Tile | undefined, onFail: (error: unknown) => void) {
+function useDetail(
+  source: ReviewSource,
+  tile: Tile | undefined,
+  list: TileList,
+  onFail: (error: unknown) => void,
+) {
   const [detail, setDetail] = useState<Detail>()
   const [asked, setAsked] = useState(0)
-  const jobId = tile?.jobId
-  const verdict = tile?.verdict
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another verdict is another history
+  const { jobId, verdict } = tile ?? {}
+  // Another verdict is another history.
+  const question = jobId === undefined ? undefined : `${jobId} ${verdict} ${asked}`
   useEffect(() => {
-    if (jobId === undefined) return
+    const [asking] = question?.split(' ') ?? []
+    if (asking === undefined) return
     let isLate = false
-    source.detail(jobId).then(
-      (found) => !isLate && setDetail(found),
-      (error) => !isLate && onFail(error),
-    )
+    const found = (found: Detail) => {
+      if (isLate) return
+      setDetail(found)
+      // A version that was put back has its own reasons and verdict.
+      list.change(found.jobId, { verdict: found.verdict, reasons: found.reasons })
+    }
+    source.detail(asking).then(found, (error) => !isLate && onFail(error))
     return () => {
       isLate = true
     }
-  }, [source, jobId, verdict, asked, onFail])
+  }, [source, list, question, onFail])
   return {
     detail: detail?.jobId === jobId ? detail : undefined,
-    ask: () => setAsked((count) => count + 1),
+    ask: useCallback(() => setAsked((count) => count + 1), []),
   }
 }
 
