@@ -12,7 +12,7 @@ import { RmbgError } from '../errors.ts'
 import type { Shown, Tile, TilePage, TilePlaces } from './contract.ts'
 
 /** Jobs of a page: as many as a large screen shows, and half as many again. */
-export const pageSize = 100
+const pageSize = 100
 /** Places of one answer: of 10,000 jobs, which a database counts in a moment, so that nobody waits behind it. */
 const placesAtOnce = 100
 

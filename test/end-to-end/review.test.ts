@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
+import axe from 'axe-core'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -12,7 +13,6 @@ import { finished, jsonLines, rmbg, root, start } from '../support/cli.ts'
 import { picture } from '../support/images.ts'
 
 const executablePath = process.env.RMBG_TEST_CHROMIUM ?? '/usr/bin/chromium'
-const axe = join(root, 'node_modules/axe-core/axe.min.js')
 /** The machine may be busy. */
 const poll: typeof expect.poll = (look, options) => expect.poll(look, { timeout: 20_000, ...options })
 /** Whoever looks at this name as markup runs a script. */
@@ -76,7 +76,7 @@ describe.skipIf(!existsSync(executablePath))('a review in Chromium', () => {
     )
   }
   const violations = async (page: Page) => {
-    await page.evaluate(await readFile(axe, 'utf8'))
+    await page.evaluate(axe.source)
     const found = await page.evaluate<{ violations: { id: string; nodes: { html: string }[] }[] }>(
       'axe.run()',
     )

@@ -15,10 +15,10 @@ export interface Size {
   height: number
 }
 
-export const mostScale = 8
+const mostScale = 8
 const steps = [0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8]
 
-export function fitted(picture: Size, window: Size): View {
+function fitted(picture: Size, window: Size): View {
   const scale = Math.min(window.width / picture.width, window.height / picture.height, mostScale)
   return {
     x: (window.width - picture.width * scale) / 2,
@@ -29,7 +29,7 @@ export function fitted(picture: Size, window: Size): View {
 }
 
 /** The point of the window stays over the same point of the picture. */
-export function zoomedAt(view: View, scale: number, point: { x: number; y: number }, fit: View): View {
+function zoomedAt(view: View, scale: number, point: { x: number; y: number }, fit: View): View {
   const wanted = Math.min(Math.max(scale, Math.min(fit.scale, 1)), mostScale)
   if (wanted <= fit.scale) return fit
   const ratio = wanted / view.scale
@@ -42,7 +42,7 @@ export function zoomedAt(view: View, scale: number, point: { x: number; y: numbe
 }
 
 /** Some of the picture stays in the window. */
-export function moved(view: View, by: { x: number; y: number }, picture: Size, window: Size): View {
+function moved(view: View, by: { x: number; y: number }, picture: Size, window: Size): View {
   const keep = 40
   const limit = (value: number, length: number, room: number) =>
     Math.min(Math.max(value, keep - length), room - keep)

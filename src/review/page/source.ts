@@ -35,7 +35,7 @@ export interface ReviewSource {
 }
 
 /** What went wrong, in a sentence. */
-export class AskError extends Error {}
+class AskError extends Error {}
 
 async function ask<T>(path: string, init: RequestInit = {}): Promise<T> {
   const response = await fetch(path, init).catch(() => {
