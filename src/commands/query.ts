@@ -20,6 +20,7 @@ export interface QueryResult extends Partial<Downloads> {
 }
 
 type QueryFlags = Interfaces.InferredFlags<typeof queryFlags>
+type Asked = QueryFlags & { byId: boolean }
 
 export default class Query extends BaseCommand {
   static override summary = 'Find jobs in the log.'
@@ -85,11 +86,7 @@ Each page ends with a cursor. Pass it to --cursor, with the same filters, to get
     return (key) => (context.buckets().length === 0 ? join(location, key) : `${key} in ${location}`)
   }
 
-  async #download(
-    context: Context,
-    jobs: readonly Job[],
-    flags: QueryFlags & { byId: boolean },
-  ): Promise<Partial<Downloads>> {
+  async #download(context: Context, jobs: readonly Job[], flags: Asked): Promise<Partial<Downloads>> {
     if (flags.download === undefined) return {}
     const { downloadJobs } = await import('../jobs/download.ts')
     const downloads = await downloadJobs(await context.store(), jobs, {

@@ -10,6 +10,7 @@ import { gathered } from './gather.ts'
 import { type KeptKind, keptKinds, keptOriginal, kindsArray } from './kept.ts'
 import type { Run } from './leases.ts'
 import { one } from './rows.ts'
+import { isSuperseded } from './versions.ts'
 
 /** Figures of a result's quality; `reasons` say why a person should look at it. */
 export interface JobReview extends Record<string, postgres.JSONValue> {
@@ -229,7 +230,9 @@ export async function findMaskedContent(
         where ${isDigest(sql, 'content_sha256', sql`decode(${contentSha256}, 'hex')`)}
           and j.status = 'completed' and j.mask_path is not null
       )
-      select ${maskedColumns(sql, sql`masked`)} from masked order by created_at desc limit 1`,
+      select ${maskedColumns(sql, sql`masked`)} from masked
+      -- A version that a review has replaced comes last.
+      order by ${isSuperseded(sql, sql`masked.job_id`)}, created_at desc limit 1`,
   )
   return maskedJob(row) as (MaskedJob & { maskPath: string }) | undefined
 }
