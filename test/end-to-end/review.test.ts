@@ -121,7 +121,8 @@ describe.skipIf(!existsSync(executablePath))('a review in Chromium', () => {
     await page.keyboard.press('?')
     await page.getByRole('dialog', { name: 'Keys' }).waitFor()
     await page.keyboard.press('Escape')
-    expect(await verdicts()).toEqual({ [names[0]!]: 'rejected', [names[1]!]: 'accepted', [names[2]!]: null })
+    // What shows at once is kept a moment later.
+    await poll(verdicts).toEqual({ [names[0]!]: 'rejected', [names[1]!]: 'accepted', [names[2]!]: null })
   })
 
   it('lays the original beside the cut-out, on any backdrop, and marks what is doubtful', async () => {
@@ -222,7 +223,7 @@ describe.skipIf(!existsSync(executablePath))('a review in Chromium', () => {
     await tile(one, 'doubtful.jpg')
       .locator('.verdict', { hasText: 'accepted' })
       .waitFor({ state: 'attached' })
-    expect(await verdicts()).toMatchObject({ 'doubtful.jpg': 'accepted' })
+    await poll(verdicts).toMatchObject({ 'doubtful.jpg': 'accepted' })
   })
 
   it('fits 320 pixels in the dark, and is painted on with a finger', async () => {
@@ -263,7 +264,7 @@ describe.skipIf(!existsSync(executablePath))('a review in Chromium', () => {
     await (await downloading).saveAs(join(folder, 'verdicts.json'))
     const applied = await rmbg(['review', '--apply', 'verdicts.json'], { env, cwd: folder })
     expect(applied.stdout).toContain('1 verdict applied')
-    expect(await verdicts()).toMatchObject({ [evil]: 'accepted' })
+    await poll(verdicts).toMatchObject({ [evil]: 'accepted' })
   })
 
   it('has told no browser of an error of its own', () => {
