@@ -24,6 +24,7 @@ export interface QueryResult extends Partial<Downloads> {
 }
 
 type QueryFlags = Interfaces.InferredFlags<typeof queryFlags>
+type Asked = QueryFlags & { byId: boolean }
 
 export default class Query extends BaseCommand {
   static override summary = 'Find jobs in the log.'
@@ -71,7 +72,7 @@ Each page ends with a cursor. Pass it to --cursor, with the same filters, to get
       const shown = flags.urls ? await withLinks(await placesOf(context), jobs, flags.expires ?? 3600) : jobs
       const text = print(shown)
       if (shown.length > 0 || text !== '') this.log(text)
-      const downloads = await this.#download(context, jobs, flags)
+      const downloads = await this.#download(context, jobs, { ...flags, byId: ids.length > 0 })
       if (next.nextCursor !== undefined && !flags.all) this.logToStderr(`More: --cursor ${next.nextCursor}`)
       count += jobs.length
       // Only for --json, which has one page: of --all there may be millions.
@@ -88,13 +89,15 @@ Each page ends with a cursor. Pass it to --cursor, with the same filters, to get
     return (key) => (context.buckets().length === 0 ? join(location, key) : `${key} in ${location}`)
   }
 
-  async #download(context: Context, jobs: readonly Job[], flags: QueryFlags): Promise<Partial<Downloads>> {
+  async #download(context: Context, jobs: readonly Job[], flags: Asked): Promise<Partial<Downloads>> {
     if (flags.download === undefined) return {}
     const { downloadJobs, placesOf } = await import('../jobs/download.ts')
     const downloads = await downloadJobs(await placesOf(context), jobs, {
       folder: resolve(flags.download),
       kinds: flags.kind ?? objectKinds,
       overwrite: flags.overwrite ?? false,
+      byId: flags.byId,
+      rejectedToo: flags.verdict?.includes('rejected') ?? false,
       onObject: (object) => this.logToStderr(fetchedText(object)),
     })
     if (downloads.failed) process.exitCode = exitStatus.store

@@ -30,6 +30,8 @@ export interface JobFilter {
   needsReview?: boolean
   /** Words in names, tags and errors; only jobs that have ended are searched. The best ones come first (`search.ts`). */
   search?: string
+  /** The verdict that stands; `none` is of jobs that nobody has judged. */
+  verdicts?: readonly ('accepted' | 'rejected' | 'none')[]
 }
 
 type Condition = postgres.PendingQuery<postgres.Row[]>
@@ -76,6 +78,7 @@ export async function jobCondition(
   }
   if (error !== undefined) add(() => errorCondition(sql, error))
   if (needsReview) add(() => sql`j.needs_review`)
+  if (filter.verdicts) add(verdictCondition(sql, filter.verdicts))
   return (table) =>
     conditions.map((condition) => condition(table)).reduce((all, one) => sql`${all} and ${one}`)
 }
@@ -135,6 +138,16 @@ function statusCondition(
 /** What failed and was taken up again is in both tables, and is the open one until it ends. */
 export const isNotOpenAgain = (sql: postgres.Sql): Condition =>
   sql`(j.status <> 'failed' or not exists (select from open_jobs o where o.job_id = j.job_id))`
+
+/** Judged jobs are few, and found by their verdict; what nobody has judged is most of the log. */
+function verdictCondition(sql: postgres.Sql, wanted: readonly string[]): () => Condition {
+  const judged = wanted.filter((verdict) => verdict !== 'none')
+  const is = (verdicts: readonly string[]) =>
+    sql`exists (select from job_verdicts v where v.job_id = j.job_id and v.verdict in ${sql(verdicts)})`
+  if (!wanted.includes('none')) return () => (judged.length === 0 ? sql`true` : is(judged))
+  const others = ['accepted', 'rejected'].filter((verdict) => !judged.includes(verdict))
+  return () => (others.length === 0 ? sql`true` : sql`not ${is(others)}`)
+}
 
 /** The status is a literal in the query: the planner uses a partial index only where it sees the literal. */
 function isStatus(sql: postgres.Sql, status: string): Condition {

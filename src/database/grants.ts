@@ -11,9 +11,9 @@ export interface Roles {
   readers: readonly string[]
 }
 
-/** As run_functions() in the database has them. */
+/** As run_functions() and review_functions() in the database have them. */
 const runFunctions =
-  '{claim_job,claim_jobs,name_original,complete_jobs,fail_job,record_failure,renew_leases,release_jobs,release_jobs_of,stored_original,fold_usage,reserve_sources,renew_source_claims,release_source_claims,ensure_partitions,make_room_for}'
+  '{claim_job,claim_jobs,name_original,complete_jobs,fail_job,record_failure,renew_leases,release_jobs,release_jobs_of,stored_original,fold_usage,reserve_sources,renew_source_claims,release_source_claims,ensure_partitions,make_room_for,tag_jobs,judge_jobs,choose_version}'
 
 /** The statements that give roles their rights; everybody else loses the functions that work with the owner's rights. */
 export async function grantStatements(sql: postgres.Sql, roles: Roles): Promise<string[]> {

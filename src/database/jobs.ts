@@ -12,6 +12,7 @@ import { type KeptKind, keptKinds, kindsArray, namedOriginal } from './kept.ts'
 import type { Run } from './leases.ts'
 import { withRoom } from './partitions.ts'
 import { one } from './rows.ts'
+import { isSuperseded } from './versions.ts'
 
 /** Figures of a result's quality; `reasons` say why a person should look at it. */
 export interface JobReview extends Record<string, postgres.JSONValue> {
@@ -216,7 +217,9 @@ export async function findMaskedContent(
         select * from jobs_of_content(decode(${contentSha256}, 'hex')) j
         where j.status = 'completed' and j.mask_path is not null
       )
-      select ${maskedColumns(sql, sql`masked`)} from masked order by created_at desc limit 1`,
+      select ${maskedColumns(sql, sql`masked`)} from masked
+      -- A version that a review has replaced comes last.
+      order by ${isSuperseded(sql, sql`masked.job_id`)}, created_at desc limit 1`,
   )
   return maskedJob(row) as (MaskedJob & { maskPath: string }) | undefined
 }

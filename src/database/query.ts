@@ -7,6 +7,7 @@ import { isPartitioned } from './partitions.ts'
 import { one } from './rows.ts'
 import { searchQuery } from './search.ts'
 import { instant, utc } from './sql-time.ts'
+import { currentVersion } from './versions.ts'
 
 /** One job, with everything the database knows of it. Times are ISO 8601 in UTC with microseconds. */
 export type Job = JobFacts & (CompletedFacts | FailedFacts | OpenFacts)
@@ -40,6 +41,13 @@ interface JobFacts {
   attempt: number
   runId: string | null
   review: postgres.JSONValue
+  /** What people say of the cut-out; null where nobody has judged it. */
+  verdict: 'accepted' | 'rejected' | null
+  verdictBy: string | null
+  verdictAt: string | null
+  verdictNote: string | null
+  /** The version of this cut-out that counts, where it is another one. */
+  supersededBy: string | null
   params: postgres.JSONValue
 }
 
@@ -96,7 +104,12 @@ const columns = (sql: postgres.Sql, table: JobTable | 'either', ids?: readonly s
   j.mask_bytes::float8 as "maskBytes", j.processed_bytes::float8 as "processedBytes",
   encode(j.content_sha256, 'hex') as "originalSha256", encode(j.mask_sha256, 'hex') as "maskSha256",
   encode(j.processed_sha256, 'hex') as "processedSha256", j.execution_provider as "executionProvider",
-  j.attempt, j.run_id as "runId", j.review, j.params`
+  j.attempt, j.run_id as "runId", j.review, j.params,
+  v.verdict, v.said_by as "verdictBy", ${utc(sql, sql`v.said_at`)} as "verdictAt", v.note as "verdictNote",
+  nullif(${currentVersion(sql, sql`j.job_id`)}, j.job_id) as "supersededBy"`
+
+const judged = (sql: postgres.Sql) => sql`
+  left join job_verdicts v on v.job_id = j.job_id and v.verdict <> 'open'`
 
 /** Jobs by their ids, newest first; ids without a job are left out. */
 export async function findJobs(sql: postgres.Sql, jobIds: readonly string[]): Promise<Job[]> {
@@ -104,13 +117,13 @@ export async function findJobs(sql: postgres.Sql, jobIds: readonly string[]): Pr
   const ids = (await isPartitioned(sql)) ? jobIds : undefined
   return withDatabase<Job>(
     () => sql<Job[]>`
-      select ${columns(sql, 'either', ids)} from all_jobs j where j.job_id in ${sql(jobIds)}
+      select ${columns(sql, 'either', ids)} from all_jobs j ${judged(sql)} where j.job_id in ${sql(jobIds)}
       order by j.created_at desc, j.job_id desc`,
   )
 }
 
 /**
- * What tells that a job, its tags included, is still as it was: one look at three primary keys. Anything kept elsewhere
+ * What tells that a job, its tags included, is still as it was: one look at a few primary keys. Anything kept elsewhere
  * under it needs no invalidation.
  */
 export async function jobVersion(sql: postgres.Sql, jobId: string): Promise<string | undefined> {
@@ -122,6 +135,10 @@ export async function jobVersion(sql: postgres.Sql, jobId: string): Promise<stri
         select concat_ws(' ', 'open', xmin, ctid) from open_jobs where job_id = ${jobId}
         union all
         select concat_ws(' ', 'tag', tag_id, xmin) from image_tags where job_id = ${jobId}
+        union all
+        select concat_ws(' ', 'verdict', xmin) from job_verdicts where job_id = ${jobId}
+        union all
+        select concat_ws(' ', 'version', ${currentVersion(sql, sql`job_id`)}) from job_versions where job_id = ${jobId}
       ) rows`,
   )
   return one(rows).version ?? undefined
@@ -204,9 +221,11 @@ async function pageQuery<Row extends postgres.Row>(
     with page as materialized (
       (${newest('ended')}) union all (${newest('open')}) order by created_at desc, job_id desc limit ${limit}
     )
-    select ${columns(sql, 'ended')} from page join image_process_jobs j on j.job_id = page.job_id where not page.is_open
+    select ${columns(sql, 'ended')} from page join image_process_jobs j on j.job_id = page.job_id ${judged(sql)}
+    where not page.is_open
     union all
-    select ${columns(sql, 'open')} from page join open_job_rows j on j.job_id = page.job_id where page.is_open
+    select ${columns(sql, 'open')} from page join open_job_rows j on j.job_id = page.job_id ${judged(sql)}
+    where page.is_open
     order by "createdAt" desc, "jobId" desc`
 }
 
@@ -225,5 +244,5 @@ function bestPage<Row extends postgres.Row>(
       select * from found ${behind} order by rank desc, created_at desc, job_id desc limit ${limit}
     )
     select ${columns(sql, 'ended')}, page.rank::text as rank from page join image_process_jobs j on j.job_id = page.job_id
-    order by page.rank desc, page.created_at desc, page.job_id desc`
+    ${judged(sql)} order by page.rank desc, page.created_at desc, page.job_id desc`
 }

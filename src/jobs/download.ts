@@ -82,12 +82,32 @@ async function linksOf({ store, inputBucket }: Places, job: Job, expiresSeconds:
   return links
 }
 
+/** Why nobody wants the objects of a job who does not name it: a person has rejected it, or another version counts. */
+export type LeftOutReason = 'rejected' | 'superseded'
+
+export interface DownloadChoice {
+  /** The jobs were named one by one: each is meant. */
+  byId?: boolean
+  /** Rejected ones are asked for. */
+  rejectedToo?: boolean
+}
+
+function leftOutReason(
+  job: Job,
+  { byId = false, rejectedToo = false }: DownloadChoice,
+): LeftOutReason | undefined {
+  if (byId) return undefined
+  if (job.supersededBy !== null) return 'superseded'
+  return job.verdict === 'rejected' && !rejectedToo ? 'rejected' : undefined
+}
+
 /**
  * Where an object is now, or why it is not there. `kept`: something else is in its place and stays. `notKept`: the run
- * that made it did not store it.
+ * that made it did not store it. `leftOut`: see `LeftOutReason`.
  */
 export type Fetched =
   | { notKept: ObjectKind; jobId: string }
+  | { leftOut: LeftOutReason; jobId: string }
   | { key: string; path: string }
   | { key: string; kept: string }
   | { key: string; error: RmbgError }
@@ -99,6 +119,8 @@ export interface Downloads {
   kept?: string[]
   /** Objects that the runs that made them did not store (`--keep`); absent when there are none. */
   notKept?: { jobId: string; kind: ObjectKind }[]
+  /** Jobs that were rejected in a review, or done again there; absent when there are none. */
+  leftOut?: { jobId: string; reason: LeftOutReason }[]
   /** Objects that are not in the store, or not as they were written; absent when there are none. */
   failed?: { key: string; code: string; message: string }[]
 }
@@ -119,15 +141,20 @@ export async function downloadJobs(
     kinds,
     overwrite,
     onObject,
-  }: {
+    ...choice
+  }: DownloadChoice & {
     folder: string
     kinds: readonly ObjectKind[]
     overwrite: boolean
     onObject: (fetched: Fetched) => void
   },
 ): Promise<Downloads> {
-  const wanted = jobs.flatMap(objectsOf).filter(({ kind }) => kinds.includes(kind))
-  const notKept = jobs.flatMap((job) => notKeptOf(job, kinds))
+  const judged = jobs.map((job) => ({ job, reason: leftOutReason(job, choice) }))
+  const leftOut = judged.flatMap(({ job: { jobId }, reason }) => (reason ? [{ jobId, reason }] : []))
+  for (const { jobId, reason } of leftOut) onObject({ leftOut: reason, jobId })
+  const meant = judged.flatMap(({ job, reason }) => (reason ? [] : [job]))
+  const wanted = meant.flatMap(objectsOf).filter(({ kind }) => kinds.includes(kind))
+  const notKept = meant.flatMap((job) => notKeptOf(job, kinds))
   for (const { kind, jobId } of notKept) onObject({ notKept: kind, jobId })
   const limit = pLimit(concurrency)
   const fetched = await limit
@@ -147,6 +174,7 @@ export async function downloadJobs(
     downloaded: fetched.flatMap((object) => ('path' in object ? object.path : [])),
     ...(kept.length > 0 && { kept }),
     ...(notKept.length > 0 && { notKept }),
+    ...(leftOut.length > 0 && { leftOut }),
     ...(failed.length > 0 && { failed }),
   }
 }

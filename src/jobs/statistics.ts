@@ -15,6 +15,7 @@ import {
   usageTotal,
   usageVersion,
 } from '../database/usage.ts'
+import { verdictCounts } from '../database/verdicts.ts'
 import { RmbgError } from '../errors.ts'
 
 /** What happened in a period, and what stands open and is stored now, which an export cannot know. */
@@ -23,6 +24,8 @@ export interface Statistics extends Period {
   total: Usage
   groups: Usage[]
   unfinished: { pending: number; processing: number } | null
+  /** Jobs of the period that people have judged. */
+  verdicts: { accepted: number; rejected: number } | null
   store: StoredBytes | null
   /** The replica that was asked; absent where the primary was. */
   replica?: ReplicaState
@@ -66,7 +69,8 @@ export async function collectStatistics(
     groups: await usageBy(sql, by, period, limit),
   }))
   const [unfinished, store] = [await unfinishedJobs(sql), await storedBytes(sql)]
-  return { ...period, by, total, groups, unfinished, store }
+  const verdicts = await verdictCounts(sql, period)
+  return { ...period, by, total, groups, unfinished, verdicts, store }
 }
 
 /** @throws RmbgError USAGE when the period ends before it begins */

@@ -8,6 +8,7 @@ import { leaseMs } from '../database/leases.ts'
 import { taggerOf, tagName } from '../database/tags.ts'
 import { foldUsage } from '../database/usage.ts'
 import { upsertUser } from '../database/users.ts'
+import { anyDecisions } from '../database/versions.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { modelName } from '../model/contract.ts'
@@ -141,7 +142,16 @@ export function openBatch(
     isInput: inputTest(options.inputs ?? candidates),
     memory,
     tags: [...new Set(options.tags.map(tagName))],
+    hasDecisions: once(() => anyDecisions(services.database.sql)),
     tag: taggerOf(services.database.sql, options.tags),
+  }
+}
+
+function once<T>(ask: () => Promise<T>): () => Promise<T> {
+  let asked: Promise<T> | undefined
+  return () => {
+    asked ??= ask()
+    return asked
   }
 }
 

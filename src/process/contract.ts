@@ -89,6 +89,8 @@ export interface Batch extends BatchOptions, BatchServices {
   isInput: (path: string) => Promise<boolean>
   /** Lets images in, in their order, by their estimated peak memory. Counts MiB: its cost grows with the count. */
   memory: Semaphore
+  /** Whether any job was ever judged or done again by people; asked once. */
+  hasDecisions: () => Promise<boolean>
   /** Gives the tags of the run to jobs that were completed before; a claim gives them to the others. */
   tag: Tagger
 }
@@ -101,6 +103,8 @@ export interface ReadableImage {
   source: Source
   /** The job whose mask is used, where the input names one. */
   job?: MaskedJob & { maskPath: string }
+  /** In the place of that job's mask: the file of one that somebody has mended. */
+  mendedMask?: Uint8Array
 }
 
 export interface UnreadableImage {

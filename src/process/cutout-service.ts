@@ -103,7 +103,7 @@ async function inspected(candidate: Candidate): Promise<Image> {
 }
 
 /** Each request is a run of its own: what it fails to end, it lets go of, and nothing else. */
-async function processWhenFree(batch: Batch, image: Image, stop: AbortSignal): Promise<ImageEvent> {
+export async function processWhenFree(batch: Batch, image: Image, stop: AbortSignal): Promise<ImageEvent> {
   const endHeartbeat = startHeartbeat(batch.database, batch.run)
   try {
     for (;;) {

@@ -168,6 +168,12 @@ const skippedEvent = z
     review: review
       .nullable()
       .describe('Null for jobs of early versions, and for a cut-out that is no picture to review again.'),
+    verdict: z
+      .enum(['accepted', 'rejected'])
+      .optional()
+      .describe(
+        'What a person says of it, in a review. An accepted cut-out needs review no longer, a rejected one does.',
+      ),
     output: output.optional(),
     maskOutput: output.optional().describe('With --masks.'),
   })

@@ -149,7 +149,8 @@ interface Made extends Cutout {
 async function make(batch: Batch, work: ClaimedWork): Promise<Made> {
   const { content, mask, settings } = work
   const original = work.begun.uploads.sendOriginal(work, originalFile(work), sharedOriginal(batch, work))
-  const subject = mask.from === 'model' ? await mask.model() : { mask: await storedMask(batch, mask.job) }
+  const subject =
+    mask.from === 'model' ? await mask.model() : { mask: await givenMask(batch, work, mask.job) }
   const cutout = await cutOutInThread(content.bytes, subject, settings)
   await failPoint('process:returned')
   return { ...cutout, original, provider: 'provider' in subject ? subject.provider : 'none' }
@@ -336,8 +337,11 @@ async function maskOrigin(batch: Batch, image: ReadableImage, content: Content):
   })
 }
 
-const storedMask = ({ store }: Batch, { maskPath, maskSha256 }: StoredMask): Promise<Uint8Array> =>
-  readVerified(store, maskPath, maskSha256)
+const givenMask = async (
+  { store }: Batch,
+  { image }: ClaimedWork,
+  { maskPath, maskSha256 }: StoredMask,
+): Promise<Uint8Array> => image.mendedMask ?? readVerified(store, maskPath, maskSha256)
 
 function claimRequest(
   batch: Batch,

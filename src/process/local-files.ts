@@ -5,6 +5,7 @@ import type { Batch } from './contract.ts'
 import type { Output } from './events.ts'
 import type { Candidate } from './inputs.ts'
 import { foreseeOutput, lacksFile, placeCutout, placeMask } from './output-file.ts'
+import { standingOf } from './standing.ts'
 
 /** As the events of an image name them. */
 export interface LocalFiles {
@@ -48,8 +49,14 @@ export async function placeFiles(
  * Whether something that a person is to get of a completed job is not there and cannot come from the store, because it
  * was not kept.
  */
-export async function isFileLost(batch: Batch, candidate: Candidate, job: CompletedJob): Promise<boolean> {
+export async function isFileLost(
+  batch: Batch,
+  candidate: Candidate,
+  completed: CompletedJob,
+): Promise<boolean> {
   const { outputOf, outputBucket, maskOf, deliver } = batch
+  if (!hasLocalFiles(batch)) return false
+  const { job } = await standingOf(batch, completed)
   if (deliver && job[deliver.what === 'mask' ? 'maskPath' : 'processedPath'] === null) return true
   if (job.processedPath === null) {
     if (outputOf && (await lacksFile(batch, outputOf(candidate), 'cut-out', job))) return true

@@ -6,9 +6,11 @@ import type { FailedEvent, SkippedEvent } from './events.ts'
 import { failedEvent, imageFailure, isCutShort } from './failure.ts'
 import type { Candidate } from './inputs.ts'
 import { type LocalFiles, placeFiles } from './local-files.ts'
+import { standingOf } from './standing.ts'
 
 /**
- * An image that was completed before: it gets the tags of this run, and its local cut-out if that is missing.
+ * An image that was completed before: it gets the tags of this run, and its local cut-out if that is missing. Where a
+ * review has put another version in its place, that one is meant.
  *
  * @throws RmbgError when the next image would fail in the same way
  */
@@ -19,9 +21,16 @@ export async function skip(
   reason: 'unchanged' | 'same-content',
 ): Promise<SkippedEvent | FailedEvent | 'untaken'> {
   try {
-    if (!batch.dryRun) await batch.tag([job.jobId])
-    const files = await restoreFiles(batch, candidate, job)
-    return { ...skipped(candidate, job), reason, review: job.review, ...files }
+    const { job: current, verdict } = await standingOf(batch, job)
+    if (!batch.dryRun) await batch.tag([...new Set([job.jobId, current.jobId])])
+    const files = await restoreFiles(batch, candidate, current)
+    return {
+      ...skipped(candidate, current),
+      reason,
+      review: current.review,
+      ...(verdict !== 'open' && { verdict }),
+      ...files,
+    }
   } catch (cause) {
     if (isCutShort(batch, cause)) return 'untaken'
     return failedEvent(candidate.shown, imageFailure(cause), job.jobId)

@@ -42,11 +42,18 @@ export function count(tally: Tally, event: ImageEvent): void {
   if (event.status === 'skipped' && ['own-cutout', 'own-mask'].includes(event.reason)) tally.ownCutouts++
   if ('output' in event && event.output?.state === 'kept') tally.kept++
   if ('maskOutput' in event && event.maskOutput?.state === 'kept') tally.kept++
-  if ('review' in event && event.review && event.review.reasons.length > 0) tally.needReview++
+  if (needsReview(event)) tally.needReview++
   if (event.status !== 'failed') return
   const { input, code, message } = event
   if (tally.failures.length < failuresNamed) tally.failures.push({ input, code, message })
   if (passingStoreErrors.includes(code)) tally.storeFailuresInARow++
+}
+
+/** What a person has said wins over what the mask tells. */
+function needsReview(event: ImageEvent): boolean {
+  if (!('review' in event)) return false
+  if ('verdict' in event && event.verdict !== undefined) return event.verdict === 'rejected'
+  return (event.review?.reasons.length ?? 0) > 0
 }
 
 /** Whether the store keeps failing: then every other image would fail as well. */

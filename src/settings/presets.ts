@@ -109,10 +109,15 @@ export async function recipeOf(
 ) {
   const presetName = named ?? usual.preset
   const preset = presetName === undefined ? undefined : await loadPreset(presetName)
-  return withRules(await resolveCutout({ ...preset?.cutout, ...usual, ...parsed(given) }), preset)
+  return withRules(await resolveCutout({ ...preset?.cutout, ...usual, ...parsedCutout(given) }), preset)
 }
 
-function parsed(options: Readonly<Record<string, unknown>>): GivenCutout {
+/**
+ * Texts by the names of the settings; others are left out.
+ *
+ * @throws RmbgError USAGE naming the option
+ */
+export function parsedCutout(options: Readonly<Record<string, unknown>>): GivenCutout {
   return Object.fromEntries(
     Object.entries(options)
       .filter(([name, value]) => Object.hasOwn(cutoutSettings, name) && value !== undefined)

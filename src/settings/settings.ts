@@ -203,4 +203,7 @@ export const storeFolder = (home: string): string => resolve(home, 'store')
 /** The folder of installed models below RMBG_HOME. */
 export const modelsFolder = (home: string): string => resolve(home, 'models')
 /** The folder of what `rmbg health` counted last, below RMBG_HOME: a small file for each server database. */
+/** What can be made again. */
+export const cacheFolder = (home: string): string => resolve(home, 'cache')
+
 export const healthFolder = (home: string): string => resolve(home, 'health')

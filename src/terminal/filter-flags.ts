@@ -56,10 +56,21 @@ export const filterFlags = {
     default: false,
     description: 'only jobs flagged for review',
   }),
+  verdict: Flags.string({
+    helpGroup,
+    multiple: true,
+    multipleNonGreedy: true,
+    options: ['accepted', 'rejected', 'none'],
+    description: 'only jobs with this verdict of a person; repeat the flag for any of several',
+  }),
 }
 
-/** The filter that these flags ask for. */
-export function toFilter(flags: Interfaces.InferredFlags<typeof filterFlags>): JobFilter {
+type FilterFlags = Interfaces.InferredFlags<typeof filterFlags>
+
+/** The filter that these flags ask for. Some commands are about completed jobs, and have no flags for others. */
+export function toFilter(
+  flags: Omit<FilterFlags, 'status' | 'error' | 'search'> & Partial<Pick<FilterFlags, 'status' | 'error' | 'search'>>,
+): JobFilter {
   const { user, status, since, until, tag, name, error, search, 'larger-than': largerThanBytes } = flags
   const params = containment(flags.param ?? [], flags.params)
   return {
@@ -75,6 +86,7 @@ export function toFilter(flags: Interfaces.InferredFlags<typeof filterFlags>): J
     ...(error !== undefined && { error }),
     ...(search !== undefined && { search }),
     ...(flags['needs-review'] && { needsReview: true }),
+    ...(flags.verdict && { verdicts: [...new Set(flags.verdict)] as JobFilter['verdicts'] & {} }),
   }
 }
 

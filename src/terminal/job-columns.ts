@@ -12,7 +12,19 @@ export const jobColumns = [
   ...['imageWidth', 'imageHeight', 'fileSizeKb', 'model', 'tags', 'needsReview', 'errorCode', 'errorMessage'],
   ...['sourcePath', 'kept', 'originalPath', 'maskPath', 'processedPath', 'originalBytes', 'maskBytes'],
   ...['processedBytes', 'originalSha256', 'maskSha256', 'processedSha256', 'executionProvider', 'attempt'],
-  ...['runId', 'review', 'params', 'originalUrl', 'maskUrl', 'processedUrl'],
+  ...[
+    'runId',
+    'review',
+    'verdict',
+    'verdictBy',
+    'verdictAt',
+    'verdictNote',
+    'supersededBy',
+    'params',
+    'originalUrl',
+    'maskUrl',
+    'processedUrl',
+  ],
 ] as readonly Column[]
 
 const camel = (name: string): string => name.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase())

@@ -20,6 +20,8 @@ import { findJobs } from '../../src/database/query.ts'
 import { tagJobs } from '../../src/database/tags.ts'
 import { foldUsage, storedBytes, usageTotal } from '../../src/database/usage.ts'
 import { upsertUser } from '../../src/database/users.ts'
+import { judge, verdictsOf } from '../../src/database/verdicts.ts'
+import { chooseVersion } from '../../src/database/versions.ts'
 import { completion, request, sha256 } from '../support/claims.ts'
 import { describeWith, freshDatabase } from '../support/servers.ts'
 
@@ -82,6 +84,9 @@ describeWith('RMBG_TEST_DATABASE_URL')('roles', () => {
       sharesOriginal: true,
     }
     expect(await completeJob(writer, shares)).toBe(true)
+    // Whoever runs images may also judge them, and say which version counts.
+    expect(await judge(writer, [{ jobId: done.jobId, verdict: 'accepted', by: 'w' }])).toEqual(['stands'])
+    await chooseVersion(writer, { of: done.jobId, jobId: other.jobId, how: 'redo', by: 'w' })
     const failed = request()
     await claimJob(writer, failed)
     const failure = { jobId: failed.jobId, attempt: 1, runId: failed.run.id, params: failed.params }
@@ -134,6 +139,10 @@ describeWith('RMBG_TEST_DATABASE_URL')('roles', () => {
     const [job] = await reader`select job_id from image_process_jobs limit 1`
     expect(await findJobs(reader, [job!.job_id])).toHaveLength(1)
     expect(await storedBytes(reader)).toMatchObject({ awaitingDeletion: 0 })
+    expect(await verdictsOf(reader, job!.job_id)).toEqual(expect.any(Array))
+    await expect(judge(reader, [{ jobId: job!.job_id, verdict: 'accepted', by: 'r' }])).rejects.toMatchObject(
+      { code: 'DATABASE_DENIED' },
+    )
     await expect(claimJob(reader, request())).rejects.toMatchObject({ code: 'DATABASE_DENIED' })
     await expect(assertMayRun(reader)).rejects.toMatchObject({
       code: 'DATABASE_DENIED',

@@ -151,6 +151,7 @@ onBothDatabases('the schema', (database) => {
         and not exists (select from pg_depend where objid = p.oid and deptype = 'e')
       order by 1`
     expect(functions.map(({ name }) => name)).toEqual([
+      'choose_version(old_job uuid, new_job uuid, of_kind text, who text)',
       'claim_job(request jsonb, gone uuid)',
       'claim_jobs(requests jsonb)',
       'complete_jobs(completions jsonb)',
@@ -168,6 +169,7 @@ onBothDatabases('the schema', (database) => {
       'give_tags(given jsonb)',
       'gone_page(gone bigint, most integer)',
       'grants_for(role_name name, writes boolean)',
+      'grants_for_runs(role_name name, writes boolean)',
       'hold_original(key text, content bytea)',
       'jobs_naming(key text, content bytea)',
       'jobs_of_content(content bytea)',
@@ -176,6 +178,7 @@ onBothDatabases('the schema', (database) => {
       'jobs_of_source(path text)',
       'keys_of(content bytea, cutout bytea, mask bytea, path text)',
       'known_key(of integer, seven bytea)',
+      'judge_jobs(judgements jsonb)',
       'latency_bucket(ms integer)',
       'log_functions()',
       'log_is_partitioned()',
@@ -211,6 +214,8 @@ onBothDatabases('the schema', (database) => {
       'renew_source_claims(run uuid, lease_ms double precision)',
       'reserve_sources(request jsonb)',
       'retire_month(month text, completed_before timestamp with time zone, failed_before timestamp with time zone, most double precision)',
+      'review_doubt(review jsonb)',
+      'review_functions()',
       'run_functions()',
       'settle_gone_month(gone bigint)',
       'source_key(path text)',

@@ -2,7 +2,9 @@ import { lstat, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'n
 import { join } from 'node:path'
 import { beforeEach, expect, it } from 'vitest'
 import { findJobs, type Job } from '../../src/database/query.ts'
-import { downloadJobs, type Fetched, withLinks } from '../../src/jobs/download.ts'
+import { judge } from '../../src/database/verdicts.ts'
+import { chooseVersion } from '../../src/database/versions.ts'
+import { type DownloadChoice, downloadJobs, type Fetched, withLinks } from '../../src/jobs/download.ts'
 import type { ObjectKind } from '../../src/store/contract.ts'
 import { objectKinds } from '../../src/store/contract.ts'
 import { directoryStore } from '../../src/store/directory.ts'
@@ -49,6 +51,31 @@ onBothDatabases('objects of jobs', (database) => {
       failed,
     ])
     expect(await download([failed!])).toEqual({ downloaded: [], told: [] })
+  })
+
+  it('that were rejected or done again come only where they are asked for', async () => {
+    const { sql } = database()
+    const [rejected, old, current] = await jobs(3)
+    await judge(sql, [{ jobId: rejected!.jobId, verdict: 'rejected', by: 'anna' }])
+    await chooseVersion(sql, { of: old!.jobId, jobId: current!.jobId, how: 'redo', by: 'anna' })
+    const found = await findJobs(
+      sql,
+      [rejected, old, current].map((job) => job!.jobId),
+    )
+    const fetched = (choice: DownloadChoice) =>
+      downloadJobs(store(), found, {
+        folder,
+        kinds: ['mask'],
+        overwrite: false,
+        onObject: () => {},
+        ...choice,
+      })
+    const files = (...list: (Job | undefined)[]) => list.map((job) => fileOf(job!.maskPath!)).sort()
+    const usual = await fetched({})
+    expect(usual.downloaded).toEqual(files(current))
+    expect(usual.leftOut).toHaveLength(2)
+    expect((await fetched({ rejectedToo: true })).downloaded.sort()).toEqual(files(rejected, current))
+    expect((await fetched({ byId: true })).downloaded.sort()).toEqual(files(rejected, old, current))
   })
 
   it('come into a folder for each kind, in the order of jobs and kinds', async () => {

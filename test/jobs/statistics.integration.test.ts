@@ -45,6 +45,7 @@ onBothDatabases('statistics', (database) => {
       by: 'user',
       total: { jobs: 2, completed: 1, failed: 1, errorRate: 50, meanMs: 500 },
       unfinished: { pending: 1, processing: 0 },
+      verdicts: { accepted: 0, rejected: 0 },
     })
     expect(statistics.groups.map(({ value, jobs }) => [value, jobs]).sort()).toEqual([
       ['anna', 1],

@@ -103,3 +103,9 @@ it('calls a run interrupted only where it was stopped before its end', () => {
   expect(interrupted([completed()], true)).toBe(false)
   expect(summaryOf(tallyOf(completed()), { ...of, isStopped: false }).imagesPerSecond).toBe(1000)
 })
+
+it('counts no cut-out to review that a person has accepted, and every one that was rejected', () => {
+  const judged = (verdict: 'accepted' | 'rejected', ...reasons: string[]) =>
+    ({ ...skipped(reasons), verdict }) as ImageEvent
+  expect(tallyOf(judged('accepted', 'halo'), skipped(['halo']), judged('rejected')).needReview).toBe(2)
+})

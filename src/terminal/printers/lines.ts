@@ -7,6 +7,7 @@ import type {
   ModelEvent,
   NoticeEvent,
   Output,
+  SkippedEvent,
   Stages,
   StartEvent,
   SummaryEvent,
@@ -124,7 +125,7 @@ export function imageLine(event: ImageEvent, options: LineOptions): string {
     }
     case 'skipped': {
       const restored = event.output?.state === 'restored' ? restoredText(dryRun) : ''
-      return `skipped    ${input}${output}  ${skipReasons[event.reason]}${restored}${verbose ? ` (job ${event.jobId})` : ''}${reviewText(event.review)}`
+      return `skipped    ${input}${output}  ${skipReasons[event.reason]}${restored}${verbose ? ` (job ${event.jobId})` : ''}${verdictText(event)}`
     }
     case 'planned':
       return `would do   ${input}${output}  ${event.bytes} bytes`
@@ -182,6 +183,10 @@ const keptLine = ({ path, reason }: KeptOutput, wanted: string, dryRun: boolean)
 
 export const needsReview = (event: ImageEvent): boolean =>
   event.status === 'completed' && event.review.reasons.length > 0
+
+/** What a person has said of it; else why it was flagged. */
+const verdictText = ({ verdict, review }: SkippedEvent): string =>
+  verdict === undefined ? reviewText(review) : `  [${verdict}]`
 
 /** Why it was flagged for review. */
 function reviewText(review: JobReview | null): string {

@@ -143,6 +143,10 @@ export function jobsPrinter({
 export function fetchedText(object: Fetched): string {
   if ('notKept' in object)
     return `left out ${object.notKept} of job ${object.jobId}: it was not kept by the run that made it (--keep)`
+  if ('leftOut' in object)
+    return object.leftOut === 'rejected'
+      ? `left out job ${object.jobId}: rejected in a review (--verdict rejected fetches it)`
+      : `left out job ${object.jobId}: another version of it counts`
   if ('path' in object) return `fetched  ${object.path}`
   if ('kept' in object) return `kept     ${object.kept}: not what the store holds (--overwrite replaces it)`
   return `failed   ${object.error.message} [${object.error.code}]`

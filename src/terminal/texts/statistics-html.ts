@@ -2,6 +2,7 @@ import { sizeText } from '../../bytes.ts'
 import type { Usage } from '../../database/usage.ts'
 import type { Report, Statistics } from '../../jobs/statistics.ts'
 import { printable } from '../printable.ts'
+import { look } from './look.ts'
 
 const escaped = (text: string): string =>
   printable(text).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
@@ -185,7 +186,7 @@ const nowFacts = ({ unfinished, store }: Pick<Statistics, 'unfinished' | 'store'
 
 /** A page that needs nothing but itself: no script, no request. */
 export function statisticsHtml({ daily, others }: Report): string {
-  const { from, to, total, groups, unfinished, store } = daily
+  const { from, to, total, groups, unfinished, verdicts, store } = daily
   const shown = daysWithJobs(groups)
   const days = shown.map(({ value }) => value)
   const of = (pick: (usage: Usage) => number | null) => shown.map(pick)
@@ -193,6 +194,8 @@ export function statisticsHtml({ daily, others }: Report): string {
     ['jobs', figure(total.jobs)],
     ['succeeded', total.errorRate === null ? '' : `${figure(100 - total.errorRate, 1)} %`],
     ['need review', figure(total.needReview)],
+    ['accepted', figure(verdicts.accepted)],
+    ['rejected', figure(verdicts.rejected)],
     ['mean', `${figure(total.meanMs)} ms`],
     ['p50', `${figure(total.p50Ms)} ms`],
     ['p95', `${figure(total.p95Ms)} ms`],
@@ -202,10 +205,7 @@ export function statisticsHtml({ daily, others }: Report): string {
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>rmbg ${from} to ${to}</title>
 <style>
-:root{color-scheme:light dark;--text:#1c2430;--page:#fff;--faint:#5b6675;--line:#e3e7ec;--blue:#3b7dd8;--red:#d8503b;--gray:#7a869a;--amber:#d88a3b}
-@media (prefers-color-scheme:dark){:root{--text:#e4e8ee;--page:#14181e;--faint:#9aa5b4;--line:#2b323c;--blue:#6aa3f0;--red:#f07a66;--gray:#8d99ac;--amber:#f0ab66}}
-body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;color:var(--text);background:var(--page)}
-h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}
+${look}body{max-width:960px;margin:2rem auto;padding:0 1rem}h2{margin:2rem 0 .5rem}
 svg{width:100%;height:auto}svg text{font-size:11px;fill:var(--faint)}.grid line{stroke:var(--line)}
 svg.narrow{display:none}@media (max-width:640px){svg.narrow{display:block}svg.wide{display:none}body{margin:1rem auto}}
 dl{display:flex;flex-wrap:wrap;gap:.5rem 2rem}dt{color:var(--faint);font-size:.85rem}dd{margin:0;font-size:1.2rem}

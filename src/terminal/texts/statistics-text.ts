@@ -12,7 +12,16 @@ const milliseconds = (value: number | null): Cell => (value === null ? null : Ma
 const percent = (value: number | null): Cell => (value === null ? null : `${value.toFixed(1)}%`)
 
 /** What matters first; then a chart and a table in one: a line per day, user and so on, with a bar for its volume. */
-export function statisticsText({ from, to, by, total, groups, unfinished, store }: Statistics): string {
+export function statisticsText({
+  from,
+  to,
+  by,
+  total,
+  groups,
+  unfinished,
+  verdicts,
+  store,
+}: Statistics): string {
   const barWidth = Math.max(6, Math.min(widestBar, outputWidth() - figuresWidth))
   const most = Math.max(...groups.map(({ jobs }) => jobs), 1)
   const bar = (jobs: number) => '█'.repeat(Math.round((jobs / most) * barWidth)) || (jobs > 0 ? '▏' : '')
@@ -43,8 +52,12 @@ export function statisticsText({ from, to, by, total, groups, unfinished, store 
     ['p95', total.p95Ms],
   ].flatMap(([name, value]) => (value === null ? [] : `${name} ${Math.round(value as number)} ms`))
   const success = total.errorRate === null ? '' : `, ${(100 - total.errorRate).toFixed(1)}% succeeded`
+  const judged =
+    verdicts && verdicts.accepted + verdicts.rejected > 0
+      ? ` (${verdicts.accepted} accepted, ${verdicts.rejected} rejected by people)`
+      : ''
   const summary = [
-    `${from} to ${to} (UTC): ${plural(total.jobs, 'job')}${success}, ${total.failed} failed, ${total.needReview} need review${times.length > 0 ? `; ${times.join(', ')}` : ''}`,
+    `${from} to ${to} (UTC): ${plural(total.jobs, 'job')}${success}, ${total.failed} failed, ${total.needReview} need review${judged}${times.length > 0 ? `; ${times.join(', ')}` : ''}`,
     ...nowLines({ unfinished, store }),
   ]
   const shown = by === 'day' ? groups.filter(({ jobs }) => jobs > 0) : groups

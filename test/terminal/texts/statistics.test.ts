@@ -13,6 +13,7 @@ const days = (...jobs: number[]): Statistics => ({
   ...{ from: '2026-11-01', to: '2026-11-20', by: 'day', total: day('', 8) },
   groups: jobs.map((count, index) => day(`2026-11-${String(index + 1).padStart(2, '0')}`, count)),
   unfinished: { pending: 0, processing: 1 },
+  verdicts: { accepted: 0, rejected: 0 },
   store: { original: 1e6, mask: 2e5, processed: 3e6, awaitingDeletion: 0, kept: 0 },
 })
 const lately = days(...Array(18).fill(0), 5, 3)
