@@ -70,7 +70,7 @@ async function partsAfter(
     .map((isDoubted) => ({
       isDoubted,
       condition: () => sql`
-        ${condition()} and ${partCondition(sql, isDoubted, after)} and not ${isSuperseded(sql, sql`j.job_id`)}`,
+        ${condition('ended')} and ${partCondition(sql, isDoubted, after)} and not ${isSuperseded(sql, sql`j.job_id`)}`,
     }))
 }
 

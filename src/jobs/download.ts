@@ -7,10 +7,9 @@ import {
   isReference,
   linkToReferenced,
   type OpenInputBucket,
-  readReferenced,
+  readKept,
   referencedOriginal,
 } from '../store/referenced.ts'
-import { readVerified } from '../store/verified.ts'
 import { lookAt, writeAtomically } from '../system/files.ts'
 import { sha256OfFile } from '../system/sha256.ts'
 
@@ -180,7 +179,7 @@ export async function downloadJobs(
 }
 
 async function download(
-  { store, inputBucket }: Places,
+  places: Places,
   { key, sha256, params }: JobObject,
   { path, overwrite }: { path: string; overwrite: boolean },
 ): Promise<Fetched> {
@@ -190,9 +189,7 @@ async function download(
     // A folder cannot be replaced; the writing says so.
     const isInTheWay = present.kind !== 'nothing' && present.kind !== 'folder'
     if (isInTheWay && !overwrite) return { key, kept: path }
-    const bytes = isReference(key)
-      ? await readReferenced(inputBucket, referencedOriginal(key, sha256, params))
-      : await readVerified(store, key, sha256)
+    const bytes = await readKept(places, { key, sha256, params })
     const over = present.kind === 'nothing' && !overwrite ? 'nothing' : 'anything'
     return (await writeAtomically(path, bytes, { over })) ? { key, path } : { key, kept: path }
   } catch (error) {

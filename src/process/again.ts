@@ -8,7 +8,7 @@ import { sha256Of } from '../system/sha256.ts'
 import { openBatch } from './batch.ts'
 import type { BatchOptions, BatchServices, Masks, ReadableImage } from './contract.ts'
 import { processWhenFree } from './cutout-service.ts'
-import { inspectSource, originalInStore, type Source } from './source.ts'
+import { inspectSource, originalOfJob, type Source } from './source.ts'
 
 export interface Again extends Pick<BatchOptions, 'cutout' | 'cutoutParams' | 'user' | 'tags'> {
   jobId: string
@@ -45,7 +45,7 @@ export async function makeAgain(
       ...options,
       ...wishes,
       ...{ concurrency: 1, allowSvg: true, overwrite: false, checksum: false, force: false, dryRun: false },
-      ...{ maxFailures: 1, outputOf: undefined, onEvent: () => {} },
+      ...{ originals: 'reference', maxFailures: 1, outputOf: undefined, onEvent: () => {} },
       signal: new AbortController().signal, // what has begun is finished
     },
     new Semaphore(mebibytes(options.maxMemory)),
@@ -60,10 +60,10 @@ export async function makeAgain(
 const hintOf = ({ hint }: { hint?: string | undefined }) => (hint === undefined ? {} : { hint })
 
 async function imageOf(
-  { database, store }: Omit<BatchServices, 'masks'>,
+  services: Omit<BatchServices, 'masks'>,
   { jobId, name, masks, mendedMask }: Again,
 ): Promise<ReadableImage> {
-  const job = await findMaskedJob(database.sql, jobId)
+  const job = await findMaskedJob(services.database.sql, jobId)
   if (!job) throw new RmbgError('NOT_FOUND', `There is no completed job ${jobId}.`)
   const { maskPath, originalPath } = job
   if (maskPath === null && masks === 'from-store')
@@ -72,7 +72,7 @@ async function imageOf(
     })
   const candidate = { path: jobId, shown: name, relative: name, jobId }
   const source =
-    originalPath === null ? await sourceFile(job) : originalInStore({ ...job, originalPath }, store)
+    originalPath === null ? await sourceFile(job) : originalOfJob({ ...job, originalPath }, services)
   // What is made of a mended mask is told from what its model made by the digest.
   const model = mendedMask ? { ...job.model, mended: sha256Of(mendedMask) } : job.model
   const masked = { ...job, model, maskPath: maskPath ?? '' }

@@ -4,8 +4,7 @@ import { type HeaderLimits, type ImageHeader, type PictureFile, readHeader } fro
 import type { MaskedJob, SourceFile } from '../database/jobs.ts'
 import { RmbgError } from '../errors.ts'
 import type { ObjectStore } from '../store/contract.ts'
-import { isReference, type OpenInputBucket, readReferenced, referencedOriginal } from '../store/referenced.ts'
-import { readVerified } from '../store/verified.ts'
+import { isReference, type OpenInputBucket, readKept } from '../store/referenced.ts'
 import { shownPath, systemPath } from '../system/file-names.ts'
 
 /** An original: a file, or an object in the store. */
@@ -29,19 +28,16 @@ export const maxFileBytes = 2 ** 31 - 1
  * The original of a job, read from the store, or where it lies if it is referenced. Path, size and time are those of its
  * file when the job was done.
  *
- * @param inputBucket opens the buckets of inputs; absent: there are none
+ * @param places.inputBucket opens the buckets of inputs; absent: there are none
  */
 export function originalOfJob(
   job: MaskedJob & { originalPath: string },
-  { store, inputBucket }: { store: ObjectStore; inputBucket?: OpenInputBucket | undefined },
+  places: { store: ObjectStore; inputBucket?: OpenInputBucket | undefined },
 ): Source {
   let reading: Promise<Uint8Array> | undefined
   const { originalPath, contentSha256, params } = job
   const read = () => {
-    reading ??=
-      isReference(originalPath) && inputBucket
-        ? readReferenced(inputBucket, referencedOriginal(originalPath, contentSha256, params))
-        : readVerified(store, originalPath, contentSha256)
+    reading ??= readKept(places, { key: originalPath, sha256: contentSha256, params })
     return reading
   }
   const reference = isReference(originalPath)

@@ -9,7 +9,7 @@ import { gathered } from '../database/gather.ts'
 import { findJobs, type Job } from '../database/query.ts'
 import { RmbgError } from '../errors.ts'
 import type { ObjectKind, ObjectStore } from '../store/contract.ts'
-import { readVerified } from '../store/verified.ts'
+import { type KeptObject, type OpenInputBucket, readKept } from '../store/referenced.ts'
 import { writeAtomically } from '../system/files.ts'
 import { completedJob } from './detail.ts'
 
@@ -44,7 +44,7 @@ const jobOf = gathered<string, Job | undefined>(async (sql, jobIds) => {
 
 /** @param folder for small pictures, absolute; made when it is needed */
 export function openPictures(
-  { database, store }: { database: Database; store: ObjectStore },
+  { database, ...places }: { database: Database; store: ObjectStore; inputBucket?: OpenInputBucket },
   folder: string,
 ): Pictures {
   const limit = pLimit(Math.max(2, availableParallelism()))
@@ -53,7 +53,7 @@ export function openPictures(
     const object =
       job?.status === 'completed' ? (objectOf(job, 'processed') ?? objectOf(job, 'original')) : undefined
     if (!object) throw notKept(jobId, 'processed')
-    const small = await thumbnail(await readVerified(store, object.key, object.sha256), thumbnailSide)
+    const small = await thumbnail(await readKept(places, object), thumbnailSide)
     const file = fileOf(folder, jobId)
     await mkdir(join(file, '..'), { recursive: true, mode: 0o700 })
     // Without it, it is made again the next time: a full disk keeps nobody from looking.
@@ -72,7 +72,7 @@ export function openPictures(
     object: async (jobId, kind) => {
       const object = objectOf(await completedJob(database, jobId), kind)
       if (!object) throw notKept(jobId, kind)
-      const bytes = await readVerified(store, object.key, object.sha256)
+      const bytes = await readKept(places, object)
       if (kind === 'mask') return { bytes, contentType: 'image/png' }
       return showable(bytes)
     },
@@ -82,10 +82,10 @@ export function openPictures(
 const notKept = (jobId: string, kind: ObjectKind): RmbgError =>
   new RmbgError('NOT_FOUND', `The store has no ${kind} of the job ${jobId}.`)
 
-function objectOf(job: Job, kind: ObjectKind): { key: string; sha256: string } | undefined {
+function objectOf(job: Job, kind: ObjectKind): KeptObject | undefined {
   const key = job[`${kind}Path`]
   const sha256 = job[`${kind}Sha256`]
-  return key === null || sha256 === null ? undefined : { key, sha256 }
+  return key === null || sha256 === null ? undefined : { key, sha256, params: job.params }
 }
 
 /** The end of an id differs between jobs of one moment, so the folders are of one size. */

@@ -11,6 +11,7 @@ import { type AgainOptions, makeAgain } from '../process/again.ts'
 import type { Masks } from '../process/contract.ts'
 import { type CutoutChanges, recipeAgain } from '../settings/recorded-cutout.ts'
 import type { ObjectStore } from '../store/contract.ts'
+import type { OpenInputBucket } from '../store/referenced.ts'
 import type { Remade } from './contract.ts'
 import { completedJob } from './detail.ts'
 import { replaceInFolder } from './output-folder.ts'
@@ -18,6 +19,8 @@ import { replaceInFolder } from './output-folder.ts'
 export interface RemakeServices {
   database: Database
   store: ObjectStore
+  /** Opens the buckets of inputs, for originals that are referenced there. */
+  inputBucket: OpenInputBucket
   /**
    * Makes sure that the store may be written to.
    *

@@ -3,10 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { closePixelThreads } from '../cutout/pool.ts'
-import type { Database } from '../database/contract.ts'
 import type { JobFilter } from '../database/filters.ts'
 import { listen } from '../server/listening.ts'
-import type { ObjectStore } from '../store/contract.ts'
 import { reviewApp } from './app.ts'
 import type { Start } from './contract.ts'
 import { readPageFiles } from './page-files.ts'
@@ -25,7 +23,7 @@ export interface ReviewOptions extends RemakeOptions {
   onListening: (url: string) => void
 }
 
-export type ReviewServices = RemakeServices & { database: Database; store: ObjectStore }
+export type ReviewServices = RemakeServices
 
 /**
  * Serves the pages until the signal aborts, and finishes what is in work.

@@ -2,7 +2,9 @@
 import { buffer } from 'node:stream/consumers'
 import { RmbgError } from '../errors.ts'
 import { sha256Of } from '../system/sha256.ts'
+import type { ObjectStore } from './contract.ts'
 import type { InputBucket } from './input-bucket.ts'
+import { readVerified } from './verified.ts'
 
 /** Opens a bucket to read from; the same one each time it is asked for. */
 export type OpenInputBucket = (name: string) => Promise<InputBucket>
@@ -34,12 +36,35 @@ export function referencedOriginal(address: string, sha256: string, params: unkn
   return { address, etag: text(source?.etag), versionId: text(source?.versionId), sha256 }
 }
 
+/** An object of a job, by its key, or an original by its address. */
+export interface KeptObject {
+  key: string
+  /** Hex. */
+  sha256: string
+  /** Of its job. */
+  params: unknown
+}
+
+/**
+ * Reads an object of a job: in the store, or where it lies if it is referenced.
+ *
+ * @param places.inputBucket absent: there are no buckets of inputs
+ * @throws RmbgError as `readReferenced` and `readVerified`
+ */
+export const readKept = (
+  { store, inputBucket }: { store: ObjectStore; inputBucket?: OpenInputBucket | undefined },
+  { key, sha256, params }: KeptObject,
+): Promise<Uint8Array> =>
+  isReference(key) && inputBucket
+    ? readReferenced(inputBucket, referencedOriginal(key, sha256, params))
+    : readVerified(store, key, sha256)
+
 /**
  * Reads an original where it lies: the version that was processed, where the bucket keeps versions.
  *
  * @throws RmbgError INPUT_CHANGED where it is another one by now, INPUT_NOT_FOUND where it is gone, or of family `store`
  */
-export async function readReferenced(open: OpenInputBucket, original: ReferencedOriginal): Promise<Buffer> {
+async function readReferenced(open: OpenInputBucket, original: ReferencedOriginal): Promise<Buffer> {
   const { address, etag, sha256 } = original
   const { bucket, name } = placeOf(original)
   const read = async () => {

@@ -69,7 +69,8 @@ type FilterFlags = Interfaces.InferredFlags<typeof filterFlags>
 
 /** The filter that these flags ask for. Some commands are about completed jobs, and have no flags for others. */
 export function toFilter(
-  flags: Omit<FilterFlags, 'status' | 'error' | 'search'> & Partial<Pick<FilterFlags, 'status' | 'error' | 'search'>>,
+  flags: Omit<FilterFlags, 'status' | 'error' | 'search'> &
+    Partial<Pick<FilterFlags, 'status' | 'error' | 'search'>>,
 ): JobFilter {
   const { user, status, since, until, tag, name, error, search, 'larger-than': largerThanBytes } = flags
   const params = containment(flags.param ?? [], flags.params)

@@ -34,6 +34,7 @@ export async function openReviewServices({ context, settings, stop }: Frame): Pr
     services: {
       database,
       store,
+      inputBucket: (name) => context.inputBucket(name),
       own: async () => {
         owned ??= context.ownStore(database, { claims: true })
         await owned.catch((error) => {

@@ -63,7 +63,7 @@ onBothDatabases('objects of jobs', (database) => {
       [rejected, old, current].map((job) => job!.jobId),
     )
     const fetched = (choice: DownloadChoice) =>
-      downloadJobs(store(), found, {
+      downloadJobs(places(), found, {
         folder,
         kinds: ['mask'],
         overwrite: false,

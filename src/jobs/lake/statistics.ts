@@ -85,7 +85,7 @@ async function statisticsOf(
   await duckDb.run(ended(paths, period))
   const total = await totalOf(duckDb)
   const groups = await groupsOf(duckDb, { by, period, limit, total })
-  return { ...period, by, total, groups, unfinished: null, store: null }
+  return { ...period, by, total, groups, unfinished: null, verdicts: null, store: null }
 }
 
 /** As `resolvePeriod` resolves it in a database. Here the clock is that of this machine. */

@@ -194,8 +194,12 @@ export function statisticsHtml({ daily, others }: Report): string {
     ['jobs', figure(total.jobs)],
     ['succeeded', total.errorRate === null ? '' : `${figure(100 - total.errorRate, 1)} %`],
     ['need review', figure(total.needReview)],
-    ['accepted', figure(verdicts.accepted)],
-    ['rejected', figure(verdicts.rejected)],
+    ...(verdicts
+      ? ([
+          ['accepted', figure(verdicts.accepted)],
+          ['rejected', figure(verdicts.rejected)],
+        ] as [string, string][])
+      : []),
     ['mean', `${figure(total.meanMs)} ms`],
     ['p50', `${figure(total.p50Ms)} ms`],
     ['p95', `${figure(total.p95Ms)} ms`],
