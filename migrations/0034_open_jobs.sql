@@ -34,7 +34,8 @@ create table open_jobs (
   owner           text,
   original_path   varchar(512) not null, -- where this attempt would put it
   source_path     text,
-  params          jsonb,
+  params          jsonb,                -- the model's name; whoever ends the job brings all of them
+  tags            text[] not null default '{}', -- all that it has; image_tags gets them as it ends
   constraint claimed_or_not check (num_nulls(claim_id, owner, lease_until) in (0, 3)),
   constraint sizes_not_negative check (image_width >= 0 and image_height >= 0 and file_size_kb >= 0 and source_size >= 0)
 ) with (
@@ -50,38 +51,16 @@ create function work_key(content bytea, fingerprint bytea) returns uuid language
 -- What is open now. Where two are of the same work, the next claim takes up the newer one.
 insert into open_jobs (job_id, run_id, claim_id, work, lease_until, created_at, started_at, source_size, source_mtime_ns,
   attempt, image_width, image_height, file_size_kb, content_sha256, fingerprint, user_id, owner, original_path, source_path,
-  params)
+  params, tags)
 select j.job_id, j.run_id, l.claim_id,
   case when row_number() over (partition by j.content_sha256, j.fingerprint
     order by l.claim_id is not null desc, j.created_at desc, j.job_id desc) = 1
     then work_key(j.content_sha256, j.fingerprint) end,
   l.lease_until, j.created_at, j.started_at, j.source_size, j.source_mtime_ns, j.attempt, j.image_width, j.image_height,
-  j.file_size_kb, j.content_sha256, j.fingerprint, j.user_id, l.owner, j.original_path, j.source_path, j.params
+  j.file_size_kb, j.content_sha256, j.fingerprint, j.user_id, l.owner, j.original_path, j.source_path, j.params,
+  array(select t.name from image_tags i join tags t on t.tag_id = i.tag_id where i.job_id = j.job_id)
 from image_process_jobs j left join job_leases l on l.job_id = j.job_id
 where j.status in ('pending', 'processing');
-
--- A tag may be given to a job that is not in the log yet.
-alter table image_tags drop constraint image_tags_job_id_fkey;
-create function assert_tagged_job() returns trigger language plpgsql as $$
-begin
-  -- In this order: a job that ends at this moment is seen here or there. Whoever tags it holds it until that is done.
-  perform from open_jobs o where o.job_id = new.job_id for key share;
-  if not found then
-    perform from image_process_jobs j where j.job_id = new.job_id for key share;
-    if not found then
-      raise foreign_key_violation using message = format('there is no job %s to be tagged', new.job_id);
-    end if;
-  end if;
-  return new;
-end
-$$;
-create trigger tag_of_a_job before insert on image_tags for each row execute function assert_tagged_job();
-create function forget_tags() returns trigger language plpgsql as $$
-begin
-  delete from image_tags t using gone g where t.job_id = g.job_id;
-  return null;
-end
-$$;
 
 do $$
 begin
@@ -93,8 +72,6 @@ begin
   delete from image_process_jobs where status in ('pending', 'processing');
 end
 $$;
-create trigger forget_tags_of_gone after delete on image_process_jobs referencing old table as gone
-  for each statement execute function forget_tags();
 alter table image_process_jobs add constraint only_what_has_ended check (status in ('completed', 'failed')) not valid;
 -- Those of pending and processing jobs stay: they are empty, cost a job nothing, and answer at once whoever asks the log.
 drop index image_process_jobs_active_idx, image_process_jobs_unreadable_idx;
@@ -139,20 +116,59 @@ create function jobs_of_source(path text) returns setof image_process_jobs langu
   select * from image_process_jobs j where source_key(j.source_path) = source_key(path) and j.source_path = path
 $$;
 
--- Gives a job tags, by name; those that are missing are made. Only they draw a value of the sequence.
-create function tag_job(job uuid, names jsonb) returns void language plpgsql as $$
+-- As before, with tag_jobs, which whoever tags open jobs needs.
+create or replace function run_functions() returns text[] language sql immutable as $$
+  select '{claim_job,claim_jobs,name_original,complete_jobs,fail_job,record_failure,renew_leases,release_jobs,
+    release_jobs_of,stored_original,fold_usage,tag_jobs}'::text[]
+$$;
+
+-- Makes the tags that are missing. Only they draw a value of the sequence.
+create function make_tags(names text[]) returns void language plpgsql as $$
 begin
-  if names is null or jsonb_array_length(names) = 0 then
+  if cardinality(names) = 0 then
     return;
   end if;
   -- In one order everywhere, so that two runs adding the same new tags cannot wait for each other in a circle.
   insert into tags (name)
-  select n.name from (select distinct jsonb_array_elements_text(names) as name) n
+  select n.name from (select distinct unnest(names) as name) n
   where not exists (select from tags t where t.name = n.name) order by n.name
   on conflict (name) do nothing;
+end
+$$;
+
+-- Gives jobs of the log tags, in addition to those they have.
+-- given: their ids, with arrays of names
+create function give_tags(given jsonb) returns void language plpgsql as $$
+begin
+  if given is null or given = '{}' then
+    return;
+  end if;
+  -- They were made when they were named, and somebody may have deleted one since.
+  perform make_tags(array(select jsonb_array_elements_text(g.value) from jsonb_each(given) g));
   insert into image_tags (job_id, tag_id)
-  select job, t.tag_id from tags t where t.name in (select jsonb_array_elements_text(names))
+  select g.key::uuid, t.tag_id
+  from jsonb_each(given) g cross join lateral jsonb_array_elements_text(g.value) n (name) join tags t on t.name = n.name
+  order by 1, 2
   on conflict do nothing;
+end
+$$;
+
+-- The same for any jobs, open or not, and for what failed and is open again in both places. Ids without a job are left out.
+-- ids, names: arrays
+create function tag_jobs(ids jsonb, names jsonb) returns void language plpgsql as $$
+declare
+  added constant text[] := array(select jsonb_array_elements_text(names));
+begin
+  perform make_tags(added);
+  -- First the open ones: one that ends at this moment is waited for, and found in the log then.
+  perform from open_jobs o where o.job_id in (select id::uuid from jsonb_array_elements_text(ids) id)
+  order by o.job_id for update;
+  update open_jobs o set tags = array(select unnest(o.tags) union select unnest(added))
+  where o.job_id in (select id::uuid from jsonb_array_elements_text(ids) id) and not o.tags @> added;
+  perform give_tags((
+    select jsonb_object_agg(j.job_id, names) from image_process_jobs j
+    where j.job_id in (select id::uuid from jsonb_array_elements_text(ids) id)
+  ));
 end
 $$;
 
@@ -198,7 +214,9 @@ begin
   mine.image_width := request ->> 'imageWidth';
   mine.image_height := request ->> 'imageHeight';
   mine.file_size_kb := request ->> 'fileSizeKb';
-  mine.params := request -> 'params';
+  mine.params := jsonb_strip_nulls(jsonb_build_object('model', jsonb_build_object(
+    'name', request #> '{params,model,name}', 'variant', request #> '{params,model,variant}')));
+  mine.tags := array(select distinct jsonb_array_elements_text(request -> 'tags'));
   -- Claims of the same work queue here; the statements below see what the one before did.
   perform pg_advisory_xact_lock(hashtextextended((request ->> 'contentSha256') || (request ->> 'fingerprint'), 0));
   loop
@@ -247,6 +265,8 @@ begin
         mine.attempt := failed.attempt + 1;
         mine.created_at := failed.created_at;
         mine.original_path := failed.original_path;
+        mine.tags := array(select unnest(mine.tags) union
+          select t.name from image_tags i join tags t on t.tag_id = i.tag_id where i.job_id = failed.job_id);
         -- A prune that has chosen this row sees that it has changed, and leaves it.
         update image_process_jobs j set attempt = mine.attempt where j.job_id = mine.job_id;
       end if;
@@ -271,7 +291,8 @@ begin
     set run_id = mine.run_id, claim_id = mine.claim_id, owner = mine.owner, lease_until = mine.lease_until,
       started_at = mine.started_at, attempt = o.attempt + 1, user_id = mine.user_id, source_path = mine.source_path,
       source_size = mine.source_size, source_mtime_ns = mine.source_mtime_ns, image_width = mine.image_width,
-      image_height = mine.image_height, file_size_kb = mine.file_size_kb, params = mine.params
+      image_height = mine.image_height, file_size_kb = mine.file_size_kb, params = mine.params,
+      tags = array(select unnest(o.tags) union select unnest(mine.tags))
     where o.job_id = active.job_id and o.claim_id is not distinct from active.claim_id and o.attempt = active.attempt
     returning o.* into active;
     if found then
@@ -280,7 +301,6 @@ begin
     end if;
   end loop;
 
-  perform tag_job(mine.job_id, request -> 'tags');
   job.job_id := mine.job_id;
   job.attempt := mine.attempt;
   job.original_path := mine.original_path;
@@ -292,6 +312,29 @@ begin
 end
 $$;
 
+-- As before, with the tags of all of them, made before anything else is held but the locks of the contents.
+create or replace function claim_jobs(requests jsonb)
+  returns table (request integer, state text, owner text, claim_id uuid, job image_process_jobs)
+  language plpgsql as $$
+#variable_conflict use_column
+declare
+  one record;
+begin
+  -- In one order everywhere, so that two runs with the same contents cannot wait for each other in a circle.
+  perform pg_advisory_xact_lock(l.key) from (
+    select distinct hashtextextended((r ->> 'contentSha256') || (r ->> 'fingerprint'), 0) as key
+    from jsonb_array_elements(requests) r order by 1
+  ) l;
+  perform make_tags(array(
+    select jsonb_array_elements_text(r -> 'tags') from jsonb_array_elements(requests) r
+  ));
+  for one in select r.value, r.ordinality::integer as place from jsonb_array_elements(requests) with ordinality r loop
+    return query
+    select one.place, c.state, c.owner, c.claim_id, c.job from claim_job(one.value, (one.value ->> 'gone')::uuid) c;
+  end loop;
+end
+$$;
+
 -- The open row of a job that is taken up again names the original of this attempt.
 create or replace function name_original(job uuid, of_attempt integer, run uuid, path text) returns void
   language sql as $$
@@ -299,7 +342,7 @@ create or replace function name_original(job uuid, of_attempt integer, run uuid,
 $$;
 
 -- Writes completed jobs into the log, with keys and checksums, and ends their leases.
--- completions: an array of jobId, attempt, runId, kept (kinds), originalPath, sharesOriginal (another job has stored it),
+-- completions: an array of jobId, attempt, runId, params, kept (kinds), originalPath, sharesOriginal (another job has stored it),
 --   maskPath, processedPath, originalBytes, maskBytes, processedBytes, maskSha256 and processedSha256 (hex),
 --   processingTimeMs, executionProvider, review
 -- completion: its place in the array, from 1
@@ -312,7 +355,9 @@ create or replace function complete_jobs(completions jsonb) returns table (compl
 as $$
 #variable_conflict use_column
 declare
-  lost bigint[] := '{}'; -- places of those whose shared original is gone
+  lost   bigint[] := '{}'; -- places of those whose shared original is gone
+  ended  uuid[];
+  tagged jsonb;
 begin
   if completions @> '[{"sharesOriginal": true}]' then
     -- Before anything is written: see hold_original().
@@ -322,12 +367,12 @@ begin
     where (c.value ->> 'sharesOriginal')::boolean
       and not hold_original(c.value ->> 'originalPath', o.content_sha256);
   end if;
-  return query
   with asked as materialized (
     select * from rows from (jsonb_to_recordset(completions) as ("jobId" uuid, attempt integer, "runId" uuid,
-      kept jsonb, "originalPath" text, "sharesOriginal" boolean, "maskPath" text, "processedPath" text, "originalBytes" bigint,
+      params jsonb, kept jsonb, "originalPath" text, "sharesOriginal" boolean, "maskPath" text, "processedPath" text, "originalBytes" bigint,
       "maskBytes" bigint, "processedBytes" bigint, "maskSha256" text, "processedSha256" text,
       "processingTimeMs" integer, "executionProvider" text, review jsonb)) with ordinality as a
+    order by a."jobId" -- as tag_jobs() locks them
   ), held as (
     -- Whoever deletes the row has the job.
     delete from open_jobs o using asked a
@@ -342,7 +387,7 @@ begin
       kept, original_shared)
     select h.job_id, h.user_id, coalesce(a."originalPath", h.original_path), a."maskPath", a."processedPath", 'completed',
       h.created_at, greatest(clock_timestamp(), h.created_at), a."processingTimeMs", h.image_width, h.image_height,
-      h.file_size_kb, h.params || jsonb_build_object('provider', a."executionProvider"), null, h.source_path, h.source_size,
+      h.file_size_kb, coalesce(a.params, h.params) || jsonb_build_object('provider', a."executionProvider"), null, h.source_path, h.source_size,
       h.source_mtime_ns, h.content_sha256, h.fingerprint, h.run_id, h.attempt, h.started_at, null, a."executionProvider",
       a."originalBytes", a."maskBytes", a."processedBytes", decode(a."maskSha256", 'hex'),
       decode(a."processedSha256", 'hex'), a.review, jsonb_array_length(a.review -> 'reasons') > 0,
@@ -364,15 +409,20 @@ begin
       kept = excluded.kept, original_shared = excluded.original_shared
     returning j.job_id
   )
-  select a.ordinality, exists (select from job where job.job_id = a."jobId")
+  select coalesce(array_agg(j.job_id), '{}'), jsonb_object_agg(j.job_id, h.tags) filter (where h.tags <> '{}')
+  into ended, tagged from job j join held h on h.job_id = j.job_id;
+  perform give_tags(tagged);
+  return query
+  select c.ordinality, (c.value ->> 'jobId')::uuid = any (ended)
     -- The acknowledgement of an earlier try may have been lost on the way.
-    or exists (select from image_process_jobs j where j.job_id = a."jobId" and j.attempt = a.attempt
-      and j.run_id = a."runId" and j.status = 'completed')
-  from asked a;
+    or exists (select from image_process_jobs j where j.job_id = (c.value ->> 'jobId')::uuid
+      and j.attempt = (c.value ->> 'attempt')::integer and j.run_id = (c.value ->> 'runId')::uuid
+      and j.status = 'completed')
+  from jsonb_array_elements(completions) with ordinality c;
 end
 $$;
 
--- failure: jobId, attempt, runId, errorCode, errorMessage
+-- failure: jobId, attempt, runId, params, errorCode, errorMessage
 -- Returns false when the attempt no longer holds the job.
 create or replace function fail_job(failure jsonb) returns boolean
   language plpgsql
@@ -382,26 +432,30 @@ declare
   job  constant uuid := failure ->> 'jobId';
   this constant integer := failure ->> 'attempt';
   run  constant uuid := failure ->> 'runId';
+  names text[];
 begin
   with held as (
     delete from open_jobs o where o.job_id = job and o.run_id = run and o.attempt = this and o.claim_id is not null
     returning o.*
+  ), written as (
+    insert into image_process_jobs as j (job_id, user_id, original_path, status, created_at, image_width, image_height,
+      file_size_kb, params, error_message, source_path, source_size, source_mtime_ns, content_sha256, fingerprint, run_id,
+      attempt, started_at, error_code)
+    select h.job_id, h.user_id, h.original_path, 'failed', h.created_at, h.image_width, h.image_height, h.file_size_kb,
+      coalesce(failure -> 'params', h.params), failure ->> 'errorMessage', h.source_path, h.source_size, h.source_mtime_ns, h.content_sha256,
+      h.fingerprint, h.run_id, h.attempt, h.started_at, failure ->> 'errorCode'
+    from held h
+    on conflict (job_id) do update
+    set user_id = excluded.user_id, original_path = excluded.original_path, status = excluded.status,
+      image_width = excluded.image_width, image_height = excluded.image_height, file_size_kb = excluded.file_size_kb,
+      params = excluded.params, error_message = excluded.error_message, source_path = excluded.source_path,
+      source_size = excluded.source_size, source_mtime_ns = excluded.source_mtime_ns,
+      content_sha256 = excluded.content_sha256, fingerprint = excluded.fingerprint, run_id = excluded.run_id,
+      attempt = excluded.attempt, started_at = excluded.started_at, error_code = excluded.error_code
   )
-  insert into image_process_jobs as j (job_id, user_id, original_path, status, created_at, image_width, image_height,
-    file_size_kb, params, error_message, source_path, source_size, source_mtime_ns, content_sha256, fingerprint, run_id,
-    attempt, started_at, error_code)
-  select h.job_id, h.user_id, h.original_path, 'failed', h.created_at, h.image_width, h.image_height, h.file_size_kb,
-    h.params, failure ->> 'errorMessage', h.source_path, h.source_size, h.source_mtime_ns, h.content_sha256,
-    h.fingerprint, h.run_id, h.attempt, h.started_at, failure ->> 'errorCode'
-  from held h
-  on conflict (job_id) do update
-  set user_id = excluded.user_id, original_path = excluded.original_path, status = excluded.status,
-    image_width = excluded.image_width, image_height = excluded.image_height, file_size_kb = excluded.file_size_kb,
-    params = excluded.params, error_message = excluded.error_message, source_path = excluded.source_path,
-    source_size = excluded.source_size, source_mtime_ns = excluded.source_mtime_ns,
-    content_sha256 = excluded.content_sha256, fingerprint = excluded.fingerprint, run_id = excluded.run_id,
-    attempt = excluded.attempt, started_at = excluded.started_at, error_code = excluded.error_code;
+  select h.tags into names from held h;
   if found then
+    perform give_tags(jsonb_build_object(job, names));
     return true;
   end if;
   -- It has ended before: the acknowledgement may have been lost on the way.
@@ -440,7 +494,7 @@ begin
       source_mtime_ns = (failure ->> 'sourceMtimeNs')::bigint, error_code = failure ->> 'errorCode',
       error_message = failure ->> 'errorMessage'
     where j.job_id = recorded;
-    perform tag_job(recorded, failure -> 'tags');
+    perform give_tags(jsonb_build_object(recorded, coalesce(failure -> 'tags', '[]')));
     return recorded;
   end if;
   recorded := failure ->> 'jobId';
@@ -449,7 +503,7 @@ begin
   values (recorded, failure ->> 'userId', failure ->> 'originalPath', 'failed', failure -> 'params', path, size,
     (failure ->> 'sourceMtimeNs')::bigint, parameters, (failure ->> 'runId')::uuid, ceil(size / 1024.0),
     failure ->> 'errorCode', failure ->> 'errorMessage');
-  perform tag_job(recorded, failure -> 'tags');
+  perform give_tags(jsonb_build_object(recorded, coalesce(failure -> 'tags', '[]')));
   return recorded;
 end
 $$;
@@ -515,7 +569,7 @@ begin
 end
 $$;
 
--- Tags of jobs that have ended count; those given to open jobs are counted when the job ends. One note a statement.
+-- A job gets the tags of its run right after its row. One note a statement.
 create function note_given_tags() returns trigger language plpgsql as $$
 begin
   insert into usage_changes (dimension, stat_date, value, completed_jobs, failed_jobs, review_jobs, timed_jobs,
@@ -534,7 +588,7 @@ drop trigger note_usage_of_tag on image_tags;
 create trigger note_usage_of_tag after insert on image_tags referencing new table as given
   for each statement execute function note_given_tags();
 
--- As before, with the triggers of whoever tags: those lock jobs and note usage.
+-- As before, with what is new: the trigger notes usage for whoever tags.
 do $$
 declare
   path constant text := quote_ident(current_schema()) || ', pg_temp';
@@ -543,7 +597,7 @@ begin
   for each in
     select p.oid::regprocedure from pg_proc p
     where p.pronamespace = current_schema()::regnamespace
-      and p.proname = any (run_functions() || '{note_tag_usage,note_given_tags,assert_tagged_job}'::text[])
+      and p.proname = any (run_functions() || '{note_tag_usage,note_given_tags}'::text[])
   loop
     execute format('alter function %s security definer set search_path = %s', each, path);
     execute format('revoke all on function %s from public', each);

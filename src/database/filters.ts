@@ -47,25 +47,23 @@ export async function jobCondition(
   filter: JobFilter,
 ): Promise<(table: JobTable) => Condition> {
   const { user, statuses, since, until, params, largerThanBytes, name, error, needsReview } = filter
-  const tagged = (ids: readonly number[]) =>
-    sql`exists (select from image_tags t where t.job_id = j.job_id and t.tag_id in ${sql(ids)})`
+  const addTagged = (tags: readonly KnownTag[], negated = false) =>
+    conditions.push((table) => sql`${negated ? sql`not` : sql``} ${tagged(sql, table, tags)}`)
   const conditions: ((table: JobTable) => Condition)[] = [(table) => statusCondition(sql, table, statuses)]
-  const add = (condition: (table: JobTable) => Condition) => conditions.push(condition)
+  const add = (condition: () => Condition) => conditions.push(condition)
   if (user !== undefined) add(() => sql`j.user_id = ${user}`)
   if (since) add(() => sql`j.created_at >= ${instant(sql, since)}`)
   if (until) add(() => sql`j.created_at < ${instant(sql, until)}`)
-  if ((since || until) && (await isPartitioned(sql))) {
-    const period = await idPeriod(sql, filter)
-    add((table) => (table === 'ended' ? inPeriod(sql, period) : sql`true`))
-  }
-  for (const id of await tagIds(sql, filter.tags ?? [])) add(() => tagged([id]))
+  conditions.push(await monthsCondition(sql, filter))
+  for (const tag of await tagsNamed(sql, filter.tags ?? [])) addTagged([tag])
   // A tag that nobody has made yet is on no job.
   const excepted = await knownTags(sql, filter.exceptTags ?? [])
-  if (excepted.length > 0) add(() => sql`not ${tagged(excepted.map(({ tagId }) => tagId))}`)
+  if (excepted.length > 0) addTagged(excepted, true)
   if (filter.tagLike !== undefined) {
     // All that a statement can name, not only those worth showing.
     const similar = await similarTags(sql, filter.tagLike, 10_000)
-    add(() => (similar.length === 0 ? sql`false` : tagged(similar.map(({ tagId }) => tagId))))
+    if (similar.length === 0) add(() => sql`false`)
+    else addTagged(similar)
   }
   if (params !== undefined) add(() => sql`j.params @> ${sql.json(params as postgres.JSONValue)}`)
   if (largerThanBytes !== undefined) {
@@ -90,6 +88,24 @@ export async function jobCondition(
   if (needsReview) add(() => sql`j.needs_review`)
   return (table) =>
     conditions.map((condition) => condition(table)).reduce((all, one) => sql`${all} and ${one}`)
+}
+
+/** At least one tag. */
+const tagged = (sql: postgres.Sql, table: JobTable, tags: readonly KnownTag[]): Condition =>
+  table === 'open'
+    ? sql`exists (select from open_jobs o where o.job_id = j.job_id
+        and o.tags && array(select jsonb_array_elements_text(${sql.json(tags.map(({ name }) => name))})))`
+    : sql`exists (select from image_tags t where t.job_id = j.job_id
+        and t.tag_id in ${sql(tags.map(({ tagId }) => tagId))})`
+
+/** In a log in months: of which of them the jobs of a period can be. */
+async function monthsCondition(
+  sql: postgres.Sql,
+  { since, until }: JobFilter,
+): Promise<(table: JobTable) => Condition> {
+  if ((!since && !until) || !(await isPartitioned(sql))) return () => sql`true`
+  const period = await idPeriod(sql, { ...(since && { since }), ...(until && { until }) })
+  return (table) => (table === 'ended' ? inPeriod(sql, period) : sql`true`)
 }
 
 const statusesOf: Record<JobTable, readonly string[]> = {
@@ -133,10 +149,10 @@ function isStatus(sql: postgres.Sql, status: string): Condition {
   }
 }
 
-async function tagIds(sql: postgres.Sql, names: readonly string[]): Promise<number[]> {
+async function tagsNamed(sql: postgres.Sql, names: readonly string[]): Promise<KnownTag[]> {
   const known = await knownTags(sql, names)
   const missing = names.find((name) => !known.some((tag) => tag.name === name))
-  if (missing === undefined) return known.map(({ tagId }) => tagId)
+  if (missing === undefined) return known
   const [similar] = await similarTags(sql, missing)
   throw new RmbgError('NOT_FOUND', `There is no tag ${JSON.stringify(missing)}.`, {
     hint: similar
@@ -145,13 +161,15 @@ async function tagIds(sql: postgres.Sql, names: readonly string[]): Promise<numb
   })
 }
 
+interface KnownTag {
+  tagId: number
+  name: string
+}
+
 /** Those of the names that there are. */
-export async function knownTags(
-  sql: postgres.Sql,
-  names: readonly string[],
-): Promise<{ tagId: number; name: string }[]> {
+async function knownTags(sql: postgres.Sql, names: readonly string[]): Promise<KnownTag[]> {
   if (names.length === 0) return []
-  return withDatabase<{ tagId: number; name: string }>(
+  return withDatabase<KnownTag>(
     () => sql`select tag_id as "tagId", name from tags where name in ${sql(names)}`,
   )
 }
@@ -168,9 +186,7 @@ export async function unknownTags(
   )
 }
 
-export interface SimilarTag {
-  tagId: number
-  name: string
+export interface SimilarTag extends KnownTag {
   /** 0 to 1, of pg_trgm. */
   similarity: number
 }

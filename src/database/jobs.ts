@@ -315,6 +315,8 @@ export interface Completion {
   /** As it was claimed: a run may lose a job and claim it again, and the lease is then of its later attempt. */
   attempt: number
   runId: string
+  /** As of the claim. */
+  params: Record<string, unknown>
   /** Keys of the objects that were put; null for those that are not kept. */
   originalPath: string | null
   maskPath: string | null
@@ -372,11 +374,16 @@ const completions = gathered(complete)
  */
 export async function failJob(
   sql: postgres.Sql,
-  failure: Pick<Completion, 'jobId' | 'attempt' | 'runId'> & { errorCode: ErrorCode; errorMessage: string },
+  failure: Pick<Completion, 'jobId' | 'attempt' | 'runId' | 'params'> & {
+    errorCode: ErrorCode
+    errorMessage: string
+  },
 ): Promise<boolean> {
   const sent = { ...failure, errorMessage: bounded(failure.errorMessage) }
   const rows = await withRoom(sql, [failure.jobId], () =>
-    withDatabase<{ ended: boolean }>(() => sql`select fail_job(${sql.json(sent)}) as ended`),
+    withDatabase<{ ended: boolean }>(
+      () => sql`select fail_job(${sql.json(sent as postgres.JSONValue)}) as ended`,
+    ),
   )
   return one(rows).ended
 }

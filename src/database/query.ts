@@ -1,6 +1,6 @@
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'
-import { type JobFilter, jobCondition } from './filters.ts'
+import { type JobFilter, type JobTable, jobCondition } from './filters.ts'
 import { type KeptKind, keptOriginal } from './kept.ts'
 import { explainIdsOfPage, idsOfPage } from './monthly-pages.ts'
 import { isPartitioned } from './partitions.ts'
@@ -71,14 +71,26 @@ interface OpenFacts {
   errorMessage: string | null
 }
 
-/** @param ids those of the rows, in a log in months: the planner then sees of which months the tags are */
-const columns = (sql: postgres.Sql, ids?: readonly string[]) => sql`
+/**
+ * What is open has its tags in its row.
+ *
+ * @param ids those of the rows, in a log in months: the planner then sees of which months the tags are
+ */
+const tagsOf = (sql: postgres.Sql, table: JobTable | 'either', ids?: readonly string[]) => {
+  const ended = sql`coalesce((select json_agg(t.name order by t.name) from image_tags i join tags t on t.tag_id = i.tag_id
+    where i.job_id = j.job_id ${ids ? sql`and i.job_id in ${sql(ids)}` : sql``}), '[]')`
+  const open = sql`(select array_to_json(array(select name from unnest(o.tags) name order by name))
+    from open_jobs o where o.job_id = j.job_id)`
+  if (table === 'ended') return ended
+  return table === 'open' ? open : sql`coalesce(${open}, ${ended})`
+}
+
+const columns = (sql: postgres.Sql, table: JobTable | 'either', ids?: readonly string[]) => sql`
   j.job_id as "jobId", j.user_id as "userId", j.status, source_name(j.source_path) as "sourceName",
   ${utc(sql, sql`j.created_at`)} as "createdAt", ${utc(sql, sql`j.completed_at`)} as "completedAt",
   j.processing_time_ms as "processingTimeMs", j.image_width as "imageWidth", j.image_height as "imageHeight",
   j.file_size_kb as "fileSizeKb", j.params -> 'model' ->> 'name' as model,
-  coalesce((select json_agg(t.name order by t.name) from image_tags i join tags t on t.tag_id = i.tag_id
-    where i.job_id = j.job_id ${ids ? sql`and i.job_id in ${sql(ids)}` : sql``}), '[]') as tags,
+  ${tagsOf(sql, table, ids)} as tags,
   j.needs_review as "needsReview", j.error_code as "errorCode", j.error_message as "errorMessage",
   j.source_path as "sourcePath", to_json(j.kept) as kept,
   ${keptOriginal(sql, sql`j`)} as "originalPath", j.mask_path as "maskPath",
@@ -94,7 +106,7 @@ export async function findJobs(sql: postgres.Sql, jobIds: readonly string[]): Pr
   const ids = (await isPartitioned(sql)) ? jobIds : undefined
   return withDatabase<Job>(
     () => sql<Job[]>`
-      select ${columns(sql, ids)} from all_jobs j where j.job_id in ${sql(jobIds)}
+      select ${columns(sql, 'either', ids)} from all_jobs j where j.job_id in ${sql(jobIds)}
       order by j.created_at desc, j.job_id desc`,
   )
 }
@@ -173,7 +185,7 @@ async function pageQuery<Row extends postgres.Row>(
   const behind = after
     ? sql`and (j.created_at, j.job_id) < (${instant(sql, { at: after.createdAt })}, ${after.jobId}::uuid)`
     : sql``
-  const newest = (jobs: 'ended' | 'open') => sql`
+  const newest = (jobs: JobTable) => sql`
     select j.job_id, j.created_at, ${jobs === 'open' ? sql`true` : sql`false`} as is_open
     from ${jobs === 'open' ? sql`open_job_rows` : sql`image_process_jobs`} j
     where ${condition(jobs)} ${behind}
@@ -184,8 +196,8 @@ async function pageQuery<Row extends postgres.Row>(
     with page as materialized (
       (${newest('ended')}) union all (${newest('open')}) order by created_at desc, job_id desc limit ${limit}
     )
-    select ${columns(sql)} from page join image_process_jobs j on j.job_id = page.job_id where not page.is_open
+    select ${columns(sql, 'ended')} from page join image_process_jobs j on j.job_id = page.job_id where not page.is_open
     union all
-    select ${columns(sql)} from page join open_job_rows j on j.job_id = page.job_id where page.is_open
+    select ${columns(sql, 'open')} from page join open_job_rows j on j.job_id = page.job_id where page.is_open
     order by "createdAt" desc, "jobId" desc`
 }

@@ -1,8 +1,6 @@
 import type postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
 import { withDatabase } from './errors.ts'
-import { knownTags } from './filters.ts'
-import { one } from './rows.ts'
 
 /**
  * A tag as it is stored: trimmed, 1 to 64 characters.
@@ -32,68 +30,21 @@ const everyJob = (sql: postgres.Sql) =>
 export type Tagger = (jobIds: readonly string[]) => Promise<void>
 
 /**
- * Gives every job the same tags. They are looked up when the first job comes, and those made that are missing; each
- * call after that is one statement.
+ * Gives every job the same tags, and makes those that are missing; each call is one statement.
  *
  * @throws RmbgError USAGE for what is no tag
  */
 export function taggerOf(sql: postgres.Sql, tags: readonly string[]): Tagger {
   const names = [...new Set(tags.map(tagName))]
-  let lookedUp: Promise<number[]> | undefined
-  const lookUp = () => {
-    lookedUp = ensureTags(sql, names)
-    // A lookup that failed is no answer for the next job.
-    lookedUp.catch(() => {
-      lookedUp = undefined
-    })
-    return lookedUp
-  }
   return async (jobIds) => {
     if (jobIds.length === 0 || names.length === 0) return
-    const isGiven = await give(sql, jobIds, await (lookedUp ?? lookUp()))
-    // Somebody deleted one of them since.
-    if (!isGiven) await give(sql, jobIds, await lookUp())
+    await withDatabase(() => sql`select tag_jobs(${sql.json([...jobIds])}, ${sql.json(names)})`)
   }
 }
 
 /** Gives every job every tag, in addition to the tags it has. */
 export const tagJobs = async (sql: postgres.Sql, jobIds: readonly string[], tags: readonly string[]) =>
   taggerOf(sql, tags)(jobIds)
-
-/**
- * The ids of tags, made where they are missing. Only missing ones reach the INSERT: it draws a value of the sequence
- * before it sees a conflict, and the sequence has no more than 2^31 - 1 of them.
- */
-async function ensureTags(sql: postgres.Sql, names: readonly string[]): Promise<number[]> {
-  const known = await knownTags(sql, names)
-  const missing = names.filter((name) => !known.some((tag) => tag.name === name))
-  if (missing.length === 0) return known.map(({ tagId }) => tagId)
-  // In one order everywhere, so that two runs adding the same new tags cannot wait for each other in a circle.
-  const made = sql`select jsonb_array_elements_text(${sql.json(missing.sort())})`
-  await withDatabase(() => sql`insert into tags (name) ${made} on conflict (name) do nothing`)
-  return (await knownTags(sql, names)).map(({ tagId }) => tagId)
-}
-
-/** @returns false when one of the tags is not there any more */
-async function give(
-  sql: postgres.Sql,
-  jobIds: readonly string[],
-  tagIds: readonly number[],
-): Promise<boolean> {
-  const rows = await withDatabase<{ found: number }>(
-    () => sql`
-      with wanted as materialized (
-        select tag_id from tags
-        where tag_id in (select id::integer from jsonb_array_elements_text(${sql.json([...tagIds])}) id)
-      ), given as (
-        insert into image_tags (job_id, tag_id)
-        select job_id, tag_id from ${everyJob(sql)} cross join wanted where job_id in ${listed(sql, jobIds)}
-        on conflict do nothing
-      )
-      select count(*)::integer as found from wanted`,
-  )
-  return one(rows).found === tagIds.length
-}
 
 /**
  * Takes tags from jobs.
@@ -107,14 +58,33 @@ export async function untagJobs(
 ): Promise<number> {
   const names = [...new Set(tags.map(tagName))]
   if (jobIds.length === 0 || names.length === 0) return 0
-  const gone = await withDatabase(
+  // First from the open ones: one that ends meanwhile is found in the log then.
+  const open = await withDatabase<TakenTag>(
+    () => sql`
+      with named as materialized (select name from jsonb_array_elements_text(${sql.json(names)}) name), held as (
+        select job_id, tags from open_jobs where job_id in ${listed(sql, jobIds)} order by job_id for update
+      ), changed as (
+        update open_jobs o
+        set tags = array(select name from unnest(held.tags) name where name not in (select name from named))
+        from held where o.job_id = held.job_id and held.tags && array(select name from named)
+      )
+      select job_id as "jobId", name from held cross join lateral unnest(tags) name
+      where name in (select name from named)`,
+  )
+  const ended = await withDatabase<TakenTag>(
     () => sql`
       delete from image_tags using tags
       where tags.tag_id = image_tags.tag_id and tags.name in ${sql(names)}
         and image_tags.job_id in ${listed(sql, jobIds)}
-      returning 1`,
+      returning image_tags.job_id as "jobId", tags.name`,
   )
-  return gone.length
+  // What failed and is open again has them twice.
+  return new Set([...open, ...ended].map(({ jobId, name }) => `${jobId} ${name}`)).size
+}
+
+interface TakenTag {
+  jobId: string
+  name: string
 }
 
 /** Which of the ids are those of jobs. */
@@ -139,7 +109,14 @@ export async function listTags(
 ): Promise<ListedTag[]> {
   return withDatabase<ListedTag>(
     () => sql`
-      select t.name, (select count(*) from image_tags i where i.tag_id = t.tag_id)::float8 as jobs
+      with open as materialized (
+        select name, count(*) from open_jobs o cross join lateral unnest(o.tags) name
+        where not exists (select from image_tags i join tags t on t.tag_id = i.tag_id and t.name = name
+          where i.job_id = o.job_id)
+        group by name
+      )
+      select t.name, (select count(*) from image_tags i where i.tag_id = t.tag_id)::float8
+        + coalesce((select o.count from open o where o.name = t.name), 0)::float8 as jobs
       from tags t where t.name > ${after} order by t.name limit ${limit}`,
   )
 }

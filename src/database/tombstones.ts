@@ -327,10 +327,6 @@ const deleteOpen = (sql: postgres.Sql) => sql`
   ), ended as (
     delete from image_process_jobs j using open where j.job_id = open.job_id
     returning j.job_id, j.kept, j.original_path
-  ), untagged as (
-    -- The tags of those that are in the log go with them.
-    delete from image_tags t using open
-    where t.job_id = open.job_id and not exists (select from image_process_jobs j where j.job_id = open.job_id)
   ), gone as (
     select open.job_id, 'pending' as status, open.attempt, ended.kept,
       coalesce(ended.original_path, open.original_path) as original_path, null::text as mask_path,

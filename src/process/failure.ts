@@ -1,6 +1,6 @@
 import { extname } from 'node:path'
 import { v7 as uuidv7 } from 'uuid'
-import { failJob, recordFailure } from '../database/jobs.ts'
+import { type Completion, failJob, recordFailure } from '../database/jobs.ts'
 import { objectErrors, passingStoreErrors, RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { objectKey } from '../store/keys.ts'
@@ -14,7 +14,7 @@ import type { Uploads } from './uploads.ts'
 /** What has to be ended when something goes wrong with an image. */
 export interface Begun {
   /** The job that this run claimed for the image. */
-  job: { jobId: string; attempt: number } | undefined
+  job: Pick<Completion, 'jobId' | 'attempt' | 'params'> | undefined
   uploads: Uploads
   /** Resolves when what earlier attempts at that job left is removed. */
   tidied: Promise<void>
@@ -37,9 +37,9 @@ export async function fail(
   const { shown } = image.candidate
   const { code: errorCode, message: errorMessage } = error
   if (job) {
-    const { jobId, attempt } = job
+    const { jobId, attempt, params } = job
     const isOurs = await failJob(batch.database.sql, {
-      ...{ jobId, attempt, runId: batch.run.id, errorCode, errorMessage },
+      ...{ jobId, attempt, params, runId: batch.run.id, errorCode, errorMessage },
     })
     await failPoint('process:failed')
     if (!isOurs) await removeOwn(batch.store, uploads, neededIn(batch))

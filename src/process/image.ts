@@ -96,6 +96,8 @@ type ClaimedWork = Extract<Claim, { state: 'claimed' }> &
     spent: Pick<Stages, 'read' | 'database'>
     content: Content
     mask: MaskOrigin
+    /** Of the job: the database gets them when it ends. */
+    params: Record<string, unknown>
     begun: Begun
   }
 
@@ -116,13 +118,15 @@ async function claim(batch: Batch, picture: Picture, begun: Begun) {
   const own = picture.image.job ? undefined : await findJobOfFile(batch.database.sql, content.sha256)
   if (own) return { state: 'own-file' as const, ...own }
   const mask = await maskOrigin(batch, picture.image, content)
-  const claimed = await claimUnlessDone(batch, picture, content, mask.work)
+  const { image, header } = picture
+  const params = { ...mask.work.params, ...factsOf(image, header) }
+  const claimed = await claimUnlessDone(batch, picture, content, { ...mask.work, params })
   if (claimed.state !== 'claimed') return claimed
-  begun.job = claimed
+  begun.job = { ...claimed, params }
   await failPoint('process:claimed')
   begun.tidied = removeEarlier(batch.store, claimed, neededIn(batch))
   const spent = { read, database: lap() }
-  return { ...claimed, ...picture, spent, content, mask, begun } satisfies ClaimedWork
+  return { ...claimed, ...picture, params, spent, content, mask, begun } satisfies ClaimedWork
 }
 
 /** A job of which a local file was the only copy is not done when that file is gone. */
@@ -213,7 +217,7 @@ type Figures = Pick<CompletedEvent, 'processingTimeMs' | 'stages' | 'review'>
 
 const completeRow = (
   { database, run }: Batch,
-  { jobId, attempt }: ClaimedWork,
+  { jobId, attempt, params }: ClaimedWork,
   { provider }: Made,
   { original, mask, processed }: Stored,
   { processingTimeMs, review }: Figures & { review: JobReview },
@@ -222,6 +226,7 @@ const completeRow = (
     jobId,
     attempt,
     runId: run.id,
+    params,
     originalPath: original.key,
     maskPath: mask.key,
     processedPath: processed.key,
@@ -331,7 +336,7 @@ function claimRequest(
     source: image.source,
     contentSha256: content.sha256,
     fingerprint,
-    params: { ...params, ...factsOf(image, header) },
+    params,
     keep: batch.keep,
     userId: batch.user,
     originalPath: (id, attempt) => objectKey('original', id, attempt, header.extension),

@@ -84,7 +84,7 @@ describeWith('RMBG_TEST_DATABASE_URL')('roles', () => {
     expect(await completeJob(writer, shares)).toBe(true)
     const failed = request()
     await claimJob(writer, failed)
-    const failure = { jobId: failed.jobId, attempt: 1, runId: failed.run.id }
+    const failure = { jobId: failed.jobId, attempt: 1, runId: failed.run.id, params: failed.params }
     expect(await failJob(writer, { ...failure, errorCode: 'INPUT_CORRUPT', errorMessage: 'No.' })).toBe(true)
     await recordFailure(writer, {
       ...{ ...request(), jobId: uuidv7(), source: { path: '/photos/gone.jpg' } },

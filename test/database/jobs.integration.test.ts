@@ -21,7 +21,7 @@ import { knownJobs } from '../../src/database/logged-objects.ts'
 import { applyMigrations } from '../../src/database/migrate.ts'
 import { findJobs } from '../../src/database/query.ts'
 import { neededOriginals } from '../../src/database/shared-originals.ts'
-import { tagJobs } from '../../src/database/tags.ts'
+import { tagJobs, untagJobs } from '../../src/database/tags.ts'
 import { retireJobs } from '../../src/database/tombstones.ts'
 import { usageBy } from '../../src/database/usage.ts'
 import { upsertUser } from '../../src/database/users.ts'
@@ -179,7 +179,7 @@ onBothDatabases('a claim', (database) => {
     await claimed(database(), other)
     await releaseJobs(database().sql, other.run.id)
     expect(await claimJob(database().sql, { ...first, jobId: uuidv7() })).toMatchObject({ attempt: 3 })
-    const failure = { errorCode: 'INPUT_CORRUPT', errorMessage: 'Bad.' } as const
+    const failure = { params: {}, errorCode: 'INPUT_CORRUPT', errorMessage: 'Bad.' } as const
     const { jobId } = first
     const ended = { jobId, attempt: 1, runId: run.id, ...failure }
     expect(await completeJob(database().sql, completion(jobId, run, 1))).toBe(false)
@@ -207,7 +207,7 @@ onBothDatabases('a claim', (database) => {
   it('uses the failed row of the same file again', async () => {
     const first = request()
     const jobId = await claimed(database(), first)
-    const failure = { errorCode: 'INPUT_CORRUPT', errorMessage: 'Bad.' } as const
+    const failure = { params: {}, errorCode: 'INPUT_CORRUPT', errorMessage: 'Bad.' } as const
     const failed = { jobId, attempt: 1, runId: first.run.id, ...failure }
     expect(await failJob(database().sql, failed)).toBe(true)
     expect(await failJob(database().sql, failed), 'the answer was lost').toBe(true)
@@ -236,7 +236,7 @@ onBothDatabases('a job that failed and is taken up again', (database) => {
   const failedOnce = async (changes: Partial<ClaimRequest> = {}) => {
     const first = request(changes)
     const jobId = await claimed(database(), first)
-    const failure = { errorCode: 'INPUT_CORRUPT', errorMessage: 'Bad.' } as const
+    const failure = { params: {}, errorCode: 'INPUT_CORRUPT', errorMessage: 'Bad.' } as const
     await failJob(database().sql, { jobId, attempt: 1, runId: first.run.id, ...failure })
     return { jobId, again: { ...first, jobId: uuidv7(), run: someRun() } }
   }
@@ -321,6 +321,33 @@ onBothDatabases('tags of a run', (database) => {
     expect(await tagsOf(first.jobId)).toEqual(['autumn', 'by hand', 'hero', 'spring'])
   })
 
+  it('are those of a failed job too when it is taken up again, and count once when it ends', async () => {
+    const { sql } = database()
+    const name = `again ${uuidv7()}`
+    const first = request({ tags: [name] })
+    await claimJob(sql, first)
+    const failure = { params: {}, errorCode: 'INPUT_CORRUPT', errorMessage: 'Bad.' } as const
+    await failJob(sql, { jobId: first.jobId, attempt: 1, runId: first.run.id, ...failure })
+    const again = { ...first, jobId: uuidv7(), run: someRun(), tags: ['more', 'less'] }
+    await claimJob(sql, again)
+    expect(await tagsOf(first.jobId)).toEqual([name, 'less', 'more'])
+    const found = await queryJobs(sql, { tags: [name], exceptTags: ['none'] }, { limit: 9 })
+    expect(found.jobs).toMatchObject([{ jobId: first.jobId, status: 'processing' }])
+    expect((await queryJobs(sql, { exceptTags: [name] }, { limit: 1000 })).jobs).not.toContainEqual(
+      expect.objectContaining({ jobId: first.jobId }),
+    )
+    await tagJobs(sql, [first.jobId], ['by hand'])
+    expect(await untagJobs(sql, [first.jobId], ['less', 'by hand'])).toBe(2)
+    const counted = async () => {
+      const tags = await usageBy(sql, 'tag', { from: '2020-01-01', to: '2100-01-01' }, 1000)
+      return tags.filter(({ value }) => value === name).map(({ completed, failed }) => [completed, failed])
+    }
+    expect(await counted()).toEqual([[0, 1]])
+    await completeJob(sql, completion(first.jobId, again.run, 2))
+    expect(await tagsOf(first.jobId)).toEqual([name, 'more'])
+    expect(await counted()).toEqual([[1, 0]])
+  })
+
   it('draw a value of the sequence only where they are new, and are on what failed before a claim', async () => {
     const { sql } = database()
     const failure = {
@@ -339,6 +366,20 @@ onBothDatabases('tags of a run', (database) => {
 })
 
 onBothDatabases('the end of a job', (database) => {
+  it('brings its parameters, of which only the model is known before', async () => {
+    const { sql } = database()
+    const params = { model: { name: 'rmbg-2.0', variant: 'fp16', guided: true }, format: 'webp' }
+    const [done, failing] = [request({ params }), request({ params })]
+    await Promise.all([claimJob(sql, done), claimJob(sql, failing)])
+    const open = { model: { name: 'rmbg-2.0', variant: 'fp16' } }
+    expect(await findJobs(sql, [done.jobId])).toMatchObject([{ model: 'rmbg-2.0', params: open }])
+    await completeJob(sql, { ...completion(done.jobId, done.run), params })
+    const failure = { errorCode: 'INPUT_CORRUPT', errorMessage: 'Bad.' } as const
+    await failJob(sql, { jobId: failing.jobId, attempt: 1, runId: failing.run.id, params, ...failure })
+    expect((await findJobs(sql, [done.jobId]))[0]!.params).toEqual({ ...params, provider: 'cpu' })
+    expect((await findJobs(sql, [failing.jobId]))[0]!.params).toEqual(params)
+  })
+
   it('completed records keys, sizes, digests and the provider in one statement, and may be repeated', async () => {
     const wanted = request()
     const jobId = await claimed(database(), wanted)
@@ -350,7 +391,7 @@ onBothDatabases('the end of a job', (database) => {
       mask_path: `mask/${jobId}-1.png`,
       execution_provider: 'cpu',
       processing_time_ms: 12,
-      params: { model: { name: 'backdrop' }, provider: 'cpu' },
+      params: { model: { name: 'backdrop' }, format: 'png', provider: 'cpu' },
     })
     expect(done.completed_at >= done.created_at).toBe(true)
     expect(await database().sql`select 1 from open_jobs where job_id = ${jobId}`).toHaveLength(0)
@@ -471,9 +512,8 @@ onBothDatabases('users and tags', (database) => {
     await Promise.all(
       [' spring', 'spring ', 'blue'].map((tag) => tagJobs(database().sql, [jobId], [tag, 'all'])),
     )
-    const tags = await database()
-      .sql`select name from tags join image_tags using (tag_id) where job_id = ${jobId} order by name`
-    expect(tags.map(({ name }) => name)).toEqual(['all', 'blue', 'spring'])
+    const [job] = await findJobs(database().sql, [jobId])
+    expect(job!.tags).toEqual(['all', 'blue', 'spring'])
     await expect(tagJobs(database().sql, [jobId], [' '])).rejects.toMatchObject({ code: 'USAGE' })
   })
 })
@@ -527,6 +567,7 @@ onBothDatabases('on tables of many jobs', (database) => {
         jobId,
         attempt: 1,
         runId: run.id,
+        params: failing.params,
         errorCode: 'INPUT_CORRUPT',
         errorMessage: 'Bad.',
       })

@@ -31,7 +31,7 @@ const completion = (jobId: string) => ({
   ...{ originalPath: `original/${jobId}-1.jpg`, maskPath: 'm', processedPath: 'p' },
   ...{ originalBytes: 1000, maskBytes: 10, processedBytes: 500, processingTimeMs: 12 },
   ...{ maskSha256: sha256(`mask ${jobId}`), processedSha256: sha256(`cut-out ${jobId}`) },
-  ...{ executionProvider: 'cpu', review: { reasons: [] } },
+  ...{ executionProvider: 'cpu', review: { reasons: [] }, params: { model: { name: 'backdrop' } } },
 })
 
 describeWith('RMBG_TEST_DATABASE_URL')('a log before the functions of 0030', () => {
@@ -91,8 +91,10 @@ describeWith('RMBG_TEST_DATABASE_URL')('a log before the functions of 0030', () 
     const end = olderRun.catch((error: Error) => error.message)
     await expect.poll(() => written.length).toBeGreaterThan(3)
     await applyMigrations(database)
-    // It was between a claim and an end, or between two images.
-    expect(await end).toMatch(/earlier release|"job_leases" does not exist|only_what_has_ended/)
+    // It was between a claim and an end, or between two images, or is to ask again.
+    expect(await end).toMatch(
+      /deadlock detected|earlier release|"job_leases" does not exist|only_what_has_ended/,
+    )
     await expect(claimAsBefore('later')).rejects.toThrow('This run is of an earlier release')
 
     expect(await claimJob(sql, request('in work'))).toMatchObject({ state: 'held', jobId: inWork })
@@ -164,18 +166,19 @@ describeWith('RMBG_TEST_DATABASE_URL')('a log whose jobs were rows before they e
     ])
     expect(await findJobOfFile(sql, sha256(`cut-out ${lost}`)), 'known by its digest').toBeDefined()
     expect(await claimJob(sql, request('left'))).toMatchObject({ state: 'claimed', jobId: left, attempt: 2 })
+    // That run sent no parameters: they are in the row.
     for (const [jobId, attempt] of [
       [inWork, 1],
       [left, 2],
       [lost, 2],
     ] as const)
-      expect(await completeJob(sql, { ...completion(jobId), attempt })).toBe(true)
+      expect(await completeJob(sql, { ...completion(jobId), attempt, params: undefined as never })).toBe(true)
     const done = await sql`
-      select job_id, status, created_at,
+      select job_id, status, created_at, params -> 'model' ->> 'name' as model,
         array(select name from tags join image_tags t using (tag_id) where t.job_id = j.job_id) as tags
       from image_process_jobs j order by created_at`
-    expect(done.map(({ job_id, status, tags }) => [job_id, status, tags])).toEqual(
-      [inWork, left, lost].map((jobId) => [jobId, 'completed', '{spring}']),
+    expect(done.map(({ job_id, status, model, tags }) => [job_id, status, model, tags])).toEqual(
+      [inWork, left, lost].map((jobId) => [jobId, 'completed', 'backdrop', '{spring}']),
     )
     expect(done[2]!.created_at).toEqual(again!.created_at)
     const period = { from: '2020-01-01', to: '2100-01-01' }

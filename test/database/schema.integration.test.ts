@@ -150,7 +150,6 @@ onBothDatabases('the schema', (database) => {
         and not exists (select from pg_depend where objid = p.oid and deptype = 'e')
       order by 1`
     expect(functions.map(({ name }) => name)).toEqual([
-      'assert_tagged_job()',
       'claim_job(request jsonb, gone uuid)',
       'claim_jobs(requests jsonb)',
       'complete_jobs(completions jsonb)',
@@ -164,7 +163,7 @@ onBothDatabases('the schema', (database) => {
       'fail_job(failure jsonb)',
       'fold_usage()',
       'forget_keys_of_gone()',
-      'forget_tags()',
+      'give_tags(given jsonb)',
       'gone_page(gone bigint, most integer)',
       'grants_for(role_name name, writes boolean)',
       'hold_original(key text, content bytea)',
@@ -183,6 +182,7 @@ onBothDatabases('the schema', (database) => {
       'make_log_month(at timestamp with time zone)',
       'make_log_partition(parent name, partition name, sibling regclass)',
       'make_room_for(jobs jsonb)',
+      'make_tags(names text[])',
       'model_name(params jsonb)',
       'month_bytes(from_id uuid, to_id uuid)',
       'month_figures(month text, from_id uuid, to_id uuid, completed_before timestamp with time zone, failed_before timestamp with time zone, exactly boolean)',
@@ -211,7 +211,7 @@ onBothDatabases('the schema', (database) => {
       'source_key(path text)',
       'source_name(path text)',
       'stored_original(content bytea, owner text)',
-      'tag_job(job uuid, names jsonb)',
+      'tag_jobs(ids jsonb, names jsonb)',
       'usage_of(job image_process_jobs)',
       'use_known_keys()',
       'utc_month(at timestamp with time zone, later integer)',

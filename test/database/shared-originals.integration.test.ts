@@ -39,7 +39,13 @@ onBothDatabases('an original that several jobs share', (database) => {
     const { jobId, attempt, stored } = claimed
     const complete = (original = objectKey('original', jobId, attempt, 'jpg')) =>
       completeJob(database().sql, {
-        ...{ jobId, attempt, runId: run.id, originalPath: keep.includes('original') ? original : null },
+        ...{
+          jobId,
+          attempt,
+          runId: run.id,
+          params: {},
+          originalPath: keep.includes('original') ? original : null,
+        },
         maskPath: keep.includes('mask') ? objectKey('mask', jobId, attempt, 'png') : null,
         processedPath: keep.includes('processed') ? objectKey('processed', jobId, attempt, 'png') : null,
         sharesOriginal: original === stored?.key,

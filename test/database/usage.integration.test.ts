@@ -68,7 +68,8 @@ onBothDatabases('usage', (database) => {
       job.status = draw(4) === 0 ? 'failed' : 'completed'
       job.code = job.status === 'failed' ? ['INPUT_EMPTY', 'INPUT_CORRUPT'][draw(2)]! : null
       job.ms = job.status === 'completed' ? 1 + draw(5000) : null
-      // As a run ends it, in one statement, or as it is changed afterwards.
+      const [open] = await sql()`select tags from open_jobs where job_id = ${job.id}`
+      // As a run ends it, or as it is changed afterwards.
       await sql()`
         with open as (delete from open_jobs where job_id = ${job.id} returning *)
         insert into image_process_jobs (job_id, user_id, created_at, original_path, params, status, error_code,
@@ -82,6 +83,7 @@ onBothDatabases('usage', (database) => {
         on conflict (job_id) do update
         set status = excluded.status, error_code = excluded.error_code, error_message = excluded.error_message,
           processing_time_ms = excluded.processing_time_ms, original_bytes = 100, mask_bytes = 10, processed_bytes = 1`
+      if (open) await sql()`select give_tags(jsonb_build_object(${job.id}::text, ${open.tags}::text[]))`
     }
     const steps = [
       async () => {

@@ -23,7 +23,8 @@ const passage = ({ at }: ImageKillPoint) =>
   at.startsWith('store:') ? 4 : at === 'process:ended' || at === 'process:failed' ? 1 : 2
 
 const tagged = async (sql: postgres.Sql) => {
-  const rows = await sql`select job_id from image_tags`
+  const rows = await sql`
+    select job_id from image_tags union select job_id from open_jobs where tags <> '{}'`
   return new Set(rows.map(({ job_id }) => job_id))
 }
 

@@ -14,6 +14,8 @@ export const someRun = (changes: Partial<Run> = {}): Run => ({
   ...changes,
 })
 
+const params = { model: { name: 'backdrop' }, format: 'png' }
+
 /** A claim of a file nobody else knows. */
 export function request(changes: Partial<ClaimRequest> = {}): ClaimRequest {
   const name = randomBytes(8).toString('hex')
@@ -22,7 +24,7 @@ export function request(changes: Partial<ClaimRequest> = {}): ClaimRequest {
     source: { path: `/photos/${name}.jpg`, size: 1000, mtimeNs: 1_700_000_000_123_456_789n },
     contentSha256: sha256(name),
     fingerprint: sha256('parameters'),
-    params: { model: { name: 'backdrop' } },
+    params,
     keep: objectKinds,
     userId: 'anna',
     originalPath: (id, attempt) => `original/${id}-${attempt}.jpg`,
@@ -40,6 +42,7 @@ export const completion = (jobId: string, run: Run, attempt = 1): Completion => 
   jobId,
   attempt,
   runId: run.id,
+  params,
   originalPath: `original/${jobId}-${attempt}.jpg`,
   maskPath: `mask/${jobId}-${attempt}.png`,
   processedPath: `processed/${jobId}-${attempt}.png`,

@@ -58,6 +58,7 @@ export function completionOf(jobId: string, { run, source }: ClaimRequest): Comp
     jobId,
     attempt: 1,
     runId: run.id,
+    params,
     originalPath: objectKey('original', jobId, 1, 'jpg'),
     sharesOriginal: false,
     maskPath: objectKey('mask', jobId, 1, 'png'),
