@@ -52,14 +52,11 @@ export async function jobCondition(
 ): Promise<(table: JobTable) => Condition> {
   const { user, statuses, since, until, params, largerThanBytes, name, error, needsReview } = filter
   const conditions: ((table: JobTable) => Condition)[] = [(table) => statusCondition(sql, table, statuses)]
-  const add = (condition: (table: JobTable) => Condition) => conditions.push(condition)
+  const add = (condition: () => Condition) => conditions.push(condition)
   if (user !== undefined) add(() => sql`j.user_id = ${user}`)
   if (since) add(() => sql`j.created_at >= ${instant(sql, since)}`)
   if (until) add(() => sql`j.created_at < ${instant(sql, until)}`)
-  if ((since || until) && (await isPartitioned(sql))) {
-    const period = await idPeriod(sql, filter)
-    add((table) => (table === 'ended' ? inPeriod(sql, period) : sql`true`))
-  }
+  conditions.push(await monthsCondition(sql, filter))
   conditions.push(...(await tagConditions(sql, filter)))
   if (params !== undefined) add(() => sql`j.params @> ${sql.json(params as postgres.JSONValue)}`)
   if (largerThanBytes !== undefined) {
@@ -113,6 +110,16 @@ const tagged = (sql: postgres.Sql, table: JobTable, tags: readonly KnownTag[]): 
         and o.tags && array(select jsonb_array_elements_text(${sql.json(tags.map(({ name }) => name))})))`
     : sql`exists (select from image_tags t where t.job_id = j.job_id
         and t.tag_id in ${sql(tags.map(({ tagId }) => tagId))})`
+
+/** In a log in months: of which of them the jobs of a period can be. */
+async function monthsCondition(
+  sql: postgres.Sql,
+  { since, until }: JobFilter,
+): Promise<(table: JobTable) => Condition> {
+  if ((!since && !until) || !(await isPartitioned(sql))) return () => sql`true`
+  const period = await idPeriod(sql, { ...(since && { since }), ...(until && { until }) })
+  return (table) => (table === 'ended' ? inPeriod(sql, period) : sql`true`)
+}
 
 const statusesOf: Record<JobTable, readonly string[]> = {
   ended: ['completed', 'failed'],

@@ -80,7 +80,11 @@ interface OpenFacts {
   errorMessage: string | null
 }
 
-/** What is open has its tags in its row. @param ids see `columns` */
+/**
+ * What is open has its tags in its row.
+ *
+ * @param ids those of the rows, in a log in months: the planner then sees of which months the tags are
+ */
 const tagsOf = (sql: postgres.Sql, table: JobTable | 'either', ids?: readonly string[]) => {
   const ended = sql`coalesce((select json_agg(t.name order by t.name) from image_tags i join tags t on t.tag_id = i.tag_id
     where i.job_id = j.job_id ${ids ? sql`and i.job_id in ${sql(ids)}` : sql``}), '[]')`
@@ -90,7 +94,6 @@ const tagsOf = (sql: postgres.Sql, table: JobTable | 'either', ids?: readonly st
   return table === 'open' ? open : sql`coalesce(${open}, ${ended})`
 }
 
-/** @param ids those of the rows, in a log in months: the planner then sees of which months the tags are */
 const columns = (sql: postgres.Sql, table: JobTable | 'either', ids?: readonly string[]) => sql`
   j.job_id as "jobId", j.user_id as "userId", j.status, source_name(j.source_path) as "sourceName",
   ${utc(sql, sql`j.created_at`)} as "createdAt", ${utc(sql, sql`j.completed_at`)} as "completedAt",

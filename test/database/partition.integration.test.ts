@@ -83,7 +83,9 @@ const shapeOf = async ({ sql }: Database) => {
     order by 1`
   return rows.map(({ what }) => what as string)
 }
-const isOfKeys = (what: string) => /image_process_jobs_(content|cutout|mask|source)_key_idx/.test(what)
+/** Indexes that known_keys takes the place of, and the foreign key that stands on each month instead. */
+const isOfMonths = (what: string) =>
+  /image_process_jobs_(content|cutout|mask|source)_key_idx|constraint image_tags_job_id_fkey/.test(what)
 
 describeWith('RMBG_TEST_DATABASE_URL')('a log that is turned into months', () => {
   let database: Database
@@ -107,7 +109,13 @@ describeWith('RMBG_TEST_DATABASE_URL')('a log that is turned into months', () =>
     const { lockedMs, noted } = await partitionLog(database)
     expect(lockedMs).toBeGreaterThan(0)
     expect(noted).toBe(1)
-    expect(await shapeOf(database)).toEqual(before.filter((what) => !isOfKeys(what)))
+    expect(await shapeOf(database)).toEqual(before.filter((what) => !isOfMonths(what)))
+    const keys = await sql`
+      select conrelid::regclass::text as tags, confrelid::regclass::text as jobs, convalidated as valid from pg_constraint
+      where contype = 'f' and conrelid::regclass::text like 'image_tags%' and confrelid <> 'tags'::regclass`
+    expect(keys.length).toBe((await sql`select from log_partitions()`).length)
+    for (const { tags, jobs, valid } of keys)
+      expect([tags.replace('image_tags', 'image_process_jobs'), valid]).toEqual([jobs, true])
     expect(await sql`select tgenabled from pg_trigger where tgname = 'theirs'`).toEqual([{ tgenabled: 'D' }])
     await makeJob(sql)
     expect(await sql`select jobs::int from their_view`).toEqual([{ jobs: 2 }])
@@ -148,8 +156,8 @@ describeWith('RMBG_TEST_DATABASE_URL')('a log that is turned into months', () =>
         const isDone =
           done.length % 5 === 4
             ? await failJob(sql, {
-                ...{ jobId: claim.jobId, attempt: claim.attempt, runId: run.id },
-                ...{ params: {}, errorCode: 'INPUT_CORRUPT', errorMessage: 'No.' },
+                ...{ jobId: claim.jobId, attempt: claim.attempt, runId: run.id, params: {} },
+                ...{ errorCode: 'INPUT_CORRUPT', errorMessage: 'No.' },
               })
             : await completeJob(sql, completion(claim.jobId, run, claim.attempt))
         expect(isDone).toBe(true)
