@@ -286,7 +286,7 @@ async function openCache(
   const { redisUrl: url, cacheTtl: ttlSeconds, s3Bucket, home } = settings
   if (url === undefined) return (await import('./cache/none.ts')).noCache
   const { redisCache } = await import('./cache/redis.ts')
-  const scope = `${(await database()).location} ${s3Bucket ?? home}`
+  const scope = async () => `${(await database()).location} ${s3Bucket ?? home}`
   return redisCache({ url, scope, ttlSeconds, onWarning })
 }
 

@@ -7,8 +7,11 @@ import type { Cache, CacheMemory } from './contract.ts'
 export interface RedisOptions {
   /** `redis://` or `rediss://`, with user and password where there are any. */
   url: string
-  /** Whose answers these are: databases that share a Redis do not see each other's. */
-  scope: string
+  /**
+   * Whose answers these are: databases that share a Redis do not see each other's. Where it fails, as with a database that
+   * is down, `figures` still tells how Redis stands.
+   */
+  scope: () => Promise<string>
   ttlSeconds: number
   /** Told once, when Redis is down or slow; from then on this process does without it. */
   onWarning: (message: string) => void
@@ -29,7 +32,11 @@ export function redisCache({ url, scope, ttlSeconds, onWarning }: RedisOptions):
       hint: 'It looks like redis://:password@host:6379/0.',
     })
   }
-  const prefix = `rmbg:${sha256Of(scope).slice(0, 12)}:`
+  let asked: Promise<string> | undefined
+  const prefix = () => {
+    asked ??= scope().then((whose) => `rmbg:${sha256Of(whose).slice(0, 12)}:`)
+    return asked
+  }
   const client = createClient({
     url,
     disableOfflineQueue: true,
@@ -62,17 +69,18 @@ export function redisCache({ url, scope, ttlSeconds, onWarning }: RedisOptions):
 
   return {
     remember: async (key, version, make) => {
-      const entry = parseEntry(await ask(() => client.get(prefix + key)))
+      const own = await prefix()
+      const entry = parseEntry(await ask(() => client.get(own + key)))
       if (entry?.version === version) {
-        await ask(() => client.incr(`${prefix}hits`))
+        await ask(() => client.incr(`${own}hits`))
         return entry.value as Awaited<ReturnType<typeof make>>
       }
       const value = await make()
       await ask(() =>
         client
           .multi()
-          .incr(`${prefix}misses`)
-          .set(prefix + key, JSON.stringify({ version, value }), {
+          .incr(`${own}misses`)
+          .set(own + key, JSON.stringify({ version, value }), {
             expiration: { type: 'EX', value: ttlSeconds },
           })
           .exec(),
@@ -80,11 +88,12 @@ export function redisCache({ url, scope, ttlSeconds, onWarning }: RedisOptions):
       return value
     },
     figures: async () => {
-      const counted = await ask(() => client.mGet([`${prefix}hits`, `${prefix}misses`]))
+      const own = await prefix().catch(() => undefined)
+      const counted = own && (await ask(() => client.mGet([`${own}hits`, `${own}misses`])))
       // A user that may not ask has no figures, and a cache all the same.
       const info = await ask(() => client.info('memory').catch(() => ''))
       if (!isUsable) return { state: 'down', reason: reason }
-      const [hits, misses] = counted ?? []
+      const [hits, misses] = counted || []
       return {
         ...{ state: 'up', hits: Number(hits ?? 0), misses: Number(misses ?? 0) },
         memory: parseMemory(info ?? ''),

@@ -62,8 +62,11 @@ Exit status, that of the worst check: ${exitStatus.done} OK, ${exitStatus.health
   #check(flags: HealthFlags): Promise<HealthCheck[]> {
     return this.#ask(async ({ context }, options) => {
       const { checkHealth } = await import('../database/health/index.ts')
-      const checks = await checkHealth(await context.database(), options)
-      // A cache that is down is a check of its own.
+      const checks = await context
+        .database()
+        .then((database) => checkHealth(database, options))
+        .catch((error) => [failedCheck(error)])
+      // A cache that is down is a check of its own, also beside a database that is down.
       const cache = await context.cache(() => {})
       return [...checks, ...cacheCheck(await cache.figures(), judgeBy(options.moved ?? []))]
     }, flags)

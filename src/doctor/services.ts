@@ -62,7 +62,7 @@ export async function examineCache({
     const onWarning = (message: string) => {
       warning = message
     }
-    const cache = redisCache({ url, scope: 'doctor', ttlSeconds, onWarning })
+    const cache = redisCache({ url, scope: async () => 'doctor', ttlSeconds, onWarning })
     await cache.figures()
     await cache.close()
   } catch (error) {

@@ -14,9 +14,10 @@ afterEach(() => {
   warnings = []
 })
 const open = (url: string, more: { scope?: string; ttlSeconds?: number } = {}) => {
+  const fresh = scope()
   const cache = redisCache({
     url,
-    scope: more.scope ?? scope(),
+    scope: async () => more.scope ?? fresh,
     ttlSeconds: more.ttlSeconds ?? 60,
     onWarning: (message) => warnings.push(message),
   })

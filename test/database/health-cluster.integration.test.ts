@@ -160,6 +160,7 @@ max_worker_processes = 2\nmax_parallel_workers = 1\nmax_parallel_workers_per_gat
         ...['fsync = on', 'full_page_writes = on', 'autovacuum = on', 'synchronous_commit = on'],
         ...[
           'wal_level = replica',
+          'wal_compression = on',
           'shared_buffers = 512MB',
           'work_mem = 16MB',
           'maintenance_work_mem = 64MB',
@@ -171,6 +172,14 @@ max_worker_processes = 2\nmax_parallel_workers = 1\nmax_parallel_workers_per_gat
       )
       await cluster.restart('fast')
       expect((await of()).suggestions).toEqual([])
+
+      // Each of these is one that max_wal_size could have asked for.
+      const { sql } = connectServer(cluster.urlOf('postgres', 'postgres'))
+      for (let n = 0; n < 10; n++) await sql`checkpoint`
+      await expect
+        .poll(async () => (await of()).suggestions.map(({ setting }) => setting))
+        .toEqual(['max_wal_size'])
+      await sql.end()
     })
   }),
 )

@@ -8,6 +8,7 @@ import { startProxy } from '../database/proxy.ts'
 import { finishedAfter, rmbg, start, temporaryFolder } from '../support/cli.ts'
 import { describeServers, freshInstallation } from '../support/fixture-installation.ts'
 import { expectInvariants } from '../support/job-rows.ts'
+import { redisUrl } from '../support/servers.ts'
 import { ending, eventsOf } from './assert-output.ts'
 import { writePictures } from './pictures.ts'
 
@@ -65,9 +66,12 @@ describeServers('a database server that is away', () => {
   it('is not waited for by health, which is there to tell', async () => {
     const { proxy, options } = await installed(1)
     await proxy.stop()
-    const { status, stdout, stderr } = await rmbg(['health', '--monitor'], options)
+    const env = { ...options.env, REDIS_URL: redisUrl }
+    const { status, stdout, stderr } = await rmbg(['health', '--monitor'], { ...options, env })
     expect(status).toBe(2)
     expect(stdout + stderr).not.toContain('Waiting')
+    // What else it looks at is told all the same.
+    expect(stdout).toContain('redis-cache')
   })
 
   it('is not waited for any longer after Ctrl-C', async () => {

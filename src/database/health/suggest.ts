@@ -32,6 +32,9 @@ export interface Demand {
   connections: number
   /** Bytes of the largest table. */
   largestTable: number
+  /** Since the counters were reset: checkpoints that came because `max_wal_size` was full, and all of them. */
+  forcedCheckpoints: number
+  checkpoints: number
 }
 
 const MiB = 2 ** 20
@@ -40,7 +43,7 @@ const GiB = 2 ** 30
 const names = [
   ...['max_connections', 'max_worker_processes', 'max_parallel_workers', 'max_parallel_workers_per_gather'],
   ...['shared_buffers', 'work_mem', 'maintenance_work_mem', 'wal_level', 'synchronous_commit'],
-  ...['autovacuum', 'fsync', 'full_page_writes'],
+  ...['autovacuum', 'fsync', 'full_page_writes', 'wal_compression', 'max_wal_size'],
 ]
 
 type Proposal = Pick<Suggestion, 'value' | 'reason' | 'level'> | undefined
@@ -164,6 +167,20 @@ const workersPerGather: Rule = (settings, { machine: { cores } }) => {
   }
 }
 
+/** Fewer than these tell nothing: a backup or a shutdown asks for one, too. */
+const tellingCheckpoints = 10
+
+const maxWalSize: Rule = (settings, { forcedCheckpoints, checkpoints }) => {
+  const wanted = 4 * GiB
+  const { number } = settings('max_wal_size')
+  if (number >= wanted || checkpoints < tellingCheckpoints || forcedCheckpoints < checkpoints / 2)
+    return undefined
+  return {
+    ...{ value: size(wanted), level: 'ok' },
+    reason: `${forcedCheckpoints} of ${checkpoints} checkpoints came because it was full: after each, every page that changes is written to the WAL as a whole`,
+  }
+}
+
 const rules: Record<string, Rule> = {
   fsync: must('fsync', ['off'], 'on', 'crit', 'a crash of the machine destroys the database'),
   full_page_writes: must('full_page_writes', ['off'], 'on', 'crit', 'a torn page is not repaired'),
@@ -176,6 +193,11 @@ const rules: Record<string, Rule> = {
     ...(['wal_level', ['minimal'], 'replica', 'warn'] as const),
     'neither archiving nor a standby works with minimal',
   ),
+  wal_compression: must(
+    ...(['wal_compression', ['off'], 'on', 'ok'] as const),
+    'whole pages are the largest part of the WAL of a job; compressed they take up less than half',
+  ),
+  max_wal_size: maxWalSize,
   max_connections: maxConnections,
   shared_buffers: sharedBuffers,
   work_mem: workMem,
@@ -194,10 +216,20 @@ export async function suggestSettings(context: HealthContext): Promise<Suggestio
         * case unit when '8kB' then 8192 when 'kB' then 1024 when 'MB' then 1048576 else 1 end else 0 end as number
     from pg_settings where name in ${sql(names)}`
   const settings = new Map(rows.map((row) => [row.name, row]))
+  const { countsApart } = one(
+    await sql<{ countsApart: boolean }[]>`
+      select to_regclass('pg_catalog.pg_stat_checkpointer') is not null as "countsApart"`,
+  )
+  // PostgreSQL 17 counts checkpoints in a view of their own.
+  const counters = countsApart
+    ? sql`(select num_requested as forced, num_timed as timed from pg_stat_checkpointer) c`
+    : sql`(select checkpoints_req as forced, checkpoints_timed as timed from pg_stat_bgwriter) c`
   const load = one(
     await sql<Omit<Demand, 'machine'>[]>`
       select (select count(*) from pg_stat_activity where backend_type = 'client backend')::float8 as connections,
-        coalesce(pg_table_size('image_process_jobs'), 0)::float8 as "largestTable"`,
+        coalesce(pg_table_size('image_process_jobs'), 0)::float8 as "largestTable",
+        forced::float8 as "forcedCheckpoints", (forced + timed)::float8 as checkpoints
+      from ${counters}`,
   )
   const setting = (name: string): Setting => {
     const found = settings.get(name)
