@@ -12,7 +12,7 @@ const decoderBytes: Readonly<Record<string, number>> = { heic: 24, jxl: 44, bmp:
  * memory of libvips and the encoder. It is an upper bound, so that admitting pictures by it keeps a run within its budget.
  * Measured with 100 megapixels of noise and its colors kept, the worst case of the encoders: the peak of a run is 15 bytes
  * per pixel above that of a run over tiny pictures, 30 in 16 bits. test/faults/FUZZ.md has the needs of each format.
- * The constant covers buffers of earlier pictures that are not garbage-collected yet.
+ * The constant covers buffers of earlier pictures that wait for the next one, or are not garbage-collected yet.
  *
  * @param fileSize bytes
  */

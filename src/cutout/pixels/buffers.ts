@@ -4,7 +4,7 @@
  */
 
 /** Bytes that wait in a thread for the next picture, at most. */
-const mostIdle = 64 * 2 ** 20
+const mostIdle = 16 * 2 ** 20
 
 /** The newest last. */
 const idle: ArrayBuffer[] = []
@@ -24,5 +24,20 @@ export function takeBuffer(size: number): { buffer: ArrayBuffer; isClear: boolea
 export function giveBack(...buffers: ArrayBuffer[]): void {
   idle.push(...buffers)
   let total = idle.reduce((sum, { byteLength }) => sum + byteLength, 0)
-  while (total > mostIdle) total -= idle.shift()!.byteLength
+  while (total > mostIdle) {
+    const oldest = idle.shift()!
+    total -= oldest.byteLength
+    free(oldest)
+  }
+}
+
+/**
+ * Frees a buffer at once: it goes with a message that nobody will read. Kernels leave so little for the collector of garbage to
+ * do that it would find large buffers late.
+ */
+function free(buffer: ArrayBuffer): void {
+  const { port1, port2 } = new MessageChannel()
+  port1.postMessage(undefined, [buffer])
+  port1.close()
+  port2.close()
 }
