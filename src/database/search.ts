@@ -19,7 +19,7 @@ const mostTags = 10_000
  *
  * @throws RmbgError USAGE when there are none, or too many
  */
-export function searchWords(text: string): string[] {
+function searchWords(text: string): string[] {
   const words = [...new Set(text.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word)))]
   if (words.length > 0 && words.length <= mostWords && !text.includes('\0')) return words
   throw new RmbgError(

@@ -1,6 +1,7 @@
 /** A campaign as a worker works on it: its settings with what this machine has. */
 import type { Semaphore } from 'async-mutex'
 import type { Campaign } from '../database/campaigns.ts'
+import { ensurePartitions } from '../database/partitions.ts'
 import { upsertUser } from '../database/users.ts'
 import { RmbgError } from '../errors.ts'
 import { openBatch } from '../process/batch.ts'
@@ -46,6 +47,7 @@ export async function openCampaignWork(
   const masks = await services.masks(settings.model)
   assertSameModel(campaign, settings, masks)
   await upsertUser(services.database.sql, campaign.userId)
+  await ensurePartitions(services.database.sql)
   const { output, masks: maskFolder, suffix = '', cutout, outputBucket: place } = settings
   const recipe = recipeFromJson(cutout)
   const batch = openBatch(

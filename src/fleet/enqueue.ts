@@ -14,6 +14,7 @@ import {
 } from '../database/campaigns.ts'
 import type { Database } from '../database/contract.ts'
 import { withDatabase } from '../database/errors.ts'
+import { ensurePartitions } from '../database/partitions.ts'
 import { inTransaction, type NewShard, openQueue, type Queue } from '../database/queue.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
@@ -80,6 +81,7 @@ async function prepare(database: Database, queue: Queue, options: EnqueueOptions
   await failPoint('enqueue:created')
   await addInputs(sql, found, given.inputs)
   await createQueues(database, queue, found)
+  await ensurePartitions(sql)
   await failPoint('enqueue:prepared')
   return requireCampaign(sql, found.name)
 }

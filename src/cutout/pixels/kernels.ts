@@ -1,5 +1,5 @@
 /**
- * The arithmetic of whole pictures, compiled from `assembly/` to WebAssembly. A thread has one instance, whose memory holds
+ * The arithmetic of whole pictures, compiled from `../assembly/` to WebAssembly. A thread has one instance, whose memory holds
  * only the rows in work. Pictures stay where they are, and are copied in and out by rows, in the processor's cache.
  */
 import type { Samples } from '../picture.ts'

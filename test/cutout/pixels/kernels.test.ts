@@ -1,7 +1,7 @@
 /** The compiled kernels against the same arithmetic in JavaScript, which has tests of its own. */
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
-import { sourceDigest } from '../../../assembly/compile.ts'
+import { sourceDigest } from '../../../src/cutout/assembly/compile.ts'
 import type { Picture } from '../../../src/cutout/picture.ts'
 import { type CompositeTask, composite, release } from '../../../src/cutout/pixels/composite.ts'
 import type { MattePlane } from '../../../src/cutout/pixels/matte.ts'
@@ -15,7 +15,7 @@ describe('the compiled kernels', () => {
   it('are those of their source', async () => {
     const kept = new URL('../../../src/cutout/pixels/kernels-binary.ts', import.meta.url)
     const isNew = (await readFile(kept, 'utf8')).includes(await sourceDigest())
-    expect(isNew, 'run node --import tsx assembly/build.ts').toBe(true)
+    expect(isNew, 'run npm run kernels').toBe(true)
   })
 })
 

@@ -160,6 +160,9 @@ begin
   delete from known_keys k using gone g, keys_of(g.content_sha256, g.processed_sha256, g.mask_sha256, g.source_path) gone_key
   where k.key = gone_key and k.job_id = g.job_id;
   delete from known_sources s using gone g where s.job_id = g.job_id;
+  delete from verdicts v using gone g where v.job_id = g.job_id;
+  delete from job_verdicts v using gone g where v.job_id = g.job_id;
+  delete from job_versions v using gone g where v.job_id = g.job_id;
   return null;
 end
 $$;
@@ -188,34 +191,3 @@ create table gone_months (
   is_settled  boolean not null default false,
   retired_at  timestamptz not null default now()
 );
-
--- Runs make room, with the rights of the owner of the log.
-do $$
-declare
-  path constant text := quote_ident(current_schema()) || ', pg_temp';
-  each regprocedure;
-  grantee text;
-begin
-  execute replace(pg_get_functiondef('run_functions'::regproc), 'fold_usage', 'fold_usage,ensure_partitions,make_room_for');
-  execute replace(pg_get_functiondef('grants_for'::regproc), 'schema_migrations}',
-    'schema_migrations,known_keys,log_conversion,gone_months}');
-  foreach each in array '{ensure_partitions(integer),make_room_for(jsonb)}'::regprocedure[] loop
-    execute format('alter function %s security definer set search_path = %s', each, path);
-    execute format('revoke all on function %s from public', each);
-  end loop;
-  -- Whoever reads the log, or runs images, goes on.
-  for grantee in
-    select case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end
-    from pg_class c, aclexplode(c.relacl) a
-    where c.oid = 'image_process_jobs'::regclass and a.privilege_type = 'SELECT' and a.grantee <> c.relowner
-  loop
-    execute format('grant select on known_keys, log_conversion, gone_months to %s', grantee);
-  end loop;
-  for grantee in
-    select quote_ident(pg_get_userbyid(a.grantee)) from pg_proc p, aclexplode(p.proacl) a
-    where p.oid = 'claim_jobs(jsonb)'::regprocedure and a.grantee <> 0 and a.grantee <> p.proowner
-  loop
-    execute format('grant execute on function ensure_partitions(integer), make_room_for(jsonb) to %s', grantee);
-  end loop;
-end
-$$;

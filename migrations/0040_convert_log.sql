@@ -3,7 +3,7 @@
 -- Tables of ours that refer to jobs, and go on without a foreign key: those to a partitioned table would be checked
 -- against all of them whenever a month is taken out.
 create function conversion_references() returns text[] language sql immutable as $$
-  select '{image_tags,known_sources}'::text[]
+  select '{image_tags,known_sources,verdicts,job_verdicts,job_versions}'::text[]
 $$;
 
 -- Views of the log, ours and those of others: each would go on looking at what was the table.

@@ -224,6 +224,12 @@ begin
       select * from %I where ($1 is null or job_id > $1) and job_id <= $2
     ), sources as (
       delete from known_sources s using page p where s.job_id = p.job_id
+    ), verdicts_given as (
+      delete from verdicts v using page p where v.job_id = p.job_id
+    ), verdicts_standing as (
+      delete from job_verdicts v using page p where v.job_id = p.job_id
+    ), versions as (
+      delete from job_versions v using page p where v.job_id = p.job_id
     )
     delete from known_keys k
     using (select p.job_id, keys_of(p.content_sha256, p.processed_sha256, p.mask_sha256, p.source_path) as key from page p) p

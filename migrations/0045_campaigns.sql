@@ -43,30 +43,3 @@ create table campaign_failures (
   failed_at   timestamptz not null default now(),
   primary key (campaign_id, item_md5)
 );
-
--- What a role needs of it: a writer puts shards into the queue and takes them out, a reader looks on. One statement a row.
-create function fleet_grants_for(role_name name, writes boolean) returns setof text language sql stable as $$
-  select format('grant select on table %I.%I to %I', current_schema(), t, role_name)
-  from unnest('{campaigns,campaign_progress,campaign_failures}'::text[]) t
-  union all
-  select format(s, current_schema(), role_name)
-  from unnest(array[
-    'grant insert, update on table %I.campaigns to %I',
-    'grant insert, update, delete on table %I.campaign_progress to %I',
-    'grant insert, update, delete on table %I.campaign_failures to %I'
-  ]) s where writes
-  union all
-  select format(s, case when writes then 'select, insert, update, delete' else 'select' end, role_name)
-  from unnest(array[
-    'grant usage on schema pgboss to %2$I',
-    'grant %1$s on all tables in schema pgboss to %2$I'
-  ]) s where to_regnamespace('pgboss') is not null
-$$;
-
--- Beside what it gives already.
-do $$
-begin
-  execute regexp_replace(pg_get_functiondef('grants_for(name,boolean)'::regprocedure), '\s*\$function\$\s*$',
-    E'\n  union all\n  select fleet_grants_for(role_name, writes)\n$function$');
-end
-$$;

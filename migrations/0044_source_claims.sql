@@ -93,31 +93,3 @@ create function release_source_claims(run uuid) returns void
     where run_id = run or lease_until < clock_timestamp() - interval '1 hour'
     order by path_md5 for update skip locked)
 $$;
-
--- What a run calls, as migration 33 has it: with the rights of the owner, and for those who run images.
-do $$
-declare
-  added   constant text[] := '{reserve_sources,renew_source_claims,release_source_claims}';
-  path    constant text := quote_ident(current_schema()) || ', pg_temp';
-  each    regprocedure;
-  grantee text;
-begin
-  execute format('create or replace function run_functions() returns text[] language sql immutable as %L',
-    format('select %L::text[]', run_functions() || added));
-  execute replace(pg_get_functiondef('grants_for(name,boolean)'::regprocedure), 'job_leases,', 'job_leases,source_claims,');
-  for each in
-    select p.oid::regprocedure from pg_proc p
-    where p.pronamespace = current_schema()::regnamespace and p.proname = any (added)
-  loop
-    execute format('alter function %s security definer set search_path = %s', each, path);
-    execute format('revoke all on function %s from public', each);
-    for grantee in
-      select quote_ident(pg_get_userbyid(a.grantee)) from pg_proc p, aclexplode(p.proacl) a
-      where p.pronamespace = current_schema()::regnamespace and p.proname = 'claim_jobs'
-        and a.privilege_type = 'EXECUTE' and a.grantee <> 0 and a.grantee <> p.proowner
-    loop
-      execute format('grant execute on function %s to %s', each, grantee);
-    end loop;
-  end loop;
-end
-$$;

@@ -1,11 +1,11 @@
 /**
  * Writes the compiled pixel kernels to where the program loads them from. They are kept with the code, so that whoever
  * changes something else need not compile them; test/cutout/pixels/kernels.test.ts tells when they are out of date.
- * Run with: node --import tsx assembly/build.ts
+ * Run with: npm run kernels
  */
 import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { compiledKernels } from './compile.ts'
 
-const target = new URL('../src/cutout/pixels/kernels-binary.ts', import.meta.url)
+const target = new URL('../pixels/kernels-binary.ts', import.meta.url)
 await writeFile(fileURLToPath(target), await compiledKernels())
