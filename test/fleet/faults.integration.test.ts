@@ -73,7 +73,7 @@ describeFleet('a fleet', () => {
       expect(await fleet.jobs()).toEqual([{ status: 'completed', jobs: 30, contents: 30 }])
       const { completed, skipped } = await fleet.progress()
       expect(completed + skipped).toBe(30)
-      const [left] = await fleet.sql`select count(*)::int as leases from job_leases`
+      const [left] = await fleet.sql`select count(*)::int as leases from open_jobs where claim_id is not null`
       expect(left).toEqual({ leases: 0 })
     },
   )

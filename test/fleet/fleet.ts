@@ -128,7 +128,7 @@ export async function freshFleet(
     jobs: async () =>
       sql<{ status: string; jobs: number; contents: number }[]>`
         select status, count(*)::int as jobs, count(distinct content_sha256)::int as contents
-        from image_process_jobs group by status order by status`,
+        from all_jobs group by status order by status`,
     progress: async () => {
       const [row] = await sql`
         select coalesce(sum(completed), 0)::int as completed, coalesce(sum(skipped), 0)::int as skipped

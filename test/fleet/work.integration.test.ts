@@ -84,7 +84,7 @@ describeFleet('workers', () => {
     worker.run.kill('SIGTERM')
     await worker.run
     expect(await fleet.queued()).toEqual(fleet.names)
-    const [leases] = await fleet.sql`select count(*)::int as leases from job_leases`
+    const [leases] = await fleet.sql`select count(*)::int as leases from open_jobs where claim_id is not null`
     expect(leases).toEqual({ leases: 0 })
   })
 

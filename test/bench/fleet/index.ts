@@ -197,7 +197,7 @@ async function killed(): Promise<void> {
     select count(*)::int as jobs, count(distinct content_sha256)::int as contents,
       count(*) filter (where status = 'completed')::int as completed,
       (select count(*)::int from pgboss.job where name like '%/dead') as dead,
-      (select count(*)::int from job_leases) as leases
+      (select count(*)::int from open_jobs where claim_id is not null) as leases
     from image_process_jobs`
   await after.end()
   report(
