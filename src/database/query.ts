@@ -141,7 +141,7 @@ export async function jobVersion(sql: postgres.Sql, jobId: string): Promise<stri
         union all
         select concat_ws(' ', 'verdict', xmin) from job_verdicts where job_id = ${jobId}
         union all
-        select concat_ws(' ', 'version', ${currentVersion(sql, sql`job_id`)}) from job_versions where job_id = ${jobId}
+        select concat_ws(' ', 'version', ${currentVersion(sql, sql`m.job_id`)}) from job_versions m where m.job_id = ${jobId}
       ) rows`,
   )
   return one(rows).version ?? undefined
