@@ -3,7 +3,7 @@ import type * as Interfaces from '@oclif/core/interfaces'
 import { RmbgError } from '../errors.ts'
 import { filterFlags } from './filter-flags.ts'
 
-const { status: _status, error: _error, ...filters } = filterFlags
+const { status: _status, error: _error, search: _search, ...filters } = filterFlags
 
 /** Which cut-outs `rmbg review` shows, and how. */
 export const reviewFlags = {
