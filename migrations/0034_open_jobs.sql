@@ -604,29 +604,3 @@ begin
   end loop;
 end
 $$;
-
--- As before, with open_jobs and the views in the place of job_leases.
-create or replace function grants_for(role_name name, writes boolean) returns setof text language sql stable as $$
-  select format('grant connect on database %I to %I', current_database(), role_name)
-  union all
-  select format('grant usage on schema %I to %I', current_schema(), role_name)
-  union all
-  select format('grant select on table %I.%I to %I', current_schema(), t, role_name)
-  from unnest('{image_process_jobs,open_jobs,open_job_rows,all_jobs,known_sources,users,tags,image_tags,tombstones,backups,
-    usage_changes,usage_state,daily_usage,daily_latency,processing_stats,installation,command_locks,
-    schema_migrations}'::text[]) t
-  union all
-  select format(s, current_schema(), role_name)
-  from unnest(array[
-    'grant insert (user_id, username, last_login), update (last_login) on table %I.users to %I',
-    'grant insert on table %I.tags to %I',
-    'grant usage on sequence %I.tags_tag_id_seq to %I',
-    'grant insert on table %I.image_tags to %I',
-    'grant insert on table %I.installation to %I'
-  ]) s where writes
-  union all
-  select format('grant select on sequence %I.tags_tag_id_seq to %I', current_schema(), role_name)
-  union all
-  select format('grant execute on function %s to %I', p.oid::regprocedure, role_name)
-  from pg_proc p where writes and p.pronamespace = current_schema()::regnamespace and p.proname = any (run_functions())
-$$;

@@ -1,4 +1,4 @@
--- What a role needs by now, whole, in the place of what 0033 and 0034 said.
+-- What a role needs by now, whole, in the place of what 0033 said.
 
 -- What a run calls.
 create or replace function run_functions() returns text[] language sql immutable as $$

@@ -7,10 +7,10 @@ import { RmbgError } from '../errors.ts'
 import { openBatch } from '../process/batch.ts'
 import type { Batch, BatchOptions, BatchServices, Masks } from '../process/contract.ts'
 import type { BatchEvent } from '../process/events.ts'
+import { planWholeNames } from '../process/outputs.ts'
 import { modelParameters, workOf } from '../process/work.ts'
 import type { OutputBucket } from '../store/output-bucket.ts'
 import type { CampaignSettings } from './contract.ts'
-import { wholeNames } from './local-files.ts'
 import { recipeFromJson } from './recipe.ts'
 
 export interface CampaignWork {
@@ -62,8 +62,8 @@ export async function openCampaignWork(
       // Every cut-out has a place of its own, and nothing that is not ours is replaced.
       overwrite: false,
       outputBucket: place && { ...place, bucket: await services.outputBucket(place.name, place.prefix) },
-      outputOf: output === undefined ? undefined : wholeNames(output, `${suffix}.${settings.extension}`),
-      maskOf: maskFolder === undefined ? undefined : wholeNames(maskFolder, '.png'),
+      outputOf: output === undefined ? undefined : planWholeNames(output, settings.extension, suffix),
+      maskOf: maskFolder === undefined ? undefined : planWholeNames(maskFolder, 'png'),
       dryRun: false,
       maxFailures: Number.POSITIVE_INFINITY,
     },
