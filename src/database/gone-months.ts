@@ -1,6 +1,6 @@
 /**
  * Months that a prune takes out of a log in months. The detached table is the list of what is to be removed from the store,
- * as tombstones are for single jobs; what each step does is in migrations/0041_gone_months.sql.
+ * as tombstones are for single jobs; what each step does is in migrations/0043_gone_months.sql.
  */
 import type postgres from 'postgres'
 import { withDatabase } from './errors.ts'

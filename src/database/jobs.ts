@@ -1,7 +1,7 @@
 /**
  * Tables `open_jobs` and `image_process_jobs` as a run sees them: claim a job, complete it, fail it, and find what is
  * done. A job is written into the log, `image_process_jobs`, when it ends. All writing is done by functions of the
- * database, in migrations/0034_open_jobs.sql.
+ * database, in migrations/0036_open_jobs.sql.
  */
 import type postgres from 'postgres'
 import type { ErrorCode } from '../errors.ts'
@@ -266,7 +266,7 @@ export type Claim =
  * Gives this run the work on one content with one set of parameters, unless it is completed already (under any path)
  * or a live run holds it. What is claimed is a new job, the job of a run that died, or a job that failed before; an
  * old job keeps its id and counts one more attempt. Of any number of claims at the same moment exactly one wins; the
- * rules are in migrations/0034_open_jobs.sql.
+ * rules are in migrations/0036_open_jobs.sql.
  */
 export async function claimJob(sql: postgres.Sql, request: ClaimRequest): Promise<Claim> {
   const { source, run, originalPath, ...rest } = request

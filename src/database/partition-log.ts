@@ -1,6 +1,6 @@
 /**
  * `rmbg migrate --partition`: turns a log in use into months. What takes long blocks nobody; what has to keep others away
- * is one short transaction (migrations/0040_convert_log.sql). Each step tells from the database whether it is done, so a
+ * is one short transaction (migrations/0042_convert_log.sql). Each step tells from the database whether it is done, so a
  * conversion that was killed goes on where it stopped.
  */
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,4 +1,4 @@
-/** Table `source_claims`: which inputs runs are about to read, see migrations/0044_source_claims.sql. */
+/** Table `source_claims`: which inputs runs are about to read, see migrations/0046_source_claims.sql. */
 import { createHash } from 'node:crypto'
 import type postgres from 'postgres'
 import { ownerIsDead } from '../system/owner.ts'

@@ -252,7 +252,7 @@ describeWith('RMBG_TEST_DATABASE_URL')('a log in months', () => {
     })
     const indexed = await sql`select indexrelid::regclass::text as name from pg_index x
       join pg_class t on t.oid = x.indrelid where t.relname like 'image_process_jobs%'`
-    expect(indexed.filter(({ name }) => /substr|source_key|content_key/.test(name))).toEqual([])
+    expect(indexed.filter(({ name }) => /substr|source_key|content_month/.test(name))).toEqual([])
   })
 
   it('looks into the month of an id, and for a page into the newest months', async () => {

@@ -180,6 +180,8 @@ onBothDatabases('the schema', (database) => {
       'latency_bucket(ms integer)',
       'log_functions()',
       'log_is_partitioned()',
+      'log_month(at timestamp with time zone)',
+      'log_months()',
       'log_partitions()',
       'log_views()',
       'make_log_month(at timestamp with time zone)',

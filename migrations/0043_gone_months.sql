@@ -311,8 +311,8 @@ begin
       $$
     $sql$, each.name, each.argument, each.key, each."column");
   end loop;
-  drop index if exists image_process_jobs_content_key_idx, image_process_jobs_cutout_key_idx,
-    image_process_jobs_mask_key_idx, image_process_jobs_source_key_idx;
+  drop index if exists image_process_jobs_content_month_idx, image_process_jobs_cutout_month_idx,
+    image_process_jobs_mask_month_idx, image_process_jobs_source_key_idx;
   update log_conversion set keys_in_use = true;
 end
 $do$;

@@ -74,7 +74,8 @@ end
 $$;
 alter table image_process_jobs add constraint only_what_has_ended check (status in ('completed', 'failed')) not valid;
 -- Those of pending and processing jobs stay: they are empty, cost a job nothing, and answer at once whoever asks the log.
-drop index image_process_jobs_active_idx, image_process_jobs_unreadable_idx;
+drop index image_process_jobs_active_idx, image_process_jobs_unreadable_idx, image_process_jobs_content_key_idx,
+  image_process_jobs_cutout_key_idx, image_process_jobs_mask_key_idx;
 drop table job_leases;
 
 -- Open jobs in the columns of the log.
@@ -102,15 +103,18 @@ select * from open_job_rows;
 -- Look-ups in the log. Each is planned as a part of the statement that asks.
 create function jobs_of_content(content bytea) returns setof image_process_jobs language sql stable as $$
   select * from image_process_jobs j
-  where substr(j.content_sha256, 1, 7) = substr(content, 1, 7) and j.content_sha256 = content
+  where log_month(j.created_at) = any (log_months()) and substr(j.content_sha256, 1, 7) = substr(content, 1, 7)
+    and j.content_sha256 = content
 $$;
 create function jobs_of_cutout(digest bytea) returns setof image_process_jobs language sql stable as $$
   select * from image_process_jobs j
-  where substr(j.processed_sha256, 1, 7) = substr(digest, 1, 7) and j.processed_sha256 = digest
+  where log_month(j.created_at) = any (log_months()) and substr(j.processed_sha256, 1, 7) = substr(digest, 1, 7)
+    and j.processed_sha256 = digest
 $$;
 create function jobs_of_mask(digest bytea) returns setof image_process_jobs language sql stable as $$
   select * from image_process_jobs j
-  where substr(j.mask_sha256, 1, 7) = substr(digest, 1, 7) and j.mask_sha256 = digest
+  where log_month(j.created_at) = any (log_months()) and substr(j.mask_sha256, 1, 7) = substr(digest, 1, 7)
+    and j.mask_sha256 = digest
 $$;
 create function jobs_of_source(path text) returns setof image_process_jobs language sql stable as $$
   select * from image_process_jobs j where source_key(j.source_path) = source_key(path) and j.source_path = path
