@@ -7,6 +7,7 @@ import type { ReplicaState } from './database/replica.ts'
 import { RmbgError } from './errors.ts'
 import type { MatteModel, ModelSpec } from './model/contract.ts'
 import type { RuntimeNews } from './model/runtime/provide.ts'
+import { once } from './once.ts'
 import { embeddedDatabase, placeVariable, urlOfVariables } from './settings/database-place.ts'
 import {
   databaseFolder,
@@ -248,14 +249,6 @@ function closables() {
         )
       }
     },
-  }
-}
-
-function once<T>(open: () => Promise<T>): () => Promise<T> {
-  let opened: Promise<T> | undefined
-  return () => {
-    opened ??= open()
-    return opened
   }
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '@redis/client'
 import { RmbgError } from '../errors.ts'
+import { once } from '../once.ts'
 import { sha256Of } from '../system/sha256.ts'
 import type { Cache, CacheMemory } from './contract.ts'
 
@@ -32,11 +33,7 @@ export function redisCache({ url, scope, ttlSeconds, onWarning }: RedisOptions):
       hint: 'It looks like redis://:password@host:6379/0.',
     })
   }
-  let asked: Promise<string> | undefined
-  const prefix = () => {
-    asked ??= scope().then((whose) => `rmbg:${sha256Of(whose).slice(0, 12)}:`)
-    return asked
-  }
+  const prefix = once(async () => `rmbg:${sha256Of(await scope()).slice(0, 12)}:`)
   const client = createClient({
     url,
     disableOfflineQueue: true,

@@ -12,6 +12,7 @@ import { anyDecisions } from '../database/versions.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
 import { modelName } from '../model/contract.ts'
+import { once } from '../once.ts'
 import { shownPath } from '../system/file-names.ts'
 import { processOwner } from '../system/owner.ts'
 import type { Batch, BatchOptions, BatchServices, Image, Masks } from './contract.ts'
@@ -144,14 +145,6 @@ export function openBatch(
     tags: [...new Set(options.tags.map(tagName))],
     hasDecisions: once(() => anyDecisions(services.database.sql)),
     tag: taggerOf(services.database.sql, options.tags),
-  }
-}
-
-function once<T>(ask: () => Promise<T>): () => Promise<T> {
-  let asked: Promise<T> | undefined
-  return () => {
-    asked ??= ask()
-    return asked
   }
 }
 
