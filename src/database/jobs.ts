@@ -80,34 +80,14 @@ export async function findCompletedBySource(
   sources: readonly SourceFile[],
 ): Promise<(CompletedJob | undefined)[]> {
   if (sources.length === 0) return []
-  const wanted = sources.map(({ path, size, mtimeNs }, index) => ({
-    index,
-    path,
-    size,
-    mtime: String(mtimeNs),
-  }))
+  const wanted = sources.map(({ path, size, mtimeNs }) => ({ path, size, mtime: String(mtimeNs) }))
   const rows = await withDatabase(
     () => sql`
-      with wanted as (
-        select * from jsonb_to_recordset(${sql.json(wanted)}) as w(index int, path text, size bigint, mtime bigint)
-      )
-      select distinct on (w.index) w.index, ${completedColumns(sql, sql`j`)}
-      from wanted w
-      cross join lateral (
-        -- The file that a job was made of, and files whose content was found to be the same.
-        select o.job_id from jobs_of_source(w.path) o
-        where o.fingerprint = decode(${fingerprint}, 'hex') and o.source_size = w.size
-          and o.source_mtime_ns = w.mtime and o.status = 'completed'
-        union all
-        select k.job_id from known_sources k
-        where k.path_md5 = md5(w.path)::uuid and k.fingerprint = decode(${fingerprint}, 'hex')
-          and k.source_size = w.size and k.source_mtime_ns = w.mtime
-      ) f
-      join image_process_jobs j on j.job_id = f.job_id and j.status = 'completed'
-        and j.kept @> ${kindsArray(sql, keep)}
-      order by w.index, j.created_at desc`,
+      select distinct on (c.place) c.place, ${completedColumns(sql, sql`(c.job)`)}
+      from completed_of_sources(${sql.json(wanted)}, decode(${fingerprint}, 'hex'), ${kindsArray(sql, keep)}) c
+      order by c.place, (c.job).created_at desc`,
   )
-  const found = new Map(rows.map((row) => [row.index, completedJob(row)]))
+  const found = new Map(rows.map((row) => [row.place - 1, completedJob(row)]))
   return sources.map((_, index) => found.get(index))
 }
 
@@ -156,14 +136,13 @@ export async function findJobOfFile(
 const jobsOfFiles = gathered<string, postgres.Row | undefined>(async (sql, digests) => {
   const rows = await withDatabase(
     () => sql`
-      select w.place::float8 as place, ${completedColumns(sql, sql`j`)}, m."isCutout"
+      select w.place::float8 as place, ${completedColumns(sql, sql`j`)}, j."isCutout"
       from jsonb_array_elements_text(${sql.json([...digests])}) with ordinality as w(digest, place)
       cross join lateral (
-        (select c.job_id, true as "isCutout" from jobs_of_cutout(decode(w.digest, 'hex')) c limit 1)
+        (select true as "isCutout", c.* from jobs_of_cutout(decode(w.digest, 'hex')) c limit 1)
         union all
-        (select m.job_id, false from jobs_of_mask(decode(w.digest, 'hex')) m limit 1)
-      ) m
-      join image_process_jobs j on j.job_id = m.job_id`,
+        (select false, m.* from jobs_of_mask(decode(w.digest, 'hex')) m limit 1)
+      ) j`,
   )
   // What is both is a cut-out first.
   return digests.map((_, index) => rows.find(({ place }) => place === index + 1))

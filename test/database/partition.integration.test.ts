@@ -85,7 +85,7 @@ const shapeOf = async ({ sql }: Database) => {
 }
 /** Indexes that known_keys takes the place of, and the foreign key that stands on each month instead. */
 const isOfMonths = (what: string) =>
-  /image_process_jobs_((content|cutout|mask)_month|source_key)_idx|constraint image_tags_job_id_fkey/.test(
+  /image_process_jobs_(content|cutout|mask|source)_key_idx|constraint image_tags_job_id_fkey/.test(
     what,
   )
 

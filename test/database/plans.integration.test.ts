@@ -3,20 +3,78 @@
  * it makes is its own affair.
  */
 import type postgres from 'postgres'
+import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { connectServer } from '../../src/database/connect.ts'
 import type { Database } from '../../src/database/contract.ts'
 import type { JobFilter } from '../../src/database/filters.ts'
 import { findCompletedBySource, findJobOfFile } from '../../src/database/jobs.ts'
+import { applyMigrations } from '../../src/database/migrate.ts'
+import { reserveSources } from '../../src/database/source-claims.ts'
 import { dueJobs, logSize, retireJobs } from '../../src/database/tombstones.ts'
 import { usageBy } from '../../src/database/usage.ts'
+import { upsertUser } from '../../src/database/users.ts'
 import { queryJobs } from '../../src/jobs/pages.ts'
 import { objectKinds } from '../../src/store/contract.ts'
+import { processOwner } from '../../src/system/owner.ts'
 import { fill, openJobs } from '../bench/database/fill.ts'
+import { newImage, processImage } from '../bench/database/work.ts'
 import { describeWith, freshDatabase } from '../support/servers.ts'
 
 /** Enough for the planner to prefer an index wherever there is one. */
 const rows = 100_000
+
+/** Scans of a whole table, and rows and entries of its indexes, that something reads on the one connection there is. */
+async function readOn({ sql }: Database, table: string, something: () => Promise<unknown>) {
+  const read = async () => {
+    await sql`select pg_stat_force_next_flush()`
+    await sql`select pg_stat_clear_snapshot()`
+    const [counts] = await sql`
+      select t.seq_scan::int as scans,
+        (t.seq_tup_read + t.idx_tup_fetch + (select sum(idx_tup_read) from pg_stat_user_indexes i where i.relid = t.relid))::int as rows
+      from pg_stat_user_tables t where relname = ${table}`
+    return counts as unknown as { scans: number; rows: number }
+  }
+  const before = await read()
+  await something()
+  const after = await read()
+  return { scans: after.scans - before.scans, rows: after.rows - before.rows }
+}
+
+describeWith('RMBG_TEST_DATABASE_URL')('a new log, of which the planner knows nothing', () => {
+  it('costs each image the same, however many the session has done before', async () => {
+    const fresh = await freshDatabase()
+    const database = connectServer(fresh.url, { maxConnections: 1 })
+    try {
+      await applyMigrations(database)
+      const { sql } = database
+      await sql`alter table image_process_jobs set (autovacuum_enabled = false)`
+      const run = { id: uuidv7(), owner: processOwner(), leaseMs: 60_000 }
+      await upsertUser(sql, 'somebody')
+      const images = Array.from({ length: 1500 }, (_, number) => newImage(number, run, 'somebody'))
+      const files = images.map(({ source }) => source)
+      const costOf = async (from: number, to: number) => {
+        const { rows } = await readOn(database, 'image_process_jobs', async () => {
+          const asked = files.slice(from, to)
+          expect(new Set(await findCompletedBySource(sql, images[0]!, asked))).toEqual(new Set([undefined]))
+          const reserved = { run, done: [], fingerprint: images[0]!.fingerprint, want: to - from }
+          await reserveSources(sql, {
+            ...reserved,
+            sources: asked.map((source) => ({ source, keep: objectKinds })),
+          })
+          for (const image of images.slice(from, to)) await processImage(sql, image)
+        })
+        return rows / (to - from)
+      }
+      await costOf(0, 1300)
+      // Measured: 17, most of them the oldest and the newest job, which each look-up asks for.
+      expect(await costOf(1300, 1500)).toBeLessThan(30)
+    } finally {
+      await database.close()
+      await fresh.drop()
+    }
+  }, 60_000)
+})
 
 describeWith('RMBG_TEST_DATABASE_URL')(`of ${rows} jobs`, () => {
   let database: Database
@@ -32,24 +90,7 @@ describeWith('RMBG_TEST_DATABASE_URL')(`of ${rows} jobs`, () => {
     await drop()
   })
 
-  /** Scans of a whole table, and rows and entries of its indexes, that something reads. */
-  async function readBy(table: string, something: () => Promise<unknown>) {
-    const { sql } = database
-    const read = async () => {
-      // The one connection there is reports what it did so far.
-      await sql`select pg_stat_force_next_flush()`
-      await sql`select pg_stat_clear_snapshot()`
-      const [counts] = await sql`
-        select t.seq_scan::int as scans,
-          (t.seq_tup_read + t.idx_tup_fetch + (select sum(idx_tup_read) from pg_stat_user_indexes i where i.relid = t.relid))::int as rows
-        from pg_stat_user_tables t where relname = ${table}`
-      return counts as unknown as { scans: number; rows: number }
-    }
-    const before = await read()
-    await something()
-    const after = await read()
-    return { scans: after.scans - before.scans, rows: after.rows - before.rows }
-  }
+  const readBy = (table: string, something: () => Promise<unknown>) => readOn(database, table, something)
 
   /** Measured: up to 700 for a page of 50 jobs, 1,100 for three days of all users. */
   const expectFew = ({ scans, rows }: { scans: number; rows: number }) => {

@@ -58,6 +58,30 @@ onBothDatabases('inputs of runs that share a list', (database) => {
     expect(await reserve(someRun(), [gone, `${gone}/expired`])).toEqual(['reserved', 'reserved'])
   })
 
+  it('never wait for each other in a circle, whatever runs let go of meanwhile', async () => {
+    const paths = Array.from({ length: 60 }, (_, number) => `/${randomUUID()}/${number}`)
+    const some = (count: number) => paths.filter(() => Math.random() < count / paths.length)
+    const share = async (run: Run): Promise<void> => {
+      for (let round = 0; round < 40; round++) {
+        const asked = some(30)
+        const states = await reserve(run, asked, { want: 5 })
+        const mine = asked.filter((_, index) => states[index] === 'reserved')
+        const done = mine.map((path) => sourceKey(sourceOf(path)))
+        await reserve(run, some(30), { want: 5, done })
+        if (round % 5 === 0) await releaseSourceClaims(database().sql, run.id)
+      }
+    }
+    const deadlocks = async () => {
+      await database().sql`select pg_stat_clear_snapshot()`
+      const [row] =
+        await database().sql`select deadlocks::int from pg_stat_database where datname = current_database()`
+      return row?.deadlocks
+    }
+    const before = await deadlocks()
+    await Promise.all(Array.from({ length: 8 }, () => share(someRun())))
+    expect(await deadlocks()).toBe(before)
+  })
+
   it('are told to be done, where another run has completed them', async () => {
     const { sql } = database()
     const path = `/${randomUUID()}.jpg`
