@@ -85,9 +85,7 @@ const shapeOf = async ({ sql }: Database) => {
 }
 /** Indexes that known_keys takes the place of, and the foreign key that stands on each month instead. */
 const isOfMonths = (what: string) =>
-  /image_process_jobs_(content|cutout|mask|source)_key_idx|constraint image_tags_job_id_fkey/.test(
-    what,
-  )
+  /image_process_jobs_(content|cutout|mask|source)_key_idx|constraint image_tags_job_id_fkey/.test(what)
 
 describeWith('RMBG_TEST_DATABASE_URL')('a log that is turned into months', () => {
   let database: Database

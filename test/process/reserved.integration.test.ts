@@ -73,8 +73,8 @@ onBothDatabases('inputs of runs that share a list', (database) => {
     }
     const deadlocks = async () => {
       await database().sql`select pg_stat_clear_snapshot()`
-      const [row] =
-        await database().sql`select deadlocks::int from pg_stat_database where datname = current_database()`
+      const [row] = await database()
+        .sql`select deadlocks::int from pg_stat_database where datname = current_database()`
       return row?.deadlocks
     }
     const before = await deadlocks()

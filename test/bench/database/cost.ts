@@ -104,7 +104,8 @@ interface Readings {
 
 async function readings(sql: postgres.Sql): Promise<Readings> {
   // One that is just ending is neither among the living nor yet among the ended.
-  while ((await sql`select from pg_stat_activity where backend_type = 'client backend'`).length > 1) await delay(20)
+  while ((await sql`select from pg_stat_activity where backend_type = 'client backend'`).length > 1)
+    await delay(20)
   await delay(200)
   const [row] = await sql`
     select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 as "walBytes",
