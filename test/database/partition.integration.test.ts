@@ -223,6 +223,31 @@ describeWith('RMBG_TEST_DATABASE_URL')('a log in months', () => {
     await sql`drop table image_process_jobs_2061_05, image_tags_2061_05`
   })
 
+  it('settles the statistics of a month that goes without reading those that stay', async () => {
+    const { sql } = database
+    await make({ ageDays: 230 })
+    for (let job = 0; job < 30; job++) await make()
+    await sql`analyze image_process_jobs`
+    const settling = await sql.begin(async (transaction) => {
+      await transaction`set local enable_seqscan = off`
+      const read = async () => {
+        await transaction`select pg_stat_force_next_flush()`
+        const [row] = await transaction`
+            select sum(idx_tup_read)::int + sum(pg_stat_get_xact_tuples_returned(indexrelid))::int as rows
+            from pg_stat_user_indexes where relname like 'image\\_process\\_jobs\\_%'`
+        return row?.rows as number
+      }
+      const [gone] = await transaction`
+          select retire_month(${suffixOf(230)}, now() - interval '200 days', null, null)::text as gone`
+      const retired = await read()
+      await transaction`select settle_gone_month(${gone?.gone}::bigint)`
+      return (await read()) - retired
+    })
+    expect(settling).toBeLessThan(10)
+    for (const { gone } of await sql`select gone_id::text as gone from gone_months`)
+      await sql`select drop_gone_month(${gone}::bigint)`
+  })
+
   it('loses no job to a conversion that was given up', async () => {
     const other = await open()
     await other.sql`alter table image_process_jobs add constraint image_process_jobs_past_ids

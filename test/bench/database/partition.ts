@@ -105,10 +105,9 @@ async function spread(sql: postgres.Sql, tell: (what: string) => void): Promise<
     for (const table of tables)
       await transaction.unsafe(`alter table ${table} detach partition ${table}_past`)
     await transaction`select make_log_month(utc_month(now(), -n)) from generate_series(0, ${months}) n order by n`
-    for (const table of tables) {
-      await transaction.unsafe(`insert into ${table} select * from ${table}_past`)
-      await transaction.unsafe(`drop table ${table}_past`)
-    }
+    for (const table of tables) await transaction.unsafe(`insert into ${table} select * from ${table}_past`)
+    // Tags refer to jobs.
+    for (const table of tables.toReversed()) await transaction.unsafe(`drop table ${table}_past`)
   })
   for (const table of tables) await sql.unsafe(`vacuum (analyze) ${table}`)
   tell(`spread over ${months} months`)
