@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8'
 import * as Args from '@oclif/core/args'
 import type { Enqueued } from '../fleet/enqueue.ts'
 import { BaseCommand } from '../terminal/command.ts'
@@ -31,6 +32,8 @@ Exit status: ${exitStatus.done} all in the queue, ${exitStatus.unexpected} unexp
   static override flags = enqueueFlags
 
   async run(): Promise<Enqueued> {
+    // A list of millions is short-lived text: V8 would let it fill 100 MB more before it collects.
+    setFlagsFromString('--optimize-for-size')
     const { flags, argv } = await this.parse(Enqueue, guardSuffix(this.argv))
     const { enqueueInputs } = await import('../terminal/enqueue-inputs.ts')
     const progress = running('images in the queue')
@@ -45,7 +48,7 @@ Exit status: ${exitStatus.done} all in the queue, ${exitStatus.unexpected} unexp
         if (!result.isListed) this.stopped(frame.stop)
         return result
       },
-      { flags, namesDatabase: true, onStop: 'what is listed is written first' },
+      { flags, namesDatabase: true, isFleet: true, onStop: 'what is listed is written first' },
     )
     const { campaign, images, shards, added } = done
     this.log(

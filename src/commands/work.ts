@@ -27,6 +27,7 @@ Exit status: ${exitStatus.done} ended by a signal or, with --drain, nothing left
     const print = this.listen(await listeners(flags, flags.json ? undefined : workerPrinter(flags)))
     await this.withContext((frame) => this.#work(frame, flags, print), {
       flags,
+      isFleet: true,
       onStop: 'images in work are finished first, the rest goes back into the queue',
       tell: (message) => print({ type: 'notice', code: 'stopping', message }),
       tellOfWaiting: (news) => print({ type: 'notice', ...news }),

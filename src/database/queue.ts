@@ -61,21 +61,19 @@ export interface Queue {
   close(): Promise<void>
 }
 
-/**
- * The fleet needs a server and a Node that pg-boss runs on.
- *
- * @throws RmbgError USAGE
- */
+/** What a fleet says without a server. */
+export const needsServer = (): RmbgError =>
+  new RmbgError(
+    'USAGE',
+    'A fleet shares its work through a PostgreSQL server, and DATABASE_URL is not set.',
+    {
+      hint: 'Set DATABASE_URL. On one machine, rmbg process does the same work without a queue.',
+    },
+  )
+
+/** @throws RmbgError USAGE */
 export function assertFleet(database: Database): asserts database is ServerDatabase {
-  if (database.kind !== 'server') {
-    throw new RmbgError(
-      'USAGE',
-      'A fleet shares its work through a PostgreSQL server, and DATABASE_URL is not set.',
-      {
-        hint: 'Set DATABASE_URL. On one machine, rmbg process does the same work without a queue.',
-      },
-    )
-  }
+  if (database.kind !== 'server') throw needsServer()
 }
 
 /** The oldest release that pg-boss 12 supports. */

@@ -31,6 +31,8 @@ export interface FrameOptions {
   tell?: (message: string) => void
   /** For a command that writes: its first message says in which database. */
   namesDatabase?: boolean
+  /** For a command of the fleet: refused without a server, before an embedded database is made. */
+  isFleet?: boolean
   /** Where to say what is waited for: a server that is away, or ONNX Runtime on its way; stderr by default. */
   tellOfWaiting?: (news: WaitingNews) => void
 }
@@ -52,11 +54,14 @@ export abstract class BaseCommand extends Command {
       flags = {},
       onStop,
       namesDatabase = false,
+      isFleet = false,
       tell = (message) => this.logToStderr(message),
       tellOfWaiting = ({ message }) => this.logToStderr(message),
     }: FrameOptions = {},
   ): Promise<T> {
     const settings = await resolveSettings({ patience: this.#patience, ...flags })
+    if (isFleet && settings.databaseUrl === undefined)
+      throw (await import('../database/queue.ts')).needsServer()
     const stop = onStop === undefined ? neverStopped : onStopSignals(tell, onStop)
     const context = openContext(settings, {
       signal: stop.signal,

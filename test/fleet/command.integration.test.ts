@@ -1,16 +1,29 @@
 /** The commands themselves, with a real bucket: what a person types, from the listing to the report. */
-import { writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { execa } from 'execa'
 import { expect, it } from 'vitest'
 import { connectServer } from '../../src/database/connect.ts'
 import { applyMigrations } from '../../src/database/migrate.ts'
-import { cleanEnvironment, program } from '../support/cli.ts'
+import { cleanEnvironment, program, rmbg, temporaryFolder } from '../support/cli.ts'
 import { describeServers, freshInstallation } from '../support/fixture-installation.ts'
 import { picture } from '../support/images.ts'
 import { freshBucket, s3Endpoint } from '../support/servers.ts'
 import { fleetNode } from './fleet.ts'
+
+it.each([['enqueue', '/photos'], ['work'], ['campaign', 'list']])(
+  '%s without a server is refused, and makes no database',
+  async (...args) => {
+    const home = await temporaryFolder()
+    const { status, stdout, stderr } = await rmbg(args, { env: { RMBG_HOME: home } })
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+    expect(stderr).toMatch(
+      /^Error: A fleet shares its work through a PostgreSQL server, and DATABASE_URL is not set/,
+    )
+    expect(await readdir(home)).toEqual([])
+  },
+)
 
 describeServers('the commands of a fleet', () => {
   it.skipIf(fleetNode === undefined)(

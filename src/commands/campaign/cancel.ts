@@ -23,7 +23,7 @@ export default class CampaignCancel extends BaseCommand {
         await confirm(`Cancel ${args.name}, with ${remaining} images not done?`, { ...flags, hasPlan: false })
         await cancelCampaign(database, args.name)
       },
-      { namesDatabase: true },
+      { namesDatabase: true, isFleet: true },
     )
     this.logToStderr('Cancelled.')
     return { campaign: args.name, state: 'cancelled' }

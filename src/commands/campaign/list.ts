@@ -14,8 +14,9 @@ export default class CampaignList extends BaseCommand {
   async run(): Promise<CampaignLine[]> {
     const { flags } = await this.parse(CampaignList)
     const { campaignList } = await import('../../fleet/report.ts')
-    const campaigns = await this.withContext(async ({ context }) =>
-      campaignList(await context.database(), flags.limit),
+    const campaigns = await this.withContext(
+      async ({ context }) => campaignList(await context.database(), flags.limit),
+      { isFleet: true },
     )
     if (campaigns.length === 0) this.logToStderr('There are no campaigns. rmbg enqueue makes one.')
     else this.log(campaignTable(campaigns))

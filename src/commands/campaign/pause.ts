@@ -14,6 +14,7 @@ export default class CampaignPause extends BaseCommand {
     const { pauseCampaign } = await import('../../fleet/steer.ts')
     await this.withContext(async ({ context }) => pauseCampaign(await context.database(), args.name), {
       namesDatabase: true,
+      isFleet: true,
     })
     this.logToStderr(`Paused. Go on: rmbg campaign resume ${args.name}`)
     return { campaign: args.name, state: 'paused' }

@@ -12,6 +12,7 @@ export default class CampaignResume extends BaseCommand {
     const { resumeCampaign } = await import('../../fleet/steer.ts')
     await this.withContext(async ({ context }) => resumeCampaign(await context.database(), args.name), {
       namesDatabase: true,
+      isFleet: true,
     })
     this.logToStderr('Workers take it up again.')
     return { campaign: args.name, state: 'running' }

@@ -16,7 +16,7 @@ export default class CampaignRetry extends BaseCommand {
     const { retryCampaign } = await import('../../fleet/steer.ts')
     const retried = await this.withContext(
       async ({ context }) => retryCampaign(await context.database(), args.name),
-      { namesDatabase: true },
+      { namesDatabase: true, isFleet: true },
     )
     this.log(`${plural(retried.failed, 'failed image')} and ${plural(retried.dead, 'dead one')} wait again.`)
     return retried

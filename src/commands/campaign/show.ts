@@ -48,7 +48,7 @@ export default class CampaignShow extends BaseCommand {
           await sleep(watchMs, undefined, { signal: frame.stop.signal })
         }
       },
-      flags.watch ? { onStop: 'the watching ends' } : {},
+      { isFleet: true, ...(flags.watch && { onStop: 'the watching ends' }) },
     )
   }
 
