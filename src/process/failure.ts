@@ -7,7 +7,7 @@ import { objectKey } from '../store/keys.ts'
 import { shownPath } from '../system/file-names.ts'
 import type { Batch, Image } from './contract.ts'
 import type { FailedEvent } from './events.ts'
-import { isServerAway } from './inputs/web.ts'
+import { isServerAway } from './inputs/passing.ts'
 import { neededIn, removeOwn } from './leftovers.ts'
 import type { Uploads } from './uploads.ts'
 

@@ -10,7 +10,7 @@ import { isWebAddress } from './addresses.ts'
 import { bucketPattern, holdsStore, ignoring, isMarker, matcher } from './bucket-pattern.ts'
 import { type ListingCursor, listInParallel } from './listing.ts'
 import { addressOf, type BrokenLine, isBroken, type SourceItem } from './manifest/entries.ts'
-import { type ManifestCursor, manifestPages } from './manifest/pages.ts'
+import type { ManifestCursor } from './manifest/pages.ts'
 
 export type { BrokenLine, SourceItem } from './manifest/entries.ts'
 
@@ -120,6 +120,7 @@ async function* pagesOfManifest(
 ): AsyncGenerator<SourcePage> {
   const open = async (bucket: string, key: string) =>
     (await (await services.bucket(bucket)).open({ key })).body
+  const { manifestPages } = await import('./manifest/pages.ts')
   const pages = manifestPages(
     manifest,
     { ...services, open },

@@ -8,6 +8,7 @@ import pRetry from 'p-retry'
 import { EnvHttpProxyAgent, fetch, type Response } from 'undici'
 import { RmbgError } from '../../errors.ts'
 import type { Away, Patience } from '../../system/patience.ts'
+import { Passing, type PassingOptions } from './passing.ts'
 
 interface WebFile {
   /** Bytes; undefined where the server does not tell. */
@@ -137,29 +138,6 @@ interface Question {
 }
 
 type Ask = (address: string, question: Question) => Promise<Response>
-
-interface PassingOptions {
-  afterMs?: number
-  isAway?: boolean
-  hint?: string
-  cause?: unknown
-}
-
-/** It may go better at another try. */
-class Passing extends RmbgError {
-  /** How long the server asks to be left alone. */
-  readonly afterMs: number
-  /** It concerns the server, not the picture: a try much later may go better, too. */
-  readonly isAway: boolean
-  constructor(message: string, { afterMs = 0, isAway = false, hint, cause }: PassingOptions = {}) {
-    super('INPUT_UNREADABLE', message, { cause, ...(hint !== undefined && { hint }) })
-    this.afterMs = afterMs
-    this.isAway = isAway
-  }
-}
-
-/** Whether an error says something of the server alone, and nothing of the picture. */
-export const isServerAway = (error: unknown): boolean => error instanceof Passing && error.isAway
 
 const impatience: Patience = (ask) => ask()
 
