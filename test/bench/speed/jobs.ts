@@ -115,8 +115,8 @@ function inserts({ sql }: Database, concurrency: number, count: number): Promise
   return perSecond(concurrency, count, async () => {
     const jobId = uuidv7()
     await sql`
-      insert into image_process_jobs (job_id, user_id, original_path, status)
-      values (${jobId}, 'bench', ${objectKey('original', jobId, 1, 'jpg')}, 'pending')`
+      insert into image_process_jobs (job_id, user_id, original_path, status, error_message)
+      values (${jobId}, 'bench', ${objectKey('original', jobId, 1, 'jpg')}, 'failed', 'Nothing was done.')`
   })
 }
 
