@@ -15,7 +15,7 @@ declare
   oldest constant timestamptz := (select min(created_at) from image_process_jobs);
   newest constant timestamptz := (select max(created_at) from image_process_jobs);
 begin
-  return array(select month::bigint << 40 | ('x' || encode(substr(digest, 1, 5), 'hex'))::bit(40)::bigint
-    from generate_series(log_month(oldest), log_month(newest)) month);
+  return array(select month_key(oldest, digest) + (months::bigint << 40)
+    from generate_series(0, log_month(newest) - log_month(oldest)) months);
 end
 $$;

@@ -42,8 +42,20 @@ end
 $do$;
 drop function log_months();
 
--- Completed jobs of some files, judged by path, size and time: those that were made of the file, and those whose content
--- was found to be the same.
+-- Completed jobs of a file, judged by path, size and time: those that were made of it, and those whose content was found
+-- to be the same. For functions that go by an index, as jobs_of_source().
+create function completed_of_source(path text, size bigint, mtime bigint, parameters bytea)
+  returns setof image_process_jobs language sql stable as $$
+  select s.* from jobs_of_source(path) s
+  where s.fingerprint = parameters and s.source_size = size and s.source_mtime_ns = mtime and s.status = 'completed'
+  union all
+  select j.* from known_sources k
+  cross join lateral (select * from image_process_jobs l where l.job_id = k.job_id offset 0) j
+  where k.path_md5 = md5(path)::uuid and k.fingerprint = parameters and k.source_size = size
+    and k.source_mtime_ns = mtime and j.status = 'completed'
+$$;
+
+-- The same of some files.
 -- wanted: an array of path, size, mtime; kinds: what has to be kept
 -- place: in the array, from 1
 create function completed_of_sources(wanted jsonb, parameters bytea, kinds text[])
@@ -53,17 +65,9 @@ as $$
 #variable_conflict use_column
 begin
   return query
-  select w.ordinality::integer, f.job
+  select w.ordinality::integer, c
   from rows from (jsonb_to_recordset(wanted) as (path text, size bigint, mtime bigint)) with ordinality w
-  cross join lateral (
-    select s as job from jobs_of_source(w.path) s
-    where s.fingerprint = parameters and s.source_size = w.size and s.source_mtime_ns = w.mtime
-    union all
-    select l.job from known_sources k
-    cross join lateral (select j as job from image_process_jobs j where j.job_id = k.job_id offset 0) l
-    where k.path_md5 = md5(w.path)::uuid and k.fingerprint = parameters and k.source_size = w.size
-      and k.source_mtime_ns = w.mtime
-  ) f
-  where (f.job).status = 'completed' and (f.job).kept @> kinds;
+  cross join lateral completed_of_source(w.path, w.size, w.mtime, parameters) c
+  where c.kept @> kinds;
 end
 $$;

@@ -33,15 +33,7 @@ begin
     place := each.place;
     owner := null;
     -- Asked when nobody else can begin it any more: who did it before has completed it before letting go.
-    perform from jobs_of_source(each.path) j
-    where j.fingerprint = parameters and j.source_size = each.size and j.source_mtime_ns = each.mtime
-      and j.status = 'completed' and j.kept @> each.keep
-    union all
-    select from known_sources k
-    cross join lateral (select * from image_process_jobs l where l.job_id = k.job_id offset 0) j
-    where k.path_md5 = md5(each.path)::uuid and k.fingerprint = parameters and k.source_size = each.size
-      and k.source_mtime_ns = each.mtime and j.status = 'completed' and j.kept @> each.keep
-    limit 1;
+    perform from completed_of_source(each.path, each.size, each.mtime, parameters) j where j.kept @> each.keep limit 1;
     if found then
       state := 'completed';
       if is_mine then

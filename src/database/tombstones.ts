@@ -193,12 +193,12 @@ const storedBytes = (sql: postgres.Sql) => sql`
 const staying = (sql: postgres.Sql, stays: postgres.PendingQuery<postgres.Row[]>) => sql`
   case when j.status = 'completed' and 'original' = any (j.kept) and not j.original_shared
     -- Asked first, because it is next to nothing: most originals are named by the job under whose id they are alone.
-    and (strpos(j.original_path, j.job_id::text) = 0 or exists (
+    and (${hasSharedKey(sql, sql`j`)} or exists (
       select from image_process_jobs s where s.original_path collate "C" = j.original_path and ${hasSharedKey(sql, sql`s`)}))
     and exists (
-    select from (select j.content_sha256 as content, j.original_path as key) original
-    cross join lateral jobs_of_content(original.content) j
-    where j.original_path = original.key and j.status = 'completed' and j.original_shared and ${stays}
+      select from (select j.content_sha256 as content, j.original_path as key) original
+      cross join lateral jobs_of_content(original.content) j
+      where j.original_path = original.key and j.status = 'completed' and j.original_shared and ${stays}
   ) then coalesce(j.original_bytes, 0) else 0 end`
 
 export interface LaterBackup {

@@ -155,6 +155,7 @@ onBothDatabases('the schema', (database) => {
       'claim_job(request jsonb, gone uuid)',
       'claim_jobs(requests jsonb)',
       'complete_jobs(completions jsonb)',
+      'completed_of_source(path text, size bigint, mtime bigint, parameters bytea)',
       'completed_of_sources(wanted jsonb, parameters bytea, kinds text[])',
       'conversion_obstacles()',
       'conversion_references()',

@@ -1,6 +1,6 @@
 /** What one job costs the server: WAL, CPU time, round trips and bytes, by the program's own claims and completions. */
 import { readdir, readFile } from 'node:fs/promises'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type postgres from 'postgres'
 import { v7 as uuidv7 } from 'uuid'
 import { connectServer } from '../../../src/database/connect.ts'
@@ -105,8 +105,8 @@ interface Readings {
 async function readings(sql: postgres.Sql): Promise<Readings> {
   // One that is just ending is neither among the living nor yet among the ended.
   while ((await sql`select from pg_stat_activity where backend_type = 'client backend'`).length > 1)
-    await delay(20)
-  await delay(200)
+    await sleep(20)
+  await sleep(200) // the postmaster takes up their time
   const [row] = await sql`
     select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 as "walBytes",
       current_setting('server_version_num')::int >= 140000 as "countsPages",
