@@ -39,6 +39,10 @@ const [left, right] = [labelWidth + 16, width - toldWidth - 16]
 const top = 74
 const barHeight = 12
 const dotRowHeight = 28
+/** Ranges lie below each other. */
+const [rangeRowHeight, rangeDistance] = [48, 9]
+/** Between texts below the axis. */
+const leastTickDistance = 46
 
 /** An axis of at least this many times its least is drawn, however near its values are. */
 const leastSpan = 4
@@ -47,9 +51,7 @@ const leastSpan = 4
 export function draw(chart: Chart): string {
   const { kind, rows, series, unit } = chart
   const scale = kind === 'bars' ? linear(valuesOf(rows)) : logarithmic(valuesOf(rows))
-  const heights = rows.map(({ marks }) =>
-    kind === 'bars' ? marks.length * (barHeight + 2) + 12 : dotRowHeight,
-  )
+  const heights = rows.map(({ marks }) => heightOf(kind, marks))
   const tops = heights.map((_, index) => top + sum(heights.slice(0, index)))
   const bottom = top + sum(heights)
   const height = bottom + 44
@@ -74,6 +76,11 @@ export function draw(chart: Chart): string {
     ...rows.flatMap((row, index) => rowOf(row, { kind, scale, top: tops[index]!, height: heights[index]! })),
     '</svg>',
   ])
+}
+
+function heightOf(kind: Chart['kind'], marks: readonly Mark[]): number {
+  if (kind === 'bars') return marks.length * (barHeight + 2) + 12
+  return marks.some(({ to }) => to !== undefined) ? rangeRowHeight : dotRowHeight
 }
 
 interface RowPlace {
@@ -108,7 +115,7 @@ function bar({ series, at }: Mark, { x }: Scale, y: number): string[] {
 
 function dot({ series, at, to, between = [] }: Mark, { x }: Scale, y: number): string[] {
   // Series share a row: each lies on a line of its own, so that none hides another.
-  const line = y + (series - 1.5) * 3
+  const line = y + (series - 1.5) * (to === undefined ? 3 : rangeDistance)
   if (to === undefined) return [shape(series, x(at), line)]
   return [
     `<path class="l${series}" d="M${round(x(at))} ${round(line)}H${round(x(to))}"/>`,
@@ -174,15 +181,17 @@ function linear(values: readonly number[]): Scale {
 
 function logarithmic(values: readonly number[]): Scale {
   const steps = [-2, -1, 0, 1, 2, 3, 4, 5, 6].flatMap((power) =>
-    [1, 2, 5].map((times) => times * 10 ** power),
+    [1, 2, 5].map((times) => Number((times * 10 ** power).toPrecision(6))),
   )
   const [least, most] = [Math.min(...values), Math.max(...values)]
   const from = steps.findLast((step) => step <= least) ?? least
   const to = steps.find((step) => step >= Math.max(most, from * leastSpan)) ?? most
-  return {
-    x: (value) => left + (Math.log(value / from) / Math.log(to / from)) * (right - left),
-    ticks: steps.filter((step) => step >= from && step <= to).map((step) => Number(step.toPrecision(6))),
+  const x = (value: number) => left + (Math.log(value / from) / Math.log(to / from)) * (right - left)
+  const ticks: number[] = []
+  for (const step of steps.filter((each) => each >= from && each <= to)) {
+    if (ticks.length === 0 || x(step) - x(ticks.at(-1)!) >= leastTickDistance) ticks.push(step)
   }
+  return { x, ticks }
 }
 
 const told = (value: number): string => value.toLocaleString('en')

@@ -33,11 +33,11 @@ export interface LimitRow extends CountSpreads {
 
 type Floor = Record<'decode' | 'inference' | 'encode', number>
 
-/** Up to half a minute each: in less, compiling and filling the pipeline are a part of what is told as steady. */
+/** Twenty to thirty seconds each: in less, compiling and filling the pipeline are a part of what is told as steady. */
 const plan: Plan = [
-  { megapixels: 1, light: 400, heavy: 60 },
-  { megapixels: 12, light: 90, heavy: 36 },
-  { megapixels: 24, light: 48, heavy: 24 },
+  { megapixels: 1, light: 400, heavy: 50 },
+  { megapixels: 12, light: 80, heavy: 30 },
+  { megapixels: 24, light: 40, heavy: 20 },
 ]
 
 export interface LimitOptions extends CaseOptions {
