@@ -27,6 +27,19 @@ describe('docs/speed.md', () => {
   })
 })
 
+it('tells of instructions and joules where they were counted', () => {
+  const transformers = structuredClone(results.transformers!)
+  for (const row of transformers.result)
+    for (const which of ['ours', 'peer', 'peerAtOnce'] as const) {
+      delete row[which].megaInstructions
+      delete row[which].joules
+    }
+  expect(pageOf({ transformers })['speed.md']).not.toContain('perf stat')
+  const count = (median: number) => ({ median, low: median, high: median, runs: 1 })
+  Object.assign(transformers.result[0]!.ours, { megaInstructions: count(410), joules: count(2.5) })
+  expect(pageOf({ transformers })['speed.md']).toContain('| light, 1 MP | 410 M, 2.50 J |  |  |')
+})
+
 describe('plots', () => {
   const plots = Object.entries(plotsOf({ limit: results.limit!.result, memory: results.memory!.result }))
 

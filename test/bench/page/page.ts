@@ -1,5 +1,6 @@
 /** docs/speed.md and its plots, made of test/bench/results/speed-*.json alone: the same results give the same page. */
 import { mustsOf } from '../speed/musts.ts'
+import type { PeerFigures } from '../speed/peer-figures.ts'
 import { type KeptResults, type PartName, partNames, type Results } from '../speed/results.ts'
 import { figure } from '../speed/spread.ts'
 import { plotsOf } from './plots.ts'
@@ -32,6 +33,7 @@ export function pageOf(kept: KeptResults): Record<string, string> {
     plot('peers.svg', 'Milliseconds an image of rmbg and of its peers', 'peer'),
     plot('latency.svg', 'Percentiles of the latency of a single image', 'peer'),
     latencyNote(results),
+    countsTable(results),
     '## Memory',
     plot('memory.svg', 'Peak memory of rmbg and of its peers', 'limit peer memory'),
     plot('growth.svg', 'Resident memory over a long run', 'memory'),
@@ -97,6 +99,26 @@ function latencyNote({ transformers, imgly }: Partial<Results>): string {
   if (counts.length === 0) return ''
   const [least, most] = [Math.min(...counts), Math.max(...counts)]
   return `Each row is of ${least === most ? least : `${least} to ${most}`} images; of fewer than 100, the 99th percentile is the slowest.`
+}
+
+/** Nothing where no processor has counted. */
+function countsTable({ transformers, imgly }: Partial<Results>): string {
+  const cell = ({ megaInstructions, joules }: PeerFigures) =>
+    [
+      megaInstructions ? `${figure(megaInstructions.median)} M` : '',
+      joules ? `${figure(joules.median)} J` : '',
+    ]
+      .filter((part) => part !== '')
+      .join(', ')
+  const rows = [
+    ...(transformers ?? []).map((row) => ({ name: `${row.model}, ${row.megapixels} MP`, ...row })),
+    ...(imgly ? [{ name: 'imgly: photographs', ...imgly }] : []),
+  ].map(({ name, ours, peer, peerAtOnce }) => [name, ...[ours, peerAtOnce, peer].map(cell)])
+  if (rows.every(([, ...cells]) => cells.every((each) => each === ''))) return ''
+  return [
+    'Instructions outside the kernel, and energy of the processor, of an image with its share of start and end, by `perf stat`:',
+    markdownTable(['', '`rmbg`', 'Peer, several at once', 'Peer, one at a time'], rows),
+  ].join('\n\n')
 }
 
 function jobsTable({ jobs }: Partial<Results>): string {

@@ -80,7 +80,8 @@ export async function timeImgly(options: ImglyOptions): Promise<ImglyResult> {
       measured.push(await round(place, { keepMasks: index === 1 }))
     }
     tell('comparing masks')
-    const quality = await qualityOf(place)
+    const alike = await ofOneSize(place, tell)
+    const quality = await qualityOf(alike)
     const faster = (which: 'peer' | 'peerAtOnce') =>
       spread(measured.map((each) => each[which].wallMs / each.ours.wallMs))
     const figures = runs.map((which) => [
@@ -95,7 +96,7 @@ export async function timeImgly(options: ImglyOptions): Promise<ImglyResult> {
       ...(Object.fromEntries(figures) as Record<(typeof runs)[number], PeerFigures>),
       ...{ faster: faster('peer'), fasterThanAtOnce: faster('peerAtOnce') },
       ...(quality && { quality }),
-      ...(options.steps && { steps: await stepsOf(place) }),
+      ...(options.steps && { steps: await stepsOf(alike) }),
     }
   })
 }
@@ -135,6 +136,21 @@ const referenceOf = (image: string): string => image.replace(/\.\w+$/, '.mask.pn
 const cutoutOf = ({ folder }: Place, image: string): string =>
   join(folder, 'cutouts', `${basename(image)}.png`)
 
+const maskOf = ({ folder }: Place, image: string): string => join(folder, 'masks', `${basename(image)}.png`)
+
+/** The peer does not turn photographs upright: masks of such cannot be compared. */
+async function ofOneSize(place: Place, tell: ImglyOptions['tell']): Promise<Place> {
+  const images: string[] = []
+  for (const image of place.images) {
+    const [ours, peer] = await Promise.all(
+      [maskOf(place, image), cutoutOf(place, image)].map((file) => sharp(file).metadata()),
+    )
+    if (ours?.width === peer?.width && ours?.height === peer?.height) images.push(image)
+    else tell(`${image}: the peer's cut-out has another size, so masks are not compared`)
+  }
+  return { ...place, images }
+}
+
 /** Both masks of each photograph against its reference, at the photograph's size. */
 async function qualityOf(place: Place): Promise<Quality | undefined> {
   const scores: { ours: Score; peer: Score }[] = []
@@ -142,11 +158,11 @@ async function qualityOf(place: Place): Promise<Quality | undefined> {
     const reference = await channel(referenceOf(image), 0)
     const scoreOf = ({ data, width, height }: Plane) => {
       if (data.length !== reference.data.length)
-        throw new Error(`A mask of ${image} has another size than its reference.`)
+        throw new Error(`${referenceOf(image)} has another size than the photograph.`)
       return score(data, reference.data, width, height)
     }
     scores.push({
-      ours: scoreOf(await channel(join(place.folder, 'masks', `${basename(image)}.png`), 0)),
+      ours: scoreOf(await channel(maskOf(place, image), 0)),
       peer: scoreOf(await channel(cutoutOf(place, image), 3)),
     })
   }

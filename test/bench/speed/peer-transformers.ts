@@ -216,7 +216,7 @@ async function compare(
         join(copy, 'store', processedPath),
         join(folder, 'peer', `${basename(input)}.png`),
       ]
-      const found = differenceOf(await pixels(ours), await pixels(theirs))
+      const found = differenceOf(input, await pixels(ours), await pixels(theirs))
       for (const key of Object.keys(worst) as (keyof Difference)[])
         worst[key] = Math.max(worst[key], found[key])
       cutoutBytes.ours += (await stat(ours)).size / completed.length
@@ -242,8 +242,12 @@ const pixels = async (file: string): Promise<Uint8Array> =>
     .raw()
     .toBuffer()
 
-function differenceOf(ours: Uint8Array, theirs: Uint8Array): Difference {
-  if (ours.length !== theirs.length) throw new Error('The cut-outs are not of one size.')
+function differenceOf(input: string, ours: Uint8Array, theirs: Uint8Array): Difference {
+  if (ours.length !== theirs.length) {
+    throw new Error(
+      `The cut-outs of ${input} are not of one size: the peer does not turn photographs upright. Leave it out.`,
+    )
+  }
   let [alpha, alphaMost, off, colour] = [0, 0, 0, 0]
   for (let at = 0; at < ours.length; at += 4) {
     const difference = Math.abs(ours[at + 3]! - theirs[at + 3]!)
