@@ -1,8 +1,9 @@
-import { constants } from 'node:fs'
+import { type BigIntStats, constants, statSync } from 'node:fs'
 import { access, type FileHandle, open, stat } from 'node:fs/promises'
 import { type HeaderLimits, type ImageHeader, type PictureFile, readHeader } from '../cutout/codec/header.ts'
 import type { MaskedJob, SourceFile } from '../database/jobs.ts'
 import { RmbgError } from '../errors.ts'
+import { stopwatch } from '../stopwatch.ts'
 import type { ObjectStore } from '../store/contract.ts'
 import { isReference, type OpenInputBucket, readKept } from '../store/referenced.ts'
 import { shownPath, systemPath } from '../system/file-names.ts'
@@ -69,7 +70,7 @@ const detailsOf = ({ source }: MaskedJob['params']): Record<string, string> =>
  */
 export async function inspectSource(path: string, loggedPath = shownPath(path)): Promise<Source> {
   const name = systemPath(path)
-  const file = await stat(name, { bigint: true }).catch((cause) => Promise.reject(unreadable(cause)))
+  const file = await statOf(name).catch((cause) => Promise.reject(unreadable(cause)))
   if (file.isDirectory()) {
     await access(name, constants.R_OK | constants.X_OK).catch(() => {
       throw new RmbgError('INPUT_UNREADABLE', 'The folder may not be read (permission denied).', {
@@ -84,7 +85,10 @@ export async function inspectSource(path: string, loggedPath = shownPath(path)):
   if (!file.isFile()) throw new RmbgError('INPUT_UNSUPPORTED', 'This is not a regular file.')
   if (file.size === 0n) throw new RmbgError('INPUT_EMPTY', 'The file is empty (0 bytes).')
   if (file.size > maxFileBytes) throw new RmbgError('INPUT_TOO_LARGE', 'The file is larger than 2 GiB.')
-  await access(name, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
+  // Where the answer is plain, only reading it will tell otherwise, in the same words.
+  if (!isPlainlyReadable(file)) {
+    await access(name, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
+  }
   const source = { path: loggedPath, size: Number(file.size), mtimeNs: file.mtimeNs }
   /** Read for the header, until they are asked for. */
   let kept: Uint8Array | undefined
@@ -111,6 +115,36 @@ export async function inspectSource(path: string, loggedPath = shownPath(path)):
   }
   return { ...source, header, read, release }
 }
+
+/** What a disk of this machine answers sooner, in milliseconds. */
+const quickMs = 0.5
+/** After a slow answer so many files are asked about in the background, before it is tried again. */
+const patientFiles = 100
+let patient = 0
+
+/**
+ * A disk at hand answers in a few microseconds, and asking it through a thread costs ten times that. One that is far away
+ * must not keep everything else waiting.
+ */
+async function statOf(name: string | Buffer): Promise<BigIntStats> {
+  if (patient > 0) {
+    patient--
+    return stat(name, { bigint: true })
+  }
+  const lap = stopwatch()
+  try {
+    return statSync(name, { bigint: true })
+  } finally {
+    if (lap() > quickMs) patient = patientFiles
+  }
+}
+
+const readableByAll = 0o444n
+const readableByOwner = 0o400n
+const ownId = process.geteuid?.()
+
+const isPlainlyReadable = ({ mode, uid }: BigIntStats): boolean =>
+  (mode & readableByAll) === readableByAll || (Number(uid) === ownId && (mode & readableByOwner) !== 0n)
 
 /** Keeps its head, and opens the file anew for each part behind that, of which few are read. */
 export function pictureFile(path: string): PictureFile {
