@@ -111,7 +111,7 @@ interface PictureOnStdin {
 export async function collectInputs(options: InputOptions): Promise<Candidates> {
   const { patterns, fromFile, manifest, cwd } = options
   assertSomeInput(options)
-  const collection = openCollection(options)
+  const collection = openCollection({ ...options, ...foldersOf(options) })
   const unmatched: string[] = []
   const buckets: string[] = []
   for (const pattern of patterns) {
@@ -172,10 +172,7 @@ function foldersOf({ excludeFolders, outputFolders = [], maskFolders = [] }: Inp
 
 /** What was found so far. */
 function openCollection(options: InputOptions) {
-  const { cwd, cutoutEnding, excludeFolders, outputFolders, maskFolders } = {
-    ...options,
-    ...foldersOf(options),
-  }
+  const { cwd, excludeFolders, outputFolders = [], maskFolders = [], cutoutEnding } = options
   const paths = openPaths()
   const leftOut = nothingLeftOut()
   /** The common folder of all inputs. */
