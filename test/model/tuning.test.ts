@@ -2,6 +2,7 @@
 import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { preparedShelf } from '../../src/model/prepared/shelf.ts'
 import { openModel } from '../../src/model/session.ts'
 import { sha256OfModel } from '../../src/model/shelf/digest.ts'
 import { listModels } from '../../src/model/shelf/list.ts'
@@ -99,7 +100,7 @@ describe('a result', () => {
     const { folder, result } = await kept()
     const listed = (await listModels(folder)).find(({ name }) => name === 'own')
     expect(listed).toMatchObject({ state: 'own', tuned: { ...chosen, tuning } })
-    expect(tuningText(result)).toMatch(/usual +1 +100 +200 +500 +0[^]*own runs in the way "plain layout"/)
+    expect(tuningText(result)).toMatch(/usual +1 +100 +200 +500 +0[\s\S]*own runs in the way "plain layout"/)
   })
 
   it('does not count for another release, processor or number of cores, and goes when a new one comes', async () => {
@@ -114,6 +115,17 @@ describe('a result', () => {
     expect((await readdir(join(folder, '.tuned', sha256))).sort()).toEqual(
       [record, `${'e'.repeat(64)}.json`].sort(),
     )
+  })
+
+  it('leaves only the graph that is used', async () => {
+    const { folder, sha256 } = await kept()
+    const shelf = preparedShelf(folder, { sha256, output: undefined, blockedLayout: true })
+    const temporary = await shelf.temporary()
+    await writeFile(temporary, 'a graph')
+    await shelf.keep(temporary, { inputs: [], outputs: [] })
+    expect(await shelf.find()).toMatchObject({ file: expect.stringMatching(/[0-9a-f]{64}\.ort$/) })
+    await shelf.discard()
+    expect(await readdir(join(folder, '.prepared', sha256))).toEqual([])
   })
 
   it('is forgotten', async () => {

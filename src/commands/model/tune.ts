@@ -47,7 +47,9 @@ export default class ModelTune extends BaseCommand {
           this.log(forgotten ? `${model} runs as usual again.` : `${model} was not tuned.`)
           return { model, forgotten }
         }
-        const { tuneModel } = await import('../../model/tuning/tune.ts')
+        const { tuneModel, disturbance } = await import('../../model/tuning/tune.ts')
+        const warning = disturbance()
+        if (warning) this.logToStderr(warning)
         const kept = await tuneModel(spec, {
           ...{ modelsFolder: folder, prefer: flags.prefer, signal: stop.signal },
           tell: ({ message }) => this.logToStderr(message),

@@ -54,6 +54,8 @@ export interface PreparedShelf {
   keep(temporary: string, metadata: ModelMetadata): Promise<PreparedGraph>
   /** Notes that there will be none. */
   giveUp(reason: string): Promise<void>
+  /** Removes it. */
+  discard(): Promise<void>
 }
 
 /** @param modelsFolder where models are installed; nothing is made there yet */
@@ -84,6 +86,11 @@ export function preparedShelf(modelsFolder: string, key: PreparedKey): PreparedS
       return { file: join(folder, graph), metadata }
     },
     giveUp: (reason) => writeRecord(record, { unusable: reason }),
+    discard: async () => {
+      const kept = await readKept(record)
+      await rm(record, { force: true })
+      if (kept && 'graph' in kept) await rm(join(folder, kept.graph), { force: true }).catch(() => {})
+    },
   }
 }
 

@@ -12,12 +12,14 @@ export interface Measure {
   spec: ModelSpec
   tuning: SessionTuning
   modelsFolder: string
+  /** Only opens the model, so that its graph is prepared before anything is measured. */
+  onlyPrepare?: boolean
 }
 
 export interface Measured {
   /** CPU seconds, of the model's file or prepared graph. */
   loadCpuSeconds: number
-  /** Of one inference: the median of the clock, and the mean of the CPU time of all threads. */
+  /** Of one inference: the least by the clock, which other work disturbs least, and the mean of the CPU time of all threads. */
   milliseconds: number
   cpuMilliseconds: number
   /** Of the whole process, in MiB, a bare Node among it. */
@@ -38,10 +40,14 @@ process.once('message', async (wanted: Measure) => {
   )
 })
 
-async function measure({ spec, tuning, modelsFolder }: Measure): Promise<Measured> {
+async function measure({ spec, tuning, modelsFolder, onlyPrepare }: Measure): Promise<Measured | undefined> {
   const before = process.cpuUsage()
   const model = await openModel(spec, { device: 'cpu', tuning, modelsFolder })
   const loadCpuSeconds = cpuMsSince(before) / 1000
+  if (onlyPrepare) {
+    await model.close()
+    return undefined
+  }
   const { rgb } = renderTrialPicture('portrait', model.inputSize)
   // The first run takes memory from the system that later ones reuse.
   const { alpha } = await model.predict(rgb.slice())
@@ -56,7 +62,7 @@ async function measure({ spec, tuning, modelsFolder }: Measure): Promise<Measure
   await model.close()
   return {
     loadCpuSeconds,
-    milliseconds: spent.toSorted((a, b) => a - b)[spent.length >> 1]!,
+    milliseconds: Math.min(...spent),
     cpuMilliseconds,
     peakMb: peakMb(),
     mask: Uint8Array.from(alpha, (value) => Math.round(value * 255)),

@@ -1,16 +1,17 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, loadavg } from 'node:os'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { RmbgError } from '../../errors.ts'
 import { type ModelSpec, modelName } from '../contract.ts'
+import { preparedShelf } from '../prepared/shelf.ts'
 import { provideRuntime } from '../runtime/provide.ts'
 import type { OpenOptions } from '../session.ts'
 import { choose, type MeasuredCandidate, type Preference } from './choose.ts'
 import { type KeptTuning, keepTuning } from './kept.ts'
 import type { Measure, Measured } from './measure.ts'
-import { type Candidate, candidatesFor } from './options.ts'
+import { type Candidate, candidatesFor, usualTuning } from './options.ts'
 
 export interface TuneOptions extends Pick<OpenOptions, 'tell'> {
   modelsFolder: string
@@ -31,6 +32,10 @@ export async function tuneModel(spec: ModelSpec, options: TuneOptions): Promise<
   const { modelsFolder, prefer, signal, onMeasure, tell } = options
   await provideRuntime({ tell })
   const candidates = candidatesFor(availableParallelism())
+  for (const blockedLayout of [true, false]) {
+    const tuning = { ...usualTuning(availableParallelism()), blockedLayout }
+    await measureAlone({ spec, tuning, modelsFolder, onlyPrepare: true }, signal)
+  }
   const measured: MeasuredCandidate[] = []
   let usualMask: Uint8Array | undefined
   for (const [index, candidate] of candidates.entries()) {
@@ -46,12 +51,24 @@ export async function tuneModel(spec: ModelSpec, options: TuneOptions): Promise<
     measured.push(withFigures(candidate, taken, usualMask))
   }
   const { candidate, reason } = choose(measured, prefer)
-  const { file, sha256 } = spec
+  const { file, sha256, output } = spec
+  await preparedShelf(modelsFolder, {
+    sha256,
+    output,
+    blockedLayout: !candidate.tuning.blockedLayout,
+  }).discard()
   const { name: chosen, tuning } = candidate
   return keepTuning(modelsFolder, {
     ...{ model: modelName(spec), file, sha256 },
     ...{ prefer, chosen, reason, tuning, measured },
   })
+}
+
+/** A sentence where other work on this machine makes times by the clock mean little; Windows does not tell. */
+export function disturbance(): string | undefined {
+  const [load = 0] = loadavg()
+  if (load < availableParallelism() / 2) return undefined
+  return `Other work keeps this machine busy (load ${load.toFixed(1)}): times by the clock mean little. CPU time and memory still do.`
 }
 
 function withFigures(candidate: Candidate, taken: Measured, usualMask: Uint8Array): MeasuredCandidate {
