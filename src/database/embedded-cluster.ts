@@ -119,7 +119,7 @@ export async function openCluster(cluster: string, { onlyAsked }: { onlyAsked: b
  * PGlite's code, of which V8 compiles functions as they are called. It would also optimise the parser and the executor of
  * SQL: a tenth of what a run for one picture costs, since each of them is 100 KB of code. Statements take no longer without.
  */
-async function compilePglite(): Promise<WebAssembly.Module> {
+export async function compilePglite(): Promise<WebAssembly.Module> {
   const bytes = await readFile(join(dirname(resolve('@electric-sql/pglite')), 'pglite.wasm'))
   // For other modules too, which last as long as a picture needs them.
   setFlagsFromString('--wasm-tiering-budget=1000000000')
