@@ -6,8 +6,8 @@ import { type DecodedImage, decode, decodeMask } from './codec/decode.ts'
 import { type EncodedCutout, type EncodedImage, encodeCutout, encodeMask } from './codec/encode.ts'
 import { toModelInput } from './codec/model-input.ts'
 import { cropMatte, letterboxOf, pad } from './letterbox.ts'
-import type { CutoutRecipe } from './options.ts'
-import { type CompositeTask, composite, release } from './pixels/composite.ts'
+import { type CutoutRecipe, isWrittenAsItIs } from './options.ts'
+import { type CompositeTask, composite, compositeRows, release } from './pixels/composite.ts'
 import type { MattePlane } from './pixels/matte.ts'
 import type { Review } from './pixels/review.ts'
 import { checkPicture, type RuleViolation } from './rules.ts'
@@ -50,14 +50,15 @@ export async function cutOut(file: Uint8Array, subject: Subject, recipe: CutoutR
   await failPoint('process:decoded')
   const { found, modelMs } = await find(subject, picture)
   lap()
-  const pixels = composite({ picture, ...found, ...recipe })
+  const task = { picture, ...found, ...recipe }
+  const made = isWrittenAsItIs(picture, recipe) ? compositeRows(task) : composite(task)
   const compositeMs = lap()
-  const [mask, processed] = await Promise.all([encodeMask(pixels), encodeCutout(pixels, picture, recipe)])
-  release(pixels)
-  const violations = await check(processed, pixels.review, recipe)
+  const [mask, processed] = await Promise.all([encodeMask(made), encodeCutout(made, picture, recipe)])
+  if ('rgba' in made) release(made)
+  const violations = await check(processed, made.review, recipe)
   await failPoint('process:encoded')
   const stages = { decode: decodeMs, model: modelMs, composite: compositeMs, encode: lap() }
-  return { mask, processed, review: pixels.review, violations, stages }
+  return { mask, processed, review: made.review, violations, stages }
 }
 
 /** Finds the subject, and tells how long the model worked on that, without waiting for its turn. */

@@ -2,7 +2,7 @@ import { sizeText } from '../bytes.ts'
 import { RmbgError } from '../errors.ts'
 import type { ImageHeader } from './codec/header.ts'
 import { planLayout } from './layout.ts'
-import { type CutoutRecipe, formats } from './options.ts'
+import { type CutoutRecipe, formats, isWrittenAsItIs } from './options.ts'
 
 /** Memory of decoders other than libvips', per pixel with 8 bits: their planes, their result, and copies of it. */
 const decoderBytes: Readonly<Record<string, number>> = { heic: 24, jxl: 44, bmp: 8 }
@@ -35,6 +35,8 @@ export function estimateBytes(
     // The canvas before and after its shadow, and the shadow's own plane, once more where it is moved.
     (cutout.shadow ? canvasPixels * (depth + 3) : 0) +
     canvasPixels * formats[format].encoderBytes +
+    // A cut-out that is not as large as its picture, or stands on something, is in memory before it is written.
+    (format === 'png' && !isWrittenAsItIs(picture, cutout) ? (canvasPixels * depth) / 2 : 0) +
     2 * fileSize +
     32 * 2 ** 20
   )

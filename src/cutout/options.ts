@@ -1,6 +1,6 @@
 /** How cut-outs are made: names and figures, without the libraries that do the work. */
 import type { DecodeOptions } from './codec/decode.ts'
-import type { LayoutOptions } from './layout.ts'
+import { isIdentity, type LayoutOptions, planLayout } from './layout.ts'
 import type { CompositeOptions } from './pixels/composite.ts'
 import type { Shadow } from './pixels/shadow.ts'
 import type { PictureRules } from './rules.ts'
@@ -54,3 +54,12 @@ export const formats: Readonly<Record<CutoutFormat, Format>> = {
   tiff: { extension: 'tiff', lossy: false, longestSide: 2 ** 31 - 1, encoderBytes: 0 },
   jpeg: { extension: 'jpg', lossy: true, defaultQuality: 90, longestSide: 65500, encoderBytes: 8 },
 }
+
+/** Whether the file's pixels are those of the cut-out: it is not moved, nothing is put behind it, and it is a PNG. */
+export const isWrittenAsItIs = (
+  picture: { width: number; height: number },
+  options: EncodeOptions,
+): boolean =>
+  options.format === 'png' &&
+  !(options.trim || options.background || options.shadow) &&
+  isIdentity(planLayout(picture, undefined, options))

@@ -1,12 +1,15 @@
-import { png } from './codec/encode.ts'
-import { fromRaw } from './codec/raw.ts'
+import { pngFile } from './codec/png.ts'
+import { pngRows } from './pixels/png.ts'
 
 /**
  * The file of a picture that was rendered, as a PNG.
  *
  * @param rgb interleaved, 8 bit, width * height * 3 bytes
  */
-export const pictureFile = (
-  rgb: Uint8Array,
+export function pictureFile(
+  rgb: Uint8Array<ArrayBuffer>,
   { width, height }: { width: number; height: number },
-): Promise<Uint8Array> => fromRaw(rgb, { width, height, channels: 3 }).png(png).toBuffer()
+): Uint8Array {
+  const image = { width, height, channels: 3, depth: 8 } as const
+  return pngFile(image, pngRows(rgb, image))
+}

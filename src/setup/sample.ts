@@ -65,7 +65,7 @@ async function timed<T>(work: () => Promise<T>): Promise<{ seconds: number; valu
   return { seconds: Math.round((performance.now() - startedAt) / 10) / 100, value }
 }
 
-const render = (): Promise<Uint8Array> =>
+const render = async (): Promise<Uint8Array> =>
   pictureFile(renderTrialPicture(renderedName, renderedSize).rgb, renderedSize)
 
 async function read(path: string): Promise<Uint8Array> {

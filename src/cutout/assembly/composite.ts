@@ -23,6 +23,7 @@ import { Guided, guidedRow } from './guided'
 import { addColors, Halo, halo, isLookedAt, markSoft, planHalo, score } from './halo'
 import { clearColors, readAlpha, readMask, readPicture, writeAlpha, writeColors, writeMask } from './host'
 import { take, takeClear } from './memory'
+import { addClearRows, addRows, endPng, Png } from './png'
 import { maximumOf, toBytes } from './samples'
 
 export class Task {
@@ -35,6 +36,9 @@ export class Task {
   /** How the matte is brought to the picture's size; without one of the two, a finished mask is read. */
   enlarging: usize = 0
   guided: usize = 0
+  /** The files to be written; without one, colors are kept as they are. */
+  maskPng: usize = 0
+  colorsPng: usize = 0
 
   /** A band is a row of the foreground's fine cells. */
   foreground: usize = 0
@@ -130,8 +134,10 @@ function makeAlpha<T>(task: Task): void {
       markSoft(changetype<Halo>(task.halo), y, maskRow)
     }
     writeAlpha(top, tall, alpha)
+    if (task.maskPng !== 0) addRows(changetype<Png>(task.maskPng), mask, tall)
     if (sizeof<T>() > 1) writeMask(top, tall, mask)
   }
+  if (task.maskPng !== 0) endPng(changetype<Png>(task.maskPng))
 }
 
 /**
@@ -227,6 +233,7 @@ function makeColors<T>(task: Task, refine: bool): void {
     makeBand<T>(task, band, refine)
   }
   handOver(task)
+  if (task.colorsPng !== 0) endPng(changetype<Png>(task.colorsPng))
 }
 
 /** @param from the first row that is still needed */
@@ -243,7 +250,8 @@ function sumBand<T>(task: Task, from: i32, band: i32): void {
 
 /** Hands over the rows of the cut-out that were made. */
 function handOver(task: Task): void {
-  if (task.waiting > 0) writeColors(task.made - task.waiting, task.waiting, task.rgba)
+  if (task.colorsPng !== 0) addRows(changetype<Png>(task.colorsPng), task.rgba, task.waiting)
+  else if (task.waiting > 0) writeColors(task.made - task.waiting, task.waiting, task.rgba)
   task.waiting = 0
 }
 
@@ -269,7 +277,8 @@ function makeBand<T>(task: Task, band: i32, refine: bool): void {
     if (refine && hasSoft(f, band)) writeRow<T>(f, band, pixels, alpha, rgba)
     task.waiting += tall
     task.made = top + tall
-  } else clearColors(top, tall)
+  } else if (task.colorsPng !== 0) addClearRows(changetype<Png>(task.colorsPng), tall)
+  else clearColors(top, tall)
   if (isSeen) lookAt<T>(task, top, tall, isClear ? 0 : rgba)
 }
 

@@ -23,3 +23,6 @@ export declare function writeColors(row: i32, rows: i32, from: usize): void
 
 /** Keeps so many rows of clear pixels. */
 export declare function clearColors(row: i32, rows: i32): void
+
+/** Appends bytes to a file. */
+export declare function writeFile(file: i32, from: usize, bytes: i32): void

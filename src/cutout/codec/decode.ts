@@ -1,13 +1,13 @@
 import sharp, { type Metadata, type Sharp } from 'sharp'
 import { RmbgError } from '../../errors.ts'
-import type { Picture, Samples } from '../picture.ts'
+import type { Picture } from '../picture.ts'
 import { decodeBmp, readBmpHeader } from './bmp.ts'
 import { heicToPng } from './heic.ts'
 import { withEnds } from './jpeg-end.ts'
 import { jxlToPng } from './jxl.ts'
 import { type JxlHeader, jxlMetadata, readJxlHeader } from './jxl-header.ts'
 import { openOptions, reason } from './libvips.ts'
-import { colorsOf, samples, takeChannels } from './raw.ts'
+import { colorsOf, type Pixels, takeChannels, toPixels } from './raw.ts'
 import { type ExtraChannels, extraChannels, unreadableTiff } from './tiff-channels.ts'
 import { readTiffTags } from './tiff-tags.ts'
 import { hasWideNumbers, inSixteenBits } from './wide-tiff.ts'
@@ -148,20 +148,6 @@ async function greyByProfile(
   const grey = start().toColourspace(depth === 16 ? 'grey16' : 'b-w')
   const pixels = await toPixels(grey.withIccProfile('srgb', { attach: false }), depth)
   return pixels.channels < 3 ? undefined : pixels
-}
-
-interface Pixels {
-  data: Samples
-  width: number
-  height: number
-  channels: number
-}
-
-async function toPixels(image: Sharp, depth: 8 | 16): Promise<Pixels> {
-  const { data, info } = await image
-    .raw({ depth: depth === 16 ? 'ushort' : 'uchar' })
-    .toBuffer({ resolveWithObject: true })
-  return { data: samples(data, depth), width: info.width, height: info.height, channels: info.channels }
 }
 
 /** Keeps the three colors and the channel that is alpha, where a TIFF has further ones beside it. */

@@ -3,12 +3,14 @@ import { RmbgError } from '../../errors.ts'
 import { isIdentity, type Layout, planLayout } from '../layout.ts'
 import { type Background, type CutoutFormat, type EncodeOptions, formats } from '../options.ts'
 import type { Box, Samples } from '../picture.ts'
-import type { CompositeOptions, CutoutPixels } from '../pixels/composite.ts'
+import type { CompositeOptions, CutoutPixels, CutoutRows } from '../pixels/composite.ts'
+import { pngRows } from '../pixels/png.ts'
 import type { Shadow } from '../pixels/shadow.ts'
 import { readBmpHeader } from './bmp.ts'
 import { type DecodedImage, decode } from './decode.ts'
 import { metadataToKeep, withMetadata } from './metadata.ts'
-import { fromRaw, inProfile, samples } from './raw.ts'
+import { chunksBeforePixels, pngFile } from './png.ts'
+import { fromRaw, inProfile, samples, toPixels } from './raw.ts'
 import { withShadow } from './shadow.ts'
 import { readTiffTags } from './tiff-tags.ts'
 
@@ -26,27 +28,21 @@ export interface EncodedCutout extends EncodedImage {
   scale: number
 }
 
-/**
- * Measured on 12 megapixels with the subject on a third of them (zlib-ng 2.3): level 6 takes 268 ms for 7.0 MB, 3 takes 200
- * for 7.2, 1 takes 122 for 10.0; adaptive filtering 425 to 807 ms for 4.4 to 3.8 MB.
- */
-export const png = { compressionLevel: 3, adaptiveFiltering: false }
-
 /** Limit for a canvas, because file size and memory grow with it. */
 const mostPixels = 2 ** 28
 
 /** `maxBytes` never lowers the quality below this, because products look broken then. */
 const lowestQuality = 30
 
-const encoders: Record<CutoutFormat, (image: Sharp, quality: { quality?: number }, exact: boolean) => Sharp> =
-  {
-    png: (image) => image.png(png),
-    webp: (image, quality, exact) => image.webp({ ...quality, exact, smartSubsample: true }),
-    avif: (image, quality) => image.avif({ ...quality, chromaSubsampling: '4:4:4' }),
-    tiff: (image) => image.tiff({ compression: 'deflate', predictor: 'horizontal' }),
-    // Products have sharp colored edges, which half the color resolution would smear.
-    jpeg: (image, quality) => image.jpeg({ ...quality, chromaSubsampling: '4:4:4', mozjpeg: true }),
-  }
+type Encoder = (image: Sharp, quality: { quality?: number }, exact: boolean) => Sharp
+
+const encoders: Record<Exclude<CutoutFormat, 'png'>, Encoder> = {
+  webp: (image, quality, exact) => image.webp({ ...quality, exact, smartSubsample: true }),
+  avif: (image, quality) => image.avif({ ...quality, chromaSubsampling: '4:4:4' }),
+  tiff: (image) => image.tiff({ compression: 'deflate', predictor: 'horizontal' }),
+  // Products have sharp colored edges, which half the color resolution would smear.
+  jpeg: (image, quality) => image.jpeg({ ...quality, chromaSubsampling: '4:4:4', mozjpeg: true }),
+}
 
 /** Bits per sample to work with: 16 when the file has them and the format can hold them. */
 export function workingDepth(bitDepth: number, { format }: Pick<EncodeOptions, 'format'>): 8 | 16 {
@@ -54,8 +50,11 @@ export function workingDepth(bitDepth: number, { format }: Pick<EncodeOptions, '
 }
 
 /** Encodes the alpha matte as an 8-bit grey PNG of the picture's size. */
-export async function encodeMask({ mask, width, height }: CutoutPixels): Promise<EncodedImage> {
-  const bytes = await fromRaw(mask, { width, height, channels: 1 }).toColourspace('b-w').png(png).toBuffer()
+export async function encodeMask(cutout: CutoutPixels | CutoutRows): Promise<EncodedImage> {
+  const { width, height } = cutout
+  const image = { width, height, channels: 1, depth: 8 } as const
+  const rows = 'mask' in cutout ? pngRows(cutout.mask, image) : cutout.maskRows
+  const bytes = pngFile(image, rows)
   return { bytes, extension: 'png', contentType: 'image/png', width, height }
 }
 
@@ -66,9 +65,9 @@ export async function encodeMask({ mask, width, height }: CutoutPixels): Promise
  * @throws RmbgError OUTPUT_TOO_LARGE
  */
 export async function encodeCutout(
-  cutout: CutoutPixels,
+  cutout: CutoutPixels | CutoutRows,
   source: Pick<DecodedImage, 'profile' | 'metadata'>,
-  options: EncodeOptions & Partial<Pick<CompositeOptions, 'keepHiddenColor'>>,
+  options: CutoutOptions,
 ): Promise<EncodedCutout> {
   const format = formats[options.format]
   const layout = planLayout(cutout, cutout.subject, options)
@@ -85,17 +84,8 @@ export async function encodeCutout(
       { hint: 'Use --size, or --format png.' },
     )
   }
-  const background = options.background ?? (options.format === 'jpeg' ? white : undefined)
-  const kept = await metadataToKeep(source.metadata, { keepAll: options.keepMetadata })
-  const [placed, place] = options.shadow ? await shaded(cutout, layout, options.shadow) : [cutout, layout]
-  const draw = await drawing(placed, place, background, source.profile)
-  const encode = async (value: number | undefined): Promise<Buffer> => {
-    const quality = value ? { quality: value } : {}
-    const encoder = encoders[options.format]
-    return withMetadata(encoder(draw(), quality, options.keepHiddenColor ?? false), kept).toBuffer()
-  }
   const wanted = format.lossy ? (options.quality ?? format.defaultQuality) : undefined
-  const bytes = await withinBytes(encode, wanted, options.maxBytes)
+  const bytes = await withinBytes(await encoding(cutout, layout, source, options), wanted, options.maxBytes)
   return {
     bytes,
     extension: format.extension,
@@ -103,6 +93,40 @@ export async function encodeCutout(
     width,
     height,
     scale: Math.max(layout.drawn.width / layout.region.width, layout.drawn.height / layout.region.height),
+  }
+}
+
+type CutoutOptions = EncodeOptions & Partial<Pick<CompositeOptions, 'keepHiddenColor'>>
+
+/** Encodes with a quality, if the format has one. */
+type Encode = (quality: number | undefined) => Promise<Uint8Array>
+
+async function encoding(
+  cutout: CutoutPixels | CutoutRows,
+  layout: Layout,
+  { profile, metadata }: Pick<DecodedImage, 'profile' | 'metadata'>,
+  options: CutoutOptions,
+): Promise<Encode> {
+  const { format, keepMetadata, keepHiddenColor = false } = options
+  const kept = await metadataToKeep(metadata, { keepAll: keepMetadata })
+  if ('rgbaRows' in cutout) {
+    const file = pngFile({ ...cutout, channels: 4 }, cutout.rgbaRows, await chunksBeforePixels(kept, profile))
+    return async () => file
+  }
+  const background = options.background ?? (format === 'jpeg' ? white : undefined)
+  const [placed, place] = options.shadow ? await shaded(cutout, layout, options.shadow) : [cutout, layout]
+  if (format === 'png') {
+    const draw = await drawing(placed, place, background, undefined)
+    const depth = placed.rgba instanceof Uint16Array ? 16 : 8
+    const { data, channels, ...size } = await toPixels(draw(), depth)
+    const image = { ...size, channels: channels === 4 ? 4 : 3, depth } as const
+    const file = pngFile(image, pngRows(data, image), await chunksBeforePixels(kept, profile))
+    return async () => file
+  }
+  const draw = await drawing(placed, place, background, profile)
+  return (value) => {
+    const quality = value ? { quality: value } : {}
+    return withMetadata(encoders[format](draw(), quality, keepHiddenColor), kept).toBuffer()
   }
 }
 
@@ -228,10 +252,10 @@ function ontoColor(
 
 /** Finds, by bisection, the best quality whose file is small enough. */
 async function withinBytes(
-  encode: (quality: number | undefined) => Promise<Buffer>,
+  encode: Encode,
   wanted: number | undefined,
   maxBytes: number | undefined,
-): Promise<Buffer> {
+): Promise<Uint8Array> {
   let best = await encode(wanted)
   if (maxBytes === undefined || best.byteLength <= maxBytes) return best
   const smallest = wanted === undefined ? best : await encode(lowestQuality)

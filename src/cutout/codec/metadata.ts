@@ -68,10 +68,15 @@ async function xmpOf(block: Buffer) {
   return document && { document, XMLSerializer }
 }
 
+const hasExif = ({ exif }: KeptMetadata): boolean =>
+  Object.values(exif).some((tags) => tags && Object.keys(tags).length > 0)
+
+export const hasMetadata = (kept: KeptMetadata): boolean => hasExif(kept) || kept.xmp !== undefined
+
 /** Adds the metadata, if there are any, to the file to be written. */
-export function withMetadata(image: Sharp, { exif, xmp }: KeptMetadata): Sharp {
-  const hasExif = Object.values(exif).some((tags) => tags && Object.keys(tags).length > 0)
-  const tagged = hasExif ? image.withExif(exif) : image
+export function withMetadata(image: Sharp, kept: KeptMetadata): Sharp {
+  const { exif, xmp } = kept
+  const tagged = hasExif(kept) ? image.withExif(exif) : image
   return xmp === undefined ? tagged : tagged.withXmp(xmp)
 }
 

@@ -1,13 +1,28 @@
 /** Pixels in memory, on their way from and to libvips. */
-import { crc32, deflateSync } from 'node:zlib'
 import sharp, { type Sharp } from 'sharp'
 import type { Samples } from '../picture.ts'
 import './libvips.ts'
+import { profileChunk } from './png.ts'
 
 /** Views libvips' bytes as samples of 8 or 16 bits; copies nothing. */
 export function samples(data: Buffer, depth: 8 | 16): Samples {
   const bytes = data as Buffer & Uint8Array<ArrayBuffer>
   return depth === 16 ? new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2) : bytes
+}
+
+export interface Pixels {
+  data: Samples
+  width: number
+  height: number
+  channels: number
+}
+
+/** Runs a sharp pipeline to its pixels, interleaved. */
+export async function toPixels(image: Sharp, depth: 8 | 16): Promise<Pixels> {
+  const { data, info } = await image
+    .raw({ depth: depth === 16 ? 'ushort' : 'uchar' })
+    .toBuffer({ resolveWithObject: true })
+  return { data: samples(data, depth), width: info.width, height: info.height, channels: info.channels }
 }
 
 /** Converts 8-bit RGB from another color space to sRGB. */
@@ -59,15 +74,10 @@ export const inProfile = async (image: Sharp, profile: Buffer): Promise<Buffer> 
 
 /** The same for a PNG that has no profile. */
 export function pngInProfile(png: Buffer, profile: Buffer): Buffer {
-  const type = Buffer.from('iCCP')
-  const data = Buffer.concat([Buffer.from('icc\0\0', 'latin1'), deflateSync(profile)])
-  const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)]
-  length.writeUInt32BE(data.length)
-  checksum.writeUInt32BE(crc32(Buffer.concat([type, data])))
   const signatureAndHeader = 33
   return Buffer.concat([
     png.subarray(0, signatureAndHeader),
-    ...[length, type, data, checksum],
+    profileChunk(profile),
     png.subarray(signatureAndHeader),
   ])
 }

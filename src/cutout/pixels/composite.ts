@@ -1,8 +1,9 @@
 /** From picture and matte to mask and cut-out. */
 import type { Box, Picture, Samples } from '../picture.ts'
 import { giveBack, takeBuffer } from './buffers.ts'
-import { type Kernels, pixelKernels } from './kernels.ts'
+import { type Kernels, type Planes, pixelKernels } from './kernels.ts'
 import type { MattePlane } from './matte.ts'
+import type { PngRows } from './png.ts'
 import { type FrameSide, type Review, reviewOf, touchShare } from './review.ts'
 
 export interface CompositeOptions {
@@ -22,17 +23,28 @@ export interface CompositeTask extends CompositeOptions {
   leastExpectedIou?: number | undefined
 }
 
-/** Mask and cut-out in memory. */
-export interface CutoutPixels {
-  /** Alpha 0..255, width * height bytes. */
-  mask: Uint8Array<ArrayBuffer>
-  /** Interleaved RGBA, width * height * 4 samples as deep as the picture's. */
-  rgba: Samples
+/** What is known of a cut-out. */
+interface CutoutFacts {
   width: number
   height: number
   /** Bounding box of the visible pixels; absent when there are none. */
   subject: Box | undefined
   review: Review
+}
+
+/** Mask and cut-out in memory. */
+export interface CutoutPixels extends CutoutFacts {
+  /** Alpha 0..255, width * height bytes. */
+  mask: Uint8Array<ArrayBuffer>
+  /** Interleaved RGBA, width * height * 4 samples as deep as the picture's. */
+  rgba: Samples
+}
+
+/** Mask and cut-out, ready for their files: grey with 8 bits, and RGBA as deep as the picture. */
+export interface CutoutRows extends CutoutFacts {
+  maskRows: PngRows
+  rgbaRows: PngRows
+  depth: 8 | 16
 }
 
 /**
@@ -41,27 +53,50 @@ export interface CutoutPixels {
  * `keepHiddenColor`.
  */
 export function composite(task: CompositeTask): CutoutPixels {
+  const { data: samples, width, height } = task.picture
+  const pixels = width * height
+  const deep = samples instanceof Uint16Array
+  const mask = takeMask(pixels)
+  const { buffer, isClear } = takeBuffer(pixels * (deep ? 8 : 4))
+  const rgba = deep ? new Uint16Array(buffer, 0, pixels * 4) : new Uint8Array(buffer, 0, pixels * 4)
+  return { mask, rgba, ...run(task, { mask, rgba, isClear }) }
+}
+
+/** The same, written as it is made: the pixels of a cut-out are never all in memory. */
+export function compositeRows(task: CompositeTask): CutoutRows {
+  const { data: samples, width, height } = task.picture
+  const mask = takeMask(width * height)
+  const [maskRows, rgbaRows]: Uint8Array[][] = [[], []]
+  const facts = run(task, { mask, files: [maskRows!, rgbaRows!] })
+  giveBack(mask.buffer)
+  return {
+    maskRows: maskRows!,
+    rgbaRows: rgbaRows!,
+    depth: samples instanceof Uint16Array ? 16 : 8,
+    ...facts,
+  }
+}
+
+const takeMask = (pixels: number) => new Uint8Array(takeBuffer(pixels).buffer, 0, pixels)
+
+function run(task: CompositeTask, into: Pick<Planes, 'mask' | 'rgba' | 'isClear' | 'files'>): CutoutFacts {
   const { picture, matte, guided, refine, keepHiddenColor, leastExpectedIou } = task
   const { data: samples, width, height, channels } = picture
   const pixels = width * height
   const deep = samples instanceof Uint16Array
-  const mask = new Uint8Array(takeBuffer(pixels).buffer, 0, pixels)
-  const { buffer, isClear } = takeBuffer(pixels * (deep ? 8 : 4))
-  const rgba = deep ? new Uint16Array(buffer, 0, pixels * 4) : new Uint8Array(buffer, 0, pixels * 4)
   const kernels = pixelKernels()
   const finished = matte instanceof Uint8Array ? matte : undefined
-  kernels.planes = {
-    ...{ width, picture: { samples, channels }, finished },
-    ...{ alpha: deep ? new Uint16Array(pixels) : mask, mask, rgba, isClear },
-  }
+  const alpha = deep ? new Uint16Array(pixels) : into.mask!
+  kernels.planes = { width, picture: { samples, channels }, finished, alpha, ...into }
   kernels.release()
   const plane = matte instanceof Uint8Array ? ([0, 0, 0] as const) : planeIn(kernels, matte)
-  const recipe = [refine, keepHiddenColor, ...plane, guided] as const
+  const isWritten = into.files !== undefined
+  const recipe = [refine, keepHiddenColor, ...plane, guided, isWritten] as const
   const at = kernels.composite(width, height, channels, deep, ...recipe)
   kernels.planes = undefined
   const figures = figuresAt(kernels, at)
   return {
-    ...{ mask, rgba, width, height },
+    ...{ width, height },
     subject: subjectBox(figures),
     review: reviewOf({
       ...figures,

@@ -30,8 +30,17 @@ interface Exports {
   resample(...task: [...Source, targetWidth: number, targetHeight: number]): number
   /** @returns the address of what `Figures` of assembly/figures.ts says */
   composite(
-    ...task: [...Source, refine: boolean, keepHiddenColor: boolean, ...Matte, isGuided: boolean]
+    ...task: [
+      ...Source,
+      refine: boolean,
+      keepHiddenColor: boolean,
+      ...Matte,
+      isGuided: boolean,
+      isWritten: boolean,
+    ]
   ): number
+  /** Writes `planes.picture` to file 0. */
+  encode(...task: Source): void
 }
 
 /** What kernels read and write by rows; all but the mask are as deep as the picture. */
@@ -42,10 +51,12 @@ export interface Planes {
   finished?: Uint8Array | undefined
   alpha?: Samples
   /** Alpha in 8 bits. */
-  mask?: Uint8Array
+  mask?: Uint8Array<ArrayBuffer>
   rgba?: Samples
   /** All of `rgba` is 0. */
   isClear?: boolean
+  /** Pieces of the files that a kernel writes, by their numbers. */
+  files?: Uint8Array[][]
 }
 
 export interface Kernels extends Exports {
@@ -105,6 +116,9 @@ function hostOf(kernels: Kernels) {
     readAlpha: (...rows: Rows) => copyIn(kernels.planes!.alpha!, 1, ...rows),
     writeMask: (...rows: Rows) => copyOut(kernels.planes!.mask as Samples, 1, ...rows),
     writeColors: (...rows: Rows) => copyOut(kernels.planes!.rgba!, 4, ...rows),
+    writeFile: (file: number, from: number, bytes: number) => {
+      kernels.planes!.files![file]!.push(new Uint8Array(kernels.memory.buffer, from, bytes).slice())
+    },
     clearColors: (row: number, rows: number) => {
       if (kernels.planes!.isClear) return
       const samples = kernels.planes!.width * 4

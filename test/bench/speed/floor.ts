@@ -6,8 +6,8 @@
 import { readFile } from 'node:fs/promises'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import sharp from 'sharp'
-import { png } from '../../../src/cutout/codec/encode.ts'
 import { normalisation } from './models.ts'
+import { sharpPng } from './sharp-png.ts'
 
 sharp.concurrency(1)
 sharp.cache(false)
@@ -63,9 +63,9 @@ async function once(path: string): Promise<void> {
   }
   await cost('encode', async () => {
     const grey = sharp(alpha, { raw: { width, height, channels: 1 } })
-    await grey.toColourspace('b-w').png(png).toBuffer()
+    await grey.toColourspace('b-w').png(sharpPng).toBuffer()
     await sharp(rgba, { raw: { width, height, channels: 4 } })
-      .png(png)
+      .png(sharpPng)
       .toBuffer()
   })
 }

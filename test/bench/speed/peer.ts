@@ -5,12 +5,12 @@ import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import sharp from 'sharp'
-import { png } from '../../../src/cutout/codec/encode.ts'
 import { freshDatabase, postgresUrl } from '../../support/servers.ts'
 import { type Case, type CaseOptions, casesOf, type Plan } from './cases.ts'
 import { type Finished, measure, rmbg, rmbgProcess, steady } from './measured.ts'
 import { type BenchModel, normalisation } from './models.ts'
 import { save, withFolder, withHome } from './place.ts'
+import { sharpPng } from './sharp-png.ts'
 import { type Spread, spread } from './spread.ts'
 
 export interface PeerRow {
@@ -188,7 +188,15 @@ async function runPeer(
   const output = join(folder, 'peer')
   await mkdir(output, { recursive: true })
   const threads = availableParallelism()
-  const task = { models: join(folder, 'models'), model: model.name, threads, atOnce, png, output, images }
+  const task = {
+    models: join(folder, 'models'),
+    model: model.name,
+    threads,
+    atOnce,
+    png: sharpPng,
+    output,
+    images,
+  }
   const finished = await measure([join(peerFolder, 'run.mjs'), JSON.stringify(task)])
   if (finished.status !== 0 || finished.lines.length !== images.length) {
     throw new Error(`The peer ended with ${finished.status}: ${finished.stderr}`)
