@@ -58,6 +58,7 @@ const entries = async (): Promise<Record<string, string>> => {
     'cutout/worker.ts',
     'library/index.ts',
     'model/shelf/known.ts', // deploy/action
+    'model/tuning/measure.ts',
     'model/worker.ts',
     'system/engine.ts',
     'system/home.ts',
