@@ -1,6 +1,6 @@
 import { RmbgError } from '../errors.ts'
 import type { ModelSpec } from './contract.ts'
-import { fromHalf, toHalf } from './half.ts'
+import { fromHalves, toHalf } from './half.ts'
 import type { MaskLayout, Signature } from './signature.ts'
 
 export type InputValues = Float32Array | Uint16Array | Uint8Array
@@ -52,7 +52,7 @@ export function imagePacker(
 
 /** The numbers that a tensor's values stand for. */
 export const toFloats = (values: InputValues): ArrayLike<number> =>
-  values instanceof Uint16Array ? Float32Array.from(values, fromHalf) : values
+  values instanceof Uint16Array ? fromHalves(values) : values
 
 /**
  * The values of one channel, one for each pixel; of an output with a single channel, all of them.
@@ -97,18 +97,24 @@ export function toAlpha(
   raw: OutputValues,
   { activation, invert }: Pick<ModelSpec, 'activation' | 'invert'>,
 ): Float32Array<ArrayBuffer> {
-  const alpha = new Float32Array(raw.length)
-  const half = raw instanceof Uint16Array
-  for (let i = 0; i < raw.length; i++) {
-    const value = half ? fromHalf(raw[i]!) : raw[i]!
-    if (!Number.isFinite(value)) {
-      throw new RmbgError('MODEL_OUTPUT', `The model gave a mask with ${value} in it.`, {
-        hint: 'The model file may be damaged or its precision too low for this picture; try another variant of it.',
-      })
-    }
+  const values = raw instanceof Uint16Array ? fromHalves(raw) : raw
+  const alpha = new Float32Array(values.length)
+  // Anything that is no number, or infinite, makes the sum so.
+  let sum = 0
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!
+    sum += value
     const activated = activation === 'sigmoid' ? 1 / (1 + Math.exp(-value)) : value
-    const clamped = Math.min(Math.max(activated, 0), 1)
+    const clamped = activated < 0 ? 0 : activated > 1 ? 1 : activated
     alpha[i] = invert ? 1 - clamped : clamped
   }
+  if (!Number.isFinite(sum)) throw notANumber(values)
   return alpha
+}
+
+function notANumber(values: Float32Array): RmbgError {
+  const value = values.find((each) => !Number.isFinite(each))
+  return new RmbgError('MODEL_OUTPUT', `The model gave a mask with ${value} in it.`, {
+    hint: 'The model file may be damaged or its precision too low for this picture; try another variant of it.',
+  })
 }
