@@ -6,9 +6,8 @@ import { afterAll, beforeAll, describe } from 'vitest'
 import { connectServer } from '../../src/database/connect.ts'
 import type { Database } from '../../src/database/contract.ts'
 import { openEmbedded } from '../../src/database/embedded.ts'
-import { applyMigrations } from '../../src/database/migrate.ts'
 import { copyEmbeddedDatabase } from '../support/embedded-database.ts'
-import { describeWith, freshDatabase } from '../support/servers.ts'
+import { describeWith, migratedDatabase } from '../support/servers.ts'
 
 interface Opened {
   database: Database
@@ -62,8 +61,6 @@ async function openFreshEmbedded(): Promise<Opened> {
 }
 
 async function openFreshServer(): Promise<Opened> {
-  const { url, drop } = await freshDatabase()
-  const database = connectServer(url)
-  await applyMigrations(database)
-  return { database, drop }
+  const { url, drop } = await migratedDatabase()
+  return { database: connectServer(url), drop }
 }

@@ -10,10 +10,9 @@ import type { HealthCheck } from '../../src/database/health/contract.ts'
 import { checkHealth } from '../../src/database/health/index.ts'
 import type { MovedThreshold } from '../../src/database/health/thresholds.ts'
 import { archiveCommand, checkWal } from '../../src/database/health/wal.ts'
-import { applyMigrations } from '../../src/database/migrate.ts'
 import { foldUsage } from '../../src/database/usage.ts'
 import { openMetrics } from '../../src/terminal/open-metrics.ts'
-import { describeWith, freshDatabase } from '../support/servers.ts'
+import { describeWith, migratedDatabase } from '../support/servers.ts'
 import { onBothDatabases } from './databases.ts'
 
 const named = (checks: HealthCheck[], name: string): HealthCheck => {
@@ -118,9 +117,8 @@ describeWith('RMBG_TEST_DATABASE_URL')('the health of a server', () => {
   let url: string
   let drop: () => Promise<void>
   beforeAll(async () => {
-    ;({ url, drop } = await freshDatabase())
+    ;({ url, drop } = await migratedDatabase())
     database = connectServer(url)
-    await applyMigrations(database)
   })
   afterAll(async () => {
     await database.close()

@@ -18,7 +18,6 @@ import {
 } from '../../src/database/jobs.ts'
 import { releaseJobs, renewLeases } from '../../src/database/leases.ts'
 import { knownJobs } from '../../src/database/logged-objects.ts'
-import { applyMigrations } from '../../src/database/migrate.ts'
 import { findJobs } from '../../src/database/query.ts'
 import { neededOriginals } from '../../src/database/shared-originals.ts'
 import { tagJobs, untagJobs } from '../../src/database/tags.ts'
@@ -29,7 +28,7 @@ import { queryJobs } from '../../src/jobs/pages.ts'
 import { objectKinds } from '../../src/store/contract.ts'
 import { processOwner } from '../../src/system/owner.ts'
 import { completion, request, sha256, someRun } from '../support/claims.ts'
-import { describeWith, freshDatabase } from '../support/servers.ts'
+import { describeWith, migratedDatabase } from '../support/servers.ts'
 import { onBothDatabases } from './databases.ts'
 import { startProxy } from './proxy.ts'
 
@@ -683,12 +682,9 @@ onBothDatabases('failures of one file told by many runs at once', (database) => 
 })
 
 describeWith('RMBG_TEST_DATABASE_URL')('over a connection that breaks', () => {
-  let fresh: Awaited<ReturnType<typeof freshDatabase>>
+  let fresh: Awaited<ReturnType<typeof migratedDatabase>>
   beforeAll(async () => {
-    fresh = await freshDatabase()
-    const database = connectServer(fresh.url)
-    await applyMigrations(database)
-    await database.close()
+    fresh = await migratedDatabase()
   })
   afterAll(() => fresh.drop())
 

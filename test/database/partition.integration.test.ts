@@ -28,7 +28,7 @@ import { planReindex } from '../../src/upkeep/reindex.ts'
 import { completion, request, someRun } from '../support/claims.ts'
 import { temporaryFolder } from '../support/cli.ts'
 import { makeJob, makeOpenJob } from '../support/jobs.ts'
-import { describeWith, freshDatabase } from '../support/servers.ts'
+import { describeWith, freshDatabase, migratedDatabase } from '../support/servers.ts'
 import { agedStore } from '../upkeep/aged-store.ts'
 
 const execution = { rate: 1e9, signal: new AbortController().signal, onJobs: () => {} }
@@ -41,9 +41,8 @@ const monthOf = (daysAgo: number): Date => {
 const suffixOf = (daysAgo: number): string => monthOf(daysAgo).toISOString().slice(0, 7).replace('-', '_')
 
 async function open(): Promise<Database> {
-  const { url, drop } = await freshDatabase()
+  const { url, drop } = await migratedDatabase()
   const database = connectServer(url)
-  await applyMigrations(database)
   cleanUps.push(async () => {
     await database.close()
     await drop()

@@ -34,8 +34,7 @@ const anotherDatabase = async () => {
   return { url, name: new URL(url).pathname.slice(1), drop }
 }
 const withJobs = async () => {
-  installation = await freshInstallation()
-  await installation.run(['migrate'])
+  installation = await freshInstallation({ migrated: true })
   for (let index = 0; index < 4; index++)
     await makeJob(installation.sql, { store: installation.store, tags: ['spring'] })
   await makeJob(installation.sql, { status: 'failed', store: installation.store })

@@ -62,8 +62,7 @@ describeServers('rmbg watch of a bucket', () => {
   const put = async (Key: string, seed: number) =>
     client.send(new PutObjectCommand({ Bucket: bucket, Key, Body: await picture(seed).jpeg().toBuffer() }))
   beforeAll(async () => {
-    installation = await freshInstallation()
-    await installation.run(['migrate'])
+    installation = await freshInstallation({ migrated: true })
     ;({ bucket } = await freshBucket())
     client = new S3Client({ endpoint: s3Endpoint!, region: 'us-east-1', forcePathStyle: true })
   })

@@ -12,15 +12,14 @@ import { describeServers, freshInstallation, type Installation } from '../suppor
 import { freshWorkspace } from '../support/fixture-workspace.ts'
 import { picture } from '../support/images.ts'
 import { makeJob } from '../support/jobs.ts'
-import { freshBucket, freshDatabase, s3Endpoint } from '../support/servers.ts'
+import { freshBucket, freshDatabase, migratedDatabase, s3Endpoint } from '../support/servers.ts'
 
 const wayOut = /S3_BUCKET, S3_PREFIX or RMBG_HOME.*--take-over/
 
 /** An installation with a job of each age, some of them old enough for `prune`. */
 async function withJobs(): Promise<Installation> {
-  const installation = await freshInstallation()
+  const installation = await freshInstallation({ migrated: true })
   onTestFinished(() => installation.close())
-  expect((await installation.run(['migrate'])).status).toBe(0)
   for (const ageDays of [1, 2, 300, 400]) {
     await makeJob(installation.sql, { ageDays, store: installation.store, tags: ['keep'] })
   }
@@ -29,11 +28,10 @@ async function withJobs(): Promise<Installation> {
 
 /** Another database, migrated, in the settings of the first: its bucket included. */
 async function beside(first: Installation) {
-  const { url, drop } = await freshDatabase()
+  const { url, drop } = await migratedDatabase()
   onTestFinished(drop)
   const run = (args: string[], more: Record<string, string> = {}) =>
     first.run(args, { DATABASE_URL: url, ...more })
-  expect((await run(['migrate'])).status).toBe(0)
   return { url, run }
 }
 
@@ -193,9 +191,8 @@ describeServers('a bucket that says nothing of its owner', () => {
 
   it('and is empty belongs to the first run, of several at once too', async () => {
     const bucket = await freshBucket()
-    const installation = await freshInstallation()
+    const installation = await freshInstallation({ migrated: true })
     onTestFinished(() => installation.close())
-    await installation.run(['migrate'])
     const name = await aPicture(installation.folder)
     const runs = await Promise.all([1, 2].map(() => installation.run(['process', name], bucket.env)))
     expect(runs.map(({ status }) => status)).toEqual([0, 0])
@@ -204,9 +201,8 @@ describeServers('a bucket that says nothing of its owner', () => {
   })
 
   it('is claimed in each of several buckets', async () => {
-    const installation = await freshInstallation()
+    const installation = await freshInstallation({ migrated: true })
     onTestFinished(() => installation.close())
-    await installation.run(['migrate'])
     const masks = await freshBucket()
     const env = { S3_BUCKET_MASK: masks.bucket }
     const name = await aPicture(installation.folder)

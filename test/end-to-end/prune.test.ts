@@ -22,8 +22,7 @@ const json = async (...args: string[]) => {
 }
 
 const migrated = async () => {
-  installation = await freshInstallation()
-  expect((await installation.run(['migrate'])).status).toBe(0)
+  installation = await freshInstallation({ migrated: true })
 }
 
 describeServers('rmbg prune', () => {

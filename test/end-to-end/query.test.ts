@@ -6,19 +6,18 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connectServer } from '../../src/database/connect.ts'
 import { openEmbedded } from '../../src/database/embedded.ts'
-import { applyMigrations } from '../../src/database/migrate.ts'
 import { jsonLines, rmbg } from '../support/cli.ts'
 import { type Workspace, workspaceIn } from '../support/fixture-workspace.ts'
 import { picture } from '../support/images.ts'
 import { type JobRow, jobRows } from '../support/job-rows.ts'
-import { describeWith, freshBucket, freshDatabase, postgresUrl } from '../support/servers.ts'
+import { describeWith, freshBucket, migratedDatabase, postgresUrl } from '../support/servers.ts'
 
 const key = 'correct horse battery staple'
 /** What was printed by all commands of this file. */
 let printed = ''
 
 /** Where there is one: the embedded database takes a second to open, every time. */
-let server: Awaited<ReturnType<typeof freshDatabase>> | undefined
+let server: Awaited<ReturnType<typeof migratedDatabase>> | undefined
 let folder: string
 let workspace: Workspace
 let rows: JobRow[]
@@ -47,14 +46,9 @@ function parseCsv(text: string): string[][] {
 }
 
 beforeAll(async () => {
-  server = postgresUrl === undefined ? undefined : await freshDatabase()
+  server = postgresUrl === undefined ? undefined : await migratedDatabase()
   folder = await mkdtemp(join(tmpdir(), 'rmbg-query-'))
   workspace = await workspaceIn(folder)
-  if (server) {
-    const database = connectServer(server.url)
-    await applyMigrations(database)
-    await database.close()
-  }
   await writeFile(join(folder, 'photos/=1+1.jpg'), await picture(4).jpeg().toBuffer())
   const { status, stdout } = await run(['process', 'photos', '--user', 'anna', '--tag', 'spring'])
   expect(status, stdout).toBe(0)

@@ -90,9 +90,8 @@ async function writePictures(folder: string, count: number): Promise<void> {
 
 describeServers('two runs over one folder at the same time', () => {
   it('do every image exactly once between them', async () => {
-    const installation = await freshInstallation()
-    await writePictures(join(installation.folder, 'photos'), 60)
-    await rmbg(['migrate'], { cwd: installation.folder, env: installation.env })
+    const installation = await freshInstallation({ migrated: true })
+    await writePictures(join(installation.folder, 'photos'), 30)
     const runs = await Promise.all(
       [1, 2].map(() =>
         rmbg(['process', 'photos', '--json'], { cwd: installation.folder, env: installation.env }),
@@ -103,19 +102,18 @@ describeServers('two runs over one folder at the same time', () => {
       runs.map(({ status }) => status),
       runs[0]!.stderr + runs[1]!.stderr,
     ).toEqual([0, 0])
-    expect(summaries[0]!.completed + summaries[1]!.completed).toBe(60)
-    expect(summaries.map(({ completed, skipped }) => completed + skipped)).toEqual([60, 60])
+    expect(summaries[0]!.completed + summaries[1]!.completed).toBe(30)
+    expect(summaries.map(({ completed, skipped }) => completed + skipped)).toEqual([30, 30])
     const rows = await expectInvariants(installation.sql, installation.store)
-    expect(rows.map((row) => row.status)).toEqual(Array(60).fill('completed'))
+    expect(rows.map((row) => row.status)).toEqual(Array(30).fill('completed'))
     await installation.close()
   })
 })
 
 describeServers('a run killed with SIGKILL', () => {
   it('is completed by running the same command again, nothing lost and nothing doubled', async () => {
-    const installation = await freshInstallation()
+    const installation = await freshInstallation({ migrated: true })
     await writePictures(join(installation.folder, 'photos'), 60)
-    await rmbg(['migrate'], { cwd: installation.folder, env: installation.env })
     for (const delayMs of [700, 1100, 1500, 1900]) {
       const run = start(['process', 'photos'], { cwd: installation.folder, env: installation.env })
       await sleep(delayMs)
@@ -138,9 +136,8 @@ describeServers('a run killed with SIGKILL', () => {
 
 describeServers('Ctrl-C', () => {
   it('finishes what is in work, says how to go on, and leaves nothing half done', async () => {
-    const installation = await freshInstallation()
-    await writePictures(join(installation.folder, 'photos'), 200)
-    await rmbg(['migrate'], { cwd: installation.folder, env: installation.env })
+    const installation = await freshInstallation({ migrated: true })
+    await writePictures(join(installation.folder, 'photos'), 60)
     const run = start(['process', 'photos'], {
       cwd: installation.folder,
       env: installation.env,
@@ -153,21 +150,20 @@ describeServers('Ctrl-C', () => {
     expect(String(stderr)).toContain('Stopping')
     expect(String(stdout)).toContain('Run the same command again')
     const rows = await expectInvariants(installation.sql, installation.store)
-    expect(rows.length).toBeLessThan(200)
+    expect(rows.length).toBeLessThan(60)
     expect(rows.filter((row) => row.status !== 'completed')).toEqual([])
     expect(
       (await rmbg(['process', 'photos'], { cwd: installation.folder, env: installation.env })).status,
     ).toBe(0)
     expect((await expectInvariants(installation.sql, installation.store)).map((row) => row.status)).toEqual(
-      Array(200).fill('completed'),
+      Array(60).fill('completed'),
     )
     await installation.close()
   })
 
   it('twice leaves at once; SIGTERM stops in order too', async () => {
-    const installation = await freshInstallation()
-    await writePictures(join(installation.folder, 'photos'), 60)
-    await rmbg(['migrate'], { cwd: installation.folder, env: installation.env })
+    const installation = await freshInstallation({ migrated: true })
+    await writePictures(join(installation.folder, 'photos'), 30)
     const run = start(['process', 'photos'], { cwd: installation.folder, env: installation.env })
     await new Promise<void>((resolve) => run.stdout!.once('data', () => resolve()))
     run.kill('SIGINT')
@@ -183,7 +179,7 @@ describeServers('Ctrl-C', () => {
     expect(
       (await rmbg(['process', 'photos'], { cwd: installation.folder, env: installation.env })).status,
     ).toBe(0)
-    expect(await expectInvariants(installation.sql, installation.store)).toHaveLength(60)
+    expect(await expectInvariants(installation.sql, installation.store)).toHaveLength(30)
     await installation.close()
   })
 })

@@ -63,8 +63,7 @@ describe('on a designer’s machine', () => {
 describeServers('on servers', () => {
   let installation: Installation
   beforeAll(async () => {
-    installation = await freshInstallation()
-    await installation.run(['migrate'])
+    installation = await freshInstallation({ migrated: true })
     for (let index = 0; index < 3; index++)
       await makeJob(installation.sql, { store: installation.store, tags: ['spring'] })
   })

@@ -18,9 +18,8 @@ const args = ['process', 'photos', '--model', 'backdrop', '--json', '--concurren
 
 describeServers('a database server that is away', () => {
   const installed = async (photos: number) => {
-    const installation = await freshInstallation()
+    const installation = await freshInstallation({ migrated: true })
     onTestFinished(installation.close)
-    await installation.run(['migrate'])
     await writePictures(join(installation.folder, 'photos'), photos)
     const proxy = await startProxy(installation.database.url)
     const options = { cwd: installation.folder, env: { ...installation.env, DATABASE_URL: proxy.url } }

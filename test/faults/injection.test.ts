@@ -15,8 +15,7 @@ describeServers('SQL, JSON, shell and path characters', () => {
   let installation: Installation
   let jobIds: string[]
   beforeAll(async () => {
-    installation = await freshInstallation()
-    await installation.run(['migrate'])
+    installation = await freshInstallation({ migrated: true })
     jobIds = await Promise.all(
       ['anna', 'ben', 'ben'].map((user, index) =>
         makeJob(installation.sql, { user, ageDays: index * 300, tags: ['keep'], store: installation.store }),

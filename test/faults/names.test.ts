@@ -18,13 +18,12 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connectServer } from '../../src/database/connect.ts'
 import { openEmbedded } from '../../src/database/embedded.ts'
-import { applyMigrations } from '../../src/database/migrate.ts'
 import { directoryStore } from '../../src/store/directory.ts'
 import { jsonLines, program, rmbg, temporaryFolder } from '../support/cli.ts'
 import { freshWorkspace, workspaceIn } from '../support/fixture-workspace.ts'
 import { picture } from '../support/images.ts'
 import { expectInvariants, type JobRow } from '../support/job-rows.ts'
-import { freshDatabase, postgresUrl } from '../support/servers.ts'
+import { migratedDatabase, postgresUrl } from '../support/servers.ts'
 
 /** What a terminal obeys, or what shows text in another order than it has. Line ends and tabs are the printer's own. */
 const commanding = /[^\P{Cc}\n\t]|[\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u
@@ -60,7 +59,7 @@ const hostile = '\u001b[2J\u009b1m\u202e\n<b>x'
 let folder: string
 let home: string
 /** Where there is one: the embedded database takes a second to open, every time. */
-let server: Awaited<ReturnType<typeof freshDatabase>> | undefined
+let server: Awaited<ReturnType<typeof migratedDatabase>> | undefined
 let rows: JobRow[]
 const environment = () => ({ RMBG_HOME: home, ...(server && { DATABASE_URL: server.url }) })
 const run = (...args: string[]) => rmbg(args, { cwd: folder, env: environment() })
@@ -79,10 +78,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'rmbg-names-'))
   home = (await workspaceIn(folder)).home
   if (postgresUrl !== undefined) {
-    server = await freshDatabase()
-    const database = connectServer(server.url)
-    await applyMigrations(database)
-    await database.close()
+    server = await migratedDatabase()
   }
   await mkdir(join(folder, 'hostile/in\u001b[31m'), { recursive: true })
   for (const [index, name] of names.entries()) {

@@ -5,11 +5,10 @@ import { join } from 'node:path'
 import { PutObjectCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3'
 import type { ResultPromise } from 'execa'
 import postgres from 'postgres'
-import { expect } from 'vitest'
 import type { ObjectStore } from '../../src/store/contract.ts'
 import { s3Store } from '../../src/store/s3/index.ts'
 import { type Finished, rmbg, start } from '../support/cli.ts'
-import { freshBucket, freshDatabase, s3Endpoint } from '../support/servers.ts'
+import { freshBucket, migratedDatabase, s3Endpoint } from '../support/servers.ts'
 
 export interface Neighbor {
   name: string
@@ -41,7 +40,7 @@ export async function sharedBucket(prefixes: readonly [string, string]): Promise
   const closing: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })]
 
   const moveIn = async (name: string, prefix: string): Promise<Neighbor> => {
-    const database = await freshDatabase()
+    const database = await migratedDatabase()
     const sql = postgres(database.url, { max: 1, onnotice: () => {}, fetch_types: false })
     const store = s3Store({ bucket: bucket.bucket, endpoint: s3Endpoint!, prefix })
     closing.push(
@@ -56,15 +55,12 @@ export async function sharedBucket(prefixes: readonly [string, string]): Promise
       S3_PREFIX: prefix,
     }
     const options = (more: Record<string, string> = {}) => ({ cwd: folder, env: { ...env, ...more } })
-    const neighbor: Neighbor = {
+    return {
       ...{ name, prefix, sql, store },
       // A line that ends in no newline was not said to its end.
       start: (args, more) => start(args, { ...options(more), stripFinalNewline: false }),
       run: (args, more) => rmbg(args, options(more)),
     }
-    const migrated = await neighbor.run(['migrate'])
-    expect(migrated.status, migrated.stderr).toBe(0)
-    return neighbor
   }
 
   return {

@@ -13,13 +13,12 @@ import { type Fault, startStoreProxy } from './s3-proxy.ts'
 
 /** A migrated installation whose store can be made to fail. */
 async function failingInstallation(onTestFinished: (end: () => Promise<void>) => void) {
-  const installation = await freshInstallation()
+  const installation = await freshInstallation({ migrated: true })
   const proxy = await startStoreProxy()
   onTestFinished(async () => {
     await proxy.close()
     await installation.close()
   })
-  await installation.run(['migrate'])
   await writePictures(join(installation.folder, 'photos'), 6)
   const process_ = (...args: string[]) =>
     installation.run(['process', 'photos', '--model', 'backdrop', '--json', ...args], {

@@ -9,7 +9,7 @@ import { describe, onTestFinished } from 'vitest'
 import { connectServer } from '../../src/database/connect.ts'
 import { applyMigrations } from '../../src/database/migrate.ts'
 import { cleanEnvironment, jsonLines, temporaryFolder } from '../support/cli.ts'
-import { describeWith, freshDatabase, otherNodes } from '../support/servers.ts'
+import { describeWith, migratedDatabase, otherNodes } from '../support/servers.ts'
 
 const [major = 0] = process.versions.node.split('.').map(Number)
 /** The executable of a Node that pg-boss 12 supports. */
@@ -80,9 +80,9 @@ export async function freshFleet(
   url?: string,
 ) {
   const folder = await temporaryFolder()
-  const database = url === undefined ? await freshDatabase() : { url, drop: async () => {} }
+  const database = url === undefined ? await migratedDatabase() : { url, drop: async () => {} }
   const connection = connectServer(database.url)
-  await applyMigrations(connection)
+  if (url !== undefined) await applyMigrations(connection)
   onTestFinished(async () => {
     await connection.close()
     await database.drop()

@@ -8,7 +8,14 @@ import type { ObjectStore } from '../../src/store/contract.ts'
 import { s3Store } from '../../src/store/s3/index.ts'
 import { rmbg } from './cli.ts'
 import { ownedStore } from './owned-store.ts'
-import { describeWith, freshBucket, freshDatabase, postgresUrl, s3Endpoint } from './servers.ts'
+import {
+  describeWith,
+  freshBucket,
+  freshDatabase,
+  migratedDatabase,
+  postgresUrl,
+  s3Endpoint,
+} from './servers.ts'
 
 /** Skips, visibly, without both servers. */
 export const describeServers = postgresUrl
@@ -16,9 +23,9 @@ export const describeServers = postgresUrl
   : describeWith('RMBG_TEST_DATABASE_URL')
 
 /** One database and one bucket for one test, and the settings that lead there. */
-export async function freshInstallation() {
+export async function freshInstallation({ migrated = false } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'rmbg-installation-'))
-  const database = await freshDatabase()
+  const database = await (migrated ? migratedDatabase() : freshDatabase())
   const bucket = await freshBucket()
   const env = { RMBG_HOME: join(folder, '.home'), DATABASE_URL: database.url, ...bucket.env }
   const connection: Database = connectServer(database.url)

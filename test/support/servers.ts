@@ -9,7 +9,7 @@
 import { randomBytes } from 'node:crypto'
 import { CreateBucketCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3'
 import postgres from 'postgres'
-import { describe } from 'vitest'
+import { describe, inject } from 'vitest'
 import { ownerKey } from '../../src/store/owner.ts'
 import { refuseInUnitTests } from './projects.ts'
 
@@ -44,11 +44,26 @@ export function describeWith(variable: Server) {
       : describe.skip(`${title} (skipped: ${variable} is not set)`, suite)
 }
 
-/** Creates an empty database on the test server; `drop` removes it. */
-export async function freshDatabase(): Promise<{ url: string; drop: () => Promise<void> }> {
+export interface TestDatabase {
+  url: string
+  /** Removes it. */
+  drop: () => Promise<void>
+}
+
+/** Creates an empty database on the test server. */
+export const freshDatabase = (): Promise<TestDatabase> => createDatabase('template1')
+
+/** Creates a migrated database on the test server: a copy of the one that global-setup.ts made. */
+export async function migratedDatabase(): Promise<TestDatabase> {
+  const template = inject('migratedDatabase')
+  if (template === null) throw new Error('There is no server to copy a database on')
+  return createDatabase(template)
+}
+
+async function createDatabase(template: string): Promise<TestDatabase> {
   const admin = postgres(postgresUrl!, { max: 1, onnotice: () => {} })
   const name = `rmbg_test_${randomBytes(6).toString('hex')}`
-  await admin`create database ${admin(name)}`
+  await admin`create database ${admin(name)} template ${admin(template)}`
   const url = new URL(postgresUrl!)
   url.pathname = `/${name}`
   return {
