@@ -1,25 +1,4 @@
 #!/usr/bin/env node
 import '../dist/system/engine.js' // before everything else
 import '../dist/system/home.js' // before the libraries
-import { availableParallelism } from 'node:os'
-import { flush } from '@oclif/core/flush'
-import { run } from '@oclif/core/run'
-import { endWith } from '../dist/terminal/end.js'
-
-// libvips and the file system share this pool: four threads, its default, keep no more than four cores busy. Node 20 has
-// started it by now and only heeds the variable when it comes from outside.
-process.env.UV_THREADPOOL_SIZE ??= String(Math.max(4, availableParallelism() + 2))
-
-// A diagnostic report, where somebody asked Node for them, would hold the environment and so passwords and keys. From
-// Node 22.13 on it can be told to leave it out.
-if (process.report) process.report.excludeEnv = true
-
-const argv = process.argv.slice(2)
-process.on('uncaughtException', (error) => endWith(error, argv))
-
-try {
-  await run(argv, import.meta.url)
-  await flush()
-} catch (error) {
-  endWith(error, argv)
-}
+import '../dist/terminal/start.js'

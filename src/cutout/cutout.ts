@@ -4,6 +4,7 @@ import type { Letterbox, MatteModel, ModelSpec } from '../model/contract.ts'
 import { stopwatch } from '../stopwatch.ts'
 import { type DecodedImage, decode, decodeMask } from './codec/decode.ts'
 import { type EncodedCutout, type EncodedImage, encodeCutout, encodeMask } from './codec/encode.ts'
+import type { ImageHeader } from './codec/header.ts'
 import { toModelInput } from './codec/model-input.ts'
 import { cropMatte, letterboxOf, pad } from './letterbox.ts'
 import { type CutoutRecipe, isWrittenAsItIs } from './options.ts'
@@ -41,11 +42,17 @@ export interface CutoutStages {
  * Cuts one picture out. It needs no thread of its own, but usually runs in one (`pool.ts`).
  *
  * @param file of a JPEG, PNG, WebP, AVIF, HEIC, JPEG XL, TIFF, GIF or BMP
+ * @param metadata of its header, where that was read before
  * @throws RmbgError INPUT_CORRUPT, MASK_MISSING for a mask of another size, OUTPUT_TOO_LARGE, or what the model throws
  */
-export async function cutOut(file: Uint8Array, subject: Subject, recipe: CutoutRecipe): Promise<Cutout> {
+export async function cutOut(
+  file: Uint8Array,
+  subject: Subject,
+  recipe: CutoutRecipe,
+  metadata?: ImageHeader['metadata'],
+): Promise<Cutout> {
   const lap = stopwatch()
-  const picture = await decode(file, recipe)
+  const picture = await decode(file, recipe, metadata)
   const decodeMs = lap()
   await failPoint('process:decoded')
   const { found, modelMs } = await find(subject, picture)

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { extname } from 'node:path'
 import { Piscina } from 'piscina'
 import { fromPlainError } from '../errors.ts'
+import type { ImageHeader } from './codec/header.ts'
 import type { Cutout, Subject } from './cutout.ts'
 import { serveModel } from './model-port.ts'
 import type { CutoutRecipe } from './options.ts'
@@ -36,16 +37,18 @@ function pixelThreads(): Piscina<CutoutTask, CutoutAnswer> {
  * garbage collection again and again (measured: 37 ms per picture of 1 megapixel).
  *
  * @param file is copied to the thread, not moved: the caller still stores these bytes as the original
+ * @param metadata of its header, where that was read before
  * @throws RmbgError what `cutOut` or the model throws
  */
 export async function cutOutInThread(
   file: Uint8Array,
   subject: Subject,
   recipe: CutoutRecipe,
+  metadata?: ImageHeader['metadata'],
 ): Promise<Cutout> {
-  if ('mask' in subject) return finished(await pixelThreads().run({ file, subject, recipe }))
+  if ('mask' in subject) return finished(await pixelThreads().run({ file, subject, recipe, metadata }))
   const served = serveModel(subject)
-  const task: CutoutTask = { file, subject: served.model, recipe }
+  const task: CutoutTask = { file, subject: served.model, recipe, metadata }
   try {
     return finished(await pixelThreads().run(task, { transferList: [served.model.port] }))
   } catch (error) {

@@ -2,6 +2,7 @@
 import { workerData } from 'node:worker_threads'
 import { move, transferableSymbol, valueSymbol } from 'piscina'
 import { type PlainError, RmbgError, toPlainError } from '../errors.ts'
+import type { ImageHeader } from './codec/header.ts'
 import { type Cutout, cutOut } from './cutout.ts'
 import { modelAt, type PortedModel } from './model-port.ts'
 import type { CutoutRecipe } from './options.ts'
@@ -13,13 +14,15 @@ export interface CutoutTask {
   file: Uint8Array
   subject: PortedModel | { mask: Uint8Array }
   recipe: CutoutRecipe
+  metadata: ImageHeader['metadata']
 }
 
 export type CutoutAnswer = Cutout | { refused: PlainError }
 
-export default async function cutOutTask({ file, subject, recipe }: CutoutTask): Promise<unknown> {
+export default async function cutOutTask({ file, subject, recipe, metadata }: CutoutTask): Promise<unknown> {
   try {
-    const cutout = await cutOut(file, 'port' in subject ? modelAt(subject) : subject, recipe)
+    const asked = 'port' in subject ? modelAt(subject) : subject
+    const cutout = await cutOut(file, asked, recipe, metadata && withBuffers(metadata))
     const [mask, processed] = [owned(cutout.mask), owned(cutout.processed)]
     return moved({ ...cutout, mask, processed }, [mask.bytes.buffer, processed.bytes.buffer])
   } catch (error) {
@@ -30,6 +33,15 @@ export default async function cutOutTask({ file, subject, recipe }: CutoutTask):
     if ('port' in subject) subject.port.close()
   }
 }
+
+/** Between threads a buffer becomes plain bytes. */
+const withBuffers = <T extends object>(metadata: T): T =>
+  Object.fromEntries(
+    Object.entries(metadata).map(([name, value]) => [
+      name,
+      value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : value,
+    ]),
+  ) as T
 
 /** sharp's buffers cannot be transferred (Node 22 refuses it, Node 20 copies in silence). */
 const owned = <T extends { bytes: Uint8Array }>(encoded: T) => ({

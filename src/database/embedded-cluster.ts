@@ -1,7 +1,8 @@
 /** The files of an embedded database: how they are made, and how PGlite opens them. */
 import type { Dirent } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import type { PGlite } from '@electric-sql/pglite'
 import pLimit from 'p-limit'
@@ -14,6 +15,15 @@ import { unpackCluster } from './packed-cluster.ts'
 
 /** The cluster's format belongs to this release of PGlite; another one may not read it. */
 export const pgliteVersion = '0.5.8'
+
+/** The part of the standard's types that is needed here; TypeScript has them for browsers only. */
+declare namespace WebAssembly {
+  class Module {
+    constructor(bytes: Uint8Array)
+  }
+}
+
+const { resolve } = createRequire(import.meta.url)
 
 export const clusterIn = (folder: string): string => join(folder, 'cluster')
 
@@ -90,20 +100,42 @@ const migrationsDigest = async (): Promise<string> =>
  *   the time: what it can do, no query of ours asks for
  */
 export async function openCluster(cluster: string, { onlyAsked }: { onlyAsked: boolean }): Promise<PGlite> {
-  // V8 optimises only functions that have run for about a second: most runs end before more would pay. Over 100 images
-  // this saves two of 2.7 seconds of compiling, and statements take no longer.
-  setFlagsFromString('--wasm-tiering-budget=1000000000')
-  const [{ PGlite }, { pg_trgm }, { pgcrypto }] = await Promise.all([
+  const [{ PGlite }, { pg_trgm }, { pgcrypto }, pgliteWasmModule] = await Promise.all([
     import('@electric-sql/pglite'),
     import('@electric-sql/pglite/contrib/pg_trgm'),
     import('@electric-sql/pglite/contrib/pgcrypto'),
+    compilePglite(),
   ])
   return PGlite.create({
     dataDir: cluster,
+    pgliteWasmModule,
     extensions: { pg_trgm, ...(!onlyAsked && { pgcrypto }) },
-    // PGlite's default of 160 MB is touched at the start and exceeds all other memory; the system caches files anyway.
-    startParams: [...PGlite.defaultStartParams, '-c', 'shared_buffers=32MB'],
+    // All of it is touched at the start: PGlite's default of 160 MB would exceed all other memory. The system caches files
+    // anyway: look-ups and inserts in a table of 75 MB take as long with 8 MB as with 32.
+    startParams: [...PGlite.defaultStartParams, '-c', 'shared_buffers=8MB'],
   })
+}
+
+/**
+ * PGlite's code, of which V8 compiles functions as they are called. It would also optimise the parser and the executor of
+ * SQL: a tenth of what a run for one picture costs, since each of them is 100 KB of code. Statements take no longer without.
+ */
+export async function compilePglite(): Promise<WebAssembly.Module> {
+  const bytes = await readFile(join(dirname(resolve('@electric-sql/pglite')), 'pglite.wasm'))
+  // For other modules too, which last as long as a picture needs them.
+  setFlagsFromString('--wasm-tiering-budget=1000000000')
+  if (Number.parseInt(process.versions.v8, 10) > 12) return new WebAssembly.Module(bytes)
+  // Up to Node 22, a module keeps the way of tiering that holds at this moment; all others have dynamic tiers, in which V8
+  // does not ask for `wasm-tier-up`. Validation waits until a function is called.
+  setFlagsFromString('--no-wasm-tier-up')
+  setFlagsFromString('--no-wasm-dynamic-tiering')
+  setFlagsFromString('--wasm-lazy-validation')
+  try {
+    return new WebAssembly.Module(bytes)
+  } finally {
+    setFlagsFromString('--wasm-dynamic-tiering')
+    setFlagsFromString('--no-wasm-lazy-validation')
+  }
 }
 
 /** File systems bring files to disk together that are asked for at once. */

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type postgres from 'postgres'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
+import { once } from '../once.ts'
 import { sha256Of } from '../system/sha256.ts'
 import type { Database, MigrationLockOptions } from './contract.ts'
 import { assertUtf8 } from './encoding.ts'
@@ -39,8 +40,11 @@ export interface MigrationPlan {
   pending: Migration[]
 }
 
-/** The migrations this program ships, in order. */
-export async function shippedMigrations(from: URL = folder): Promise<Migration[]> {
+/** The migrations this program ships, in order. Read once: an embedded database asks for them three times as it opens. */
+export const shippedMigrations = once(() => migrationsIn(folder))
+
+/** The migrations in a folder, in order. */
+export async function migrationsIn(from: URL): Promise<Migration[]> {
   const files = (await readdir(from)).filter((file) => /^\d{4}_\w+\.sql$/.test(file)).sort()
   return Promise.all(
     files.map(async (file) => {

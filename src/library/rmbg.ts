@@ -139,7 +139,7 @@ async function removeBackground(
   assertWithinBudget(bytesNeeded, maxMemory)
   const made = memory.runExclusive(() => {
     signal?.throwIfAborted()
-    return cutOutInThread(bytes, model, recipe)
+    return cutOutInThread(bytes, model, recipe, header.metadata)
   }, mebibytes(bytesNeeded))
   const { processed, mask, review, violations } = await unlessAborted(made, signal)
   return {

@@ -7,6 +7,8 @@ import { stopwatch } from '../stopwatch.ts'
 import type { Device, LoadedModel, Matte, ModelSpec } from './contract.ts'
 import { provideRuntime, type RuntimeNews } from './runtime/provide.ts'
 import { sentence } from './sentence.ts'
+import { readTuning } from './tuning/kept.ts'
+import { type SessionTuning, usualTuning } from './tuning/options.ts'
 import type { ImageAnswer, ImageRequest, ThreadAnswer, ThreadData, ThreadRequest } from './worker.ts'
 
 // The published builds of ONNX Runtime (1.29 and newer) report to Microsoft which models run on which machine, and keep a
@@ -14,10 +16,14 @@ import type { ImageAnswer, ImageRequest, ThreadAnswer, ThreadData, ThreadRequest
 process.env.ORT_DISABLE_TELEMETRY ||= '1'
 
 export interface OpenOptions {
-  /** That ONNX Runtime uses within one image; default: all cores. */
+  /** That ONNX Runtime uses within one image; default: as `tuning` says. */
   threads?: number | undefined
+  /** How the model runs on the CPU; default: as was measured and kept in `modelsFolder`, else as usual with all cores. */
+  tuning?: SessionTuning | undefined
   /** Default: `auto`. */
   device?: Device | undefined
+  /** Where models are installed: graphs are kept there that make the next start cheaper. Absent: nothing is kept. */
+  modelsFolder?: string | undefined
   /** Told when ONNX Runtime has to be fetched first. */
   tell?: ((news: RuntimeNews) => void) | undefined
 }
@@ -35,9 +41,10 @@ export interface OpenOptions {
  * @throws RmbgError MODEL_INVALID, DEVICE_UNAVAILABLE or RUNTIME_UNAVAILABLE
  */
 export async function openModel(spec: ModelSpec, options: OpenOptions = {}): Promise<LoadedModel> {
-  const { threads = availableParallelism(), device = 'auto', tell } = options
+  const { device = 'auto', modelsFolder, tell } = options
   const runtime = await provideRuntime({ tell })
-  const start = () => startThread({ spec, threads, device, runtime })
+  const tuning = await tuningFor(spec, options)
+  const start = () => startThread({ spec, tuning, device, runtime, modelsFolder })
   // One at a time, so that it is known whose image killed the thread.
   const queue = pLimit(1)
   let thread: InferenceThread | undefined = await start().catch((cause: Error) => {
@@ -101,6 +108,16 @@ export async function openModel(spec: ModelSpec, options: OpenOptions = {}): Pro
       return closing
     },
   }
+}
+
+/** Who names a number of threads gets it; the rest stays as it was measured. */
+async function tuningFor(
+  { sha256 }: ModelSpec,
+  { threads, tuning, modelsFolder }: OpenOptions,
+): Promise<SessionTuning> {
+  const kept = modelsFolder === undefined ? undefined : await readTuning(modelsFolder, sha256)
+  const found = tuning ?? kept?.tuning ?? usualTuning(availableParallelism())
+  return threads === undefined ? found : { ...found, threads }
 }
 
 /** The thread is fine: it refused this image's mask. */

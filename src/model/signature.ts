@@ -25,7 +25,7 @@ export interface Signature {
  * @throws RmbgError MODEL_INVALID: not one image in and a mask out, or the spec says otherwise
  */
 export function readSignature(
-  spec: ModelSpec,
+  spec: Pick<ModelSpec, 'file' | 'inputSize' | 'output' | 'outputChannel'>,
   inputs: readonly ValueMetadata[],
   outputs: readonly ValueMetadata[],
 ): Signature {

@@ -9,18 +9,23 @@ import { createRequire } from 'node:module'
 import { parentPort, workerData } from 'node:worker_threads'
 import { type PlainError, RmbgError, toPlainError } from '../errors.ts'
 import type { Device, Examined, ModelSpec } from './contract.ts'
+import { type Opened, openPrepared, type Way } from './prepared/open.ts'
+import { preparedShelf } from './prepared/shelf.ts'
 import { openOnDevice } from './providers.ts'
 import { sentence } from './sentence.ts'
 import { maskLayout, readSignature } from './signature.ts'
 import { statisticsOf } from './statistics.ts'
 import { channelOf, type InputValues, imagePacker, softmaxOf, toAlpha, toFloats } from './tensors.ts'
+import type { SessionTuning } from './tuning/options.ts'
 
 export interface ThreadData {
   spec: ModelSpec
-  threads: number
+  tuning: SessionTuning
   device: Device
   /** The folder of the package that is ONNX Runtime. */
   runtime: string
+  /** Where prepared graphs are kept; undefined: nowhere. */
+  modelsFolder: string | undefined
 }
 
 export interface ImageRequest {
@@ -45,7 +50,7 @@ export type ThreadAnswer =
   | { refused: PlainError }
 
 const port = parentPort!
-const { spec, threads, device, runtime } = workerData as ThreadData
+const { spec, tuning, device, runtime, modelsFolder } = workerData as ThreadData
 
 const answer = (message: ThreadAnswer, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer)
 const refuse = (error: unknown) => {
@@ -94,8 +99,11 @@ function loadRuntime(): Runtime {
 }
 
 async function load() {
-  const { session, ...used } = await openSession()
-  const signature = readSignature(spec, session.inputMetadata, session.outputMetadata)
+  const {
+    session: { session, metadata },
+    ...used
+  } = await openSession()
+  const signature = readSignature(spec, metadata.inputs, metadata.outputs)
   const { input, output, inputSize } = signature
   const dimensions =
     input.layout === 'nchw'
@@ -146,17 +154,20 @@ async function load() {
   return { ready: { inputSize, ...used }, run, release: () => session.release() }
 }
 
+type Session = import('onnxruntime-node').InferenceSession
+
 function openSession() {
-  const open = (executionProviders: string[]) =>
-    ort.InferenceSession.create(spec.file, {
-      executionProviders,
-      intraOpNumThreads: threads,
-      // Its plan of one run's memory is kept beside the memory itself: ISNet takes 810 MB more with it, and no less time.
-      enableMemPattern: false,
-      // Threads that spin while they wait would take cores from decoding and encoding.
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
-      logSeverityLevel: 4,
-    })
+  const open = async (executionProviders: string[]): Promise<Opened<Session>> => {
+    const create = (file: string, way: Way) =>
+      ort.InferenceSession.create(file, { executionProviders, ...sessionOptions(way) })
+    if (executionProviders.join() === 'cpu' && modelsFolder !== undefined) {
+      const { sha256, output } = spec
+      const { blockedLayout } = tuning
+      return openPrepared(spec, preparedShelf(modelsFolder, { sha256, output, blockedLayout }), create)
+    }
+    const session = await create(spec.file, 'optimized')
+    return { session, metadata: { inputs: [...session.inputMetadata], outputs: [...session.outputMetadata] } }
+  }
   return openOnDevice(device, open, ort.listSupportedBackends(), runtime).catch((cause: Error) => {
     if (cause instanceof RmbgError) throw cause
     throw new RmbgError(
@@ -168,6 +179,34 @@ function openSession() {
       },
     )
   })
+}
+
+type SessionOptions = import('onnxruntime-node').InferenceSession.SessionOptions
+
+function sessionOptions(way: Way): SessionOptions {
+  const { threads, spinning, arena, memoryPattern, blockedLayout } = tuning
+  const level = blockedLayout ? 'all' : 'extended'
+  return {
+    ...(typeof way === 'object' && { optimizedModelFilePath: way.saveTo }),
+    graphOptimizationLevel: way === 'unoptimized' ? 'disabled' : level,
+    intraOpNumThreads: threads,
+    enableCpuMemArena: arena,
+    // ISNet takes 810 MB more with it, and no less time.
+    enableMemPattern: memoryPattern,
+    extra: {
+      session: {
+        // Threads that spin while they wait take cores from decoding and encoding.
+        intra_op: { allow_spinning: spinning ? '1' : '0' },
+        ...(typeof way === 'object' && { save_model_format: 'ORT' }),
+        ...(way === 'mapped' && {
+          load_model_format: 'ORT',
+          use_memory_mapped_ort_model: '1',
+          use_ort_model_bytes_for_initializers: '1',
+        }),
+      },
+    },
+    logSeverityLevel: 4,
+  }
 }
 
 function toTensor(type: 'float32' | 'float16' | 'uint8', values: InputValues, dimensions: number[]) {

@@ -151,7 +151,7 @@ async function make(batch: Batch, work: ClaimedWork): Promise<Made> {
   const original = work.begun.uploads.sendOriginal(work, originalFile(work), sharedOriginal(batch, work))
   const subject =
     mask.from === 'model' ? await mask.model() : { mask: await givenMask(batch, work, mask.job) }
-  const cutout = await cutOutInThread(content.bytes, subject, settings)
+  const cutout = await cutOutInThread(content.bytes, subject, settings, work.header.metadata)
   await failPoint('process:returned')
   return { ...cutout, original, provider: 'provider' in subject ? subject.provider : 'none' }
 }

@@ -111,7 +111,7 @@ interface PictureOnStdin {
 export async function collectInputs(options: InputOptions): Promise<Candidates> {
   const { patterns, fromFile, manifest, cwd } = options
   assertSomeInput(options)
-  const collection = openCollection(options)
+  const collection = openCollection({ ...options, ...foldersOf(options) })
   const unmatched: string[] = []
   const buckets: string[] = []
   for (const pattern of patterns) {
@@ -160,6 +160,16 @@ interface Elsewhere {
   more?: AsyncIterable<readonly Candidate[]>
 }
 
+/** Folders of our own, resolved. */
+function foldersOf({ excludeFolders, outputFolders = [], maskFolders = [] }: InputOptions) {
+  const resolved = (folders: readonly string[]) => folders.map((folder) => resolve(folder))
+  return {
+    excludeFolders: resolved(excludeFolders),
+    outputFolders: resolved(outputFolders),
+    maskFolders: resolved(maskFolders),
+  }
+}
+
 /** What was found so far. */
 function openCollection(options: InputOptions) {
   const { cwd, excludeFolders, outputFolders = [], maskFolders = [], cutoutEnding } = options
@@ -181,7 +191,7 @@ function openCollection(options: InputOptions) {
     return {
       path,
       shown: shownFrom(cwd, path),
-      relative: toSlashes(shownPath(relative(base ?? cwd, path))),
+      relative: toSlashes(shownPath(wayBelow(base ?? cwd, path) ?? relative(base ?? cwd, path))),
     }
   }
   const typedAddresses = new Map<string, Candidate>()
@@ -423,14 +433,28 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/** Whether a path is the folder or lies below it. */
-function isInside(path: string, folder: string): boolean {
+/**
+ * The way from a folder to a path in it; empty for the folder itself.
+ *
+ * @param folder absolute and resolved, as the path
+ * @returns undefined for a path that lies elsewhere
+ */
+function wayBelow(folder: string, path: string): string | undefined {
+  if (sep === '/') {
+    // Of many thousands of paths `relative` would take most of the time.
+    if (path === folder) return ''
+    const start = folder === '/' ? folder : `${folder}/`
+    return path.startsWith(start) ? path.slice(start.length) : undefined
+  }
   const below = relative(folder, path)
-  return below === '' || (!below.startsWith(`..${sep}`) && below !== '..' && resolve(folder, below) === path)
+  const isBelow = !below.startsWith(`..${sep}`) && below !== '..' && resolve(folder, below) === path
+  return below === '' || isBelow ? below : undefined
 }
 
-const shownFrom = (cwd: string, path: string): string =>
-  shownPath(isInside(path, cwd) ? relative(cwd, path) || '.' : path)
+/** Whether a path is the folder or lies below it. */
+const isInside = (path: string, folder: string): boolean => wayBelow(folder, path) !== undefined
+
+const shownFrom = (cwd: string, path: string): string => shownPath((wayBelow(cwd, path) ?? path) || '.')
 
 function commonFolder(one: string, other: string): string {
   let common = one

@@ -1,8 +1,9 @@
-import { constants } from 'node:fs'
-import { access, open, stat } from 'node:fs/promises'
+import { type BigIntStats, constants, statSync } from 'node:fs'
+import { access, type FileHandle, open, stat } from 'node:fs/promises'
 import { type HeaderLimits, type ImageHeader, type PictureFile, readHeader } from '../cutout/codec/header.ts'
 import type { MaskedJob, SourceFile } from '../database/jobs.ts'
 import { RmbgError } from '../errors.ts'
+import { stopwatch } from '../stopwatch.ts'
 import type { ObjectStore } from '../store/contract.ts'
 import { isReference, type OpenInputBucket, readKept } from '../store/referenced.ts'
 import { shownPath, systemPath } from '../system/file-names.ts'
@@ -23,6 +24,14 @@ export interface Source extends SourceFile {
 
 /** Node reads at most this many bytes into one buffer. */
 export const maxFileBytes = 2 ** 31 - 1
+
+/**
+ * A file of up to this many bytes is read as a whole for its header: three parts of it cost more. Its bytes wait for the
+ * budget of memory, so there may be as many as images in work.
+ */
+const smallFileBytes = 2 ** 18
+/** Bytes at the start of a file that most headers are in. */
+const headBytes = 2 ** 12
 
 /**
  * The original of a job, read from the store, or where it lies if it is referenced. Path, size and time are those of its
@@ -61,7 +70,7 @@ const detailsOf = ({ source }: MaskedJob['params']): Record<string, string> =>
  */
 export async function inspectSource(path: string, loggedPath = shownPath(path)): Promise<Source> {
   const name = systemPath(path)
-  const file = await stat(name, { bigint: true }).catch((cause) => Promise.reject(unreadable(cause)))
+  const file = await statOf(name).catch((cause) => Promise.reject(unreadable(cause)))
   if (file.isDirectory()) {
     await access(name, constants.R_OK | constants.X_OK).catch(() => {
       throw new RmbgError('INPUT_UNREADABLE', 'The folder may not be read (permission denied).', {
@@ -76,22 +85,70 @@ export async function inspectSource(path: string, loggedPath = shownPath(path)):
   if (!file.isFile()) throw new RmbgError('INPUT_UNSUPPORTED', 'This is not a regular file.')
   if (file.size === 0n) throw new RmbgError('INPUT_EMPTY', 'The file is empty (0 bytes).')
   if (file.size > maxFileBytes) throw new RmbgError('INPUT_TOO_LARGE', 'The file is larger than 2 GiB.')
-  await access(name, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
+  // Where the answer is plain, only reading it will tell otherwise, in the same words.
+  if (!isPlainlyReadable(file)) {
+    await access(name, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
+  }
   const source = { path: loggedPath, size: Number(file.size), mtimeNs: file.mtimeNs }
-  const read = () => readSource(name, source)
-  const header = async (limits: HeaderLimits) =>
+  /** Read for the header, until they are asked for. */
+  let kept: Uint8Array | undefined
+  const read = async () => {
+    const bytes = kept ?? (await readSource(name, source))
+    kept = undefined
+    return bytes
+  }
+  const header = async (limits: HeaderLimits) => {
+    if (source.size <= smallFileBytes) {
+      kept = await readSource(name, source)
+      return readHeader(kept, limits)
+    }
     // sharp opens no path that is not text.
-    readHeader(typeof name === 'string' ? pictureFile(name) : await read(), limits).catch(async (error) => {
+    const file = typeof name === 'string' ? pictureFile(name) : await read()
+    return readHeader(file, limits).catch(async (error) => {
       // A file that has gone since then is not a damaged file.
       await access(name, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
       throw error
     })
-  return { ...source, header, read }
+  }
+  const release = async () => {
+    kept = undefined
+  }
+  return { ...source, header, read, release }
 }
 
-/** Opens the file anew for each part, of which few are read. */
+/** What a disk of this machine answers sooner, in milliseconds. */
+const quickMs = 0.5
+/** After a slow answer so many files are asked about in the background, before it is tried again. */
+const patientFiles = 100
+let patient = 0
+
+/**
+ * A disk at hand answers in a few microseconds, and asking it through a thread costs ten times that. One that is far away
+ * must not keep everything else waiting.
+ */
+async function statOf(name: string | Buffer): Promise<BigIntStats> {
+  if (patient > 0) {
+    patient--
+    return stat(name, { bigint: true })
+  }
+  const lap = stopwatch()
+  try {
+    return statSync(name, { bigint: true })
+  } finally {
+    if (lap() > quickMs) patient = patientFiles
+  }
+}
+
+const readableByAll = 0o444n
+const readableByOwner = 0o400n
+const ownId = process.geteuid?.()
+
+const isPlainlyReadable = ({ mode, uid }: BigIntStats): boolean =>
+  (mode & readableByAll) === readableByAll || (Number(uid) === ownId && (mode & readableByOwner) !== 0n)
+
+/** Keeps its head, and opens the file anew for each part behind that, of which few are read. */
 export function pictureFile(path: string): PictureFile {
-  async function readAt(position: number, length: number): Promise<Buffer> {
+  async function part(position: number, length: number): Promise<Buffer> {
     const file = await open(path)
     try {
       const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(length), position })
@@ -99,6 +156,13 @@ export function pictureFile(path: string): PictureFile {
     } finally {
       await file.close()
     }
+  }
+  let head: Promise<Buffer> | undefined
+  async function readAt(position: number, length: number): Promise<Buffer> {
+    const end = position + length
+    if (end > headBytes) return part(position, length)
+    head ??= part(0, headBytes)
+    return (await head).subarray(position, end)
   }
   return { path, readAt }
 }
@@ -111,9 +175,10 @@ export function pictureFile(path: string): PictureFile {
 async function readSource(name: string | Buffer, expected: SourceFile): Promise<Uint8Array> {
   const handle = await open(name).catch((cause) => Promise.reject(unreadable(cause)))
   try {
-    const bytes = await handle.readFile()
+    const bytes = await readBytes(handle, expected.size)
     const file = await handle.stat({ bigint: true })
-    if (bytes.byteLength !== expected.size || file.mtimeNs !== expected.mtimeNs) {
+    const isWhole = bytes.byteLength === expected.size && Number(file.size) === expected.size
+    if (!isWhole || file.mtimeNs !== expected.mtimeNs) {
       throw new RmbgError('INPUT_CHANGED', 'The file changed while it was being read.', {
         hint: 'Run the command again when it is completely written.',
       })
@@ -124,6 +189,18 @@ async function readSource(name: string | Buffer, expected: SourceFile): Promise<
   } finally {
     await handle.close()
   }
+}
+
+/** In one go, where `readFile` asks for the size first and then for a part at a time. Fewer where the file has no more. */
+async function readBytes(handle: FileHandle, size: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(size)
+  let length = 0
+  while (length < size) {
+    const { bytesRead } = await handle.read(bytes, length, size - length, length)
+    if (bytesRead === 0) break
+    length += bytesRead
+  }
+  return bytes.subarray(0, length)
 }
 
 function unreadable(cause: NodeJS.ErrnoException): RmbgError {

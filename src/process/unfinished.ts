@@ -31,12 +31,38 @@ export async function* unfinishedImages(
 ): AsyncGenerator<Image> {
   // With masks from the store, the parameters of an image and so its fingerprint follow from its content.
   const trustTimes = !batch.checksum && !batch.force && batch.masks !== 'from-store'
-  for await (const chunk of chunksOf(candidates)) {
+  const chunks = chunksOf(candidates)
+  const next = async (): Promise<Looked | undefined> => {
+    const { value: chunk, done } = await chunks.next()
+    if (done) return undefined
     const inspected = await Promise.all(chunk.map((candidate) => inspect(batch, candidate)))
     const images = await storableNames(batch, inspected)
-    yield* trustTimes ? unfinishedOf(batch, images, onSkipped) : images
-    if (batch.signal.aborted) return
+    return { images, jobOf: trustTimes ? await jobsOf(batch, images) : new Map() }
   }
+  let ahead: Promise<Looked | undefined> | undefined
+  let isAllDone = false
+  try {
+    while (!batch.signal.aborted) {
+      const looked = await (ahead ?? next())
+      if (!looked) return
+      // Where all are done, the database is asked about the next ones meanwhile. Others are not looked at before their turn.
+      ahead = isAllDone ? next() : undefined
+      ahead?.catch(() => {}) // thrown when its turn comes
+      isAllDone = true
+      for await (const image of leftOf(batch, looked, onSkipped)) {
+        isAllDone = false
+        yield image
+      }
+    }
+  } finally {
+    chunks.return(undefined).catch(() => {})
+  }
+}
+
+/** Images that were looked at, and the completed jobs of their sources, as far as times are trusted. */
+interface Looked<Some extends Image = Image> {
+  images: readonly Some[]
+  jobOf: ReadonlyMap<Source, CompletedJob | undefined>
 }
 
 /**
@@ -50,8 +76,21 @@ export async function* unfinishedOf<Some extends Image>(
   images: readonly Some[],
   onSkipped: (event: ImageEvent) => void,
 ): AsyncGenerator<Some> {
-  const sources = images.flatMap((image) => ('source' in image ? [image.source] : []))
-  const jobOf = await completedBySource(batch, sources)
+  yield* leftOf(batch, { images, jobOf: await jobsOf(batch, images) }, onSkipped)
+}
+
+const jobsOf = (batch: Batch, images: readonly Image[]) =>
+  completedBySource(
+    batch,
+    images.flatMap((image) => ('source' in image ? [image.source] : [])),
+  )
+
+/** Those that are left to do; ends early when the batch is stopped. */
+async function* leftOf<Some extends Image>(
+  batch: Batch,
+  { images, jobOf }: Looked<Some>,
+  onSkipped: (event: ImageEvent) => void,
+): AsyncGenerator<Some> {
   const look = async (image: Image) => {
     const job = 'source' in image ? jobOf.get(image.source) : undefined
     if (!job || (await isFileLost(batch, image.candidate, job))) return 'unfinished'

@@ -53,7 +53,7 @@ export async function setUp(settings: ResolvedSettings, options: SetUpOptions): 
     },
     tryIt: (spec) => {
       tell('Trying it on three rendered pictures.')
-      return tryModel(spec)
+      return tryModel(spec, { modelsFolder: modelsFolder(settings.home) })
     },
   }).catch(async (error) => {
     throw await withWayOut(error, model, { ...offerOptions(settings), signal })

@@ -11,10 +11,11 @@ export function checkingPuts(store: ObjectStore): ObjectStore {
   return {
     ...store,
     put: async (key, body, options) => {
-      const refused = mismatch(key, store.location)
+      // Made only where it is thrown: the stack of an error costs as much as a digest.
+      const refused = () => mismatch(key, store.location)
       if (body instanceof Uint8Array) {
         const sha256 = createHash('sha256').update(body).digest('hex')
-        if (sha256 !== finalSha256(options.sha256)) throw refused
+        if (sha256 !== finalSha256(options.sha256)) throw refused()
         return store.put(key, body, options)
       }
       const checked = Readable.from(checkedAtEnd(body, options.sha256, refused), { objectMode: false })
@@ -26,14 +27,14 @@ export function checkingPuts(store: ObjectStore): ObjectStore {
 async function* checkedAtEnd(
   body: Readable,
   sha256: PutOptions['sha256'],
-  refused: Error,
+  refused: () => Error,
 ): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256')
   for await (const chunk of body) {
     hash.update(chunk)
     yield chunk
   }
-  if (hash.digest('hex') !== finalSha256(sha256)) throw refused
+  if (hash.digest('hex') !== finalSha256(sha256)) throw refused()
 }
 
 export function mismatch(key: string, place: string): RmbgError {

@@ -5,6 +5,7 @@ import {
   access,
   constants,
   copyFile,
+  type FileHandle,
   link,
   mkdir,
   open,
@@ -88,25 +89,53 @@ async function putFile(
   const target = pathOf(root, key)
   const temporary = join(root, staging, randomBytes(12).toString('hex'))
   try {
-    await mkdir(join(root, staging), { recursive: true, mode: 0o700 })
-    await mkdir(dirname(target), { recursive: true, mode: 0o700 })
     const size = await writeFlushed(temporary, body, sha256, signal)
     await failPoint('store:staged')
     const place = onlyIf === 'absent' ? placeIfAbsent : rename
     await place(temporary, target).catch(async (cause) => {
       if (!isAbsent(cause)) throw cause
-      // Another process removed the last object of that folder, and the folder with it.
+      // The first object of that folder, or another process removed the last one, and the folder with it.
       await mkdir(dirname(target), { recursive: true, mode: 0o700 })
       await place(temporary, target)
     })
     await failPoint('store:renamed')
     // A rename is durable once its folder is flushed. Not every file system can do that, and the folder may be gone again.
-    await sync(dirname(target)).catch(() => {})
+    await syncFolder(dirname(target))
     return { ...described(key, size, new Date()), sha256: finalSha256(sha256) }
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => {})
     throw cause
   }
+}
+
+/** Flushes of folders that are under way, each with the one that follows it. */
+const flushes = new Map<string, { now: Promise<void>; next?: Promise<void> }>()
+
+/**
+ * Flushes a folder after this call. Those who ask while it is being flushed share the flush behind that, which begins
+ * after all of them have asked: objects of one day lie in one folder.
+ */
+function syncFolder(folder: string): Promise<void> {
+  const flush = flushes.get(folder)
+  if (flush) {
+    flush.next ??= flush.now.then(() => syncFolder(folder))
+    return flush.next
+  }
+  const now = sync(folder)
+    .catch(() => {})
+    .finally(() => flushes.delete(folder))
+  flushes.set(folder, { now })
+  return now
+}
+
+/** Opens a new file. The folder for unfinished objects is made with the first one. */
+async function openStaged(path: string): Promise<FileHandle> {
+  const begin = () => open(path, 'wx+', 0o600)
+  return begin().catch(async (cause) => {
+    if (!isAbsent(cause)) throw cause
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    return begin()
+  })
 }
 
 /** Gives a file its name unless that is taken; a rename would replace what is there. */
@@ -166,7 +195,7 @@ async function writeFlushed(
   signal: AbortSignal | undefined,
 ): Promise<number> {
   const hash = createHash('sha256')
-  const handle = await open(path, 'wx+', 0o600)
+  const handle = await openStaged(path)
   let size = 0
   try {
     for await (const chunk of body instanceof Readable ? body : [body]) {

@@ -8,6 +8,10 @@ import { shownPath, systemPath } from './file-names.ts'
 
 const temporaryMark = '.rmbg-tmp-'
 
+/** Path of a file that is not finished yet; it is moved to its own name within the folder. */
+export const temporaryIn = (folder: string): string =>
+  join(folder, `${temporaryMark}${randomBytes(8).toString('hex')}`)
+
 /** No file takes longer than this to write: an unfinished one that is older was left by a killed process. */
 const unfinishedMs = 24 * 60 * 60 * 1000
 
@@ -63,7 +67,7 @@ export async function writeAtomically(
   { what = 'file', over = 'anything', changedAtMs }: WriteOptions = {},
 ): Promise<boolean> {
   const folder = dirname(path)
-  const temporary = join(folder, `${temporaryMark}${randomBytes(8).toString('hex')}`)
+  const temporary = temporaryIn(folder)
   try {
     await mkdir(systemPath(folder), { recursive: true })
     if (!tidied.has(folder)) {

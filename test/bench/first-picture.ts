@@ -3,18 +3,28 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Cell } from '../../src/terminal/table.ts'
-import { spread, told } from './speed/spread.ts'
+import { table } from '../../src/terminal/table.ts'
+import { type CountSpreads, countCells, countHeads, countSpreads } from './speed/perf.ts'
+import { type Spread, spread, told } from './speed/spread.ts'
 import { type Timed, timed } from './timed.ts'
 
 const beside = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
+export interface FirstPictureRow extends CountSpreads {
+  what: string
+  /** Of all threads and children. */
+  cpuSeconds: Spread
+  seconds: Spread
+}
+
 /**
  * @param options.program the built `bin/run.js`
  * @param options.rounds all rows are measured in turn, so often
- * @returns a row each: what, CPU seconds of all threads, seconds; medians, with the least and the most
  */
-export async function timeFirstPicture(options: { program: string; rounds: number }): Promise<Cell[][]> {
+export async function timeFirstPicture(options: {
+  program: string
+  rounds: number
+}): Promise<FirstPictureRow[]> {
   const folder = await mkdtemp(join(tmpdir(), 'rmbg-first-picture-'))
   const picture = join(folder, 'picture.jpg')
   const { default: sharp } = await import('sharp')
@@ -42,9 +52,20 @@ export async function timeFirstPicture(options: { program: string; rounds: numbe
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
-  const seconds = (times: number[]) => told(spread(times.map((ms) => ms / 1000)))
+  const seconds = (times: number[]) => spread(times.map((ms) => ms / 1000))
   return steps.map(([what], index) => {
     const own = runs[index] ?? []
-    return [what, seconds(own.map(({ cpuMs }) => cpuMs)), seconds(own.map(({ elapsedMs }) => elapsedMs))]
+    return {
+      what,
+      cpuSeconds: seconds(own.map(({ cpuMs }) => cpuMs)),
+      seconds: seconds(own.map(({ elapsedMs }) => elapsedMs)),
+      ...countSpreads(own, 1),
+    }
   })
 }
+
+export const firstPictureTable = (rows: readonly FirstPictureRow[]): string =>
+  table(
+    ['ONE PICTURE OF 1 MEGAPIXEL', 'CPU SECONDS', 'SECONDS', ...countHeads(rows)],
+    rows.map((row) => [row.what, told(row.cpuSeconds), told(row.seconds), ...countCells(rows, row)]),
+  )

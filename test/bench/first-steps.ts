@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Cell, table } from '../../src/terminal/table.ts'
-import { timeFirstPicture } from './first-picture.ts'
+import { firstPictureTable, timeFirstPicture } from './first-picture.ts'
 import { timed } from './timed.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -46,7 +46,7 @@ try {
   if (!pictureOnly) console.log(table(['STEP', 'SECONDS', 'CPU SECONDS', 'FIRST OUTPUT'], await takeSteps()))
   const program = join(pictureOnly ? root : clone, 'bin/run.js')
   const pictures = await timeFirstPicture({ program, rounds: Number(values.rounds) })
-  console.log(table(['ONE PICTURE OF 1 MEGAPIXEL', 'CPU SECONDS', 'SECONDS'], pictures))
+  console.log(firstPictureTable(pictures))
   console.log(`Node ${process.version}, load at the end ${loadavg()[0]!.toFixed(1)}`)
 } finally {
   await rm(folder, { recursive: true, force: true })

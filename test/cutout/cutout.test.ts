@@ -1,6 +1,7 @@
 import sharp from 'sharp'
 import { afterAll, describe, expect, it } from 'vitest'
 import { encodeCutout, encodeMask } from '../../src/cutout/codec/encode.ts'
+import { readHeader } from '../../src/cutout/codec/header.ts'
 import { cutOut } from '../../src/cutout/cutout.ts'
 import type { CutoutRecipe } from '../../src/cutout/options.ts'
 import { type CompositeTask, composite } from '../../src/cutout/pixels/composite.ts'
@@ -182,6 +183,23 @@ describe('threads', () => {
       expect(Buffer.compare(made[index]!.mask.bytes, expected.mask.bytes)).toBe(0)
       expect(made[index]!.review).toEqual(expected.review)
     }
+  })
+
+  it('take what was found in the header before, and come to the same', async () => {
+    const file = await picture(1)
+      .withIccProfile('p3')
+      .withExif({ IFD0: { Copyright: 'Anna' } })
+      .jpeg()
+      .toBuffer()
+    const { metadata } = await readHeader(file, { maxPixels: 1e6, allowSvg: false })
+    expect(metadata).toMatchObject({ format: 'jpeg', icc: expect.any(Buffer), exif: expect.any(Buffer) })
+    const recipe = { ...plain, keepProfile: true, keepMetadata: true }
+    const made = await cutOutInThread(file, half, recipe, metadata)
+    const expected = await cutOut(file, half, recipe)
+    expect(Buffer.compare(made.processed.bytes, expected.processed.bytes)).toBe(0)
+    const found = await sharp(made.processed.bytes).metadata()
+    expect(found.exif?.toString('latin1')).toContain('Anna')
+    expect(found.icc).toBeDefined()
   })
 
   it('pass on what is wrong with the picture, or with the model', async () => {

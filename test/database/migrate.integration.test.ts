@@ -11,6 +11,7 @@ import {
   applyMigrations,
   assertMigrated,
   type Migration,
+  migrationsIn,
   planMigrations,
   shippedMigrations,
 } from '../../src/database/migrate.ts'
@@ -138,7 +139,7 @@ describe('migration files', () => {
     await writeFile(join(folder, '0002_windows.sql'), unix.replaceAll('\n', '\r\n'))
     await writeFile(join(folder, '0003_inside.sql'), 'select 1; -- no-transaction\n')
     await writeFile(join(folder, 'notes.txt'), '')
-    const [one, two, three, ...others] = await shippedMigrations(pathToFileURL(`${folder}/`))
+    const [one, two, three, ...others] = await migrationsIn(pathToFileURL(`${folder}/`))
     expect(one!.sha256).toBe(two!.sha256)
     expect([one, two, three].map((file) => file!.transaction)).toEqual([false, false, true])
     expect(others).toEqual([])

@@ -1,9 +1,11 @@
 /** `rmbg model` from the command line, and a fetched model at work. */
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { type KeptTuning, readTuning } from '../../src/model/tuning/kept.ts'
 import { createGraph } from '../../training/graph.ts'
 import { jsonLines, rmbg, temporaryFolder } from '../support/cli.ts'
 import { freshWorkspace } from '../support/fixture-workspace.ts'
@@ -95,4 +97,26 @@ describe('what is not possible', () => {
     })
     expect(await rmbg(['model', 'remove', 'backdrop'], { env })).toMatchObject({ status: 6 })
   }, 60_000)
+})
+
+it('a model is measured, and runs in the chosen way from then on', async () => {
+  const { folder, home } = await freshWorkspace()
+  await mkdir(join(home, 'models'), { recursive: true })
+  await writeFile(join(home, 'models/own.onnx'), darkness(32))
+  const { status, stdout, stderr } = await rmbg(['model', 'tune', 'own', '--prefer', 'memory', '--json'], {
+    cwd: folder,
+    env: { RMBG_HOME: home },
+  })
+  expect(status, stderr).toBe(0)
+  const kept: KeptTuning = JSON.parse(stdout)
+  expect(kept).toMatchObject({ model: 'own', prefer: 'memory', cores: availableParallelism() })
+  expect(kept.measured.map(({ name }) => name)).toContain('plain layout')
+  for (const each of kept.measured) {
+    expect(each).toMatchObject({ maskOff: 0, peakMb: expect.any(Number) })
+  }
+  const chosen = kept.measured.find(({ name }) => name === kept.chosen)
+  expect(chosen?.tuning).toEqual(kept.tuning)
+  expect(await readTuning(join(home, 'models'), kept.sha256)).toEqual(kept)
+  const graphs = await readdir(join(home, 'models/.prepared', kept.sha256))
+  expect(graphs.filter((name) => name.endsWith('.ort'))).toHaveLength(1)
 })

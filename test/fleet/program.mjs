@@ -1,23 +1,23 @@
 // A fleet's enqueue and work without a command line, and with a model that only takes time: for a Node that pg-boss
-// supports, from the build. One JSON object as argument; events as NDJSON on stdout.
+// supports, which reads TypeScript as it is. One JSON object as argument; events as NDJSON on stdout.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { queuesOf } from '../../dist/database/campaigns.js'
-import { connectServer } from '../../dist/database/connect.js'
-import { setDatabasePatience } from '../../dist/database/errors.js'
-import { openQueue } from '../../dist/database/queue.js'
-import { candidatesFrom } from '../../dist/fleet/candidates.js'
-import { enqueue } from '../../dist/fleet/enqueue.js'
-import { holdShard } from '../../dist/fleet/held-shard.js'
-import { listFiles } from '../../dist/fleet/list-files.js'
-import { recipeToJson } from '../../dist/fleet/recipe.js'
-import { settleShard } from '../../dist/fleet/settle.js'
-import { cancelCampaign, retryCampaign } from '../../dist/fleet/steer.js'
-import { runWorker } from '../../dist/fleet/work.js'
-import { modelParameters, workOf } from '../../dist/process/work.js'
-import { resolveCutout } from '../../dist/settings/cutout-settings.js'
-import { directoryStore } from '../../dist/store/directory.js'
-import { patience } from '../../dist/system/patience.js'
-import { openTelemetry } from '../../dist/telemetry/open.js'
+import { queuesOf } from '../../src/database/campaigns.ts'
+import { connectServer } from '../../src/database/connect.ts'
+import { setDatabasePatience } from '../../src/database/errors.ts'
+import { openQueue } from '../../src/database/queue.ts'
+import { candidatesFrom } from '../../src/fleet/candidates.ts'
+import { enqueue } from '../../src/fleet/enqueue.ts'
+import { holdShard } from '../../src/fleet/held-shard.ts'
+import { listFiles } from '../../src/fleet/list-files.ts'
+import { recipeToJson } from '../../src/fleet/recipe.ts'
+import { settleShard } from '../../src/fleet/settle.ts'
+import { cancelCampaign, retryCampaign } from '../../src/fleet/steer.ts'
+import { runWorker } from '../../src/fleet/work.ts'
+import { modelParameters, workOf } from '../../src/process/work.ts'
+import { resolveCutout } from '../../src/settings/cutout-settings.ts'
+import { directoryStore } from '../../src/store/directory.ts'
+import { patience } from '../../src/system/patience.ts'
+import { openTelemetry } from '../../src/telemetry/open.ts'
 
 const given = JSON.parse(process.argv[2])
 const tell = (event) => process.stdout.write(`${JSON.stringify(event)}\n`)
@@ -51,7 +51,7 @@ function openStore() {
     (act) =>
     async (...args) => {
       if (!existsSync(given.awayFile)) return act(...args)
-      const { RmbgError } = await import('../../dist/errors.js')
+      const { RmbgError } = await import('../../src/errors.ts')
       throw new RmbgError('STORE_UNAVAILABLE', 'The object store is away.')
     }
   return { ...store, put: guard(store.put), check: guard(store.check) }

@@ -55,7 +55,7 @@ A license that restricts use is shown and has to be accepted. Who accepted it, a
           tryIt: (spec) => {
             progress.stop()
             this.logToStderr('Trying it on three pictures.')
-            return tryModel(spec)
+            return tryModel(spec, { modelsFolder: modelsFolder(settings.home) })
           },
           acceptsLicense: async (model, name) => {
             // Also with --json, which silences logToStderr: what a license says has to be seen.

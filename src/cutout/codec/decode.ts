@@ -32,12 +32,14 @@ export interface DecodeOptions {
  * sRGB unless `keepProfile`, and takes the first frame of animations and the first page of documents. Channels of a
  * TIFF that are neither color nor transparency are left out.
  *
+ * @param found in the header of these very bytes; read again where it is not given
  * @throws RmbgError INPUT_CORRUPT when data is missing or damaged, instead of returning a picture that is half grey;
  *   INPUT_UNSUPPORTED for a TIFF of a kind that would get wrong colors
  */
 export async function decode(
   bytes: Uint8Array,
   options: DecodeOptions = { depth: 8, keepProfile: false },
+  found?: Metadata,
 ): Promise<DecodedImage> {
   const bmp = await readBmpHeader(bytes)
   if (bmp) return { ...(await decodeBmp(bytes, bmp)), metadata: {} }
@@ -48,7 +50,7 @@ export async function decode(
   if (refusal) throw refusal
   const extra = tags && extraChannels(tags)
   try {
-    return await decodeAs(bytes, { ...options, extra, failOn: 'error' })
+    return await decodeAs(bytes, { ...options, extra, failOn: 'error' }, found)
   } catch (cause) {
     if (cause instanceof RmbgError) throw cause
     const whole = await decodeWithoutEnd(bytes, options).catch(() => undefined)
@@ -97,10 +99,10 @@ interface Decoding extends DecodeOptions {
   failOn: 'error' | 'warning'
 }
 
-async function decodeAs(bytes: Uint8Array, decoding: Decoding): Promise<DecodedImage> {
+async function decodeAs(bytes: Uint8Array, decoding: Decoding, header?: Metadata): Promise<DecodedImage> {
   const { depth, keepProfile, extra, failOn } = decoding
   const open = { ...openOptions, failOn }
-  const found = await sharp(bytes, open).metadata()
+  const found = header ?? (await sharp(bytes, open).metadata())
   const { icc, space } = found
   const metadata = { exif: found.exif, xmp: found.xmp }
   if (found.format === 'heif' && found.compression === 'hevc') {

@@ -21,6 +21,8 @@ export interface ImageHeader {
   bitDepth: number
   /** Frames of an animation, or pages of a document; only the first is read. */
   frames: number
+  /** What libvips found, where it reads the format: `decode` need not look again. */
+  metadata?: Metadata
 }
 
 /** A file that is not read whole. */
@@ -92,7 +94,7 @@ export async function readHeader(
   const { width, height } = metadata.autoOrient
   assertFits({ width, height }, limits)
   const frames = format === 'png' ? await apngFrames(isFile ? input.readAt : input) : (metadata.pages ?? 1)
-  return { format, extension, width, height, bitDepth: bitDepths[metadata.depth] ?? 32, frames }
+  return { format, extension, width, height, bitDepth: bitDepths[metadata.depth] ?? 32, frames, metadata }
 }
 
 function formatOf({ format, compression }: Metadata): string {

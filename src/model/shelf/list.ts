@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join, parse } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { allTunings, type KeptTuning } from '../tuning/kept.ts'
 import { readDescription } from './description.ts'
 import { modelPaths, readOrigin } from './installed.ts'
 import { fetchableModels } from './known.ts'
@@ -18,6 +19,8 @@ export interface ListedModel {
   summary?: string
   /** Path, unless it is only available. */
   file?: string
+  /** How it runs on this machine, and why, where that was measured. */
+  tuned?: Pick<KeptTuning, 'chosen' | 'reason' | 'prefer' | 'tuning' | 'measuredAt'>
 }
 
 /** All models that can be named: the built-in ones first, what lies in the models folder, what can be fetched. */
@@ -34,7 +37,15 @@ export async function listModels(modelsFolder: string): Promise<ListedModel[]> {
   )
   const fetchable = await listFetchable(modelsFolder)
   const known = new Set(fetchable.flatMap(({ file }) => file ?? []))
-  return [...builtin, ...(await listOwn(modelsFolder, known)), ...fetchable]
+  const models = [...builtin, ...(await listOwn(modelsFolder, known)), ...fetchable]
+  const tunings = new Map((await allTunings(modelsFolder)).map((each) => [each.file, each]))
+  return models.map((model) => withTuning(model, tunings.get(model.file ?? '')))
+}
+
+function withTuning(model: ListedModel, kept: KeptTuning | undefined): ListedModel {
+  if (!kept) return model
+  const { chosen, reason, prefer, tuning, measuredAt } = kept
+  return { ...model, tuned: { chosen, reason, prefer, tuning, measuredAt } }
 }
 
 async function listFetchable(modelsFolder: string): Promise<ListedModel[]> {

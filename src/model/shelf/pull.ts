@@ -4,6 +4,7 @@ import { sync } from '../../system/files.ts'
 import { takeLock } from '../../system/lock.ts'
 import { userName } from '../../system/user.ts'
 import type { ModelSpec } from '../contract.ts'
+import { forgetPrepared } from '../prepared/shelf.ts'
 import { type Downloaded, diskError } from './download.ts'
 import { externalData } from './external-data.ts'
 import { type Fetched, type FetchOptions, fetchTo, npmFolder } from './fetch.ts'
@@ -100,7 +101,7 @@ async function requireWorking(
   part: string,
   { source, sha256 }: Fetched,
   { name, model, variant }: Wanted,
-  { tryIt, signal }: PullOptions,
+  { tryIt, signal, modelsFolder }: PullOptions,
 ): Promise<void> {
   try {
     await tryIt({ ...toSpec(name, part, sha256, model), variant })
@@ -108,6 +109,7 @@ async function requireWorking(
   } catch (cause) {
     if (!(cause instanceof RmbgError)) throw cause
     await rm(part, { force: true })
+    await forgetPrepared(modelsFolder, sha256)
     const reason = cause.message.replace(`${part} `, 'it ')
     throw new RmbgError(cause.code, `The file from ${source} cannot be ${name} (${variant}): ${reason}`, {
       hint: 'It was tried, and nothing was installed. A file of your own can be given by its path: --model FILE.onnx',

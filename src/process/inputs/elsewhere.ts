@@ -60,11 +60,15 @@ async function headerOfBegin(
 ): Promise<ImageHeader | undefined> {
   const begin = await buffer(await open())
   if (!frontal.includes(kindOf(begin)?.name ?? '')) return undefined
-  return readHeader(begin, limits).catch((error) => {
+  try {
+    // What else is in the file may lie behind that.
+    const { metadata: _, ...header } = await readHeader(begin, limits)
+    return header
+  } catch (error) {
     // A picture that is too large is so at its begin as well. Everything else may be for want of the rest.
     if (error instanceof RmbgError && error.code === 'INPUT_TOO_LARGE') throw error
     return undefined
-  })
+  }
 }
 
 /** @param shown the address as it is logged */

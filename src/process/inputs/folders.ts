@@ -100,8 +100,12 @@ async function search(
     else count(leftOut.kinds, kind.toLowerCase(), path)
   }
   // Relative, because fast-glob turns backslashes in absolute paths into slashes, and names may have backslashes.
-  return [...found, ...closed].map((path) => resolve(from, path)).sort((a, b) => (a < b ? -1 : 1))
+  for (const path of closed) found.push(path)
+  for (const [index, path] of found.entries()) found[index] = resolve(from, path)
+  return found.sort()
 }
+
+const isAscii = /^[\0-\x7f]*$/
 
 type Done = (error: NodeJS.ErrnoException | null, answer?: unknown) => void
 
@@ -110,12 +114,16 @@ function fileSystem(
   isSearched: (parent: string, name: string) => boolean,
   onClosed: (path: string) => void,
 ): Partial<FastGlob.FileSystemAdapter> {
-  const named = (entry: Dirent<Buffer>) => Object.assign(entry, { name: pathOf(entry.name) })
+  // A buffer for each name of a large folder would take more memory than all else. These characters are its bytes.
+  const named = (entry: Dirent) =>
+    isAscii.test(entry.name)
+      ? entry
+      : Object.assign(entry, { name: pathOf(Buffer.from(entry.name, 'latin1')) })
   return {
     lstat: ((path: string, done: Done) => lstat(systemPath(path), done)) as typeof lstat,
     stat: ((path: string, done: Done) => stat(systemPath(path), done)) as typeof stat,
     readdir: ((path: string, _: unknown, done: Done) => {
-      readdir(systemPath(path), { encoding: 'buffer', withFileTypes: true }, (error, entries) => {
+      readdir(systemPath(path), { encoding: 'latin1', withFileTypes: true }, (error, entries) => {
         if (error?.code === 'EACCES' || error?.code === 'EPERM') onClosed(path)
         if (error) done(error)
         else

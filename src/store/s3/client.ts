@@ -81,6 +81,9 @@ export function s3Client(options: S3Options): S3Client {
     requestChecksumCalculation: mode,
     responseChecksumValidation: mode,
     maxAttempts,
+    // Middleware is put together once for each kind of request, and not for each request. Only where no options are given,
+    // see `aborting`: what one request resolves (endpoint, identity) is then shared by those of its kind.
+    cacheMiddleware: true,
     requestHandler: {
       connectionTimeout: 5_000,
       // The handler's requestTimeout only prints a warning; it does not end the request.
@@ -89,11 +92,29 @@ export function s3Client(options: S3Options): S3Client {
       httpAgent: { maxSockets: 64 },
     },
   })
+  // It describes each request for a logger that there is not.
+  client.middlewareStack.remove('loggerMiddleware')
+  keepSigners(client)
   // On AWS the SDK's own checksums are verified too, and the ETag of an object encrypted with KMS is no MD5.
   sendChecksums(client, { compareEtag: endpoint !== undefined })
   if (options.patience) waitWhileAway(client, s3Place(options), options.patience)
   return client
 }
 
+/**
+ * The SDK makes a signer for each request, with a copy of the whole configuration. What it knows does not change: it
+ * asks for credentials and key each time it signs.
+ */
+function keepSigners({ config }: S3Client): void {
+  const make = config.signer
+  const kept = new Map<string, ReturnType<typeof make>>()
+  config.signer = (scheme) => {
+    const key = [scheme?.name, scheme?.signingName, scheme?.signingRegion].join(' ')
+    const signer = kept.get(key) ?? make(scheme)
+    kept.set(key, signer)
+    return signer
+  }
+}
+
 /** Options of one request. */
-export const aborting = (signal: AbortSignal | undefined) => (signal ? { abortSignal: signal } : {})
+export const aborting = (signal: AbortSignal | undefined) => (signal ? { abortSignal: signal } : undefined)

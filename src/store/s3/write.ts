@@ -49,8 +49,11 @@ async function putWhole(
     ContentType: contentType,
     Metadata: { sha256 },
   }
-  const send = (condition: PutCondition) =>
-    client.send(new PutObjectCommand({ ...object, ...condition }), aborting(signal))
+  const send = async (condition: PutCondition) => {
+    const command = new PutObjectCommand({ ...object, ...condition })
+    // The client keeps the first command of each kind, and needs no body of it.
+    await client.send(command, aborting(signal)).finally(() => delete command.input.Body)
+  }
   const put = onlyIf === undefined ? send({}) : conditionalPut(send, onlyIf, { place, key })
   await orS3Error<unknown>(put, place, key)
   return { key, size: body.byteLength, lastModified: new Date(), contentType, sha256 }
@@ -145,7 +148,8 @@ export async function copyObject(
     Key: target.bucket.prefix + targetKey,
     CopySource: `${bucket}/${keyIn(open, key).split('/').map(encodeURIComponent).join('/')}`,
   })
-  await orS3Error(client.send(command, aborting(signal)), place, key)
+  // With options, because another target may be reached by another endpoint, see `cacheMiddleware`.
+  await orS3Error(client.send(command, aborting(signal) ?? {}), place, key)
   const copy = await target.head(targetKey, signal)
   if (copy?.size !== source.size || copy.sha256 !== source.sha256) {
     throw mismatch(targetKey, target.location)

@@ -14,14 +14,18 @@ export function modelListText(models: readonly ListedModel[], columns: number): 
   const widest = Math.max(...models.map(({ name }) => stringWidth(name)).filter((width) => width <= 24))
   const indent = ' '.repeat(4)
   return models
-    .flatMap(({ name, state, size, license, summary }) => {
+    .flatMap(({ name, state, size, license, summary, tuned }) => {
       const shown = printable(name)
       const room = ' '.repeat(Math.max(widest - stringWidth(shown), 0))
       const head = `${shown}${room}  ${state.padEnd(10)}  ${sizeText(size).padStart(6)}`
       const line = `${head}  ${printable(license)}`
       const first = stringWidth(line) <= columns ? [line] : [head, `${indent}${printable(license)}`]
       const lines = summary === undefined ? [] : wrapped(summary, columns - indent.length)
-      return [...first, ...lines.map((text) => `${indent}${text}`)]
+      const tuning = tuned === undefined ? [] : wrapped(tunedText(tuned), columns - indent.length)
+      return [...first, ...[...lines, ...tuning].map((text) => `${indent}${text}`)]
     })
     .join('\n')
 }
+
+const tunedText = ({ chosen, prefer, measuredAt }: NonNullable<ListedModel['tuned']>): string =>
+  `Tuned on ${measuredAt.slice(0, 10)} (--prefer ${prefer}): ${chosen}.`

@@ -15,8 +15,10 @@ import { s3Client, s3Store } from '../../../src/store/s3/index.ts'
 import { sha256Of } from '../../../src/system/sha256.ts'
 import { program } from '../../support/cli.ts'
 import { freshBucket, freshDatabase, postgresUrl, s3Endpoint } from '../../support/servers.ts'
+import { fillFinished } from './finished-files.ts'
 import { measure, rmbg, rmbgProcess } from './measured.ts'
 import { trivialModel } from './models.ts'
+import { type CountSpreads, countSpreads } from './perf.ts'
 import { pictures } from './pictures.ts'
 import { withFolder } from './place.ts'
 import { type Spread, spread } from './spread.ts'
@@ -24,7 +26,7 @@ import { type Spread, spread } from './spread.ts'
 type DatabaseKind = 'PostgreSQL' | 'embedded'
 type StoreKind = 'S3' | 'folder'
 
-export interface JobsRow {
+export interface JobsRow extends CountSpreads {
   database: DatabaseKind
   store: StoreKind
   concurrency: number
@@ -41,10 +43,13 @@ export interface JobsRow {
   threePutsPerSecond: Spread
 }
 
-export interface RerunRow {
+/** Counts are of the whole run. */
+export interface RerunRow extends CountSpreads {
   database: DatabaseKind
   files: number
   seconds: Spread
+  /** Of the program alone, without the server. */
+  cpuSeconds?: Spread
   peakRssMb: Spread
   /** Input files opened; absent without strace. */
   filesOpened: number | undefined
@@ -53,7 +58,8 @@ export interface RerunRow {
 export interface JobsOptions {
   rounds: number
   jobs: number
-  rerun: number
+  /** Files of each re-run. */
+  reruns: { database: DatabaseKind; files: number }[]
   tell: (line: string) => void
 }
 
@@ -84,6 +90,10 @@ export async function timeJobs({ rounds, jobs, tell }: JobsOptions): Promise<Job
       jobsPerSecond: of(({ run }) => 1000 / run.steadyMsPerImage),
       wholeJobsPerSecond: of(({ run }) => (jobs * 1000) / run.wallMs),
       cpuMsPerJob: of(({ run }) => run.steadyCpuMsPerImage),
+      ...countSpreads(
+        figures.map(({ run }) => run),
+        jobs,
+      ),
       insertsPerSecond: of((each) => each.insertsPerSecond),
       threePutsPerSecond: of((each) => each.threePutsPerSecond),
     }
@@ -195,15 +205,18 @@ async function removeBucket(bucket: string): Promise<void> {
 }
 
 /** The same command again when everything is done. */
-export async function timeRerun({ rounds, rerun: count, tell }: JobsOptions): Promise<RerunRow[]> {
+export async function timeRerun({ rounds, reruns, tell }: JobsOptions): Promise<RerunRow[]> {
   const model = await trivialModel()
-  const files = await pictures('tiny', count)
-  const args = ['--model', model.file, asInputs(files)]
   const rows: RerunRow[] = []
-  for (const database of ['PostgreSQL', 'embedded'] as const) {
-    const row = await withInstallation({ database, store: 'folder' }, async ({ env }) => {
+  for (const { database, files: count } of reruns) {
+    const files = await pictures('tiny', count)
+    const args = ['--model', model.file, asInputs(files)]
+    const row = await withInstallation({ database, store: 'folder' }, async (installation) => {
+      const { env } = installation
       tell(`${count} files to be done before they are done again: ${database}`)
-      await rmbgProcess([...args, '--concurrency', '16'], { env })
+      await rmbgProcess(['--model', model.file, ...files.slice(0, 100)], { env })
+      const filled = await installation.database()
+      await fillFinished(filled.sql, files.slice(100)).finally(() => filled.close())
       const runs: Awaited<ReturnType<typeof rmbg>>[] = []
       for (let index = 0; index < rounds; index++) {
         const run = await rmbg(['process', '--json', ...args], { env })
@@ -215,7 +228,9 @@ export async function timeRerun({ rounds, rerun: count, tell }: JobsOptions): Pr
         database,
         files: count,
         seconds: spread(runs.map(({ wallMs }) => wallMs / 1000)),
+        cpuSeconds: spread(runs.map(({ cpuMs }) => cpuMs / 1000)),
         peakRssMb: spread(runs.map(({ peakRssMb }) => peakRssMb)),
+        ...countSpreads(runs, 1),
         filesOpened: await filesOpened(args, env, asInputs(files)),
       }
     })

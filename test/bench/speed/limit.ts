@@ -3,10 +3,11 @@ import { availableParallelism } from 'node:os'
 import { type CaseOptions, casesOf, type Plan } from './cases.ts'
 import { ownProgram, rmbg, rmbgProcess } from './measured.ts'
 import type { BenchModel } from './models.ts'
+import { type CountSpreads, countSpreads } from './perf.ts'
 import { withFolder, withHome } from './place.ts'
 import { mean, type Spread, spread } from './spread.ts'
 
-export interface LimitRow {
+export interface LimitRow extends CountSpreads {
   model: string
   gflop: number
   megapixels: number
@@ -32,11 +33,11 @@ export interface LimitRow {
 
 type Floor = Record<'decode' | 'inference' | 'encode', number>
 
-/** Half a minute each: in less, compiling and filling the pipeline are a part of what is told as steady. */
+/** Twenty to thirty seconds each: in less, compiling and filling the pipeline are a part of what is told as steady. */
 const plan: Plan = [
-  { megapixels: 1, light: 400, heavy: 60 },
-  { megapixels: 12, light: 90, heavy: 36 },
-  { megapixels: 24, light: 60, heavy: 30 },
+  { megapixels: 1, light: 400, heavy: 50 },
+  { megapixels: 12, light: 80, heavy: 30 },
+  { megapixels: 24, light: 40, heavy: 20 },
 ]
 
 export interface LimitOptions extends CaseOptions {
@@ -77,6 +78,10 @@ export async function timeLimit(options: LimitOptions): Promise<LimitRow[]> {
         floorMs: of(({ floor }) => floorOf(floor)),
         ofFloor: of(({ floor, run }) => run.steadyMsPerImage / floorOf(floor)),
         peakRssMb: of(({ run }) => run.peakRssMb),
+        ...countSpreads(
+          rounds.map(({ run }) => run),
+          files.length,
+        ),
       }
     })
   })

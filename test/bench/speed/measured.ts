@@ -1,12 +1,13 @@
 /** Programs that are measured, each in a process of its own. */
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { BatchEvent, CompletedEvent, SummaryEvent } from '../../../src/process/events.ts'
 import { cleanEnvironment, program } from '../../support/cli.ts'
+import { type Counts, counters, countFilesIn, readCounts } from './perf.ts'
 import { withFolder } from './place.ts'
 
 const usageModule = fileURLToPath(new URL('usage.mjs', import.meta.url))
@@ -19,6 +20,8 @@ export interface Finished {
   cpuMs: number
   /** 0 when plain. */
   peakRssMb: number
+  /** Empty when plain, under something else, or where nothing can be counted. */
+  counts: Counts
   /** What it printed, and when, counted from its start. */
   lines: { text: string; atMs: number }[]
   stderr: string
@@ -36,9 +39,14 @@ export interface MeasureOptions {
 /** Runs `node ...args` to its end. */
 export function measure(args: readonly string[], options: MeasureOptions = {}): Promise<Finished> {
   return withFolder(async (folder) => {
-    const usage = join(folder, 'usage.json')
+    const [usage, pidFile, countFiles] = [
+      join(folder, 'usage.json'),
+      join(folder, 'pid'),
+      countFilesIn(folder),
+    ]
     const counting = options.plain ? [] : ['--import', usageModule]
-    const [command, ...before] = [...(options.under ?? []), process.execPath, ...counting]
+    const under = options.under ?? (options.plain ? [] : (await counters()).under(countFiles))
+    const [command, ...before] = [...under, process.execPath, ...counting]
     const lines: Finished['lines'] = []
     let stderr = ''
     const startedAt = performance.now()
@@ -49,16 +57,23 @@ export function measure(args: readonly string[], options: MeasureOptions = {}): 
         NO_COLOR: '1',
         ORT_DISABLE_TELEMETRY: '1',
         RMBG_BENCH_USAGE: usage,
+        RMBG_BENCH_PID: pidFile,
         ...options.env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
+    // What was started may be perf, which started the program.
+    let ownPid: number | undefined
+    const pid = () => {
+      ownPid ??= existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8')) : child.pid!
+      return ownPid
+    }
     child.stderr.on('data', (chunk) => {
       stderr += chunk
     })
     createInterface({ input: child.stdout }).on('line', (text) => {
       lines.push({ text, atMs: performance.now() - startedAt })
-      options.onLine?.(text, child.pid!)
+      options.onLine?.(text, pid())
     })
     let exitedMs = 0
     child.on('exit', () => {
@@ -69,7 +84,8 @@ export function measure(args: readonly string[], options: MeasureOptions = {}): 
       child.on('close', resolve)
     })
     const used = await readFile(usage, 'utf8').catch(() => '{"cpuMs":0,"peakRssMb":0}')
-    return { status, wallMs: exitedMs, ...JSON.parse(used), lines, stderr }
+    const counts = await readCounts(countFiles)
+    return { status, wallMs: exitedMs, ...JSON.parse(used), counts, lines, stderr }
   })
 }
 
@@ -102,6 +118,8 @@ export function rssMbOf(pid: number): number {
 export interface Processed extends Finished {
   completed: (CompletedEvent & { atMs: number })[]
   summary: SummaryEvent
+  /** Images in work at once. */
+  concurrency: number
   /** From the first finished image to the last; NaN for less than two. */
   steadyMsPerImage: number
   /** Over the same span; NaN where there is no /proc. */
@@ -129,7 +147,8 @@ export async function rmbgProcess(
   const events = finished.lines.map(({ text, atMs }) => ({ ...(JSON.parse(text) as BatchEvent), atMs }))
   const completed = events.filter((event) => event.type === 'image' && event.status === 'completed')
   const summary = events.find((event) => event.type === 'summary')
-  if (finished.status !== 0 || !summary) {
+  const start = events.find((event) => event.type === 'start')
+  if (finished.status !== 0 || !summary || !start) {
     throw new Error(
       `rmbg process ended with ${finished.status}: ${finished.stderr || finished.lines.at(-1)?.text}`,
     )
@@ -138,6 +157,7 @@ export async function rmbgProcess(
     ...finished,
     completed,
     summary,
+    concurrency: start.concurrency,
     steadyMsPerImage: steady(completed),
     steadyCpuMsPerImage: (last! - first!) / (completed.length - 1),
   }

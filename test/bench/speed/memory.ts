@@ -1,9 +1,9 @@
 /** Memory of long runs: flat after warm-up, and within what was asked for. */
-
 import { program } from '../../support/cli.ts'
+import { freshDatabase, postgresUrl } from '../../support/servers.ts'
 import { measure, rmbg, rmbgProcess, rssMbOf } from './measured.ts'
 import { lightModel } from './models.ts'
-import { type PictureSize, pictures } from './pictures.ts'
+import { megapixelsOf, type PictureSize, photosIn, pictures } from './pictures.ts'
 import { withFolder, withHome } from './place.ts'
 
 export interface MemoryRow {
@@ -14,7 +14,7 @@ export interface MemoryRow {
   budgetMb: number
   /** Peak of a run over pictures of 64x64 pixels: everything but images. */
   baseMb: number
-  /** Every 50 finished images; the first is the first. */
+  /** At the first finished image, and forty times from there. */
   rss: { images: number; rssMb: number }[]
   /** Growth per 1,000 images after the first quarter, by least squares through `rss`. */
   growthMb: number
@@ -34,6 +34,8 @@ export interface LargeRow {
 
 export interface MemoryOptions {
   quick: boolean
+  /** Folder of photographs that are taken in place of made ones, as many as there are. */
+  photos: string | undefined
   tell: (line: string) => void
 }
 
@@ -41,13 +43,17 @@ const plan: {
   megapixels: PictureSize & number
   images: number
   quick: number
-  budgets: (string | undefined)[]
+  budget: string | undefined
 }[] = [
-  { megapixels: 1, images: 2000, quick: 200, budgets: [undefined, '128MB'] },
-  { megapixels: 24, images: 200, quick: 20, budgets: [undefined, '512MB'] },
+  { megapixels: 1, images: 2000, quick: 200, budget: undefined },
+  { megapixels: 1, images: 600, quick: 100, budget: '128MB' },
+  { megapixels: 24, images: 120, quick: 12, budget: undefined },
+  { megapixels: 24, images: 120, quick: 12, budget: '512MB' },
 ]
+/** Images of the run with a server. */
+const onServer = { images: 400, quick: 100 }
 
-export function measureMemory({ quick, tell }: MemoryOptions): Promise<MemoryRow[]> {
+export function measureMemory({ quick, photos, tell }: MemoryOptions): Promise<MemoryRow[]> {
   return withTemplate(async (template) => {
     const model = await lightModel()
     const tiny = await pictures('tiny', 50)
@@ -55,16 +61,52 @@ export function measureMemory({ quick, tell }: MemoryOptions): Promise<MemoryRow
       rmbgProcess(['--model', model.file, ...tiny], { env: { RMBG_HOME: home } }),
     )
     const rows: MemoryRow[] = []
-    for (const { megapixels, budgets, ...counts } of plan) {
-      const files = await pictures(megapixels, quick ? counts.quick : counts.images)
-      for (const maxMemory of budgets) {
-        tell(`${files.length} images of ${megapixels} megapixels, ${maxMemory ?? 'default'} budget`)
-        const args = ['--model', model.file, ...budgetFlag(maxMemory), ...files]
-        const figures = await withHome(template, (home) => watch(args, home, quick ? 10 : 50))
-        rows.push({ megapixels, images: files.length, maxMemory, baseMb, ...figures })
-      }
+    for (const { megapixels, files, budget: maxMemory } of await setsOf({ quick, photos })) {
+      tell(`${files.length} images of ${megapixels} megapixels, ${maxMemory ?? 'default'} budget`)
+      const args = ['--model', model.file, ...budgetFlag(maxMemory), ...files]
+      const every = Math.max(Math.floor(files.length / 40), 1)
+      const figures = await withHome(template, (home) => watch(args, home, every))
+      rows.push({ megapixels, images: files.length, maxMemory, baseMb, ...figures })
     }
     return rows
+  })
+}
+
+async function setsOf({ quick, photos }: Pick<MemoryOptions, 'quick' | 'photos'>) {
+  if (photos !== undefined) {
+    const files = await photosIn(photos)
+    return [{ megapixels: await megapixelsOf(files), files, budget: undefined }]
+  }
+  const sets: { megapixels: number; files: string[]; budget: string | undefined }[] = []
+  for (const { megapixels, budget, ...counts } of plan) {
+    sets.push({ megapixels, budget, files: await pictures(megapixels, quick ? counts.quick : counts.images) })
+  }
+  return sets
+}
+
+/** The log in PostgreSQL, so that its memory is not the program's. */
+export interface OnServerRow {
+  megapixels: number
+  images: number
+  peakMb: number
+}
+
+/** @returns undefined where RMBG_TEST_DATABASE_URL names no server */
+export async function measureOnServer({ quick, tell }: MemoryOptions): Promise<OnServerRow | undefined> {
+  if (!postgresUrl) return undefined
+  const model = await lightModel()
+  const files = await pictures(1, quick ? onServer.quick : onServer.images)
+  tell(`${files.length} images of 1 megapixel, with a server`)
+  return withFolder(async (home) => {
+    const server = await freshDatabase()
+    try {
+      const env = { RMBG_HOME: home, DATABASE_URL: server.url }
+      await rmbg(['migrate'], { env })
+      const { peakRssMb } = await rmbgProcess(['--model', model.file, ...files], { env })
+      return { megapixels: 1, images: files.length, peakMb: peakRssMb }
+    } finally {
+      await server.drop()
+    }
   })
 }
 

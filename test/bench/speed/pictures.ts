@@ -1,7 +1,7 @@
 /** Photographs in any number and size: always the same files. */
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
 import { randomNumbers } from '../../support/random.ts'
@@ -26,18 +26,37 @@ const version = 1
 const shared = fileURLToPath(new URL('../../../../shared/photos/', import.meta.url))
 const samples = fileURLToPath(new URL('../../../samples/photos/', import.meta.url))
 
-/** Real photographs where they are at hand, else the rendered samples. */
-async function sources(): Promise<string[]> {
-  const folder = process.env.RMBG_BENCH_PHOTOS ?? (existsSync(shared) ? shared : samples)
-  const files = (await readdir(folder)).filter(
-    (file) => /\.(jpe?g|png|webp)$/.test(file) && !file.includes('.mask.'),
+/** Where photographs lie: real ones where they are at hand, else the rendered samples. */
+export const photoFolder = (): string =>
+  process.env.RMBG_BENCH_PHOTOS ?? (existsSync(shared) ? shared : samples)
+
+/**
+ * The photographs of a folder, by name; reference masks (`<name>.mask.png`) are none.
+ *
+ * @returns absolute paths
+ * @throws Error where there is none
+ */
+export async function photosIn(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter(
+    (file) => /\.(jpe?g|png|webp)$/i.test(file) && !file.includes('.mask.'),
   )
-  return files.sort().map((file) => join(folder, file))
+  if (names.length === 0) throw new Error(`There are no photographs (JPEG, PNG, WebP) in ${folder}.`)
+  return names.sort().map((file) => resolve(folder, file))
+}
+
+/** Mean of files, in thousands of thousands of pixels, to a tenth. */
+export async function megapixelsOf(files: readonly string[]): Promise<number> {
+  let pixels = 0
+  for (const file of files) {
+    const { width, height } = await sharp(file).metadata()
+    pixels += width * height
+  }
+  return Math.round(pixels / files.length / 1e5) / 10
 }
 
 /** @returns absolute paths; more than 24 lie alone in their folder */
 export async function pictures(size: PictureSize, count: number): Promise<string[]> {
-  const photos = await sources()
+  const photos = await photosIn(photoFolder())
   const from = photos[0]!.startsWith(samples) ? 'samples' : 'photos'
   const all = join(benchFolder, 'pictures', `v${version}-${from}`)
   const originals = await Promise.all(

@@ -3,11 +3,12 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { program } from '../../support/cli.ts'
 import { type Finished, type MeasureOptions, measure, rmbg } from './measured.ts'
+import { type CountSpreads, countSpreads } from './perf.ts'
 import { pictures } from './pictures.ts'
 import { withFolder } from './place.ts'
 import { type Spread, spread } from './spread.ts'
 
-export interface StartupRow {
+export interface StartupRow extends CountSpreads {
   what: string
   ms: Spread
   /** Of one more run, in which it was counted. */
@@ -55,12 +56,14 @@ export async function timeStartup(rounds: number, tell: (line: string) => void):
     for (const { what, args, until, finished } of runs) {
       const msOf = ({ lines, wallMs }: Finished) =>
         until ? lines.find(({ text }) => until(text))!.atMs : wallMs
-      const { cpuMs, peakRssMb } = await run(args, { env })
+      const counted = await run(args, { env })
+      const { cpuMs, peakRssMb } = counted
       rows.push({
         what,
         ms: spread(finished.map(msOf)),
         cpuMs,
         peakRssMb,
+        ...countSpreads([counted], 1),
         filesLoaded: await filesLoaded(args, env),
       })
     }

@@ -1,9 +1,10 @@
-/** Loaded into a measured process (`--import`): what it used in all its threads, written as it ends. */
+/** Loaded into a measured process (`--import`): its id, and what it used in all its threads, written as it ends. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
 
-const { RMBG_BENCH_USAGE: file } = process.env
+const { RMBG_BENCH_USAGE: file, RMBG_BENCH_PID: pidFile } = process.env
 if (isMainThread && file) {
+  writeFileSync(pidFile, String(process.pid))
   process.on('exit', () => {
     const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
     const cpuMs = (userCPUTime + systemCPUTime) / 1000

@@ -20,6 +20,7 @@ describe('a HEIC photo', () => {
     const found = await header('plain')
     expect(found).toEqual({
       ...{ format: 'heic', extension: 'heic', width: 64, height: 48, bitDepth: 8, frames: 1 },
+      metadata: expect.objectContaining({ format: 'heif', compression: 'hevc' }),
     })
     const recipe = { depth: 8, format: 'png', trim: false, padding: { pixels: 0 } } as CutoutRecipe
     const large = { width: 4000, height: 3000 }

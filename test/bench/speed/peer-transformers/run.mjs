@@ -1,6 +1,6 @@
 /**
  * The peer at its own pace, and lighter work than ours: a cut-out per image and nothing else. Prints a line for every
- * cut-out written.
+ * cut-out written. It is copied beside the installed peer, whose modules it then finds.
  *
  * @example node run.mjs '{ "models": "/tmp/m", "model": "light", "threads": 2, "atOnce": 1, "png": {}, "output": "/tmp/o", "images": ["/tmp/a.jpg"] }'
  */
@@ -20,7 +20,7 @@ const waiting = images.values()
 async function work() {
   for (const image of waiting) {
     const cutout = await remove(image)
-    const file = join(output, basename(image).replace(/\.jpg$/, '.png'))
+    const file = join(output, `${basename(image)}.png`)
     await cutout.toSharp().png(png).toFile(file)
     console.log(JSON.stringify({ image, file }))
   }

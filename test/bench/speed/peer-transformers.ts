@@ -1,5 +1,5 @@
 /** `rmbg process` against the background-removal pipeline of @huggingface/transformers, on the same ONNX file. */
-import { mkdir, readFile, stat, symlink } from 'node:fs/promises'
+import { cp, mkdir, readFile, stat, symlink } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,18 +7,21 @@ import { execa } from 'execa'
 import sharp from 'sharp'
 import { freshDatabase, postgresUrl } from '../../support/servers.ts'
 import { type Case, type CaseOptions, casesOf, type Plan } from './cases.ts'
-import { type Finished, measure, rmbg, rmbgProcess, steady } from './measured.ts'
+import { ownProgram, rmbg, rmbgProcess } from './measured.ts'
 import { type BenchModel, normalisation } from './models.ts'
-import { save, withFolder, withHome } from './place.ts'
+import { figuresOf, type PeerFigures, type PeerRun, runOurs, runPeer } from './peer-figures.ts'
+import { benchFolder, save, withFolder, withHome } from './place.ts'
 import { sharpPng } from './sharp-png.ts'
-import { type Spread, spread } from './spread.ts'
+import { mean, type Spread, spread } from './spread.ts'
 
-export interface PeerRow {
+export interface TransformersRow {
   model: string
   megapixels: number
   images: number
   /** Cut-outs alike: `--no-refine --keep-hidden-color`; three objects and a row an image, where the peer writes one file. */
   ours: PeerFigures
+  /** Like `ours`, with `--concurrency 1`. */
+  oursOneAtATime?: PeerFigures
   /** The same as it comes: colours of soft edges corrected, hidden colour cleared. */
   oursByDefault: PeerFigures
   /** Like `ours`, with PostgreSQL instead of the embedded database, which is half of the memory; absent without a server. */
@@ -31,16 +34,12 @@ export interface PeerRow {
   faster: Spread
   /** The same, with the peer at its best. */
   fasterThanAtOnce: Spread
+  /** One `session.run`: inference alone, and thus the least that any pipeline can take. */
+  bareMs?: Spread
   /** Worst of the pictures compared. */
   difference: Difference
-}
-
-interface PeerFigures {
-  steadyMs: Spread
-  /** With start and end. */
-  wholeMs: Spread
-  cpuMs: Spread
-  peakRssMb: Spread
+  /** Of one cut-out, a mean of those compared. */
+  cutoutBytes?: { ours: number; peer: number }
 }
 
 /** Levels are of 255. */
@@ -65,13 +64,15 @@ const plan: Plan = [
 ]
 const compared = 3
 
-const peerFolder = fileURLToPath(new URL('peer/', import.meta.url))
+const packageFolder = fileURLToPath(new URL('peer-transformers/', import.meta.url))
+const installed = join(benchFolder, 'peer-transformers')
+const program = join(installed, 'run.mjs')
 
-export interface PeerOptions extends CaseOptions {
+export interface TransformersOptions extends CaseOptions {
   rounds: number
 }
 
-export async function timePeer(options: PeerOptions): Promise<PeerRow[]> {
+export async function timeTransformers(options: TransformersOptions): Promise<TransformersRow[]> {
   const { rounds, tell } = options
   await installPeer(tell)
   return withFolder(async (folder) => {
@@ -79,11 +80,13 @@ export async function timePeer(options: PeerOptions): Promise<PeerRow[]> {
     await rmbg(['migrate'], { env: { RMBG_HOME: home } })
     const chosen = await casesOf(plan, options)
     for (const model of new Set(chosen.map((each) => each.model))) await describeForPeer(folder, model)
-    const cases: (Case & { difference: Difference })[] = []
+    const cases: (Case & Comparison)[] = []
     for (const each of chosen) {
       tell(`comparing cut-outs: ${each.model.name}, ${each.megapixels} megapixels`)
-      const difference = await compare(folder, home, each.model, each.files.slice(0, compared))
-      cases.push({ ...each, difference })
+      const comparison = await compare(folder, home, each.model, each.files.slice(0, compared))
+      // A photograph may have what the peer reads otherwise, such as a profile: there it is told, and no more.
+      if (options.photos === undefined) assertAlike(each.model.name, comparison.difference)
+      cases.push({ ...each, ...comparison })
     }
     const rows = cases.map((each) => ({ ...each, rounds: [] as Round[] }))
     for (let index = 0; index < rounds; index++) {
@@ -92,8 +95,8 @@ export async function timePeer(options: PeerOptions): Promise<PeerRow[]> {
         row.rounds.push(await round(folder, home, row.model, row.files))
       }
     }
-    return rows.map(({ model, megapixels: size, files, difference, rounds: measured }) => {
-      const of = (which: keyof Round) =>
+    return rows.map(({ model, megapixels: size, files, difference, cutoutBytes, rounds: measured }) => {
+      const of = (which: Which | 'oursOnServer') =>
         figuresOf(
           measured.flatMap((each) => each[which] ?? []),
           files.length,
@@ -105,61 +108,63 @@ export async function timePeer(options: PeerOptions): Promise<PeerRow[]> {
         megapixels: size,
         images: files.length,
         ours: of('ours'),
+        oursOneAtATime: of('oursOneAtATime'),
         oursByDefault: of('oursByDefault'),
         ...(postgresUrl && { oursOnServer: of('oursOnServer') }),
         peer: of('peer'),
         peerAtOnce: of('peerAtOnce'),
         faster: faster('peer'),
         fasterThanAtOnce: faster('peerAtOnce'),
+        bareMs: spread(measured.map(({ bareMs }) => bareMs)),
         difference,
+        cutoutBytes,
       }
     })
   })
 }
 
-function figuresOf(runs: readonly Figures[], images: number): PeerFigures {
-  return {
-    steadyMs: spread(runs.map((run) => run.steadyMsPerImage)),
-    wholeMs: spread(runs.map((run) => run.wallMs / images)),
-    cpuMs: spread(runs.map((run) => run.cpuMs / images)),
-    peakRssMb: spread(runs.map((run) => run.peakRssMb)),
-  }
-}
+type Which = 'ours' | 'oursOneAtATime' | 'oursByDefault' | 'peer' | 'peerAtOnce'
+type Round = Record<Which, PeerRun> & { oursOnServer?: PeerRun; bareMs: number }
 
-type Figures = Finished & { steadyMsPerImage: number }
-type Round = Record<'ours' | 'oursByDefault' | 'peer' | 'peerAtOnce', Figures> & { oursOnServer?: Figures }
-
-/** As its lock file has it; npm leaves a copy of that behind when it is done. */
-async function installPeer(tell: PeerOptions['tell']): Promise<void> {
-  const modified = (file: string) => stat(join(peerFolder, file)).then(({ mtimeMs }) => mtimeMs)
-  const installed = await modified('node_modules/.package-lock.json').catch(() => 0)
-  if (installed > (await modified('package-lock.json'))) return
-  tell('installing the peer')
-  await execa('npm', ['ci', '--prefix', peerFolder, '--ignore-scripts', '--no-audit', '--no-fund'])
+/** In the bench folder, as its lock file has it. */
+async function installPeer(tell: TransformersOptions['tell']): Promise<void> {
+  await mkdir(installed, { recursive: true })
+  await cp(join(packageFolder, 'run.mjs'), program)
+  const lock = await readFile(join(packageFolder, 'package-lock.json'), 'utf8')
+  const done = join(installed, 'installed-lock.json')
+  if ((await readFile(done, 'utf8').catch(() => '')) === lock) return
+  tell(`installing @huggingface/transformers in ${installed}`)
+  for (const name of ['package.json', 'package-lock.json'])
+    await cp(join(packageFolder, name), join(installed, name))
+  await execa('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: installed })
+  await save(done, lock)
 }
 
 const alike = ['--no-refine', '--keep-hidden-color']
 
 async function round(folder: string, home: string, model: BenchModel, files: string[]): Promise<Round> {
-  const process = (flags: readonly string[], env: Record<string, string> = {}) =>
+  const ours = (flags: readonly string[], env: Record<string, string> = {}) =>
     withHome(home, (copy) =>
-      rmbgProcess(['--model', model.file, ...flags, ...files], { env: { RMBG_HOME: copy, ...env } }),
+      runOurs(files, ['--model', model.file, ...flags], { env: { RMBG_HOME: copy, ...env } }),
     )
   const onServer = async () => {
     const { url, drop } = await freshDatabase()
     const env = { DATABASE_URL: url }
     try {
       await rmbg(['migrate'], { env })
-      return await process(alike, env)
+      return await ours(alike, env)
     } finally {
       await drop()
     }
   }
+  const [threads, runs] = [String(availableParallelism()), model.name === 'light' ? '60' : '5']
   return {
-    peer: await runPeer(folder, model, files, 1),
-    ours: await process(alike),
-    peerAtOnce: await runPeer(folder, model, files, availableParallelism() + 1),
-    oursByDefault: await process([]),
+    bareMs: mean(await ownProgram<number[]>('bare.ts', [model.file, String(model.size), threads, runs])),
+    peer: await peer(folder, model, files, 1),
+    ours: await ours(alike),
+    peerAtOnce: await peer(folder, model, files, availableParallelism() + 1),
+    oursByDefault: await ours([]),
+    oursOneAtATime: await ours([...alike, '--concurrency', '1']),
     ...(postgresUrl && { oursOnServer: await onServer() }),
   }
 }
@@ -179,29 +184,16 @@ async function describeForPeer(folder: string, { name, file, size }: BenchModel)
   await symlink(file, join(target, 'onnx', 'model.onnx'))
 }
 
-async function runPeer(
-  folder: string,
-  model: BenchModel,
-  images: string[],
-  atOnce: number,
-): Promise<Figures> {
+async function peer(folder: string, model: BenchModel, images: string[], atOnce: number): Promise<PeerRun> {
   const output = join(folder, 'peer')
   await mkdir(output, { recursive: true })
-  const threads = availableParallelism()
-  const task = {
-    models: join(folder, 'models'),
-    model: model.name,
-    threads,
-    atOnce,
-    png: sharpPng,
-    output,
-    images,
-  }
-  const finished = await measure([join(peerFolder, 'run.mjs'), JSON.stringify(task)])
-  if (finished.status !== 0 || finished.lines.length !== images.length) {
-    throw new Error(`The peer ended with ${finished.status}: ${finished.stderr}`)
-  }
-  return { ...finished, steadyMsPerImage: steady(finished.lines) }
+  const [models, threads] = [join(folder, 'models'), availableParallelism()]
+  return runPeer(program, { models, model: model.name, threads, atOnce, png: sharpPng, output, images })
+}
+
+interface Comparison {
+  difference: Difference
+  cutoutBytes: { ours: number; peer: number }
 }
 
 /** No time is told of cut-outs that are not the same ones. */
@@ -210,29 +202,38 @@ async function compare(
   home: string,
   model: BenchModel,
   files: string[],
-): Promise<Difference> {
-  await runPeer(folder, model, files, 1)
+): Promise<Comparison> {
+  await peer(folder, model, files, 1)
   const worst: Difference = { alphaMean: 0, alphaMost: 0, alphaOff: 0, colourMean: 0 }
+  const cutoutBytes = { ours: 0, peer: 0 }
   await withHome(home, async (copy) => {
     const { completed } = await rmbgProcess(['--model', model.file, ...alike, ...files], {
       env: { RMBG_HOME: copy },
     })
     for (const { input, processedPath } of completed) {
       if (processedPath === null) throw new TypeError(`The cut-out of ${input} was not kept.`)
-      const ours = await pixels(join(copy, 'store', processedPath))
-      const theirs = await pixels(join(folder, 'peer', basename(input).replace(/\.jpg$/, '.png')))
-      const found = differenceOf(ours, theirs)
+      const [ours, theirs] = [
+        join(copy, 'store', processedPath),
+        join(folder, 'peer', `${basename(input)}.png`),
+      ]
+      const found = differenceOf(input, await pixels(ours), await pixels(theirs))
       for (const key of Object.keys(worst) as (keyof Difference)[])
         worst[key] = Math.max(worst[key], found[key])
+      cutoutBytes.ours += (await stat(ours)).size / completed.length
+      cutoutBytes.peer += (await stat(theirs)).size / completed.length
     }
   })
-  for (const key of Object.keys(worst) as (keyof Difference)[]) {
-    if (worst[key] <= tolerance[key]) continue
+  return { difference: worst, cutoutBytes }
+}
+
+/** @throws Error where cut-outs of made pictures differ by more than is explained */
+function assertAlike(model: string, difference: Difference): void {
+  for (const key of Object.keys(difference) as (keyof Difference)[]) {
+    if (difference[key] <= tolerance[key]) continue
     throw new Error(
-      `The cut-outs of ${model.name} are not alike: ${key} is ${worst[key]}, more than ${tolerance[key]}.`,
+      `The cut-outs of ${model} are not alike: ${key} is ${difference[key]}, more than ${tolerance[key]}.`,
     )
   }
-  return worst
 }
 
 /** Interleaved RGBA. */
@@ -241,8 +242,12 @@ const pixels = async (file: string): Promise<Uint8Array> =>
     .raw()
     .toBuffer()
 
-function differenceOf(ours: Uint8Array, theirs: Uint8Array): Difference {
-  if (ours.length !== theirs.length) throw new Error('The cut-outs are not of one size.')
+function differenceOf(input: string, ours: Uint8Array, theirs: Uint8Array): Difference {
+  if (ours.length !== theirs.length) {
+    throw new Error(
+      `The cut-outs of ${input} are not of one size: the peer does not turn photographs upright. Leave it out.`,
+    )
+  }
   let [alpha, alphaMost, off, colour] = [0, 0, 0, 0]
   for (let at = 0; at < ours.length; at += 4) {
     const difference = Math.abs(ours[at + 3]! - theirs[at + 3]!)
