@@ -44,23 +44,18 @@ export function describeWith(variable: Server) {
       : describe.skip(`${title} (skipped: ${variable} is not set)`, suite)
 }
 
-export interface TestDatabase {
-  url: string
-  /** Removes it. */
-  drop: () => Promise<void>
-}
-
 /** Creates an empty database on the test server. */
-export const freshDatabase = (): Promise<TestDatabase> => createDatabase('template1')
+export const freshDatabase = () => createDatabase('template1')
 
 /** Creates a migrated database on the test server: a copy of the one that global-setup.ts made. */
-export async function migratedDatabase(): Promise<TestDatabase> {
+export async function migratedDatabase() {
   const template = inject('migratedDatabase')
   if (template === null) throw new Error('There is no server to copy a database on')
   return createDatabase(template)
 }
 
-async function createDatabase(template: string): Promise<TestDatabase> {
+/** `drop` removes it. */
+async function createDatabase(template: string): Promise<{ url: string; drop: () => Promise<void> }> {
   const admin = postgres(postgresUrl!, { max: 1, onnotice: () => {} })
   const name = `rmbg_test_${randomBytes(6).toString('hex')}`
   await admin`create database ${admin(name)} template ${admin(template)}`
