@@ -1,5 +1,4 @@
 import { defineConfig } from 'vitest/config'
-import { LongestFirst } from './test/support/longest-first.ts'
 
 /** The name of a test file says which project it is in; all that is in neither of these is `unit`. */
 const integration = ['test/end-to-end/**/*.test.ts', 'test/**/*.integration.test.ts']
@@ -27,14 +26,11 @@ export default defineConfig({
     hookTimeout: 120_000,
     // Real servers, real clocks and two busy cores: a second try tells chance from a fault. .ci/run names such tests.
     retry: 1,
-    // Two cores, and tests that wait for a third of their time.
-    maxWorkers: 4,
-    sequence: { sequencer: LongestFirst },
+    // Two cores, and tests that wait for a quarter of their time.
+    maxWorkers: 3,
     execArgv: ['--import', new URL('./test/support/tsx-in-thread.mjs', import.meta.url).href],
     // The program sets the first for itself; tests also talk to S3 directly. CI=true alone would color what they read.
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true', NO_COLOR: '1' },
-    // Commands of the build and what loads them are one program, also where a test runs it in its own process.
-    server: { deps: { external: [/\/dist\//] } },
     reporters: ['default', 'json'],
     outputFile: { json: 'reports/tests.json' },
     coverage: {

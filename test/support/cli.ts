@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa, type Options, type Result, type ResultPromise } from 'execa'
 import { onTestFinished } from 'vitest'
-import { canRunHere, runHere } from './in-process.ts'
 import { refuseInUnitTests } from './projects.ts'
 
 export const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -44,19 +43,9 @@ export async function finished(run: ResultPromise): Promise<Finished> {
   return { status: exitCode, stdout: String(stdout), stderr: String(stderr) }
 }
 
-/**
- * Runs the built program as a user would and waits for it: in this process, which costs half of what a start does, unless
- * it has input, needs a process that is set up in a way of its own, or runs beside another one.
- */
-export function rmbg(args: readonly string[], options: CliOptions = {}): Promise<Finished> {
-  const { cwd = process.cwd(), env = {}, ...others } = options
-  if (Object.keys(others).length > 0 || !canRunHere(env)) return finished(start(args, options))
-  refuseInUnitTests('the built program')
-  return runHere(program, args, {
-    cwd: cwd instanceof URL ? fileURLToPath(cwd) : cwd,
-    env: { ...cleanEnvironment(), NO_COLOR: '1', ...env },
-  })
-}
+/** Runs the built program as a user would and waits for it. */
+export const rmbg = (args: readonly string[], options: CliOptions = {}): Promise<Finished> =>
+  finished(start(args, options))
 
 /** Does something while a `process --json` runs, once so many images are completed, and waits for its end. */
 export async function finishedAfter(
