@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/support/longest-first.ts'
 
 /** The name of a test file says which project it is in; all that is in neither of these is `unit`. */
 const integration = ['test/end-to-end/**/*.test.ts', 'test/**/*.integration.test.ts']
@@ -28,6 +29,7 @@ export default defineConfig({
     retry: 1,
     // Two cores, and tests that wait for a quarter of their time.
     maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     execArgv: ['--import', new URL('./test/support/tsx-in-thread.mjs', import.meta.url).href],
     // The program sets the first for itself; tests also talk to S3 directly. CI=true alone would color what they read.
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true', NO_COLOR: '1' },
