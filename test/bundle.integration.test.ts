@@ -86,7 +86,7 @@ describe('the bundle', () => {
     const notices = await readFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), 'utf8')
     const copied = new Set(
       [...source.values()].flatMap((text) =>
-        [...text.matchAll(/^\/\/.*\/node_modules\/((?:@[^/]+\/)?[^/\n]+)\//gm)].map(([, name]) => name),
+        [...text.matchAll(/^\/\/.*\bnode_modules\/((?:@[^/]+\/)?[^/\n]+)\//gm)].map(([, name]) => name),
       ),
     )
     expect(copied.size).toBeGreaterThan(20)

@@ -52,6 +52,8 @@ export interface WriteOptions {
   over?: 'anything' | 'nothing' | FileVersion
   /** The time of its last change, in milliseconds since 1970; now, unless it is given. */
   changedAtMs?: number
+  /** Who may do what; as the umask says, unless it is given. */
+  mode?: number
 }
 
 /**
@@ -64,7 +66,7 @@ export interface WriteOptions {
 export async function writeAtomically(
   path: string,
   bytes: Uint8Array,
-  { what = 'file', over = 'anything', changedAtMs }: WriteOptions = {},
+  { what = 'file', over = 'anything', changedAtMs, mode }: WriteOptions = {},
 ): Promise<boolean> {
   const folder = dirname(path)
   const temporary = temporaryIn(folder)
@@ -76,7 +78,7 @@ export async function writeAtomically(
       await removeLeftovers(folder, (name) => name.startsWith(temporaryMark)).catch(() => {})
     }
     // "wx" refuses a link that somebody put there.
-    const handle = await open(systemPath(temporary), 'wx')
+    const handle = await open(systemPath(temporary), 'wx', mode)
     let isNamed: boolean
     try {
       await handle.writeFile(bytes)

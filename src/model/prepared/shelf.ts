@@ -63,6 +63,11 @@ export function preparedShelf(modelsFolder: string, key: PreparedKey): PreparedS
   const folder = folderOf(modelsFolder, key.sha256)
   const parts = { preparedVersion, runtimeVersion, processor: processorOf(), ...key }
   const record = join(folder, `${sha256Of(JSON.stringify(parts))}.json`)
+  const write = async (kept: Kept): Promise<void> => {
+    const mode = await modeOf(modelsFolder)
+    await mkdir(folder, { recursive: true, mode })
+    await writeAtomically(record, Buffer.from(`${JSON.stringify(kept)}\n`), { mode: fileMode(mode) })
+  }
   return {
     find: async () => {
       const kept = await readKept(record)
@@ -74,18 +79,18 @@ export function preparedShelf(modelsFolder: string, key: PreparedKey): PreparedS
       return { file, metadata: kept.metadata }
     },
     temporary: async () => {
-      await mkdir(folder, { recursive: true })
+      await mkdir(folder, { recursive: true, mode: await modeOf(modelsFolder) })
       return temporaryIn(folder)
     },
     keep: async (temporary, metadata) => {
       const graph = `${await sha256OfFile(temporary)}.ort`
-      await bringToDisk(temporary)
+      await bringToDisk(temporary, fileMode(await modeOf(modelsFolder)))
       await rename(temporary, join(folder, graph))
-      await writeRecord(record, { graph, metadata })
+      await write({ graph, metadata })
       await tidy(folder)
       return { file: join(folder, graph), metadata }
     },
-    giveUp: (reason) => writeRecord(record, { unusable: reason }),
+    giveUp: (reason) => write({ unusable: reason }),
     discard: async () => {
       const kept = await readKept(record)
       await rm(record, { force: true })
@@ -100,9 +105,11 @@ export const forgetPrepared = (modelsFolder: string, sha256: string): Promise<vo
 
 const folderOf = (modelsFolder: string, sha256: string): string => join(modelsFolder, '.prepared', sha256)
 
-const writeRecord = async (record: string, kept: Kept): Promise<void> => {
-  await writeAtomically(record, Buffer.from(`${JSON.stringify(kept)}\n`))
-}
+/** As open as the models are. A folder that is made for this is as private as the home. */
+const modeOf = async (modelsFolder: string): Promise<number> =>
+  ((await stat(modelsFolder).catch(() => undefined))?.mode ?? 0o700) & 0o777
+
+const fileMode = (folderMode: number): number => folderMode & 0o666
 
 async function readKept(record: string): Promise<Kept | undefined> {
   try {
@@ -113,9 +120,11 @@ async function readKept(record: string): Promise<Kept | undefined> {
   }
 }
 
-async function bringToDisk(file: string): Promise<void> {
+/** @param mode more than the umask gave is not given */
+async function bringToDisk(file: string, mode: number): Promise<void> {
   const handle = await open(file, 'r+')
   try {
+    await handle.chmod((await handle.stat()).mode & mode)
     await flush(handle)
   } finally {
     await handle.close()
