@@ -1,7 +1,8 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { compareWithPublished } from '../../../src/model/expected.ts'
 import { builtinModels, resolveModel } from '../../../src/model/shelf/registry.ts'
 import { tryVerified, type VerifiedModel, verifyModels } from '../../../src/model/shelf/verify.ts'
@@ -45,7 +46,12 @@ describe.each(Object.keys(builtinModels))('the built-in model %s', (name) => {
 })
 
 describe('a model that is tried', () => {
-  const options = { modelsFolder: '/nowhere', threads: 1, device: 'cpu' as const }
+  const options = { modelsFolder: '', threads: 1, device: 'cpu' as const }
+  // Graphs are prepared in it.
+  beforeAll(async () => {
+    options.modelsFolder = await mkdtemp(join(tmpdir(), 'rmbg-models-'))
+  })
+  afterAll(() => rm(options.modelsFolder, { recursive: true }))
   const only = async (name: string): Promise<VerifiedModel> => {
     const [verified] = await verifyModels(options.modelsFolder, name)
     if (!verified) throw new Error('Nothing was verified')
