@@ -6,6 +6,7 @@ import type { KeptTuning } from '../../model/tuning/kept.ts'
 import { modelsFolder } from '../../settings/settings.ts'
 import { BaseCommand } from '../../terminal/command.ts'
 import { tuningText } from '../../terminal/texts/tuning-text.ts'
+import { wrapFor } from '../../terminal/wrap.ts'
 
 export default class ModelTune extends BaseCommand {
   static override summary = 'Measure how a model runs best on this machine, and keep the result.'
@@ -56,7 +57,7 @@ export default class ModelTune extends BaseCommand {
           onMeasure: (name, index, count) =>
             this.logToStderr(`Measuring ${model}, ${index + 1} of ${count}: ${name}.`),
         })
-        this.log(tuningText(kept))
+        this.log(wrapFor(process.stdout, tuningText(kept)))
         return kept
       },
       {
