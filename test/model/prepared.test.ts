@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import type { ModelSpec } from '../../src/model/contract.ts'
 import { copyWithOneOutput } from '../../src/model/prepared/one-output.ts'
-import { forgetPrepared } from '../../src/model/prepared/shelf.ts'
+import { forgetPrepared, preparedShelf } from '../../src/model/prepared/shelf.ts'
 import { openModel } from '../../src/model/session.ts'
 import { sha256OfModel } from '../../src/model/shelf/digest.ts'
 import { createGraph } from '../../training/graph.ts'
@@ -70,6 +70,23 @@ it('makes a graph for each output that is asked for', async () => {
   const mask = await matteOf(await specOf(file, { output: 'mask' }), folder)
   expect(await matteOf(await specOf(file, { output: 'inner' }), folder)).toEqual(mask)
   expect((await kept(folder)).records).toHaveLength(2)
+})
+
+it('keeps a graph for each way to lay it out, also where both are the same bytes', async () => {
+  const folder = await own()
+  const shelves = [true, false].map((blockedLayout) =>
+    preparedShelf(folder, { sha256: 'a'.repeat(64), output: undefined, blockedLayout }),
+  )
+  for (const shelf of shelves) {
+    const temporary = await shelf.temporary()
+    await writeFile(temporary, 'the same graph')
+    await shelf.keep(temporary, { inputs: [], outputs: [] })
+  }
+  const [left, other] = shelves
+  await other!.discard()
+  expect(await other!.find()).toBeUndefined()
+  expect(await left!.find()).toMatchObject({ file: expect.stringMatching(/\.ort$/) })
+  expect((await kept(folder)).graphs).toHaveLength(1)
 })
 
 it('does not trust a graph that was changed, and makes it again', async () => {

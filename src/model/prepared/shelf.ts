@@ -94,7 +94,8 @@ export function preparedShelf(modelsFolder: string, key: PreparedKey): PreparedS
     discard: async () => {
       const kept = await readKept(record)
       await rm(record, { force: true })
-      if (kept && 'graph' in kept) await rm(join(folder, kept.graph), { force: true }).catch(() => {})
+      if (!kept || !('graph' in kept) || (await isNamed(folder, kept.graph))) return
+      await rm(join(folder, kept.graph), { force: true }).catch(() => {})
     },
   }
 }
@@ -110,6 +111,13 @@ const modeOf = async (modelsFolder: string): Promise<number> =>
   ((await stat(modelsFolder).catch(() => undefined))?.mode ?? 0o700) & 0o777
 
 const fileMode = (folderMode: number): number => folderMode & 0o666
+
+/** Both layouts of a small model may be the same bytes, and so the same graph. */
+async function isNamed(folder: string, graph: string): Promise<boolean> {
+  const records = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.json'))
+  const kept = await Promise.all(records.map((name) => readKept(join(folder, name))))
+  return kept.some((each) => each !== undefined && 'graph' in each && each.graph === graph)
+}
 
 async function readKept(record: string): Promise<Kept | undefined> {
   try {
