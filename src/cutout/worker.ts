@@ -43,11 +43,14 @@ const withBuffers = <T extends object>(metadata: T): T =>
     ]),
   ) as T
 
-/** sharp's buffers cannot be transferred (Node 22 refuses it, Node 20 copies in silence). */
+/** sharp's buffers cannot be transferred (Node 22 refuses it, Node 20 copies in silence). A PNG's bytes are on one of their own. */
 const owned = <T extends { bytes: Uint8Array }>(encoded: T) => ({
   ...encoded,
-  bytes: new Uint8Array(encoded.bytes),
+  bytes: isOnItsOwn(encoded.bytes) ? encoded.bytes : new Uint8Array(encoded.bytes),
 })
+
+const isOnItsOwn = (bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> =>
+  !Buffer.isBuffer(bytes) && bytes.buffer instanceof ArrayBuffer
 
 function moved(value: CutoutAnswer, buffers: ArrayBuffer[]) {
   return move({

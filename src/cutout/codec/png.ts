@@ -63,9 +63,13 @@ export async function chunksBeforePixels(
   kept: KeptMetadata,
   profile: Buffer | undefined,
 ): Promise<Uint8Array[]> {
-  const pixel = sharp({ create: { width: 1, height: 1, channels: 3, background: '#000' } })
-  const chunks = hasMetadata(kept) ? extraChunks(await withMetadata(pixel, kept).png().toBuffer()) : []
+  const chunks = hasMetadata(kept) ? await metadataChunks(kept) : []
   return profile ? [profileChunk(profile), ...chunks] : chunks
+}
+
+async function metadataChunks(kept: KeptMetadata): Promise<Uint8Array[]> {
+  const pixel = sharp({ create: { width: 1, height: 1, channels: 3, background: '#000' } })
+  return extraChunks(await withMetadata(pixel, kept).png().toBuffer())
 }
 
 /** libvips says pixels per meter even where nobody knows. */
