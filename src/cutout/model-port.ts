@@ -1,6 +1,7 @@
 /** A model that stays on its thread and is asked from another one: both ends of the conversation. */
 import { once } from 'node:events'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { freeBytes } from '../free-bytes.ts'
 import type { Matte } from '../model/contract.ts'
 import type { SubjectModel } from './cutout.ts'
 
@@ -31,6 +32,7 @@ export function serveModel({ inputSize, spec, predict }: SubjectModel) {
     } catch (error) {
       served.failure = error
     }
+    freeBytes(question)
     here.postMessage(answer, answer ? [answer.alpha.buffer] : [])
   })
   const { guided, letterbox, leastExpectedIou } = spec

@@ -19,6 +19,7 @@ import {
 } from '../database/jobs.ts'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
+import { freeBytes } from '../free-bytes.ts'
 import type { MatteModel } from '../model/contract.ts'
 import { stopwatch } from '../stopwatch.ts'
 import { contentTypeOf, objectKey } from '../store/keys.ts'
@@ -60,7 +61,9 @@ export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
       if (work.state === 'completed') return skip(batch, image.candidate, work.job, 'same-content')
       const made = await make(batch, work)
       const stored = await store(work, made)
-      return complete(batch, work, made, stored)
+      const outcome = await complete(batch, work, made, stored)
+      if (!batch.deliver) freeFiles(work, made)
+      return outcome
     }, mebibytes(picture.bytesNeeded))
   } catch (cause) {
     await Promise.all([begun.uploads.settled(), begun.tidied])
@@ -71,6 +74,10 @@ export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
     if ('source' in image) await image.source.release?.()
   }
 }
+
+/** All of them have been written: an upload that failed and may still be on its way has thrown. */
+const freeFiles = ({ content }: ClaimedWork, { mask, processed }: Made): void =>
+  freeBytes(content.bytes, mask.bytes, processed.bytes)
 
 /** An image, and what its header says of the work on it. */
 interface Picture {

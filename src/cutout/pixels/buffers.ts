@@ -1,3 +1,5 @@
+import { freeBytes } from '../../free-bytes.ts'
+
 /**
  * Buffers of whole pictures, used for one after the other. New ones would be filled with zeros by the system page by page,
  * and force collections of garbage, because they lie outside the heap.
@@ -27,17 +29,6 @@ export function giveBack(...buffers: ArrayBuffer[]): void {
   while (total > mostIdle) {
     const oldest = idle.shift()!
     total -= oldest.byteLength
-    free(oldest)
+    freeBytes(new Uint8Array(oldest))
   }
-}
-
-/**
- * Frees a buffer at once: it goes with a message that nobody will read. Kernels leave so little for the collector of garbage to
- * do that it would find large buffers late.
- */
-function free(buffer: ArrayBuffer): void {
-  const { port1, port2 } = new MessageChannel()
-  port1.postMessage(undefined, [buffer])
-  port1.close()
-  port2.close()
 }
