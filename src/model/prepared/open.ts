@@ -29,7 +29,7 @@ const mostBytes = 900 * 2 ** 20
 /** Of the size of the model: its copy with one output, and its graph, with half floats as floats. */
 const spaceNeeded = 3
 /** From here on, what is saved by mapping the weights is worth another start. */
-const reopenedFrom = 32 * 2 ** 20
+const reopenedFrom = 4 * 2 ** 20
 
 /**
  * Opens a model on the CPU: from its prepared graph; where there is none, from its own file, and a graph is prepared for the next

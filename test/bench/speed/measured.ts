@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { BatchEvent, CompletedEvent, SummaryEvent } from '../../../src/process/events.ts'
 import { cleanEnvironment, program } from '../../support/cli.ts'
 import { type Counts, counters, countFilesIn, readCounts } from './perf.ts'
@@ -36,7 +36,10 @@ export interface MeasureOptions {
   onLine?: (text: string, pid: number) => void
 }
 
-/** Runs `node ...args` to its end. */
+/**
+ * Runs `node ...args` to its end. The program is started as `rmbg` is, by its own first line, which says how its memory is
+ * laid out.
+ */
 export function measure(args: readonly string[], options: MeasureOptions = {}): Promise<Finished> {
   return withFolder(async (folder) => {
     const [usage, pidFile, countFiles] = [
@@ -44,16 +47,21 @@ export function measure(args: readonly string[], options: MeasureOptions = {}): 
       join(folder, 'pid'),
       countFilesIn(folder),
     ]
-    const counting = options.plain ? [] : ['--import', usageModule]
+    const counting = options.plain ? [] : ['--import', pathToFileURL(usageModule).href]
+    const isOwn = args[0] === program && process.platform !== 'win32'
     const under = options.under ?? (options.plain ? [] : (await counters()).under(countFiles))
-    const [command, ...before] = [...under, process.execPath, ...counting]
+    const [command, ...rest] = [...under, ...(isOwn ? [] : [process.execPath, ...counting]), ...args]
     const lines: Finished['lines'] = []
     let stderr = ''
     const startedAt = performance.now()
-    const child = spawn(command!, [...before, ...args], {
+    const child = spawn(command!, rest, {
       cwd: folder,
       env: {
         ...cleanEnvironment(),
+        ...(isOwn && {
+          PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
+          NODE_OPTIONS: counting.join(' '),
+        }),
         NO_COLOR: '1',
         ORT_DISABLE_TELEMETRY: '1',
         RMBG_BENCH_USAGE: usage,
