@@ -8,6 +8,7 @@
 import { createRequire } from 'node:module'
 import { parentPort, workerData } from 'node:worker_threads'
 import { type PlainError, RmbgError, toPlainError } from '../errors.ts'
+import { freeBytes } from '../free-bytes.ts'
 import type { Device, Examined, ModelSpec } from './contract.ts'
 import { type Opened, openPrepared, type Way } from './prepared/open.ts'
 import { preparedShelf } from './prepared/shelf.ts'
@@ -114,6 +115,7 @@ async function load() {
 
   async function run({ rgb, examine }: ImageRequest): Promise<ImageAnswer> {
     const values = pack(rgb)
+    freeBytes(rgb)
     const feeds = { [input.name]: toTensor(input.type, values, dimensions) }
     const mask = (await session.run(feeds, [output.name]))[output.name]!
     const layout = maskLayout(mask.dims, inputSize, outputChannel)

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { cp, mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
 import { openModel } from '../../../src/model/session.ts'
 import { resolveModel } from '../../../src/model/shelf/registry.ts'
@@ -62,6 +63,8 @@ export interface ImglyOptions {
   tell: (line: string) => void
 }
 
+const sample = fileURLToPath(new URL('../../../samples/photos/mug.jpg', import.meta.url))
+
 const runs = ['peer', 'ours', 'peerAtOnce', 'oursUnrefined', 'oursOneAtATime'] as const
 type Round = Record<(typeof runs)[number], PeerRun>
 
@@ -72,7 +75,10 @@ export async function timeImgly(options: ImglyOptions): Promise<ImglyResult> {
   const images = (await photosIn(photos)).slice(0, most)
   return withFolder(async (folder) => {
     const place: Place = { folder, program, weights, images, model }
-    await rmbg(['migrate'], { env: { RMBG_HOME: join(folder, 'home') } })
+    const env = { RMBG_HOME: join(folder, 'home') }
+    await rmbg(['migrate'], { env })
+    // As `rmbg model pull` leaves a model behind it: with its graph prepared.
+    await rmbg(['process', sample, '--model', weights], { env })
     await Promise.all(['cutouts', 'masks'].map((name) => mkdir(join(folder, name))))
     const measured: Round[] = []
     for (let index = 1; index <= rounds; index++) {
