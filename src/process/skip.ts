@@ -5,7 +5,7 @@ import type { Batch } from './contract.ts'
 import type { FailedEvent, SkippedEvent } from './events.ts'
 import { failedEvent, imageFailure, isCutShort } from './failure.ts'
 import type { Candidate } from './inputs.ts'
-import { type LocalFiles, placeFiles } from './local-files.ts'
+import { hasLocalFiles, type LocalFiles, placeFiles } from './local-files.ts'
 import { standingOf } from './standing.ts'
 
 /**
@@ -24,40 +24,46 @@ export async function skip(
     const { job: current, verdict } = await standingOf(batch, job)
     if (!batch.dryRun) await batch.tag([...new Set([job.jobId, current.jobId])])
     const files = await restoreFiles(batch, candidate, current)
-    return {
-      ...skipped(candidate, current),
-      reason,
-      review: current.review,
-      ...(verdict !== 'open' && { verdict }),
-      ...files,
-    }
+    const event = skipped(candidate, current, reason, current.review)
+    return { ...event, ...(verdict !== 'open' && { verdict }), ...files }
   } catch (cause) {
     if (isCutShort(batch, cause)) return 'untaken'
     return failedEvent(candidate.shown, imageFailure(cause), job.jobId)
   }
 }
 
+/**
+ * Whether a finished image only has to be told of, because it gets no tags and no local files, and nobody has decided about
+ * any. Of many images that is half the time.
+ */
+export const isOnlyTold = async (batch: Batch): Promise<boolean> =>
+  batch.tags.length === 0 && !hasLocalFiles(batch) && !(await batch.hasDecisions())
+
+/** What is told of it then. */
+export const told = (candidate: Candidate, job: CompletedJob): SkippedEvent =>
+  skipped(candidate, job, 'unchanged', job.review)
+
 /** An input that is itself a cut-out or mask of ours: there is nothing to do with it, and no output of it. */
 export const skipOwnFile = (
   candidate: Candidate,
   { job, made }: { job: CompletedJob; made: 'cut-out' | 'mask' },
-): SkippedEvent => ({
-  ...skipped(candidate, job),
-  reason: made === 'mask' ? 'own-mask' : 'own-cutout',
-  review: null,
-})
+): SkippedEvent => skipped(candidate, job, made === 'mask' ? 'own-mask' : 'own-cutout', null)
 
 const skipped = (
   { shown: input }: Candidate,
   { jobId, originalPath, maskPath, processedPath }: CompletedJob,
-) => ({
-  type: 'image' as const,
-  status: 'skipped' as const,
+  reason: SkippedEvent['reason'],
+  review: SkippedEvent['review'],
+): SkippedEvent => ({
+  type: 'image',
+  status: 'skipped',
   input,
   jobId,
   originalPath,
   maskPath,
   processedPath,
+  reason,
+  review,
 })
 
 function restoreFiles(batch: Batch, candidate: Candidate, job: CompletedJob): Promise<LocalFiles> {

@@ -10,11 +10,14 @@ import { asRmbgError } from './failure.ts'
 import type { Candidate, Candidates } from './inputs.ts'
 import { isFileLost } from './local-files.ts'
 import { keptOf, referenceIn } from './reference.ts'
-import { skip } from './skip.ts'
+import { isOnlyTold, skip, told } from './skip.ts'
 import { inspectSource, originalOfJob, type Source } from './source.ts'
 
 /** Candidates looked up in one round trip. */
-const chunkSize = 500
+const chunkSize = 200
+
+/** While finished images are told of: the database is at work on some, and files of others are looked at. */
+const chunksAhead = 2
 
 /** Finished images that are looked after at once where their outputs lie in a bucket: each is a request. */
 const looksAtOnce = 16
@@ -39,15 +42,18 @@ export async function* unfinishedImages(
     const images = await storableNames(batch, inspected)
     return { images, jobOf: trustTimes ? await jobsOf(batch, images) : new Map() }
   }
-  let ahead: Promise<Looked | undefined> | undefined
+  const ahead: Promise<Looked | undefined>[] = []
   let isAllDone = false
   try {
     while (!batch.signal.aborted) {
-      const looked = await (ahead ?? next())
+      const looked = await (ahead.shift() ?? next())
       if (!looked) return
       // Where all are done, the database is asked about the next ones meanwhile. Others are not looked at before their turn.
-      ahead = isAllDone ? next() : undefined
-      ahead?.catch(() => {}) // thrown when its turn comes
+      while (isAllDone && ahead.length < chunksAhead) {
+        const foreseen = next()
+        foreseen.catch(() => {}) // thrown when its turn comes
+        ahead.push(foreseen)
+      }
       isAllDone = true
       for await (const image of leftOf(batch, looked, onSkipped)) {
         isAllDone = false
@@ -91,8 +97,10 @@ async function* leftOf<Some extends Image>(
   { images, jobOf }: Looked<Some>,
   onSkipped: (event: ImageEvent) => void,
 ): AsyncGenerator<Some> {
+  const jobOfImage = (image: Image) => ('source' in image ? jobOf.get(image.source) : undefined)
+  const isTold = await isOnlyTold(batch)
   const look = async (image: Image) => {
-    const job = 'source' in image ? jobOf.get(image.source) : undefined
+    const job = jobOfImage(image)
     if (!job || (await isFileLost(batch, image.candidate, job))) return 'unfinished'
     return skip(batch, image.candidate, job, 'unchanged')
   }
@@ -102,6 +110,11 @@ async function* leftOf<Some extends Image>(
   try {
     for (const [index, image] of images.entries()) {
       if (batch.signal.aborted) return
+      const job = isTold ? jobOfImage(image) : undefined
+      if (job) {
+        onSkipped(told(image.candidate, job))
+        continue
+      }
       const outcome = await (looks[index] ?? look(image))
       if (outcome === 'untaken') return
       if (outcome === 'unfinished') yield image
