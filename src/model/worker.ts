@@ -131,15 +131,14 @@ async function load() {
     const raw = channelOf(all, layout, outputChannel ?? 0)
     const shares = activation === 'softmax' ? softmaxOf(all, layout, outputChannel ?? 0) : raw
     const alpha = toAlpha(shares, spec)
-    if (!examine) return { alpha }
-    return {
-      alpha,
-      statistics: {
-        input: statisticsOf(toFloats(values)),
-        output: statisticsOf(toFloats(raw)),
-        alpha: statisticsOf(alpha),
-      },
+    const statistics = examine && {
+      input: statisticsOf(toFloats(values)),
+      output: statisticsOf(toFloats(raw)),
+      alpha: statisticsOf(alpha),
     }
+    // ONNX Runtime makes a new array for each mask.
+    freeBytes(new Uint8Array(buffer))
+    return { alpha, ...(statistics && { statistics }) }
   }
 
   if (!signature.fixedSize) {
