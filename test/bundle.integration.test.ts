@@ -55,6 +55,18 @@ describe('the bundle', () => {
     expect(loaded.exitCode, loaded.stderr).toBe(0)
   })
 
+  it.skipIf(process.platform === 'win32')(
+    'is started by the first line of the program with two arenas and a small young heap',
+    async () => {
+      const told =
+        'data:text/javascript,console.log(JSON.stringify([process.env.MALLOC_ARENA_MAX,...process.execArgv]))'
+      const { stdout } = await execa(join(root, 'bin/run.js'), ['--version'], {
+        env: { NODE_OPTIONS: `--import=${told}` },
+      })
+      expect(JSON.parse(stdout.split('\n')[0]!)).toEqual(['2', '--max-semi-space-size=4'])
+    },
+  )
+
   it('starts the program without a package, and a command without what only some runs need', () => {
     expect(packagesOf('system/engine.js', 'system/home.js', 'terminal/start.js')).toEqual([])
     expect(packagesOf('commands/process.js')).toEqual([])
