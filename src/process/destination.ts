@@ -3,7 +3,7 @@ import { statSync } from 'node:fs'
 import { extname, resolve } from 'node:path'
 import type { CutoutFormat } from '../cutout/options.ts'
 import { RmbgError } from '../errors.ts'
-import { systemPath } from '../system/file-names.ts'
+import { shownPath, systemPath } from '../system/file-names.ts'
 import { bucketPattern } from './inputs/bucket-pattern.ts'
 
 /** Where cut-outs go besides the store. */
@@ -43,8 +43,8 @@ const otherPictures = 'gif heic heif bmp jxl psd svg pdf'.split(' ')
 /**
  * A name that ends like a picture is a file, unless a folder has that name. Any other name is a folder.
  *
- * @throws RmbgError USAGE for a picture of a kind that cut-outs are not written in, and for a suffix that does not go
- *   with the output
+ * @throws RmbgError USAGE for a picture of a kind that cut-outs are not written in, for a suffix that does not go with the
+ *   output, and where a file stands in the place of the folder
  */
 export function destinationOf({ output, suffix }: DestinationWish, cwd: string): Destination {
   if (output === undefined) return suffix === undefined ? { to: 'store' } : { to: 'inputs', suffix }
@@ -56,7 +56,7 @@ export function destinationOf({ output, suffix }: DestinationWish, cwd: string):
   const format = isFolder ? undefined : formatOf[extension]
   if (output !== '-' && format === undefined) {
     if (!isFolder && otherPictures.includes(extension)) throw cannotWrite(output, extension)
-    return { to: 'folder', folder: path, suffix: suffix ?? '' }
+    return { to: 'folder', folder: outputFolder('--output', path), suffix: suffix ?? '' }
   }
   if (suffix !== undefined) {
     throw new RmbgError('USAGE', `--suffix has no meaning with --output ${output}, which is one file.`, {
@@ -64,6 +64,19 @@ export function destinationOf({ output, suffix }: DestinationWish, cwd: string):
     })
   }
   return format === undefined ? { to: 'standard output' } : { to: 'file', path, format }
+}
+
+/**
+ * A folder to write to, which may not be there yet.
+ *
+ * @throws RmbgError USAGE where something else has its name: no image could be written
+ */
+export function outputFolder(flag: '--output' | '--masks', path: string): string {
+  const found = statSync(systemPath(path), { throwIfNoEntry: false })
+  if (!found || found.isDirectory()) return path
+  throw new RmbgError('USAGE', `${flag} ${shownPath(path)} is there already, and is no folder.`, {
+    hint: 'Choose another name.',
+  })
 }
 
 function bucketOf(output: string, suffix: string): Destination {

@@ -3,7 +3,7 @@ import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import * as Flags from '@oclif/core/flags'
 import { RmbgError, unexpected } from '../errors.ts'
-import { type Destination, destinationOf } from '../process/destination.ts'
+import { type Destination, destinationOf, outputFolder } from '../process/destination.ts'
 import type { Candidates, InputOptions } from '../process/inputs.ts'
 import {
   type LocalPath,
@@ -102,7 +102,8 @@ export function toLocalWish(
       hint: 'All masks are in the store: rmbg query --download FOLDER --kind mask.',
     })
   }
-  return { destination, masks: masks === undefined ? undefined : resolve(cwd, typedValue(masks)) }
+  const maskFolder = masks === undefined ? undefined : outputFolder('--masks', resolve(cwd, typedValue(masks)))
+  return { destination, masks: maskFolder }
 }
 
 /** What the search for inputs has to know of the outputs. @param extension of the cut-outs, without a dot */

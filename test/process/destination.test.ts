@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { assertApart, destinationOf, formatFor, liesIn } from '../../src/process/destination.ts'
+import { assertApart, destinationOf, formatFor, liesIn, outputFolder } from '../../src/process/destination.ts'
 import { temporaryFolder } from '../support/cli.ts'
 
 const to = (output?: string, suffix?: string, cwd = '/work') => destinationOf({ output, suffix }, cwd)
@@ -27,6 +27,18 @@ describe('--output', () => {
     const cwd = await temporaryFolder()
     await mkdir(join(cwd, 'x.png'))
     expect(to('x.png', undefined, cwd)).toEqual({ to: 'folder', folder: join(cwd, 'x.png'), suffix: '' })
+  })
+
+  it('is refused where a file has the name of the folder, before any image is processed', async () => {
+    const cwd = await temporaryFolder()
+    await writeFile(join(cwd, 'cutouts'), '')
+    for (const output of ['cutouts', 'cutouts/']) {
+      expect(() => to(output, undefined, cwd)).toThrow(
+        `--output ${join(cwd, 'cutouts')} is there already, and is no folder.`,
+      )
+    }
+    expect(() => outputFolder('--masks', join(cwd, 'cutouts'))).toThrow('--masks')
+    expect(outputFolder('--masks', join(cwd, 'new'))).toBe(join(cwd, 'new'))
   })
 
   it('of a kind that is not written is refused', () => {
