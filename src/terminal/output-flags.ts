@@ -102,7 +102,8 @@ export function toLocalWish(
       hint: 'All masks are in the store: rmbg query --download FOLDER --kind mask.',
     })
   }
-  const maskFolder = masks === undefined ? undefined : outputFolder('--masks', resolve(cwd, typedValue(masks)))
+  const maskFolder =
+    masks === undefined ? undefined : outputFolder('--masks', resolve(cwd, typedValue(masks)))
   return { destination, masks: maskFolder }
 }
 
