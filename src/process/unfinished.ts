@@ -98,7 +98,7 @@ async function* leftOf<Some extends Image>(
   onSkipped: (event: ImageEvent) => void,
 ): AsyncGenerator<Some> {
   const jobOfImage = (image: Image) => ('source' in image ? jobOf.get(image.source) : undefined)
-  const isTold = await isOnlyTold(batch)
+  const isTold = images.some(jobOfImage) && (await isOnlyTold(batch))
   const look = async (image: Image) => {
     const job = jobOfImage(image)
     if (!job || (await isFileLost(batch, image.candidate, job))) return 'unfinished'
