@@ -1,8 +1,8 @@
 /** The program: runs the command that was typed. Importing it starts it. */
 import { availableParallelism } from 'node:os'
-import { flush } from '@oclif/core/flush'
 import { run } from '@oclif/core/run'
 import { endWith } from './end.ts'
+import { written } from './standard-output.ts'
 
 // libvips and the file system share this pool: four threads, its default, keep no more than four cores busy. Node 20 has
 // started it by now and only heeds the variable when it comes from outside.
@@ -13,11 +13,11 @@ process.env.UV_THREADPOOL_SIZE ??= String(Math.max(4, availableParallelism() + 2
 if (process.report) Object.assign(process.report, { excludeEnv: true })
 
 const argv = process.argv.slice(2)
-process.on('uncaughtException', (error) => endWith(error, argv))
+process.on('uncaughtException', (error) => void endWith(error, argv))
 
 try {
   await run(argv, import.meta.url)
-  await flush()
+  await written()
 } catch (error) {
-  endWith(error, argv)
+  await endWith(error, argv)
 }

@@ -57,6 +57,32 @@ describe('a list', () => {
     expect(stdout.slice(-200)).toContain('  and 129000 more')
     expect(stdout).toContain('130000 failed of 130000')
   })
+
+  it.skipIf(process.platform === 'win32')(
+    'of names that are wrong is told of to the end, however late a program reads it',
+    async () => {
+      const { folder, home } = await freshWorkspace()
+      const input = Array.from({ length: 20_000 }, (_, index) => `${index}.jpg`).join('\n')
+      const { stdout } = await execa(
+        'sh',
+        [
+          '-c',
+          '"$@" | (sleep 5; tail -n 1)',
+          'sh',
+          process.execPath,
+          program,
+          'process',
+          '-',
+          '--dry-run',
+          '--json',
+        ],
+        {
+          ...{ cwd: folder, input, env: { RMBG_HOME: home } },
+        },
+      )
+      expect(JSON.parse(stdout)).toMatchObject({ type: 'summary', failed: 20_000 })
+    },
+  )
 })
 
 describe.skipIf(process.platform !== 'linux')('a name that is not UTF-8', () => {

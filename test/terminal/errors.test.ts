@@ -118,11 +118,13 @@ it('JSON is asked for by --json, but not behind --', () => {
   expect(asksForJson(['process', '--', '--json'])).toBe(false)
 })
 
-it('a defect outside of any command is an error event for programs, and one line for people', () => {
+it('a defect outside of any command is an error event for programs, and one line for people', async () => {
   const written = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) {
-    vi.spyOn(process[name], 'write').mockImplementation((text) => {
+    vi.spyOn(process[name], 'write').mockImplementation((text, ...rest) => {
       written[name] += text
+      const done = rest.at(-1)
+      if (typeof done === 'function') done()
       return true
     })
   }
@@ -130,8 +132,8 @@ it('a defect outside of any command is an error event for programs, and one line
     throw new Error(`status ${status}`)
   })
   try {
-    expect(() => endWith(new TypeError('x is undefined'), ['process', '--json'])).toThrow('status 1')
-    expect(() => endWith(new RmbgError('USAGE', 'No.'), ['process'])).toThrow('status 2')
+    await expect(endWith(new TypeError('x is undefined'), ['process', '--json'])).rejects.toThrow('status 1')
+    await expect(endWith(new RmbgError('USAGE', 'No.'), ['process'])).rejects.toThrow('status 2')
   } finally {
     vi.restoreAllMocks()
   }
