@@ -62,7 +62,7 @@ export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
       const made = await make(batch, work)
       const stored = await store(work, made)
       const outcome = await complete(batch, work, made, stored)
-      if (!batch.deliver) freeFiles(work, made)
+      if (!batch.deliver && isCompleted(outcome)) freeFiles(work, made)
       return outcome
     }, mebibytes(picture.bytesNeeded))
   } catch (cause) {
@@ -75,7 +75,10 @@ export async function processOne(batch: Batch, image: Image): Promise<Outcome> {
   }
 }
 
-/** All of them have been written: an upload that failed and may still be on its way has thrown. */
+const isCompleted = (outcome: Outcome): boolean =>
+  typeof outcome === 'object' && outcome.status === 'completed'
+
+/** All of them have been written. Of another outcome an upload may still be on its way, or the image be taken once more. */
 const freeFiles = ({ content }: ClaimedWork, { mask, processed }: Made): void =>
   freeBytes(content.bytes, mask.bytes, processed.bytes)
 
