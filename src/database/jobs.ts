@@ -29,12 +29,17 @@ export interface SourceFile {
   mtimeNs: bigint
 }
 
-export interface CompletedJob {
+/** What is told of a completed job. */
+export interface NamedJob {
   jobId: string
   /** Keys; null for what was not kept. */
   originalPath: string | null
   maskPath: string | null
   processedPath: string | null
+  review: JobReview | null
+}
+
+export interface CompletedJob extends NamedJob {
   /** Of mask and cut-out as they were made, kept or not. */
   maskBytes: number
   processedBytes: number
@@ -43,52 +48,78 @@ export interface CompletedJob {
   processedSha256: string
   /** Milliseconds since 1970. */
   completedAtMs: number
-  review: JobReview | null
 }
 
-const completedColumns = (sql: postgres.Sql, job: postgres.PendingQuery<postgres.Row[]>) => sql`
+type JobRow = postgres.PendingQuery<postgres.Row[]>
+
+const namedColumns = (sql: postgres.Sql, job: JobRow) => sql`
   ${job}.job_id as "jobId", ${namedOriginal(sql, job)} as "originalPath", ${job}.mask_path as "maskPath",
-  ${job}.processed_path as "processedPath", ${job}.mask_bytes::float8 as "maskBytes",
+  ${job}.processed_path as "processedPath", ${job}.review`
+
+const completedColumns = (sql: postgres.Sql, job: JobRow) => sql`
+  ${namedColumns(sql, job)}, ${job}.mask_bytes::float8 as "maskBytes",
   ${job}.processed_bytes::float8 as "processedBytes", encode(${job}.mask_sha256, 'hex') as "maskSha256",
   encode(${job}.processed_sha256, 'hex') as "processedSha256",
-  floor(extract(epoch from ${job}.completed_at) * 1000)::float8 as "completedAtMs", ${job}.review`
+  floor(extract(epoch from ${job}.completed_at) * 1000)::float8 as "completedAtMs"`
 
-const completedJob = (row: postgres.Row): CompletedJob => ({
+const namedJob = (row: postgres.Row): NamedJob => ({
   jobId: row.jobId,
   originalPath: row.originalPath,
   maskPath: row.maskPath,
   processedPath: row.processedPath,
+  review: row.review,
+})
+
+const completedJob = (row: postgres.Row): CompletedJob => ({
+  ...namedJob(row),
   maskBytes: row.maskBytes,
   processedBytes: row.processedBytes,
   maskSha256: row.maskSha256,
   processedSha256: row.processedSha256,
   completedAtMs: row.completedAtMs,
-  review: row.review,
 })
+
+/** How completed jobs are looked for. */
+interface WantedWork {
+  /** Hex SHA-256 of model and parameters. */
+  fingerprint: string
+  /** What has to be kept of a job that counts. */
+  keep: readonly KeptKind[]
+}
 
 /**
  * Which of the files are completed with these parameters, judged by path, size and time alone.
  *
- * @param work.fingerprint hex SHA-256 of model and parameters
- * @param work.keep what has to be kept of a job that counts
  * @param sources up to about 1000, for one round trip
  * @returns one entry per source, in order
  */
-export async function findCompletedBySource(
+export const findCompletedBySource = (
   sql: postgres.Sql,
-  { fingerprint, keep }: { fingerprint: string; keep: readonly KeptKind[] },
+  wanted: WantedWork,
   sources: readonly SourceFile[],
-): Promise<(CompletedJob | undefined)[]> {
-  if (sources.length === 0) return []
+) => bySource(sql, wanted, sources, { columns: completedColumns, job: completedJob })
+
+/** The same without the figures that nobody asks for when a file is only told of. */
+export const findNamedBySource = (sql: postgres.Sql, wanted: WantedWork, sources: readonly SourceFile[]) =>
+  bySource(sql, wanted, sources, { columns: namedColumns, job: namedJob })
+
+async function bySource<Job>(
+  sql: postgres.Sql,
+  { fingerprint, keep }: WantedWork,
+  sources: readonly SourceFile[],
+  read: { columns: typeof namedColumns; job: (row: postgres.Row) => Job },
+): Promise<(Job | undefined)[]> {
+  const found: (Job | undefined)[] = Array(sources.length).fill(undefined)
+  if (sources.length === 0) return found
   const wanted = sources.map(({ path, size, mtimeNs }) => ({ path, size, mtime: String(mtimeNs) }))
   const rows = await withDatabase(
     () => sql`
-      select distinct on (c.place) c.place, ${completedColumns(sql, sql`(c.job)`)}
+      select distinct on (c.place) c.place, ${read.columns(sql, sql`(c.job)`)}
       from completed_of_sources(${sql.json(wanted)}, decode(${fingerprint}, 'hex'), ${kindsArray(sql, keep)}) c
       order by c.place, (c.job).created_at desc`,
   )
-  const found = new Map(rows.map((row) => [row.place - 1, completedJob(row)]))
-  return sources.map((_, index) => found.get(index))
+  for (const row of rows) found[row.place - 1] = read.job(row)
+  return found
 }
 
 /** The completed job with this id. */

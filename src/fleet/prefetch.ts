@@ -44,9 +44,10 @@ function ahead(source: Source, giveRoom: () => void): Source {
     reading = undefined // tried again, it is read anew
     giveRoom()
   }
+  const { path, size, mtimeNs, reference } = source
   return {
-    ...source,
-    read,
+    ...{ path, size, mtimeNs, reference, read },
+    details: () => source.details?.() ?? {},
     header: async (limits) => readHeader(await read(), limits),
     release: async () => {
       end()

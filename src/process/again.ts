@@ -89,12 +89,15 @@ async function sourceFile(job: MaskedJob): Promise<Source> {
     },
   )
   const source = await inspectSource(job.source.path).catch(() => Promise.reject(gone))
+  const { path, size, mtimeNs } = source
   return {
-    ...source,
+    ...{ path, size, mtimeNs },
+    header: (limits) => source.header(limits),
     read: async () => {
       const bytes = await source.read()
       if (sha256Of(bytes) !== job.contentSha256) throw gone
       return bytes
     },
+    release: async () => source.release?.(),
   }
 }

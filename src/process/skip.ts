@@ -1,4 +1,4 @@
-import type { CompletedJob } from '../database/jobs.ts'
+import type { CompletedJob, NamedJob } from '../database/jobs.ts'
 import { RmbgError } from '../errors.ts'
 import { readVerified } from '../store/verified.ts'
 import type { Batch } from './contract.ts'
@@ -40,7 +40,7 @@ export const isOnlyTold = async (batch: Batch): Promise<boolean> =>
   batch.tags.length === 0 && !hasLocalFiles(batch) && !(await batch.hasDecisions())
 
 /** What is told of it then. */
-export const told = (candidate: Candidate, job: CompletedJob): SkippedEvent =>
+export const skippedUnchanged = (candidate: Candidate, job: NamedJob): SkippedEvent =>
   skipped(candidate, job, 'unchanged', job.review)
 
 /** An input that is itself a cut-out or mask of ours: there is nothing to do with it, and no output of it. */
@@ -51,7 +51,7 @@ export const skipOwnFile = (
 
 const skipped = (
   { shown: input }: Candidate,
-  { jobId, originalPath, maskPath, processedPath }: CompletedJob,
+  { jobId, originalPath, maskPath, processedPath }: NamedJob,
   reason: SkippedEvent['reason'],
   review: SkippedEvent['review'],
 ): SkippedEvent => ({

@@ -70,7 +70,7 @@ const detailsOf = ({ source }: MaskedJob['params']): Record<string, string> =>
  */
 export async function inspectSource(path: string, loggedPath = shownPath(path)): Promise<Source> {
   const name = systemPath(path)
-  const file = await statOf(name).catch((cause) => Promise.reject(unreadable(cause)))
+  const file = await stat(name, { bigint: true }).catch((cause) => Promise.reject(unreadable(cause)))
   if (file.isDirectory()) {
     await access(name, constants.R_OK | constants.X_OK).catch(() => {
       throw new RmbgError('INPUT_UNREADABLE', 'The folder may not be read (permission denied).', {
@@ -89,53 +89,78 @@ export async function inspectSource(path: string, loggedPath = shownPath(path)):
   if (!isPlainlyReadable(file)) {
     await access(name, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
   }
-  const source = { path: loggedPath, size: Number(file.size), mtimeNs: file.mtimeNs }
-  /** Read for the header, until they are asked for. */
-  let kept: Uint8Array | undefined
-  const read = async () => {
-    const bytes = kept ?? (await readSource(name, source))
-    kept = undefined
-    return bytes
-  }
-  const header = async (limits: HeaderLimits) => {
-    if (source.size <= smallFileBytes) {
-      kept = await readSource(name, source)
-      return readHeader(kept, limits)
-    }
-    // sharp opens no path that is not text.
-    const file = typeof name === 'string' ? pictureFile(name) : await read()
-    return readHeader(file, limits).catch(async (error) => {
-      // A file that has gone since then is not a damaged file.
-      await access(name, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
-      throw error
-    })
-  }
-  const release = async () => {
-    kept = undefined
-  }
-  return { ...source, header, read, release }
+  return new FileSource(name, loggedPath, file)
 }
 
 /** What a disk of this machine answers sooner, in milliseconds. */
 const quickMs = 0.5
-/** After a slow answer so many files are asked about in the background, before it is tried again. */
+/** After a slow answer so many files are left to `inspectSource`, before the disk is tried again. */
 const patientFiles = 100
 let patient = 0
 
 /**
- * A disk at hand answers in a few microseconds, and asking it through a thread costs ten times that. One that is far away
- * must not keep everything else waiting.
+ * The same at once, for a plain file on a disk at hand: that answers in a few microseconds, and asking it through a thread
+ * costs ten times that. One that is far away must not keep everything else waiting.
+ *
+ * @returns undefined where `inspectSource` has to tell
  */
-async function statOf(name: string | Buffer): Promise<BigIntStats> {
+export function sourceAtHand(path: string, loggedPath = shownPath(path)): Source | undefined {
   if (patient > 0) {
     patient--
-    return stat(name, { bigint: true })
+    return undefined
   }
+  const name = systemPath(path)
   const lap = stopwatch()
   try {
-    return statSync(name, { bigint: true })
+    const file = statSync(name, { bigint: true, throwIfNoEntry: false })
+    if (!file?.isFile() || file.size === 0n || file.size > maxFileBytes) return undefined
+    return isPlainlyReadable(file) ? new FileSource(name, loggedPath, file) : undefined
+  } catch {
+    return undefined
   } finally {
     if (lap() > quickMs) patient = patientFiles
+  }
+}
+
+/** There are as many as files that were looked at, so it is small. */
+class FileSource implements Source {
+  readonly path: string
+  readonly size: number
+  readonly mtimeNs: bigint
+  readonly #name: string | Buffer
+  /** Read for the header, until they are asked for. */
+  #kept: Uint8Array | undefined
+
+  /** @param name as the system knows it */
+  constructor(name: string | Buffer, loggedPath: string, { size, mtimeNs }: BigIntStats) {
+    this.#name = name
+    this.path = loggedPath
+    this.size = Number(size)
+    this.mtimeNs = mtimeNs
+  }
+
+  async header(limits: HeaderLimits): Promise<ImageHeader> {
+    if (this.size <= smallFileBytes) {
+      this.#kept = await readSource(this.#name, this)
+      return readHeader(this.#kept, limits)
+    }
+    // sharp opens no path that is not text.
+    const file = typeof this.#name === 'string' ? pictureFile(this.#name) : await this.read()
+    return readHeader(file, limits).catch(async (error) => {
+      // A file that has gone since then is not a damaged file.
+      await access(this.#name, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
+      throw error
+    })
+  }
+
+  async read(): Promise<Uint8Array> {
+    const bytes = this.#kept ?? (await readSource(this.#name, this))
+    this.#kept = undefined
+    return bytes
+  }
+
+  async release(): Promise<void> {
+    this.#kept = undefined
   }
 }
 

@@ -1,7 +1,14 @@
 /** What a batch has left to do. */
 import pLimit from 'p-limit'
 import { encodingOf, unstorable } from '../database/encoding.ts'
-import { type CompletedJob, findCompletedBySource, findMaskedJob, type MaskedJob } from '../database/jobs.ts'
+import {
+  type CompletedJob,
+  findCompletedBySource,
+  findMaskedJob,
+  findNamedBySource,
+  type MaskedJob,
+  type NamedJob,
+} from '../database/jobs.ts'
 import { RmbgError } from '../errors.ts'
 import { shownPath } from '../system/file-names.ts'
 import type { Batch, Image } from './contract.ts'
@@ -10,8 +17,8 @@ import { asRmbgError } from './failure.ts'
 import type { Candidate, Candidates } from './inputs.ts'
 import { isFileLost } from './local-files.ts'
 import { keptOf, referenceIn } from './reference.ts'
-import { isOnlyTold, skip, told } from './skip.ts'
-import { inspectSource, originalOfJob, type Source } from './source.ts'
+import { isOnlyTold, skip, skippedUnchanged } from './skip.ts'
+import { inspectSource, originalOfJob, type Source, sourceAtHand } from './source.ts'
 
 /** Candidates looked up in one round trip. */
 const chunkSize = 200
@@ -38,9 +45,9 @@ export async function* unfinishedImages(
   const next = async (): Promise<Looked | undefined> => {
     const { value: chunk, done } = await chunks.next()
     if (done) return undefined
-    const inspected = await Promise.all(chunk.map((candidate) => inspect(batch, candidate)))
+    const inspected = await inspectAll(batch, chunk)
     const images = await storableNames(batch, inspected)
-    return { images, jobOf: trustTimes ? await jobsOf(batch, images) : new Map() }
+    return trustTimes ? lookUp(batch, images) : { images, told: nothing, jobs: nothing }
   }
   const ahead: Promise<Looked | undefined>[] = []
   let isAllDone = false
@@ -65,11 +72,16 @@ export async function* unfinishedImages(
   }
 }
 
-/** Images that were looked at, and the completed jobs of their sources, as far as times are trusted. */
+/** Images that were looked at, and what is known of their sources, as far as times are trusted. */
 interface Looked<Some extends Image = Image> {
   images: readonly Some[]
-  jobOf: ReadonlyMap<Source, CompletedJob | undefined>
+  /** Completed, and nothing but to be told of. */
+  told: ReadonlyMap<Source, NamedJob>
+  /** Other completed jobs. */
+  jobs: ReadonlyMap<Source, CompletedJob>
 }
+
+const nothing: ReadonlyMap<Source, never> = new Map<Source, never>()
 
 /**
  * Those of some images that are not completed, or of which a local file was the only copy and is gone; ends early when
@@ -82,25 +94,24 @@ export async function* unfinishedOf<Some extends Image>(
   images: readonly Some[],
   onSkipped: (event: ImageEvent) => void,
 ): AsyncGenerator<Some> {
-  yield* leftOf(batch, { images, jobOf: await jobsOf(batch, images) }, onSkipped)
+  yield* leftOf(batch, await lookUp(batch, images), onSkipped)
 }
 
-const jobsOf = (batch: Batch, images: readonly Image[]) =>
-  completedBySource(
-    batch,
-    images.flatMap((image) => ('source' in image ? [image.source] : [])),
-  )
+async function lookUp<Some extends Image>(batch: Batch, images: readonly Some[]): Promise<Looked<Some>> {
+  const sources = images.flatMap((image) => ('source' in image ? [image.source] : []))
+  return (await isOnlyTold(batch))
+    ? { images, told: await completedBySource(batch, sources, findNamedBySource), jobs: nothing }
+    : { images, told: nothing, jobs: await completedBySource(batch, sources, findCompletedBySource) }
+}
 
 /** Those that are left to do; ends early when the batch is stopped. */
 async function* leftOf<Some extends Image>(
   batch: Batch,
-  { images, jobOf }: Looked<Some>,
+  { images, told, jobs }: Looked<Some>,
   onSkipped: (event: ImageEvent) => void,
 ): AsyncGenerator<Some> {
-  const jobOfImage = (image: Image) => ('source' in image ? jobOf.get(image.source) : undefined)
-  const isTold = images.some(jobOfImage) && (await isOnlyTold(batch))
   const look = async (image: Image) => {
-    const job = jobOfImage(image)
+    const job = 'source' in image ? jobs.get(image.source) : undefined
     if (!job || (await isFileLost(batch, image.candidate, job))) return 'unfinished'
     return skip(batch, image.candidate, job, 'unchanged')
   }
@@ -110,9 +121,9 @@ async function* leftOf<Some extends Image>(
   try {
     for (const [index, image] of images.entries()) {
       if (batch.signal.aborted) return
-      const job = isTold ? jobOfImage(image) : undefined
-      if (job) {
-        onSkipped(told(image.candidate, job))
+      const known = 'source' in image ? told.get(image.source) : undefined
+      if (known) {
+        onSkipped(skippedUnchanged(image.candidate, known))
         continue
       }
       const outcome = await (looks[index] ?? look(image))
@@ -126,21 +137,22 @@ async function* leftOf<Some extends Image>(
 }
 
 /** Which of these are done, by source: of one that is referenced no original has to be kept. */
-async function completedBySource(
+async function completedBySource<Job>(
   batch: Batch,
   sources: readonly Source[],
-): Promise<Map<Source, CompletedJob | undefined>> {
+  find: (...wanted: Parameters<typeof findNamedBySource>) => Promise<(Job | undefined)[]>,
+): Promise<Map<Source, Job>> {
   const { sql } = batch.database
   const { fingerprint } = batch.work
-  const found = new Map<Source, CompletedJob | undefined>()
+  const found = new Map<Source, Job>()
   const [referenced, others] = [true, false].map((isReferenced) =>
     sources.filter((source) => (referenceIn(batch, source) !== undefined) === isReferenced),
   )
   for (const alike of [referenced, others]) {
     const [first] = alike ?? []
     if (!alike || !first) continue
-    const jobs = await findCompletedBySource(sql, { fingerprint, keep: keptOf(batch, first) }, alike)
-    for (const [index, source] of alike.entries()) found.set(source, jobs[index])
+    const jobs = await find(sql, { fingerprint, keep: keptOf(batch, first) }, alike)
+    for (const [index, job] of jobs.entries()) if (job) found.set(alike[index]!, job)
   }
   return found
 }
@@ -183,6 +195,25 @@ function* chunks(candidates: Iterable<Candidate>): Generator<Candidate[]> {
     chunk = []
   }
   if (chunk.length > 0) yield chunk
+}
+
+/** Of plain files at hand there is nothing to wait for: of many, a promise each is more work than the look. */
+async function inspectAll(batch: Batch, candidates: readonly Candidate[]): Promise<Image[]> {
+  const images: Image[] = []
+  const later: Promise<void>[] = []
+  for (const [index, candidate] of candidates.entries()) {
+    const isFile = !candidate.inspect && candidate.jobId === undefined
+    const source = isFile ? sourceAtHand(candidate.path, candidate.loggedPath) : undefined
+    if (source) images[index] = { candidate, source }
+    else
+      later.push(
+        inspect(batch, candidate).then((image) => {
+          images[index] = image
+        }),
+      )
+  }
+  await Promise.all(later)
+  return images
 }
 
 async function inspect(batch: Batch, candidate: Candidate): Promise<Image> {

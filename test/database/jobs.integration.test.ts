@@ -14,6 +14,7 @@ import {
   findJobOfCutout,
   findMaskedContent,
   findMaskedJob,
+  findNamedBySource,
   recordFailure,
 } from '../../src/database/jobs.ts'
 import { releaseJobs, renewLeases } from '../../src/database/leases.ts'
@@ -83,6 +84,21 @@ onBothDatabases('a claim', (database) => {
       },
     })
     expect(await ids()).toEqual([jobId, jobId, undefined, undefined])
+    const kept = await findCompletedJob(database().sql, jobId)
+    const { originalPath, maskPath, processedPath, review } = kept!
+    const named = { jobId, originalPath, maskPath, processedPath, review }
+    expect(await findCompletedBySource(database().sql, first, sources)).toEqual([
+      kept,
+      kept,
+      undefined,
+      undefined,
+    ])
+    expect(await findNamedBySource(database().sql, first, sources)).toEqual([
+      named,
+      named,
+      undefined,
+      undefined,
+    ])
     expect(
       await findCompletedBySource(database().sql, { ...first, fingerprint: sha256('other parameters') }, [
         first.source,

@@ -1,6 +1,7 @@
 /** Searching folders: what is a picture by its name, what is left out, and what is told of it. */
 import { type Dirent, lstat, readdir, stat } from 'node:fs'
 import { join, resolve, sep } from 'node:path'
+import { finished } from 'node:stream/promises'
 import type * as FastGlob from 'fast-glob'
 import { pathOf, systemPath } from '../../system/file-names.ts'
 import { isTemporaryName } from '../../system/files.ts'
@@ -81,6 +82,13 @@ async function search(
     count(leftOut.folders, name, join(parent, name))
     return false
   }
+  const found: string[] = []
+  const take = ({ name, path, dirent }: FastGlob.Entry) => {
+    if (isTemporaryName(name) || (dirent.isDirectory() && !hasImageExtension.test(name))) return
+    const kind = isFolder ? hasOtherExtension.exec(name)?.[1] : undefined
+    if (kind === undefined) found.push(path)
+    else count(leftOut.kinds, kind.toLowerCase(), path)
+  }
   const entries = fastGlob.stream(pattern, {
     fs: fileSystem(isSearched, (path) => closed.push(path)),
     cwd: from,
@@ -91,14 +99,9 @@ async function search(
     objectMode: true,
     unique: false,
     ignore: ignore.flatMap((glob) => ignorePatterns(glob, fastGlob.escapePath(toSlashes(cwd)))),
-  }) as AsyncIterable<unknown> as AsyncIterable<FastGlob.Entry>
-  const found: string[] = []
-  for await (const { name, path, dirent } of entries) {
-    if (isTemporaryName(name) || (dirent.isDirectory() && !hasImageExtension.test(name))) continue
-    const kind = isFolder ? hasOtherExtension.exec(name)?.[1] : undefined
-    if (kind === undefined) found.push(path)
-    else count(leftOut.kinds, kind.toLowerCase(), path)
-  }
+  })
+  // To iterate over them would take a promise each, and a third more time.
+  await finished(entries.on('data', take))
   // Relative, because fast-glob turns backslashes in absolute paths into slashes, and names may have backslashes.
   for (const path of closed) found.push(path)
   for (const [index, path] of found.entries()) found[index] = resolve(from, path)
