@@ -17,6 +17,9 @@ const damaged: Explanation = [
   'Run the command again. If it happens again, check the network and the store.',
 ]
 
+/** The SDK has no name for this error. */
+const noRegion = 'Region is missing'
+
 /** What the error names of S3 servers and the SDK mean, and what to do. Nothing here repeats a credential. */
 const sentences: Record<string, Explanation> = {
   NoSuchBucket: [
@@ -49,6 +52,11 @@ const sentences: Record<string, Explanation> = {
   ],
   PermanentRedirect: ['STORE_DENIED', '{place} is in another region.', 'Set S3_REGION.'],
   AuthorizationHeaderMalformed: ['STORE_DENIED', '{place} is in another region.', 'Set S3_REGION.'],
+  [noRegion]: [
+    'STORE_DENIED',
+    'The region of {place} is not known.',
+    'Set S3_REGION, or S3_ENDPOINT where the store is not that of AWS.',
+  ],
   QuotaExceeded: [
     'STORE_FULL',
     '{place} has no room left.',
@@ -106,7 +114,9 @@ export async function orS3Error<T>(
  */
 export function s3Error(cause: unknown, place: string, key?: string, rights?: string): Error {
   if (cause instanceof RmbgError) return cause
-  const { name = '', message = '', code, $metadata } = cause as S3Failure
+  const { name: given = '', message = '', code, $metadata } = cause as S3Failure
+  // Where the SDK has no name for an error, its message tells more.
+  const name = given === 'Error' ? message : given
   if (name === 'AbortError') return cause as Error
   const status = $metadata?.httpStatusCode
   const known =
