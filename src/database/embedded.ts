@@ -124,7 +124,7 @@ async function openSnapshot(sql: postgres.Sql, access: EmbeddedAccess): Promise<
     format: 'plain',
     // As a whole: PGlite cannot be read and dumped at once.
     dump: async () => {
-      const dump = await access.withEngine(({ pglite }) => plainDump(pglite))
+      const dump = await access.withEngine(async (engine) => plainDump(await engine.lend()))
       return Readable.from([Buffer.from(dump)])
     },
     close: async () => {},

@@ -1,13 +1,12 @@
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import type { NoticeEvent } from '../../src/process/events.ts'
 import { collectInputs, type InputOptions } from '../../src/process/inputs.ts'
 import { pathOf, systemPath } from '../../src/system/file-names.ts'
 import { root, temporaryFolder } from '../support/cli.ts'
+import { usedHeap } from '../support/used-heap.ts'
 
 async function tree(...paths: string[]): Promise<string> {
   const cwd = await temporaryFolder()
@@ -31,12 +30,6 @@ const collect = async (cwd: string, patterns: string[], options: Partial<InputOp
     ...options,
   })),
 ]
-/** Bytes, without what is garbage. */
-function usedHeap(): number {
-  setFlagsFromString('--expose-gc')
-  runInNewContext('gc')()
-  return process.memoryUsage().heapUsed
-}
 
 const shown = async (...args: Parameters<typeof collect>) =>
   (await collect(...args)).map((each) => each.shown)
