@@ -4,7 +4,7 @@
  * of the time. A copy of the file with a single output lacks that.
  */
 import { type FileHandle, open } from 'node:fs/promises'
-import { ProtobufFile, type Span } from '../shelf/protobuf.ts'
+import { fieldsOf, ProtobufFile, type Span } from '../shelf/protobuf.ts'
 
 /** Field numbers of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto */
 const graphOfModel = 7
@@ -158,32 +158,13 @@ async function bytesOf(handle: FileHandle, { start, end }: Span): Promise<Buffer
 const textsOf = (message: Buffer, number: number): string[] =>
   contentsOf(message, number).map((content) => content.toString())
 
-/** Contents of the fields of a message that have this number, of a message that is in memory. */
-function contentsOf(message: Buffer, wanted: number): Buffer[] {
-  const found: Buffer[] = []
-  let at = 0
-  const varint = (): number => {
-    let value = 0
-    for (let weight = 1; ; weight *= 128) {
-      const byte = message.readUInt8(at++)
-      value += (byte & 0x7f) * weight
-      if (byte < 0x80) return value
-    }
-  }
-  while (at < message.length) {
-    const tag = varint()
-    const type = tag % 8
-    if (type === 0) varint()
-    else if (type === 1) at += 8
-    else if (type === 5) at += 4
-    else if (type === lengthDelimited) {
-      const length = varint()
-      if (Math.floor(tag / 8) === wanted) found.push(message.subarray(at, at + length))
-      at += length
-    } else throw new RangeError(`There is no type ${type}`)
-  }
-  return found
-}
+/** Contents of the fields that have this number. */
+const contentsOf = (message: Buffer, wanted: number): Buffer[] =>
+  [...fieldsOf(message)].flatMap((field) =>
+    field.number === wanted && 'content' in field
+      ? [message.subarray(field.content.start, field.content.end)]
+      : [],
+  )
 
 function varintOf(value: number): number[] {
   const bytes: number[] = []

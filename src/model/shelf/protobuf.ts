@@ -56,29 +56,12 @@ export class ProtobufFile {
   async #field(start: number): Promise<Field> {
     const held = start - this.#windowStart
     if (held < 0 || held + mostHeadBytes > this.#window.length) await this.#moveWindow(start)
-    const tag = this.#varint(start)
-    // The tag of a valid field fits into 32 bits.
-    const number = Math.floor(tag.value / 8)
-    const type = tag.value % 8
-    if (type === varint) return { number, ...this.#varint(tag.end) }
-    if (type === fixed64 || type === fixed32) {
-      return { number, value: Number.NaN, end: tag.end + (type === fixed64 ? 8 : 4) }
-    }
-    if (type !== lengthDelimited) throw new RangeError(`There is no type ${type}`)
-    const length = this.#varint(tag.end)
-    const end = length.end + length.value
-    return { number, content: { start: length.end, end }, end }
-  }
-
-  /** Within the window. Numbers above 2^53 lose their last digits; no length and no enumeration has such a value. */
-  #varint(start: number): { value: number; end: number } {
-    let value = 0
-    for (let at = start, weight = 1; at < start + 10; at++, weight *= 128) {
-      const byte = this.#window.readUInt8(at - this.#windowStart)
-      value += (byte & 0x7f) * weight
-      if (byte < 0x80) return { value, end: at + 1 }
-    }
-    throw new RangeError('A number is longer than ten bytes')
+    const moved = this.#windowStart
+    const field = fieldAt(this.#window, start - moved)
+    const end = field.end + moved
+    return 'content' in field
+      ? { number: field.number, content: { start: field.content.start + moved, end }, end }
+      : { ...field, end }
   }
 
   async #moveWindow(start: number): Promise<void> {
@@ -89,4 +72,45 @@ export class ProtobufFile {
     this.#window = buffer.subarray(0, bytesRead)
     this.#windowStart = start
   }
+}
+
+/**
+ * The fields of a message that is in memory.
+ *
+ * @throws RangeError where it is no protobuf
+ */
+export function* fieldsOf(message: Buffer): Generator<Field> {
+  for (let at = 0; at < message.length; ) {
+    const field = fieldAt(message, at)
+    if (field.end > message.length) throw new RangeError('A field ends after its message')
+    yield field
+    at = field.end
+  }
+}
+
+/** The field that begins there. Its content may lie beyond these bytes. */
+function fieldAt(bytes: Buffer, start: number): Field {
+  const tag = varintAt(bytes, start)
+  // The tag of a valid field fits into 32 bits.
+  const number = Math.floor(tag.value / 8)
+  const type = tag.value % 8
+  if (type === varint) return { number, ...varintAt(bytes, tag.end) }
+  if (type === fixed64 || type === fixed32) {
+    return { number, value: Number.NaN, end: tag.end + (type === fixed64 ? 8 : 4) }
+  }
+  if (type !== lengthDelimited) throw new RangeError(`There is no type ${type}`)
+  const length = varintAt(bytes, tag.end)
+  const end = length.end + length.value
+  return { number, content: { start: length.end, end }, end }
+}
+
+/** Numbers above 2^53 lose their last digits; no length and no enumeration has such a value. */
+function varintAt(bytes: Buffer, start: number): { value: number; end: number } {
+  let value = 0
+  for (let at = start, weight = 1; at < start + 10; at++, weight *= 128) {
+    const byte = bytes.readUInt8(at)
+    value += (byte & 0x7f) * weight
+    if (byte < 0x80) return { value, end: at + 1 }
+  }
+  throw new RangeError('A number is longer than ten bytes')
 }
