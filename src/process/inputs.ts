@@ -9,6 +9,7 @@ import type { NoticeEvent } from './events.ts'
 import { isAddress, isWebAddress, shownAddress } from './inputs/addresses.ts'
 import { kindOf } from './inputs/beginnings.ts'
 import {
+  type FoundFiles,
   imageExtensions,
   leftOutNotices,
   nothingLeftOut,
@@ -334,7 +335,7 @@ function listedAddress(address: string): Candidate {
 }
 
 /** How cut-outs beside these files are called, by the rules of `outputs.ts`. */
-function namesOfCutouts(files: readonly string[], ending: string): Paths {
+function namesOfCutouts(files: Iterable<string>, ending: string): Paths {
   const names = openPaths()
   for (const file of files) {
     names.add(`${file.slice(0, file.length - extname(file).length)}${ending}`)
@@ -346,7 +347,7 @@ function namesOfCutouts(files: readonly string[], ending: string): Paths {
 /** Files, and the folder that their paths below `--output` start from. */
 interface Found {
   base: string
-  files: string[]
+  files: FoundFiles
 }
 
 async function inFolder(path: string, { options: { cwd, ignore }, leftOut }: Collection): Promise<Found> {

@@ -1,6 +1,6 @@
 /** Searching folders: what is a picture by its name, what is left out, and what is told of it. */
 import { type Dirent, lstat, readdir, stat } from 'node:fs'
-import { join, resolve, sep } from 'node:path'
+import { join, relative, resolve, sep } from 'node:path'
 import { finished } from 'node:stream/promises'
 import type * as FastGlob from 'fast-glob'
 import { pathOf, systemPath } from '../../system/file-names.ts'
@@ -54,25 +54,42 @@ export interface SearchOptions {
   leftOut: LeftOut
 }
 
-/** The images below a folder, without hidden ones and linked folders. @returns absolute paths in a fixed order */
-export const searchFolder = (folder: string, options: SearchOptions): Promise<string[]> =>
-  search(picturesBelow, folder, { ...options, isFolder: true })
+/** What a search has found: absolute paths in a fixed order, put together anew whenever they are asked for. */
+export interface FoundFiles extends Iterable<string> {
+  readonly length: number
+}
+
+/** The images below a folder, without hidden ones and linked folders. */
+export async function searchFolder(folder: string, options: SearchOptions): Promise<FoundFiles> {
+  const { files, closed } = await search(picturesBelow, folder, { ...options, isFolder: true })
+  for (const path of closed) files.push(relative(folder, path))
+  files.sort()
+  return {
+    length: files.length,
+    // Of many files, the folder in front of each would take most of the memory.
+    *[Symbol.iterator]() {
+      for (const path of files) yield resolve(folder, path)
+    },
+  }
+}
+
+/** The files that a glob matches. A folder that it matches is left out, unless it is called like an image. */
+export async function searchGlob(glob: string, options: SearchOptions): Promise<FoundFiles> {
+  const { files, closed } = await search(glob, options.cwd, { ...options, isFolder: false })
+  return [...files.map((path) => resolve(options.cwd, path)), ...closed].sort()
+}
 
 /**
- * The files that a glob matches. A folder that it matches is left out, unless it is called like an image.
- *
- * @returns absolute paths in a fixed order
+ * @returns files, relative to `from`, and folders that may not be read. Those are reported as failed: otherwise their
+ *   pictures would be left out in silence
  */
-export const searchGlob = (glob: string, options: SearchOptions): Promise<string[]> =>
-  search(glob, options.cwd, { ...options, isFolder: false })
-
 async function search(
   pattern: string,
   from: string,
   { ignore, cwd, leftOut, isFolder }: SearchOptions & { isFolder: boolean },
-): Promise<string[]> {
+): Promise<{ files: string[]; closed: string[] }> {
   const { default: fastGlob } = await import('fast-glob')
-  // Folders that may not be read are reported as failed; otherwise their pictures would be left out in silence.
+  const files: string[] = []
   const closed: string[] = []
   const count = (counts: Map<string, number>, key: string, path: string) => {
     if (leftOut.counted.add(resolve(from, path))) counts.set(key, (counts.get(key) ?? 0) + 1)
@@ -82,15 +99,15 @@ async function search(
     count(leftOut.folders, name, join(parent, name))
     return false
   }
-  const found: string[] = []
   const take = ({ name, path, dirent }: FastGlob.Entry) => {
     if (isTemporaryName(name) || (dirent.isDirectory() && !hasImageExtension.test(name))) return
     const kind = isFolder ? hasOtherExtension.exec(name)?.[1] : undefined
-    if (kind === undefined) found.push(path)
+    if (kind === undefined) files.push(path)
     else count(leftOut.kinds, kind.toLowerCase(), path)
   }
   const entries = fastGlob.stream(pattern, {
     fs: fileSystem(isSearched, (path) => closed.push(path)),
+    // Paths are relative to it. In absolute ones fast-glob turns backslashes into slashes, and names may have backslashes.
     cwd: from,
     onlyFiles: false,
     followSymbolicLinks: false,
@@ -102,10 +119,7 @@ async function search(
   })
   // To iterate over them would take a promise each, and a third more time.
   await finished(entries.on('data', take))
-  // Relative, because fast-glob turns backslashes in absolute paths into slashes, and names may have backslashes.
-  for (const path of closed) found.push(path)
-  for (const [index, path] of found.entries()) found[index] = resolve(from, path)
-  return found.sort()
+  return { files, closed }
 }
 
 const isAscii = /^[\0-\x7f]*$/
