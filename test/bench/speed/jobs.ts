@@ -219,7 +219,7 @@ export async function timeRerun({ rounds, reruns, tell }: JobsOptions): Promise<
       await fillFinished(filled.sql, files.slice(100)).finally(() => filled.close())
       const runs: Awaited<ReturnType<typeof rmbg>>[] = []
       for (let index = 0; index < rounds; index++) {
-        const run = await rmbg(['process', '--json', ...args], { env })
+        const run = await rmbg(['process', '--json', ...args], { env, lastLineOnly: true })
         const { skipped } = JSON.parse(run.lines.at(-1)!.text)
         if (skipped !== count) throw new Error(`${skipped} of ${count} files were skipped.`)
         runs.push(run)

@@ -34,3 +34,12 @@ it('a measured program is counted by perf, and is watched itself', async () => {
   expect(finished.lines.map(({ text }) => text)).toEqual([String(watched)])
   expect((await counters()).leftOut).toMatch(/^perf cannot count power\/energy-pkg\/ here: /)
 })
+
+it('of a program whose last line alone is wanted, that is read whole', async () => {
+  const { measure } = await import('./measured.ts')
+  const { lines } = await measure(
+    ['-e', 'for (let i = 0; i < 9; i++) process.stdout.write(String(i).repeat(50_000) + "\\n")'],
+    { plain: true, lastLineOnly: true },
+  )
+  expect(lines.map(({ text }) => text)).toEqual(['8'.repeat(50_000)])
+})
