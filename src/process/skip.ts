@@ -33,11 +33,10 @@ export async function skip(
 }
 
 /**
- * Whether a finished image only has to be told of, because it gets no tags and no local files, and nobody has decided about
- * any. Of many images that is half the time.
+ * Whether a finished image only has to be told of, because it gets no tags and no local files; unless somebody has decided
+ * about it. Of many images that is half the time.
  */
-export const isOnlyTold = async (batch: Batch): Promise<boolean> =>
-  batch.tags.length === 0 && !hasLocalFiles(batch) && !(await batch.hasDecisions())
+export const isOnlyTold = (batch: Batch): boolean => batch.tags.length === 0 && !hasLocalFiles(batch)
 
 /** What is told of it then. */
 export const skippedUnchanged = (candidate: Candidate, job: NamedJob): SkippedEvent =>

@@ -99,9 +99,12 @@ export async function* unfinishedOf<Some extends Image>(
 
 async function lookUp<Some extends Image>(batch: Batch, images: readonly Some[]): Promise<Looked<Some>> {
   const sources = images.flatMap((image) => ('source' in image ? [image.source] : []))
-  return (await isOnlyTold(batch))
-    ? { images, told: await completedBySource(batch, sources, findNamedBySource), jobs: nothing }
-    : { images, told: nothing, jobs: await completedBySource(batch, sources, findCompletedBySource) }
+  if (isOnlyTold(batch)) {
+    const told = await completedBySource(batch, sources, findNamedBySource)
+    // Where there are decisions, each image is asked about by itself, so one question more does not count.
+    if (told.size === 0 || !(await batch.hasDecisions())) return { images, told, jobs: nothing }
+  }
+  return { images, told: nothing, jobs: await completedBySource(batch, sources, findCompletedBySource) }
 }
 
 /** Those that are left to do; ends early when the batch is stopped. */
