@@ -9,7 +9,6 @@ import type { NoticeEvent } from './events.ts'
 import { isAddress, isWebAddress, shownAddress } from './inputs/addresses.ts'
 import { kindOf } from './inputs/beginnings.ts'
 import {
-  type FoundFiles,
   imageExtensions,
   leftOutNotices,
   nothingLeftOut,
@@ -18,7 +17,7 @@ import {
   toSlashes,
 } from './inputs/folders.ts'
 import { type ListOrigin, listEntries, notAList, startingWith, withWholeHead } from './inputs/lists.ts'
-import { openPaths, type Paths } from './inputs/paths.ts'
+import { openPaths, type PackedPaths, type Paths } from './inputs/paths.ts'
 import type { Listing, RemoteInputs } from './inputs/remote.ts'
 import { assertAddress, type SourceOptions } from './inputs/sources.ts'
 import type { Source } from './source.ts'
@@ -180,33 +179,24 @@ function openCollection(options: InputOptions) {
   let base: string | undefined
   /** A file of ours that was found among them. */
   let own: string | undefined
-  /** The picture from standard input, by its path. */
-  let piped: { path: string; name: string } | undefined
-  const candidate = (path: string): Candidate => {
-    if (isAddress(path)) return typedAddresses.get(path) ?? listedAddress(path)
-    if (path === piped?.path) {
-      const { name } = piped
-      return { path, shown: name, relative: basename(name), loggedPath: name }
-    }
-    if (!isAbsolute(path)) return { path, shown: path, relative: path, jobId: path }
-    return {
-      path,
-      shown: shownFrom(cwd, path),
-      relative: toSlashes(shownPath(wayBelow(base ?? cwd, path) ?? relative(base ?? cwd, path))),
-    }
-  }
-  const typedAddresses = new Map<string, Candidate>()
+  /** Those of which more is known than their path. */
+  const known = new Map<string, Candidate>()
   const elsewhere: Elsewhere = {}
   /** Files that were named, and lie in an output folder. */
   const namedInOutput = openPaths()
   let isSearchedInPlace = false
-  const isIn = (folders: readonly string[], path: string) => folders.some((folder) => isInside(path, folder))
-  const add = (path: string, from: string, into: Paths): void => {
+  const widenTo = (from: string): void => {
     if (from !== base) base = base === undefined ? from : commonFolder(base, from)
+  }
+  const add = (path: string, from: string, into: Paths): void => {
+    widenTo(from)
     if (isIn(excludeFolders, path)) own = path
     else into.add(path)
   }
   const isOutput = (path: string) => isIn(outputFolders, path) || isIn(maskFolders, path)
+  const ours = [...excludeFolders, ...outputFolders, ...maskFolders]
+  const mayHoldOurs = (folder: string) =>
+    cutoutEnding !== undefined || ours.some((each) => isNested(each, folder))
   return {
     options,
     leftOut,
@@ -217,6 +207,12 @@ function openCollection(options: InputOptions) {
     },
     /** Files that were found. @param base the folder that their paths below `--output` start from */
     addFound({ base: from, files }: Found): void {
+      if (files.length === 0) return
+      if (!mayHoldOurs(from)) {
+        widenTo(from)
+        paths.addAll(files)
+        return
+      }
       const cutouts = cutoutEnding === undefined ? undefined : namesOfCutouts(files, cutoutEnding)
       const isInPlace = cutouts !== undefined && isIn(outputFolders, from) && !isIn(maskFolders, from)
       isSearchedInPlace ||= isInPlace
@@ -227,11 +223,11 @@ function openCollection(options: InputOptions) {
       }
     },
     addPicture(path: string, name: string): void {
-      piped = { path, name }
+      known.set(path, { path, shown: name, relative: basename(name), loggedPath: name })
       paths.add(path)
     },
     addAddress(address: string, typed?: Candidate): void {
-      if (typed) typedAddresses.set(address, typed)
+      if (typed) known.set(address, typed)
       paths.add(address)
     },
     addJob(id: string): void {
@@ -249,13 +245,19 @@ function openCollection(options: InputOptions) {
         length,
         ...(more && { more }),
         *[Symbol.iterator]() {
-          for (const path of paths) yield candidate(path)
+          for (const path of paths) yield known.get(path) ?? candidateOf(path, { cwd, base: base ?? cwd })
           yield* listing
         },
       }
     },
   }
 }
+
+const isIn = (folders: readonly string[], path: string): boolean =>
+  folders.some((folder) => isInside(path, folder))
+
+/** Whether one folder is or holds the other. */
+const isNested = (one: string, other: string): boolean => isInside(one, other) || isInside(other, one)
 
 /** @returns whether it stands for anything */
 async function addArgument(pattern: string, collection: Collection): Promise<boolean> {
@@ -323,6 +325,14 @@ async function begun(
   }
 }
 
+/** @param base the common folder of all inputs */
+function candidateOf(path: string, { cwd, base }: { cwd: string; base: string }): Candidate {
+  if (isAddress(path)) return listedAddress(path)
+  if (!isAbsolute(path)) return { path, shown: path, relative: path, jobId: path }
+  const below = wayBelow(base, path) ?? relative(base, path)
+  return { path, shown: shownFrom(cwd, path), relative: toSlashes(shownPath(below)) }
+}
+
 /** A list may have come with somebody else's files, and must not make this machine ask servers. */
 function listedAddress(address: string): Candidate {
   const shown = shownAddress(address)
@@ -347,7 +357,7 @@ function namesOfCutouts(files: Iterable<string>, ending: string): Paths {
 /** Files, and the folder that their paths below `--output` start from. */
 interface Found {
   base: string
-  files: FoundFiles
+  files: PackedPaths
 }
 
 async function inFolder(path: string, { options: { cwd, ignore }, leftOut }: Collection): Promise<Found> {
@@ -358,8 +368,10 @@ async function matched(pattern: string, { options: { cwd, ignore }, leftOut }: C
   // On Windows people type backslashes, which would escape characters in a glob.
   const glob = process.platform === 'win32' ? pattern.replaceAll('\\', '/') : pattern
   const { default: fastGlob } = await import('fast-glob')
-  const [task] = fastGlob.generateTasks([glob], { cwd })
-  return { base: resolve(cwd, task?.base ?? '.'), files: await searchGlob(glob, { cwd, ignore, leftOut }) }
+  // One that begins with braces stands for several folders.
+  const bases = fastGlob.generateTasks([glob], { cwd }).map((task) => resolve(cwd, task.base))
+  const base = bases.length > 0 ? bases.reduce(commonFolder) : cwd
+  return { base, files: await searchGlob(glob, { cwd, ignore, leftOut }) }
 }
 
 /** The first bytes tell a picture from a list. */

@@ -94,7 +94,10 @@ export async function inspectSource(path: string, loggedPath = shownPath(path)):
 
 /** What a disk of this machine answers sooner, in milliseconds. */
 const quickMs = 0.5
-/** After a slow answer so many files are left to `inspectSource`, before the disk is tried again. */
+/** So many slow answers in a row are not this machine's being busy with something else. */
+const slowInARow = 3
+let slow = 0
+/** Then so many files are left to `inspectSource`, before the disk is tried again. */
 const patientFiles = 100
 let patient = 0
 
@@ -118,7 +121,8 @@ export function sourceAtHand(path: string, loggedPath = shownPath(path)): Source
   } catch {
     return undefined
   } finally {
-    if (lap() > quickMs) patient = patientFiles
+    slow = lap() > quickMs ? slow + 1 : 0
+    if (slow >= slowInARow) patient = patientFiles
   }
 }
 

@@ -337,6 +337,8 @@ describe('all of them together', () => {
     expect(await below('shop')).toEqual(['a/x.jpg', 'b/x.jpg'])
     expect(await below('shop/**/*.jpg')).toEqual(['a/x.jpg', 'b/x.jpg'])
     expect(await below('shop/a', 'shop/b')).toEqual(['a/x.jpg', 'b/x.jpg'])
+    expect(await below('shop/{a,b}/*.jpg')).toEqual(['a/x.jpg', 'b/x.jpg'])
+    expect(await below('{shop/a,shop/b}/x.jpg')).toEqual(['a/x.jpg', 'b/x.jpg'])
     expect(await below('shop/a/x.jpg', 'shop/b/x.jpg')).toEqual(['a/x.jpg', 'b/x.jpg'])
     expect(await below('shop/a')).toEqual(['x.jpg'])
   })

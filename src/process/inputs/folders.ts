@@ -1,12 +1,13 @@
 /** Searching folders: what is a picture by its name, what is left out, and what is told of it. */
-import { type Dirent, lstat, readdir, stat } from 'node:fs'
-import { join, relative, resolve, sep } from 'node:path'
+import { type Dirent, lstat, type readdir, stat } from 'node:fs'
+import { opendir } from 'node:fs/promises'
+import { join, normalize, relative, resolve, sep } from 'node:path'
 import { finished } from 'node:stream/promises'
 import type * as FastGlob from 'fast-glob'
 import { pathOf, systemPath } from '../../system/file-names.ts'
 import { isTemporaryName } from '../../system/files.ts'
 import type { NoticeEvent } from '../events.ts'
-import { openPaths, type Paths } from './paths.ts'
+import { openPaths, type PackedPaths, type Paths, packedPaths } from './paths.ts'
 
 /** A folder is searched for these. */
 export const imageExtensions = 'jpg jpeg jpe jfif png webp avif tif tiff gif heic heif hif jxl bmp dib'.split(
@@ -54,29 +55,18 @@ export interface SearchOptions {
   leftOut: LeftOut
 }
 
-/** What a search has found: absolute paths in a fixed order, put together anew whenever they are asked for. */
-export interface FoundFiles extends Iterable<string> {
-  readonly length: number
-}
-
 /** The images below a folder, without hidden ones and linked folders. */
-export async function searchFolder(folder: string, options: SearchOptions): Promise<FoundFiles> {
+export async function searchFolder(folder: string, options: SearchOptions): Promise<PackedPaths> {
   const { files, closed } = await search(picturesBelow, folder, { ...options, isFolder: true })
-  for (const path of closed) files.push(relative(folder, path))
-  files.sort()
-  return {
-    length: files.length,
-    // Of many files, the folder in front of each would take most of the memory.
-    *[Symbol.iterator]() {
-      for (const path of files) yield resolve(folder, path)
-    },
-  }
+  const names = sep === '/' ? files : files.map(normalize)
+  for (const path of closed) names.push(relative(folder, path))
+  return packedPaths(names, folder)
 }
 
 /** The files that a glob matches. A folder that it matches is left out, unless it is called like an image. */
-export async function searchGlob(glob: string, options: SearchOptions): Promise<FoundFiles> {
+export async function searchGlob(glob: string, options: SearchOptions): Promise<PackedPaths> {
   const { files, closed } = await search(glob, options.cwd, { ...options, isFolder: false })
-  return [...files.map((path) => resolve(options.cwd, path)), ...closed].sort()
+  return packedPaths([...files.map((path) => resolve(options.cwd, path)), ...closed])
 }
 
 /**
@@ -95,9 +85,12 @@ async function search(
     if (leftOut.counted.add(resolve(from, path))) counts.set(key, (counts.get(key) ?? 0) + 1)
   }
   const isSearched = (parent: string, name: string) => {
-    if (!keptBySystems.has(name.toLowerCase()) || pattern.includes(name)) return true
-    count(leftOut.folders, name, join(parent, name))
-    return false
+    if (keptBySystems.has(name.toLowerCase()) && !pattern.includes(name)) {
+      count(leftOut.folders, name, join(parent, name))
+      return false
+    }
+    // fast-glob would read hidden ones, and match nothing in them.
+    return !isFolder || !name.startsWith('.')
   }
   const take = ({ name, path, dirent }: FastGlob.Entry) => {
     if (isTemporaryName(name) || (dirent.isDirectory() && !hasImageExtension.test(name))) return
@@ -105,8 +98,17 @@ async function search(
     if (kind === undefined) files.push(path)
     else count(leftOut.kinds, kind.toLowerCase(), path)
   }
+  // Of a large folder, to let fast-glob look at each file takes twice as long and most of the memory.
+  const takeAtOnce = (parent: string, dirent: Dirent) => {
+    if (!isFolder || ignore.length > 0) return false
+    const { name } = dirent
+    if (!name.startsWith('.') && (hasImageExtension.test(name) || hasOtherExtension.test(name))) {
+      take({ name, path: join(relative(from, parent), name), dirent })
+    }
+    return true
+  }
   const entries = fastGlob.stream(pattern, {
-    fs: fileSystem(isSearched, (path) => closed.push(path)),
+    fs: fileSystem({ isSearched, takeAtOnce, onClosed: (path) => closed.push(path) }),
     // Paths are relative to it. In absolute ones fast-glob turns backslashes into slashes, and names may have backslashes.
     cwd: from,
     onlyFiles: false,
@@ -126,29 +128,46 @@ const isAscii = /^[\0-\x7f]*$/
 
 type Done = (error: NodeJS.ErrnoException | null, answer?: unknown) => void
 
-/** The file system with names that need not be UTF-8, and without the folders that are left out. */
-function fileSystem(
-  isSearched: (parent: string, name: string) => boolean,
-  onClosed: (path: string) => void,
-): Partial<FastGlob.FileSystemAdapter> {
+/** Names that are read at once. */
+const namesAtOnce = 1000
+
+interface Search {
+  /** Whether a folder is not left out. */
+  isSearched: (parent: string, name: string) => boolean
+  /** @returns whether there is nothing more to do with what is no folder */
+  takeAtOnce: (parent: string, entry: Dirent) => boolean
+  /** Told of folders that may not be read. */
+  onClosed: (path: string) => void
+}
+
+/** The file system with names that need not be UTF-8, and without what the search does not need. */
+function fileSystem({ isSearched, takeAtOnce, onClosed }: Search): Partial<FastGlob.FileSystemAdapter> {
   // A buffer for each name of a large folder would take more memory than all else. These characters are its bytes.
   const named = (entry: Dirent) =>
     isAscii.test(entry.name)
       ? entry
       : Object.assign(entry, { name: pathOf(Buffer.from(entry.name, 'latin1')) })
+  const entriesOf = async (folder: string): Promise<Dirent[]> => {
+    const entries: Dirent[] = []
+    const options = { encoding: 'latin1', bufferSize: namesAtOnce } as const
+    for await (const each of await opendir(systemPath(folder), options)) {
+      const entry = named(each)
+      const isLeft = entry.isDirectory() ? isSearched(folder, entry.name) : !takeAtOnce(folder, entry)
+      if (isLeft) entries.push(entry)
+    }
+    return entries
+  }
   return {
     lstat: ((path: string, done: Done) => lstat(systemPath(path), done)) as typeof lstat,
     stat: ((path: string, done: Done) => stat(systemPath(path), done)) as typeof stat,
     readdir: ((path: string, _: unknown, done: Done) => {
-      readdir(systemPath(path), { encoding: 'latin1', withFileTypes: true }, (error, entries) => {
-        if (error?.code === 'EACCES' || error?.code === 'EPERM') onClosed(path)
-        if (error) done(error)
-        else
-          done(
-            null,
-            entries.map(named).filter((entry) => !entry.isDirectory() || isSearched(path, entry.name)),
-          )
-      })
+      entriesOf(path).then(
+        (entries) => done(null, entries),
+        (error) => {
+          if (error.code === 'EACCES' || error.code === 'EPERM') onClosed(path)
+          done(error)
+        },
+      )
     }) as typeof readdir,
   }
 }

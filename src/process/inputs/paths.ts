@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import { resolve, sep } from 'node:path'
 import { pathBytes, pathOf } from '../../system/file-names.ts'
 
 /** Paths in the order in which they were added, each once. */
@@ -7,6 +8,44 @@ export interface Paths extends Iterable<string> {
   /** @returns false if it is in there already */
   add(path: string): boolean
   has(path: string): boolean
+  /** Takes all of them. What is alone in here is not looked at before others come, and not copied. */
+  addAll(packed: PackedPaths): void
+}
+
+/** Paths in a fixed order, each once, put together anew whenever they are asked for. */
+export interface PackedPaths extends Iterable<string> {
+  readonly length: number
+}
+
+/**
+ * Packs paths in the order of their names.
+ *
+ * @param names are sorted in place; absolute, or relative to the folder, which is the empty one
+ */
+export function packedPaths(names: string[], folder?: string): PackedPaths {
+  const { packs, length } = packed(names)
+  const start = folder === undefined || folder.endsWith(sep) ? (folder ?? '') : folder + sep
+  return {
+    length,
+    *[Symbol.iterator]() {
+      for (const pack of packs)
+        for (const name of pack.split('\0')) yield name === '' ? resolve(start) : start + name
+    },
+  }
+}
+
+/** Paths that are kept as one string: of many, a string each takes most of the memory. */
+const packedAtOnce = 1000
+
+/** By itself, so that nothing holds on to the names. */
+function packed(names: string[]): { packs: string[]; length: number } {
+  names.sort()
+  const each = names.filter((name, index) => name !== names[index - 1])
+  const packs: string[] = []
+  for (let from = 0; from < each.length; from += packedAtOnce) {
+    packs.push(each.slice(from, from + packedAtOnce).join('\0'))
+  }
+  return { packs, length: each.length }
 }
 
 /** No system has paths as long as this. */
@@ -24,6 +63,8 @@ export function openPaths(): Paths {
   let length = 0
   /** Where paths begin, plus 1; 0 is an empty place. A path stands at its hash, or at the next place that was empty. */
   let places = new Float64Array(1024)
+  /** All there is, not taken apart yet. */
+  let whole: PackedPaths | undefined
 
   const has = (place: number, bytes: Buffer): boolean => {
     const position = (places[place] ?? 0) - 1
@@ -57,25 +98,41 @@ export function openPaths(): Paths {
       }
     }
   }
+  const takeApart = (): void => {
+    const packed = whole ?? []
+    whole = undefined
+    for (const path of packed) add(path)
+  }
+  function add(path: string): boolean {
+    if (whole) takeApart()
+    const bytes = pathBytes(path)
+    const place = placeOf(bytes)
+    if (places[place] !== 0) return false
+    places[place] = store(bytes) + 1
+    length++
+    if (length * 2 > places.length) {
+      places = new Float64Array(places.length * 2)
+      for (const [position, bytes] of stored()) places[placeOf(bytes)] = position + 1
+    }
+    return true
+  }
   return {
     get length() {
-      return length
+      return whole?.length ?? length
     },
-    add(path) {
-      const bytes = pathBytes(path)
-      const place = placeOf(bytes)
-      if (places[place] !== 0) return false
-      places[place] = store(bytes) + 1
-      length++
-      if (length * 2 > places.length) {
-        places = new Float64Array(places.length * 2)
-        for (const [position, bytes] of stored()) places[placeOf(bytes)] = position + 1
-      }
-      return true
+    add,
+    addAll(packed) {
+      if (whole) takeApart()
+      if (length === 0) whole = packed
+      else for (const path of packed) add(path)
     },
-    has: (path) => places[placeOf(pathBytes(path))] !== 0,
+    has(path) {
+      if (whole) takeApart()
+      return places[placeOf(pathBytes(path))] !== 0
+    },
     *[Symbol.iterator]() {
-      for (const [, bytes] of stored()) yield pathOf(bytes)
+      if (whole) yield* whole
+      else for (const [, bytes] of stored()) yield pathOf(bytes)
     },
   }
 }
