@@ -9,7 +9,7 @@ import { type Must, mustsOf } from './musts.ts'
 import { type BenchOptions, parts } from './parts.ts'
 import { peerModels } from './peer-imgly/install.ts'
 import { counters } from './perf.ts'
-import { killPointOf } from './place.ts'
+import { placeOf } from './place.ts'
 import { type Circumstances, keepResult, type PartName, partNames, type Results } from './results.ts'
 
 const { values, positionals } = parseArgs({
@@ -119,7 +119,7 @@ async function circumstancesNow(): Promise<Circumstances> {
     onnxruntime: JSON.parse(await readFile(ort, 'utf8')).version,
     cores: availableParallelism(),
     cpu: cpus()[0]?.model,
-    folder: await killPointOf(),
+    folder: await placeOf(),
     loadBefore: loadavg()[0]!,
     ...(values.quick && { quick: true }),
   }

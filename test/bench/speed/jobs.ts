@@ -173,8 +173,8 @@ function withInstallation<T>(
   use: (installation: Installation) => Promise<T>,
 ): Promise<T> {
   return withFolder(async (home) => {
-    const server = where.database === 'PostgreSQL' ? await freshDatabase() : undefined
     const place = where.store === 'S3' ? await freshBucket() : undefined
+    const server = where.database === 'PostgreSQL' ? await freshDatabase() : undefined
     const env = { RMBG_HOME: home, ...(server && { DATABASE_URL: server.url }), ...place?.env }
     try {
       await rmbg(['migrate'], { env })

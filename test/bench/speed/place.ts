@@ -15,7 +15,7 @@ const fileSystems: Record<number, string> = {
 }
 
 /** The bench folder and the file system it lies on. */
-export async function killPointOf(folder = benchFolder): Promise<string> {
+export async function placeOf(folder = benchFolder): Promise<string> {
   await mkdir(folder, { recursive: true })
   const { type } = await statfs(folder)
   return `${folder} (${fileSystems[type] ?? `file system 0x${type.toString(16)}`})`
