@@ -207,8 +207,7 @@ function openCollection(options: InputOptions) {
     },
     /** Files that were found. @param base the folder that their paths below `--output` start from */
     addFound({ base: from, files }: Found): void {
-      if (files.length === 0) return
-      if (!mayHoldOurs(from)) {
+      if (files.length > 0 && !mayHoldOurs(from)) {
         widenTo(from)
         paths.addAll(files)
         return

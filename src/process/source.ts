@@ -1,5 +1,5 @@
 import { type BigIntStats, constants, statSync } from 'node:fs'
-import { access, type FileHandle, open, stat } from 'node:fs/promises'
+import { access, type FileHandle, open, opendir, stat } from 'node:fs/promises'
 import { type HeaderLimits, type ImageHeader, type PictureFile, readHeader } from '../cutout/codec/header.ts'
 import type { MaskedJob, SourceFile } from '../database/jobs.ts'
 import { RmbgError } from '../errors.ts'
@@ -72,11 +72,7 @@ export async function inspectSource(path: string, loggedPath = shownPath(path)):
   const name = systemPath(path)
   const file = await stat(name, { bigint: true }).catch((cause) => Promise.reject(unreadable(cause)))
   if (file.isDirectory()) {
-    await access(name, constants.R_OK | constants.X_OK).catch(() => {
-      throw new RmbgError('INPUT_UNREADABLE', 'The folder may not be read (permission denied).', {
-        hint: 'Leave it out with --ignore, or ask its owner for access.',
-      })
-    })
+    await assertReadableFolder(name)
     throw new RmbgError('INPUT_IS_FOLDER', 'This is a folder, not an image.', {
       hint: 'To process the images in it, name it as an argument: rmbg process FOLDER',
     })
@@ -90,6 +86,23 @@ export async function inspectSource(path: string, loggedPath = shownPath(path)):
     await access(name, constants.R_OK).catch((cause) => Promise.reject(unreadable(cause)))
   }
   return new FileSource(name, loggedPath, file)
+}
+
+/** @throws RmbgError INPUT_UNREADABLE */
+async function assertReadableFolder(name: string | Buffer): Promise<void> {
+  try {
+    await access(name, constants.R_OK | constants.X_OK)
+    const folder = await opendir(name)
+    await folder.read().finally(() => folder.close())
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    const [why, otherwise] =
+      code === 'EACCES' || code === 'EPERM'
+        ? ['may not be read (permission denied)', 'ask its owner for access']
+        : [`cannot be read (${code})`, 'look after its disk']
+    const hint = `Leave it out with --ignore, or ${otherwise}.`
+    throw new RmbgError('INPUT_UNREADABLE', `The folder ${why}.`, { cause, hint })
+  }
 }
 
 /** What a disk of this machine answers sooner, in milliseconds. */

@@ -1,9 +1,11 @@
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
+import { execa } from 'execa'
 import { describe, expect, it } from 'vitest'
 import type { NoticeEvent } from '../../src/process/events.ts'
 import { collectInputs, type InputOptions } from '../../src/process/inputs.ts'
+import { inspectSource } from '../../src/process/source.ts'
 import { pathOf, systemPath } from '../../src/system/file-names.ts'
 import { root, temporaryFolder } from '../support/cli.ts'
 import { usedHeap } from '../support/used-heap.ts'
@@ -96,6 +98,24 @@ describe('a folder', () => {
     await symlink('..', join(cwd, 'p/up'))
     await symlink('../q/b.jpg', join(cwd, 'p/link.jpg'))
     expect(await shown(cwd, ['p'])).toEqual(['p/a.jpg', 'p/link.jpg'])
+  })
+})
+
+describe('a folder that cannot be read', () => {
+  it.skipIf(process.platform === 'win32')('is an input of its own, which fails, not left out', async () => {
+    const cwd = await tree('p/a.jpg')
+    const name = 'd'.repeat(200)
+    const deeper = `i=0; while [ $i -lt 30 ]; do mkdir ${name}; cd -P ${name}; i=$((i+1)); done; echo x > b.jpg`
+    try {
+      await execa('sh', ['-c', deeper], { cwd: join(cwd, 'p') }) // by more than the system's longest path
+      const [first, ...others] = await shown(cwd, ['p'])
+      expect(first).toBe('p/a.jpg')
+      expect(others).toHaveLength(1)
+      expect(others[0]).toMatch(/^p\/(d{200}\/)+d{200}$/)
+      await expect(inspectSource(join(cwd, others[0]!))).rejects.toMatchObject({ code: 'INPUT_UNREADABLE' })
+    } finally {
+      await execa('rm', ['-rf', join(cwd, 'p')])
+    }
   })
 })
 

@@ -70,7 +70,7 @@ export async function searchGlob(glob: string, options: SearchOptions): Promise<
 }
 
 /**
- * @returns files, relative to `from`, and folders that may not be read. Those are reported as failed: otherwise their
+ * @returns files, relative to `from`, and folders that cannot be read. Those are reported as failed: otherwise their
  *   pictures would be left out in silence
  */
 async function search(
@@ -136,9 +136,11 @@ interface Search {
   isSearched: (parent: string, name: string) => boolean
   /** @returns whether there is nothing more to do with what is no folder */
   takeAtOnce: (parent: string, entry: Dirent) => boolean
-  /** Told of folders that may not be read. */
+  /** Told of folders that cannot be read. */
   onClosed: (path: string) => void
 }
+
+const isGone = ({ code }: NodeJS.ErrnoException): boolean => code === 'ENOENT' || code === 'ENOTDIR'
 
 /** The file system with names that need not be UTF-8, and without what the search does not need. */
 function fileSystem({ isSearched, takeAtOnce, onClosed }: Search): Partial<FastGlob.FileSystemAdapter> {
@@ -164,7 +166,7 @@ function fileSystem({ isSearched, takeAtOnce, onClosed }: Search): Partial<FastG
       entriesOf(path).then(
         (entries) => done(null, entries),
         (error) => {
-          if (error.code === 'EACCES' || error.code === 'EPERM') onClosed(path)
+          if (!isGone(error)) onClosed(path)
           done(error)
         },
       )
