@@ -20,7 +20,7 @@ import { Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
 import { RmbgError } from '../errors.ts'
 import { failPoint } from '../fail-point.ts'
-import { diskProblem, flush, removeLeftovers, sync } from '../system/files.ts'
+import { diskProblem, flush, isAbsent, removeLeftovers, sync } from '../system/files.ts'
 import {
   finalSha256,
   type GetOptions,
@@ -265,9 +265,6 @@ async function* walk(
     }
   }
 }
-
-const isAbsent = (cause: unknown): boolean =>
-  ['ENOENT', 'ENOTDIR'].includes((cause as NodeJS.ErrnoException).code ?? '')
 
 const failedIn =
   (root: string, key?: string) =>

@@ -18,6 +18,10 @@ const unfinishedMs = 24 * 60 * 60 * 1000
 /** Whether a file is one of ours that was not finished. */
 export const isTemporaryName = (name: string): boolean => name.includes(temporaryMark)
 
+/** Whether a file or folder is not there, and not only out of reach. */
+export const isAbsent = (cause: unknown): boolean =>
+  ['ENOENT', 'ENOTDIR'].includes((cause as NodeJS.ErrnoException).code ?? '')
+
 /** Folders that this process has cleared of leftovers. */
 const tidied = new Set<string>()
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as ini from 'ini'
 import { RmbgError } from '../../errors.ts'
+import { isAbsent } from '../../system/files.ts'
 import type { Given } from './url.ts'
 
 /** Where Debian's libpq looks besides. */
@@ -39,8 +40,8 @@ function sectionsOf(file: string): ReturnType<typeof ini.parse> {
   try {
     text = readFileSync(file, 'utf8')
   } catch (cause) {
+    if (isAbsent(cause)) return {}
     const { code } = cause as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ENOTDIR') return {}
     throw new RmbgError('CONFIG_INVALID', `The service file ${file} cannot be read (${code}).`, { cause })
   }
   return ini.parse(text.split(/\r?\n/).map(asLibpqReads).join('\n'))

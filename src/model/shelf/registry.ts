@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { join, parse, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { RmbgError } from '../../errors.ts'
+import { isAbsent } from '../../system/files.ts'
 import type { ModelSpec } from '../contract.ts'
 import { autoOrder, bestInstalled } from './auto.ts'
 import { type ModelDescription, readDescription } from './description.ts'
@@ -155,10 +156,8 @@ const isFile = (path: string): Promise<boolean> =>
 async function resolveFile(nameOrPath: string, isPath: boolean, modelsFolder: string): Promise<ModelSpec> {
   const file = isPath ? resolve(nameOrPath) : join(modelsFolder, `${nameOrPath}.onnx`)
   const stats = await stat(file).catch((cause) => {
-    const { code } = cause as NodeJS.ErrnoException
-    if (code !== 'ENOENT' && code !== 'ENOTDIR') {
-      throw new RmbgError('MODEL_INVALID', `${file} cannot be read (${code}).`, { cause })
-    }
+    if (!isAbsent(cause))
+      throw new RmbgError('MODEL_INVALID', `${file} cannot be read (${cause.code}).`, { cause })
     const names = [...Object.keys(builtinModels), ...Object.keys(fetchableModels)].join(', ')
     throw new RmbgError(
       'MODEL_MISSING',

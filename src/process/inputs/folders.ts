@@ -5,7 +5,7 @@ import { join, normalize, relative, resolve, sep } from 'node:path'
 import { finished } from 'node:stream/promises'
 import type * as FastGlob from 'fast-glob'
 import { pathOf, systemPath } from '../../system/file-names.ts'
-import { isTemporaryName } from '../../system/files.ts'
+import { isAbsent, isTemporaryName } from '../../system/files.ts'
 import type { NoticeEvent } from '../events.ts'
 import { openPaths, type PackedPaths, type Paths, packedPaths } from './paths.ts'
 
@@ -99,16 +99,19 @@ async function search(
     else count(leftOut.kinds, kind.toLowerCase(), path)
   }
   // Of a large folder, to let fast-glob look at each file takes twice as long and most of the memory.
-  const takeAtOnce = (parent: string, dirent: Dirent) => {
-    if (!isFolder || ignore.length > 0) return false
-    const { name } = dirent
-    if (!name.startsWith('.') && (hasImageExtension.test(name) || hasOtherExtension.test(name))) {
-      take({ name, path: join(relative(from, parent), name), dirent })
+  const takerIn = (parent: string) => {
+    if (!isFolder || ignore.length > 0) return () => false
+    const below = relative(from, parent)
+    return (dirent: Dirent) => {
+      const { name } = dirent
+      if (!name.startsWith('.') && (hasImageExtension.test(name) || hasOtherExtension.test(name))) {
+        take({ name, path: join(below, name), dirent })
+      }
+      return true
     }
-    return true
   }
   const entries = fastGlob.stream(pattern, {
-    fs: fileSystem({ isSearched, takeAtOnce, onClosed: (path) => closed.push(path) }),
+    fs: fileSystem({ isSearched, takerIn, onClosed: (path) => closed.push(path) }),
     // Paths are relative to it. In absolute ones fast-glob turns backslashes into slashes, and names may have backslashes.
     cwd: from,
     onlyFiles: false,
@@ -134,16 +137,14 @@ const namesAtOnce = 1000
 interface Search {
   /** Whether a folder is not left out. */
   isSearched: (parent: string, name: string) => boolean
-  /** @returns whether there is nothing more to do with what is no folder */
-  takeAtOnce: (parent: string, entry: Dirent) => boolean
+  /** For what is no folder: whether there is nothing more to do with it. */
+  takerIn: (parent: string) => (entry: Dirent) => boolean
   /** Told of folders that cannot be read. */
   onClosed: (path: string) => void
 }
 
-const isGone = ({ code }: NodeJS.ErrnoException): boolean => code === 'ENOENT' || code === 'ENOTDIR'
-
 /** The file system with names that need not be UTF-8, and without what the search does not need. */
-function fileSystem({ isSearched, takeAtOnce, onClosed }: Search): Partial<FastGlob.FileSystemAdapter> {
+function fileSystem({ isSearched, takerIn, onClosed }: Search): Partial<FastGlob.FileSystemAdapter> {
   // A buffer for each name of a large folder would take more memory than all else. These characters are its bytes.
   const named = (entry: Dirent) =>
     isAscii.test(entry.name)
@@ -151,10 +152,11 @@ function fileSystem({ isSearched, takeAtOnce, onClosed }: Search): Partial<FastG
       : Object.assign(entry, { name: pathOf(Buffer.from(entry.name, 'latin1')) })
   const entriesOf = async (folder: string): Promise<Dirent[]> => {
     const entries: Dirent[] = []
+    const take = takerIn(folder)
     const options = { encoding: 'latin1', bufferSize: namesAtOnce } as const
     for await (const each of await opendir(systemPath(folder), options)) {
       const entry = named(each)
-      const isLeft = entry.isDirectory() ? isSearched(folder, entry.name) : !takeAtOnce(folder, entry)
+      const isLeft = entry.isDirectory() ? isSearched(folder, entry.name) : !take(entry)
       if (isLeft) entries.push(entry)
     }
     return entries
@@ -166,7 +168,7 @@ function fileSystem({ isSearched, takeAtOnce, onClosed }: Search): Partial<FastG
       entriesOf(path).then(
         (entries) => done(null, entries),
         (error) => {
-          if (!isGone(error)) onClosed(path)
+          if (!isAbsent(error)) onClosed(path)
           done(error)
         },
       )

@@ -23,7 +23,7 @@ export interface PackedPaths extends Iterable<string> {
  * @param names are sorted in place; absolute, or relative to the folder, which is the empty one
  */
 export function packedPaths(names: string[], folder?: string): PackedPaths {
-  const { packs, length } = packed(names)
+  const { packs, length } = inPacks(names)
   const start = folder === undefined || folder.endsWith(sep) ? (folder ?? '') : folder + sep
   return {
     length,
@@ -38,7 +38,7 @@ export function packedPaths(names: string[], folder?: string): PackedPaths {
 const packedAtOnce = 1000
 
 /** By itself, so that nothing holds on to the names. */
-function packed(names: string[]): { packs: string[]; length: number } {
+function inPacks(names: string[]): { packs: string[]; length: number } {
   names.sort()
   const each = names.filter((name, index) => name !== names[index - 1])
   const packs: string[] = []
